@@ -1,0 +1,87 @@
+#pragma once
+// Addresses: the ones an envelope holds, and the lists that header fields hold. See docs/messages.md.
+
+#include <postroad/core/config.hpp>
+#include <postroad/core/error.hpp>
+
+#include <compare>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postroad {
+
+/// A mailbox as an envelope names it: `local@domain`, checked, without a display name (RFC 5321 section 4.1.2; UTF-8 as
+/// in RFC 6531 section 3.3). Holds no control character whatever it was made from, so it cannot end a command line.
+///
+/// The local part is a dot-atom or a quoted string, the domain consists of labels of letters, digits and inner hyphens
+/// (or UTF-8), or is an address literal: `[192.0.2.1]`, `[IPv6:2001:db8::1]`. Nothing is changed: case, quotes and
+/// Unicode form stay as given.
+class address {
+public:
+    static constexpr std::size_t max_local = 64;    ///< octets (RFC 5321 section 4.5.3.1.1)
+    static constexpr std::size_t max_domain = 255;  ///< octets (RFC 5321 section 4.5.3.1.2)
+    static constexpr std::size_t max_size = 254;    ///< octets; a path is 256 with its <> (RFC 5321 section 4.5.3.1.3)
+    static constexpr std::size_t max_label = 63;    ///< characters (RFC 1035 section 2.3.4)
+
+    /// The null reverse path `<>` (RFC 5321 section 4.5.5).
+    address() = default;
+    /// Throws `error` (errc::invalid_address) that names the octet, counted from 0.
+    explicit address(std::string_view text);
+    /// The same without an exception: on bad input `ec` is set, the result is null and `explanation` tells what is
+    /// wrong. `postmaster` alone is an address too (RFC 5321 section 4.1.1.3).
+    static address parse(std::string_view text, error_code& ec, std::string* explanation = nullptr);
+
+    /// As given; empty for the null address. Never with `<>`.
+    const std::string& str() const noexcept { return text_; }
+    /// What stands before the `@`, quotes included.
+    std::string_view local() const noexcept { return std::string_view(text_).substr(0, local_size_); }
+    /// What stands behind the `@`; empty for `postmaster`.
+    std::string_view domain() const noexcept {
+        return std::string_view(text_).substr(local_size_ < text_.size() ? local_size_ + 1 : local_size_);
+    }
+    bool null() const noexcept { return text_.empty(); }
+    /// Whether a server without SMTPUTF8 can take it.
+    bool ascii() const noexcept;
+
+    friend auto operator<=>(const address&, const address&) = default;
+
+private:
+    std::string text_;
+    std::size_t local_size_ = 0;
+};
+
+/// An address with the name that people see. The name is plain text: quotes are taken off, encoded words (RFC 2047) are
+/// left as they are.
+struct mailbox {
+    std::string name = {};
+    postroad::address address = {};
+    friend bool operator==(const mailbox&, const mailbox&) = default;
+};
+
+/// How deep comments may nest in a list of addresses.
+inline constexpr std::size_t max_comment_depth = 32;
+
+/// The mailboxes of an address list (RFC 5322 section 3.4), those of groups included, in order: `Ann <a@x.example>,
+/// Team: b@x.example, c@x.example;`. Takes comments, folding, routes, empty elements, and spaces around `.` and `@`
+/// (RFC 5322 section 4.4). Encoded words are never decoded, so they cannot bring in an address. Throws `error`
+/// (errc::invalid_address) that names the octet, counted from 0. The result is empty if the list is.
+std::vector<mailbox> parse_mailboxes(std::string_view field_value);
+
+namespace detail {
+
+struct fault {
+    std::size_t at = 0;
+    const char* what = nullptr;  // null: there is none
+};
+
+/// What keeps `text` from being a domain or an address literal.
+fault domain_fault(std::string_view text) noexcept;
+
+}  // namespace detail
+}  // namespace postroad
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/message/impl/address.ipp>
+#endif

@@ -1,0 +1,411 @@
+#pragma once
+
+#include <postroad/message/address.hpp>
+#include <postroad/message/utf8.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace postroad {
+namespace detail {
+
+inline constexpr fault no_fault = {};
+
+// Moves `at` behind a dot-atom or a quoted string.
+inline fault skip_local(std::string_view text, std::size_t& at) noexcept {
+    const bool quoted = text.starts_with('"');
+    bool atom_empty = true;
+    if (quoted) ++at;
+    while (at < text.size()) {
+        const auto start = at;
+        const char32_t c = next_character(text, at);
+        if (c == ill_formed) return {start, "expected well-formed UTF-8"};
+        if (is_control(c)) return {start, "a control character is not allowed"};
+        if (quoted) {
+            if (c == '"') return no_fault;
+            if (c != '\\') continue;
+            if (at == text.size() || text[at] < 0x20 || text[at] == 0x7f)
+                return {at, "expected a printable ASCII character behind the backslash"};
+            ++at;
+        } else if (c == '.' || c == '@') {
+            if (atom_empty) return {start, c == '.' ? "unexpected dot in the local part" : "expected a local part"};
+            if (c == '@') {
+                at = start;
+                return no_fault;
+            }
+            atom_empty = true;
+        } else if (is_atext(c)) {
+            atom_empty = false;
+        } else {
+            return {start, "this character needs quotes around the local part"};
+        }
+    }
+    return {at, quoted ? "expected the closing quote" : "expected @ and a domain"};
+}
+
+inline fault label_list_fault(std::string_view text) noexcept {
+    std::size_t at = 0;
+    std::size_t label = 0;
+    char32_t last = 0;
+    while (at < text.size()) {
+        const auto start = at;
+        const char32_t c = next_character(text, at);
+        if (c == ill_formed) return {start, "expected well-formed UTF-8"};
+        if (is_control(c)) return {start, "a control character is not allowed"};
+        // IDNA takes these three for dots; whoever looks only at "." would see another domain
+        if (c == 0x3002 || c == 0xff0e || c == 0xff61) return {start, "expected an ASCII dot"};
+        if (c == '.') {
+            if (label == 0) return {start, "unexpected dot in the domain"};
+            if (last == '-') return {start - 1, "a label must not end with a hyphen"};
+            label = 0;
+        } else if (c == '-' && label == 0) {
+            return {start, "a label must not begin with a hyphen"};
+        } else if (c > 127 || c == '-' || is_alphanumeric(c)) {
+            if (++label > address::max_label) return {start, "a label has at most 63 characters"};
+        } else {
+            return {start, "expected a letter, a digit, a hyphen or a dot in the domain"};
+        }
+        last = c;
+    }
+    if (label == 0) return {at, text.empty() ? "expected a domain" : "the domain must not end with a dot"};
+    if (last == '-') return {at - 1, "a label must not end with a hyphen"};
+    return no_fault;
+}
+
+inline bool is_ipv4(std::string_view text) noexcept {
+    for (int part = 0; part < 4; ++part) {
+        if (part > 0) {
+            if (!text.starts_with('.')) return false;
+            text.remove_prefix(1);
+        }
+        std::size_t digits = 0;
+        unsigned value = 0;
+        while (digits < text.size() && digits < 3 && text[digits] >= '0' && text[digits] <= '9')
+            value = value * 10 + static_cast<unsigned>(text[digits++] - '0');
+        // a leading zero reads as octal elsewhere
+        if (digits == 0 || value > 255 || (digits > 1 && text[0] == '0')) return false;
+        text.remove_prefix(digits);
+    }
+    return text.empty();
+}
+
+inline bool is_ipv6(std::string_view text) noexcept {
+    const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (to_lower(c) >= 'a' && to_lower(c) <= 'f'); };
+    int groups = 0;
+    bool gap = text.starts_with("::");
+    if (gap) text.remove_prefix(2);
+    while (!text.empty()) {
+        std::size_t digits = 0;
+        while (digits < text.size() && is_hex(text[digits])) ++digits;
+        if (digits < text.size() && text[digits] == '.') {
+            if (!is_ipv4(text)) return false;
+            groups += 2;
+            break;
+        }
+        if (digits == 0 || digits > 4 || ++groups > 8) return false;
+        text.remove_prefix(digits);
+        if (text.empty()) break;
+        if (text.starts_with("::")) {
+            if (std::exchange(gap, true)) return false;
+            text.remove_prefix(2);
+        } else if (text.starts_with(':') && text.size() > 1) {
+            text.remove_prefix(1);
+        } else {
+            return false;
+        }
+    }
+    return gap ? groups < 8 : groups == 8;
+}
+
+POSTROAD_DECL fault domain_fault(std::string_view text) noexcept {
+    if (text.size() > address::max_domain) return {address::max_domain, "a domain has at most 255 octets"};
+    if (!text.starts_with('[')) return label_list_fault(text);
+    if (!text.ends_with(']')) return {text.size(), "expected ] at the end of the address literal"};
+    const auto inner = text.substr(1, text.size() - 2);
+    const bool v6 = equal_ignoring_case(inner.substr(0, 5), "IPv6:");
+    if (v6 ? !is_ipv6(inner.substr(5)) : !is_ipv4(inner)) return {1, "expected an IPv4 address, or IPv6: and one"};
+    return no_fault;
+}
+
+// `local_size` becomes the size of the local part.
+inline fault address_fault(std::string_view text, std::size_t& local_size) noexcept {
+    local_size = 0;
+    if (text.empty()) return {0, "expected an address"};
+    if (const auto f = skip_local(text, local_size); f.what) return f;
+    if (local_size > address::max_local) return {address::max_local, "a local part has at most 64 octets"};
+    if (local_size == text.size() || text[local_size] != '@') return {local_size, "expected @ behind the local part"};
+    if (auto f = domain_fault(text.substr(local_size + 1)); f.what) {
+        f.at += local_size + 1;
+        return f;
+    }
+    if (text.size() > address::max_size) return {address::max_size, "an address has at most 254 octets"};
+    return no_fault;
+}
+
+inline std::string explain(const fault& f, std::string_view text) {
+    return std::string(f.what) + " at octet " + std::to_string(f.at) + " of '" + escaped(text, 300) + "'";
+}
+
+/// One pass over a list of addresses. No recursion: groups do not nest, comments are counted.
+class mailbox_parser {
+public:
+    explicit mailbox_parser(std::string_view text) : text_(text) {}
+
+    std::vector<mailbox> run() {
+        for (;;) {
+            collect_words();
+            const char c = at_ < text_.size() ? text_[at_] : '\0';
+            if (c == '<') {
+                finish(angle_address());
+            } else if (c == '@') {
+                finish(bare_address());
+            } else if (c == ':' && !in_group_ && !words_.empty()) {
+                in_group_ = true;
+                ++at_;
+                continue;
+            } else if (!words_.empty()) {
+                fail(words_.front().at, "expected an address behind the name");
+            }
+            if (!next_element()) return std::move(found_);
+        }
+    }
+
+private:
+    struct word {
+        std::size_t at;
+        std::size_t end;
+        bool space_before;
+        std::string text;  // quotes taken off
+    };
+
+    [[noreturn]] void fail(std::size_t at, const char* what) const {
+        throw error(errc::invalid_address, explain({at, what}, text_));
+    }
+
+    char32_t take() {
+        const auto start = at_;
+        const char32_t c = next_character(text_, at_);
+        if (c == ill_formed) fail(start, "expected well-formed UTF-8");
+        if (is_control(c) && c != '\t') fail(start, "a control character is not allowed");
+        return c;
+    }
+
+    bool skip_fold() {
+        const auto rest = text_.substr(at_, 3);
+        if (rest != "\r\n " && rest != "\r\n\t") return false;
+        at_ += 2;
+        return true;
+    }
+
+    // Comments and folding white space; returns whether there was any.
+    bool skip_space() {
+        const auto start = at_;
+        std::size_t depth = 0;
+        std::size_t opened = 0;
+        while (at_ < text_.size()) {
+            const char c = text_[at_];
+            if (skip_fold()) continue;
+            if (c == '(') {
+                if (depth == 0) opened = at_;
+                if (++depth > max_comment_depth) fail(at_, "comments nest too deep");
+            } else if (depth == 0 && c != ' ' && c != '\t') {
+                break;
+            } else if (c == ')') {
+                --depth;
+            } else if (c == '\\' && at_ + 1 < text_.size()) {
+                ++at_;
+            }
+            take();
+        }
+        if (depth > 0) fail(opened, "the comment is not closed");
+        return at_ != start;
+    }
+
+    std::string quoted_string() {
+        const auto start = at_++;
+        std::string result;
+        while (at_ < text_.size()) {
+            if (skip_fold()) continue;
+            auto from = at_;
+            char32_t c = take();
+            if (c == '"') return result;
+            if (c == '\\') {
+                if (at_ == text_.size()) break;
+                from = at_;
+                c = take();
+            }
+            result += text_.substr(from, at_ - from);
+        }
+        fail(start, "the quoted string is not closed");
+    }
+
+    // Atoms, quoted strings and dots up to what is none of them.
+    void collect_words() {
+        words_.clear();
+        for (;;) {
+            const bool space = skip_space();
+            if (at_ == text_.size()) return;
+            const auto start = at_;
+            if (text_[at_] == '"') {
+                auto text = quoted_string();
+                words_.push_back({start, at_, space, std::move(text)});
+                continue;
+            }
+            while (at_ < text_.size()) {
+                const auto before = at_;
+                const char32_t c = take();
+                if (is_atext(c) || c == '.') continue;
+                at_ = before;
+                break;
+            }
+            if (at_ == start) return;
+            words_.push_back({start, at_, space, std::string(text_.substr(start, at_ - start))});
+        }
+    }
+
+    std::string display_name() const {
+        std::string name;
+        for (const auto& w : words_) {
+            if (w.space_before && !name.empty()) name += ' ';
+            name += w.text;
+        }
+        return name;
+    }
+
+    // The words as they stand, without the space between them: the parts of an address.
+    std::string joined() const {
+        std::string result;
+        for (const auto& w : words_) {
+            for (std::size_t i = w.at; i < w.end; ++i)
+                if (text_[i] != '\r' && text_[i] != '\n') result += text_[i];
+        }
+        return result;
+    }
+
+    // Two atoms with only space between them are not one: "a b@x" is a mistake, "a . b@x" is not.
+    void require_dots_between_words() const {
+        for (std::size_t i = 1; i < words_.size(); ++i)
+            if (text_[words_[i - 1].end - 1] != '.' && text_[words_[i].at] != '.')
+                fail(words_[i].at, "expected a dot, @ or a comma");
+    }
+
+    std::string domain() {
+        skip_space();
+        if (at_ < text_.size() && text_[at_] == '[') {
+            const auto end = text_.find(']', at_);
+            if (end == std::string_view::npos) fail(at_, "the address literal is not closed");
+            const auto literal = text_.substr(at_, end + 1 - at_);
+            at_ = end + 1;
+            skip_space();
+            return std::string(literal);
+        }
+        collect_words();
+        require_dots_between_words();
+        return joined();
+    }
+
+    address bare_address() {
+        if (words_.empty()) fail(at_, "expected a local part");
+        require_dots_between_words();
+        const auto start = words_.front().at;
+        std::string text = joined();
+        words_.clear();
+        ++at_;
+        text += '@';
+        text += domain();
+        std::size_t local_size = 0;
+        if (const auto f = address_fault(text, local_size); f.what)
+            fail(text_.substr(start, text.size()) == text ? start + f.at : start, f.what);
+        return address(text);
+    }
+
+    address angle_address() {
+        name_ = display_name();
+        ++at_;
+        skip_space();
+        skip_route();
+        collect_words();
+        if (at_ == text_.size() || text_[at_] != '@') fail(at_, "expected an address behind <");
+        auto result = bare_address();
+        if (at_ == text_.size() || text_[at_] != '>') fail(at_, "expected >");
+        ++at_;
+        return result;
+    }
+
+    // "<@relay1,@relay2:user@host>" means user@host (RFC 5321 appendix C).
+    void skip_route() {
+        if (at_ == text_.size() || text_[at_] != '@') return;
+        while (at_ < text_.size() && text_[at_] != ':') {
+            if (text_[at_] != '@' && text_[at_] != ',') fail(at_, "expected : behind the route");
+            ++at_;
+            domain();
+        }
+        if (at_ == text_.size()) fail(at_, "expected : behind the route");
+        ++at_;
+    }
+
+    void finish(address a) {
+        found_.push_back({std::exchange(name_, {}), std::move(a)});
+        words_.clear();
+    }
+
+    // Moves behind the separator; false at the end of the list.
+    bool next_element() {
+        skip_space();
+        if (at_ < text_.size() && text_[at_] == ';' && in_group_) {
+            in_group_ = false;
+            ++at_;
+            skip_space();
+        }
+        if (at_ == text_.size()) {
+            if (in_group_) fail(at_, "expected ; at the end of the group");
+            return false;
+        }
+        if (text_[at_] != ',') fail(at_, "expected a comma");
+        ++at_;
+        return true;
+    }
+
+    std::string_view text_;
+    std::size_t at_ = 0;
+    bool in_group_ = false;
+    std::string name_;
+    std::vector<word> words_;
+    std::vector<mailbox> found_;
+};
+
+}  // namespace detail
+
+POSTROAD_DECL address address::parse(std::string_view text, error_code& ec, std::string* explanation) {
+    ec.clear();
+    address result;
+    if (detail::equal_ignoring_case(text, "postmaster")) {
+        result.text_ = text;
+        result.local_size_ = text.size();
+        return result;
+    }
+    std::size_t local_size = 0;
+    if (const auto f = detail::address_fault(text, local_size); f.what) {
+        ec = errc::invalid_address;
+        if (explanation) *explanation = detail::explain(f, text);
+        return result;
+    }
+    result.text_ = text;
+    result.local_size_ = local_size;
+    return result;
+}
+
+POSTROAD_DECL address::address(std::string_view text) {
+    error_code ec;
+    std::string explanation;
+    *this = parse(text, ec, &explanation);
+    if (ec) throw error(errc::invalid_address, std::move(explanation));
+}
+
+POSTROAD_DECL bool address::ascii() const noexcept { return detail::is_ascii(text_); }
+
+POSTROAD_DECL std::vector<mailbox> parse_mailboxes(std::string_view field_value) {
+    return detail::mailbox_parser(field_value).run();
+}
+
+}  // namespace postroad
