@@ -1,0 +1,35 @@
+# What our own programs (tests, examples, benchmarks, fuzz targets) are built with. Nothing of this reaches users.
+find_package(Threads REQUIRED)
+
+add_library(postroad_dev INTERFACE)
+get_property(postroad_targets GLOBAL PROPERTY postroad_component_targets)
+target_link_libraries(postroad_dev INTERFACE ${postroad_targets})
+target_compile_definitions(postroad_dev INTERFACE ASIO_NO_DEPRECATED)
+target_compile_options(postroad_dev INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion $<$<BOOL:${POSTROAD_WERROR}>:-Werror>
+  # False positives of g++ 12: in the coroutine frames of Asio, and about fences under ThreadSanitizer.
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete> $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
+
+# Holds what is compiled once: nothing, or in separate mode the library's non-template parts.
+add_library(postroad_compiled INTERFACE)
+target_link_libraries(postroad_compiled INTERFACE postroad_dev)
+if(POSTROAD_SEPARATE)
+  file(WRITE "${PROJECT_BINARY_DIR}/postroad_src.cpp.in" "#include <postroad/src.hpp>\n")
+  configure_file("${PROJECT_BINARY_DIR}/postroad_src.cpp.in" "${PROJECT_BINARY_DIR}/postroad_src.cpp" COPYONLY)
+  target_compile_definitions(postroad_dev INTERFACE POSTROAD_SEPARATE_COMPILATION)
+  add_library(postroad_src STATIC "${PROJECT_BINARY_DIR}/postroad_src.cpp")
+  target_link_libraries(postroad_src PRIVATE postroad_dev)
+  target_link_libraries(postroad_compiled INTERFACE postroad_src)
+endif()
+
+# Each DIRECTORY/*.cpp becomes a program of its name in build/.../DIRECTORY/, as target DIRECTORY_<name>.
+function(postroad_programs directory)
+  file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${directory}/*.cpp")
+  foreach(source IN LISTS sources)
+    cmake_path(GET source STEM name)
+    add_executable(${directory}_${name} "${source}")
+    set_target_properties(${directory}_${name} PROPERTIES
+      OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/${directory}")
+    target_link_libraries(${directory}_${name} PRIVATE postroad_compiled)
+  endforeach()
+endfunction()
