@@ -1,0 +1,115 @@
+#pragma once
+// TLS over mbedTLS 2.28 or 3.6, as a model of the engine concept. See docs/tls.md.
+
+#include <postroad/tls/engine.hpp>
+#include <postroad/tls/names.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <mbedtls/ssl.h>
+
+namespace postroad::tls {
+
+/// What connections share: trusted CAs, configuration, random numbers. Immutable after construction; any number of
+/// engines on any number of threads may use one.
+class mbedtls_context {
+public:
+    /// For clients. Trusts the CAs that `options` name; else the file that the environment variable SSL_CERT_FILE
+    /// names; else the first bundle found at the usual places. A certificate in a bundle that mbedTLS cannot read is
+    /// left out and counted, not an error. Reads files. Throws error(errc::tls_configuration) when no CA is left,
+    /// error(errc::contradiction) when two sources are given.
+    explicit mbedtls_context(const settings& options);
+
+    /// For servers, as the test sink needs one: PEM text of the certificate with its chain, and of the key.
+    static std::shared_ptr<const mbedtls_context> server(const std::string& certificate_pem, const std::string& key_pem,
+                                                         protocol newest = protocol::tls_1_3);
+
+    mbedtls_context(const mbedtls_context&) = delete;
+    mbedtls_context& operator=(const mbedtls_context&) = delete;
+    ~mbedtls_context();
+
+    /// CAs in use, and those left out because they could not be read.
+    std::size_t trusted() const noexcept;
+    std::size_t skipped() const noexcept;
+
+private:
+    friend class mbedtls_engine;
+    struct parts;
+    explicit mbedtls_context(std::unique_ptr<parts> p);
+    std::unique_ptr<parts> parts_;
+};
+
+/// One connection over mbedTLS. Client or server as its context is. Not movable: mbedTLS keeps its address.
+///
+/// A client verifies inside the handshake, so no plaintext goes to a server that was not verified: the chain and the
+/// dates by mbedTLS, the name by names_match() over the certificate's subjectAltName. Needs about 40 KiB, and what is
+/// in flight. Belongs to one thread at a time.
+class mbedtls_engine {
+public:
+    /// Most octets of ciphertext that may wait for handshake() or read(); one more fails the engine.
+    static constexpr std::size_t input_limit = 256 * 1024;
+    /// write() takes nothing while this much or more waits in output(), so output() stays below it plus one record.
+    static constexpr std::size_t output_limit = 64 * 1024;
+
+    /// `peer_name` is the server that is meant, a host name or an address literal; the server side ignores it. Does not
+    /// throw for a bad name: the handshake then fails and says so.
+    mbedtls_engine(std::shared_ptr<const mbedtls_context> context, const std::string& peer_name);
+    mbedtls_engine(const mbedtls_engine&) = delete;
+    mbedtls_engine& operator=(const mbedtls_engine&) = delete;
+    ~mbedtls_engine();
+
+    void received(std::string_view ciphertext);
+    void end_of_stream() noexcept { ended_ = true; }
+    std::string_view output() const;
+    void consumed(std::size_t n) noexcept;
+    [[nodiscard]] progress handshake();
+    [[nodiscard]] read_result read(char* to, std::size_t size);
+    [[nodiscard]] std::size_t write(std::string_view plaintext);
+    void close();
+    error_code error() const noexcept { return error_; }
+    const std::string& explanation() const noexcept { return explanation_; }
+    tls::facts facts() const;
+
+private:
+    enum class state : unsigned char { handshaking, established, closing, failed };
+
+    static int send(void* self, const unsigned char* data, std::size_t size);
+    static int receive(void* self, unsigned char* to, std::size_t size);
+    static int verify(void* self, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags);
+
+    void setup();
+    bool has_input() const noexcept { return in_used_ < in_.size(); }
+    std::size_t waiting() const noexcept { return sending_.size() - sent_ + pending_.size(); }
+    void fail(errc code, std::string explanation);
+    void fail_handshake(int rc);
+    void fail_stream(int rc);
+
+    std::shared_ptr<const mbedtls_context> context_;
+    std::string expected_;
+    mbedtls_ssl_context ssl_;
+    state state_ = state::handshaking;
+    bool ended_ = false;
+    bool peer_closed_ = false;
+    bool name_checked_ = false;
+    std::string in_;
+    std::size_t in_used_ = 0;
+    std::string first_octets_;  // tells a server that talks in the clear from one that breaks TLS
+    // Two buffers: what output() showed stays where it is while the socket writes from it.
+    mutable std::string sending_;
+    mutable std::string pending_;
+    mutable std::size_t sent_ = 0;
+    error_code error_;
+    std::string explanation_;
+    std::string reasons_;  // what verify() found against the certificates, for people
+};
+
+static_assert(engine<mbedtls_engine>);
+
+}  // namespace postroad::tls
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/tls/impl/mbedtls_engine.ipp>
+#endif
