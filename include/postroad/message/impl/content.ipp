@@ -9,32 +9,70 @@
 namespace postroad {
 namespace detail {
 
-// Whether every line end is CRLF and the last line has one: the common case, which needs no copy.
-inline bool has_only_crlf(std::string_view text) noexcept {
-    if (!text.empty() && !text.ends_with("\r\n")) return false;
-    std::size_t at = 0;
-    std::size_t crs = 0;
-    while (at < text.size()) {
-        const void* found = std::memchr(text.data() + at, '\n', text.size() - at);
-        if (!found) break;
-        const auto lf = static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
-        if (lf == 0 || text[lf - 1] != '\r') return false;
-        ++crs;
-        at = lf + 1;
+inline std::size_t find_octet(std::string_view text, char c, std::size_t from = 0) noexcept {
+    // memchr, because libstdc++ turns find() of one char into it only after checks that cost on short lines
+    const void* found = from < text.size() ? std::memchr(text.data() + from, c, text.size() - from) : nullptr;
+    return found ? static_cast<std::size_t>(static_cast<const char*>(found) - text.data()) : text.size();
+}
+
+inline bool has_high_octet(std::string_view text) noexcept {
+    std::uint64_t any = 0;
+    while (text.size() >= sizeof any) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, text.data(), sizeof word);
+        any |= word;
+        text.remove_prefix(sizeof word);
     }
-    return static_cast<std::size_t>(std::ranges::count(text, '\r')) == crs;
+    unsigned rest = 0;
+    for (const char c : text) rest |= static_cast<unsigned char>(c);
+    return (any & 0x8080808080808080U) != 0 || (rest & 0x80U) != 0;
+}
+
+// What one walk over the lines finds.
+struct line_scan {
+    bool only_crlf = true;  // otherwise the rest is not to be used
+    bool leading_dots = false;
+    std::size_t longest = 0;
+    std::size_t header_size = 0;  // up to and without the first empty line
+};
+
+inline line_scan scan_lines(std::string_view text) noexcept {
+    line_scan s;
+    bool in_header = true;
+    for (std::size_t at = 0; at < text.size();) {
+        const auto lf = find_octet(text, '\n', at);
+        // the first CR must be the octet before the LF, and both must be there
+        const auto line = text.substr(at, lf - at);
+        const auto length = find_octet(line, '\r');
+        if (lf == text.size() || length + 1 != line.size()) {
+            s.only_crlf = false;
+            return s;
+        }
+        s.longest = std::max(s.longest, length);
+        s.leading_dots = s.leading_dots || line[0] == '.';
+        in_header = in_header && length > 0;
+        at = lf + 1;
+        if (in_header) s.header_size = at;
+    }
+    return s;
 }
 
 inline std::string with_crlf(std::string_view text) {
     std::string result;
     result.reserve(text.size() + text.size() / 32 + 2);
-    std::size_t at = 0;
-    while (at < text.size()) {
-        const auto end = std::min(text.find_first_of("\r\n", at), text.size());
-        result.append(text.substr(at, end - at));
-        result += "\r\n";
-        if (end == text.size()) return result;
-        at = end + (text.substr(end, 2) == "\r\n" ? 2 : 1);
+    for (std::size_t at = 0; at < text.size();) {
+        const auto lf = find_octet(text, '\n', at);
+        auto line = text.substr(at, lf - at);
+        at = lf + 1;
+        if (lf < text.size() && line.ends_with('\r')) line.remove_suffix(1);
+        for (;;) {
+            const auto cr = find_octet(line, '\r');
+            result.append(line.substr(0, cr));
+            result += "\r\n";
+            if (cr == line.size()) break;
+            line.remove_prefix(cr + 1);
+            if (line.empty() && lf == text.size()) break;  // the text ends with a bare CR: no line is left
+        }
     }
     return result;
 }
@@ -42,25 +80,20 @@ inline std::string with_crlf(std::string_view text) {
 }  // namespace detail
 
 POSTROAD_DECL content content::from_text(std::string text) {
-    if (const auto nul = text.find('\0'); nul != std::string::npos)
+    if (const auto nul = detail::find_octet(text, '\0'); nul != text.size())
         throw error(errc::invalid_message, "the message holds a NUL at octet " + std::to_string(nul));
-    auto s = std::make_shared<shared>();
-    s->text = detail::has_only_crlf(text) ? std::move(text) : detail::with_crlf(text);
-    const std::string_view all = s->text;
-    bool in_header = true;
-    for (std::size_t at = 0; at < all.size();) {
-        const auto end = all.find('\n', at);
-        const auto line = all.substr(at, end - 1 - at);
-        s->longest_line = std::max<std::uint64_t>(s->longest_line, line.size());
-        if (line.empty()) in_header = false;
-        if (line.starts_with('.')) s->leading_dots = true;
-        if (!s->eight_bit || (in_header && !s->eight_bit_header)) {
-            const bool high = std::ranges::any_of(line, [](char c) { return static_cast<unsigned char>(c) > 127; });
-            s->eight_bit = s->eight_bit || high;
-            s->eight_bit_header = s->eight_bit_header || (high && in_header);
-        }
-        at = end + 1;
+    auto scan = detail::scan_lines(text);
+    if (!scan.only_crlf) {
+        text = detail::with_crlf(text);
+        scan = detail::scan_lines(text);
     }
+    auto s = std::make_shared<shared>();
+    s->text = std::move(text);
+    s->longest_line = scan.longest;
+    s->leading_dots = scan.leading_dots;
+    const std::string_view all = s->text;
+    s->eight_bit_header = detail::has_high_octet(all.substr(0, scan.header_size));
+    s->eight_bit = s->eight_bit_header || detail::has_high_octet(all.substr(scan.header_size));
     content result;
     result.shared_ = std::move(s);
     return result;

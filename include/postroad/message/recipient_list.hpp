@@ -1,0 +1,31 @@
+#pragma once
+// Recipients without duplicates.
+
+#include <postroad/message/address.hpp>
+#include <postroad/message/utf8.hpp>
+
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace postroad::detail {
+
+/// Recipients in the order they came, each once. Domains compare without case; local parts do not, because only their
+/// own server knows (RFC 5321 section 2.4).
+class recipient_list {
+public:
+    void add(const address& a) {
+        std::string key(a.local());
+        key += '@';
+        for (const char c : a.domain()) key += to_lower(c);
+        if (seen_.insert(std::move(key)).second) list_.push_back(a);
+    }
+    std::vector<address> take() { return std::move(list_); }
+
+private:
+    std::set<std::string, std::less<>> seen_;
+    std::vector<address> list_;
+};
+
+}  // namespace postroad::detail
