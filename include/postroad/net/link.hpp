@@ -1,0 +1,173 @@
+#pragma once
+// A session and the TLS around it, still without I/O: what the socket reads goes in, what it must write comes out.
+
+#include <postroad/core/clock.hpp>
+#include <postroad/core/error.hpp>
+#include <postroad/net/wire_session.hpp>
+#include <postroad/tls/engine.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace postroad::net {
+
+/// How long a TLS handshake that comes first may take; behind STARTTLS the session has a deadline of its own.
+inline constexpr duration handshake_timeout = std::chrono::minutes(2);
+
+template <wire_session Session, tls::engine Engine>
+class link {
+public:
+    /// Makes the engine when TLS starts.
+    using engine_maker = std::function<std::unique_ptr<Engine>()>;
+
+    /// `when` is tls::start::immediately for TLS before the session starts; otherwise the session asks for it, or not.
+    link(Session session, tls::start when, engine_maker make_engine)
+        : session_(std::move(session)), make_engine_(std::move(make_engine)), when_(when) {}
+
+    Session& session() noexcept { return session_; }
+    const Session& session() const noexcept { return session_; }
+    /// The engine once TLS has begun, else null.
+    const Engine* engine() const noexcept { return engine_.get(); }
+
+    /// The socket is connected.
+    void connected(time_point now) {
+        if (when_ != tls::start::immediately) return session_.started(now);
+        handshake_deadline_ = after(now, handshake_timeout);
+        start_tls(now);
+    }
+
+    /// The socket read `bytes`.
+    void received(std::string_view bytes, time_point now) {
+        if (session_.done()) return;
+        if (!engine_) {
+            session_.received(bytes, now);
+            return start_tls_if_wanted(now);
+        }
+        engine_->received(bytes);
+        advance(now);
+    }
+
+    /// The socket ended (errc::connection_closed), broke, or could not be connected.
+    void broken(error_code ec, std::string why, time_point now) {
+        if (session_.done()) return;
+        if (engine_ && ec == errc::connection_closed) {
+            engine_->end_of_stream();
+            advance(now);
+        }
+        if (!session_.done()) session_.closed(ec, std::move(why), now);
+    }
+
+    /// Fills `parts` with what the socket must write; returns how many. Valid until the next call.
+    std::size_t output(std::span<std::string_view> parts, time_point now) {
+        if (!engine_) return session_.output(parts);
+        if (established_) encrypt(now);
+        const auto pending = engine_->output();
+        if (pending.empty()) return 0;
+        parts[0] = pending;
+        return 1;
+    }
+
+    /// `n` octets of it were written.
+    void consumed(std::size_t n, time_point now) {
+        if (engine_) return engine_->consumed(n);
+        session_.consumed(n, now);
+        start_tls_if_wanted(now);
+    }
+
+    time_point deadline() const noexcept { return std::min(handshake_deadline_, session_.deadline()); }
+
+    void tick(time_point now) {
+        if (now >= handshake_deadline_)
+            session_.closed(errc::timed_out, "the TLS handshake was not finished in time", now);
+        else
+            session_.tick(now);
+        if (session_.done()) handshake_deadline_ = never;
+    }
+
+    /// Nothing more is read; once the output is written the socket is closed.
+    bool done() const noexcept { return session_.done(); }
+
+private:
+    void start_tls_if_wanted(time_point now) {
+        std::array<std::string_view, 1> part;
+        if (session_.wants_tls() && !engine_ && session_.output(part) == 0) start_tls(now);
+    }
+
+    void start_tls(time_point now) {
+        try {
+            engine_ = make_engine_();
+        } catch (const error& e) {
+            return session_.closed(e.code(), e.details().explanation, now);
+        }
+        advance(now);
+    }
+
+    void advance(time_point now) {
+        if (!established_) {
+            const auto p = engine_->handshake();
+            if (p == tls::progress::want_input) return;
+            handshake_deadline_ = never;
+            if (p == tls::progress::failed)
+                return session_.closed(engine_->error(), std::string(engine_->explanation()), now);
+            established_ = true;
+            if (when_ == tls::start::immediately)
+                session_.started(now);
+            else
+                session_.secured(now);
+        }
+        decrypt(now);
+    }
+
+    void decrypt(time_point now) {
+        std::array<char, 16 * 1024> plaintext;
+        while (!session_.done()) {
+            const auto r = engine_->read(plaintext.data(), plaintext.size());
+            switch (r.state) {
+                case tls::read_state::data: session_.received({plaintext.data(), r.size}, now); break;
+                case tls::read_state::want_input: return;
+                case tls::read_state::closed:
+                    return session_.closed(errc::connection_closed, "the peer closed the connection", now);
+                case tls::read_state::failed:
+                    return session_.closed(engine_->error(), std::string(engine_->explanation()), now);
+            }
+        }
+    }
+
+    // Small parts are joined first: each write makes at least one record.
+    void encrypt(time_point now) {
+        std::array<std::string_view, 16> parts;
+        while (const auto count = session_.output(parts)) {
+            auto plaintext = parts[0];
+            if (count > 1) {
+                joined_.clear();
+                for (std::size_t i = 0; i < count && joined_.size() < 16 * 1024; ++i)
+                    joined_ += parts[i].substr(0, 16 * 1024 - joined_.size());
+                plaintext = joined_;
+            }
+            const auto n = engine_->write(plaintext);
+            if (n == 0) {
+                if (const auto ec = engine_->error()) session_.closed(ec, std::string(engine_->explanation()), now);
+                return;
+            }
+            session_.consumed(n, now);
+        }
+        if (session_.done()) engine_->close();
+    }
+
+    Session session_;
+    engine_maker make_engine_;
+    std::unique_ptr<Engine> engine_;
+    std::string joined_;
+    time_point handshake_deadline_ = never;
+    tls::start when_;
+    bool established_ = false;
+};
+
+}  // namespace postroad::net

@@ -1,0 +1,82 @@
+#pragma once
+// The content after DATA: dot stuffing and the end of data (RFC 5321 section 4.5.2), without copying.
+
+#include <postroad/message/content.hpp>
+
+#include <cstddef>
+#include <span>
+#include <string_view>
+
+namespace postroad::smtp {
+
+/// Shows content as it goes over the wire. A doubled dot is two views that overlap in that dot, so nothing is copied,
+/// whatever the content. The end of data, `.CRLF`, comes last.
+class data_writer {
+public:
+    data_writer() = default;
+    /// Of empty content only the end of data is sent.
+    explicit data_writer(const content& c) noexcept : reader_(c), stuff_(c.leading_dots()) {}
+
+    /// Fills `parts` with what comes next; returns how many were filled, 0 only at the end. The views are valid until
+    /// consume().
+    std::size_t show(std::span<std::string_view> parts) const noexcept;
+    /// Moves on by `n` octets, at most what show() showed; returns how many of them it took.
+    std::size_t consume(std::size_t n) noexcept;
+    /// Whether all of it was consumed.
+    bool done() const noexcept { return end_sent_ == end.size() && reader_.peek().empty(); }
+
+private:
+    static constexpr std::string_view end = ".\r\n";
+
+    // Length of the next run that is sent as it stands; it ends with the first copy of a dot that is sent twice.
+    struct run {
+        std::size_t length;
+        bool doubled;
+    };
+    static run next_run(std::string_view text, bool at_line_start) noexcept;
+
+    content::reader reader_;
+    std::size_t end_sent_ = 0;
+    bool stuff_ = false;
+    bool at_line_start_ = true;  // false also when the dot at the front has been sent once
+};
+
+inline data_writer::run data_writer::next_run(std::string_view text, bool at_line_start) noexcept {
+    if (at_line_start && text.starts_with('.')) return {1, true};
+    const auto found = text.find("\n.");
+    return found == std::string_view::npos ? run{text.size(), false} : run{found + 2, true};
+}
+
+inline std::size_t data_writer::show(std::span<std::string_view> parts) const noexcept {
+    std::size_t count = 0;
+    std::string_view text = reader_.peek();
+    bool at_line_start = at_line_start_;
+    while (!text.empty() && count < parts.size()) {
+        const auto [length, doubled] = stuff_ ? next_run(text, at_line_start) : run{text.size(), false};
+        parts[count++] = text.substr(0, length);
+        text.remove_prefix(doubled ? length - 1 : length);
+        at_line_start = false;
+    }
+    if (text.empty() && end_sent_ < end.size() && count < parts.size()) parts[count++] = end.substr(end_sent_);
+    return count;
+}
+
+inline std::size_t data_writer::consume(std::size_t n) noexcept {
+    std::size_t taken = 0;
+    for (auto text = reader_.peek(); !text.empty() && taken < n; text = reader_.peek()) {
+        const auto [length, doubled] = stuff_ ? next_run(text, at_line_start_) : run{text.size(), false};
+        const auto step = length < n - taken ? length : n - taken;
+        const bool dot_sent_once = doubled && step == length;
+        if (step > 0) at_line_start_ = !dot_sent_once && text[step - 1] == '\n';
+        reader_.consume(dot_sent_once ? step - 1 : step);
+        taken += step;
+    }
+    if (taken < n) {
+        const auto step = end.size() - end_sent_ < n - taken ? end.size() - end_sent_ : n - taken;
+        end_sent_ += step;
+        taken += step;
+    }
+    return taken;
+}
+
+}  // namespace postroad::smtp

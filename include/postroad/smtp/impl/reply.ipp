@@ -1,0 +1,99 @@
+#pragma once
+
+#include <postroad/smtp/reply.hpp>
+
+#include <charconv>
+#include <utility>
+
+namespace postroad::smtp {
+
+POSTROAD_DECL enhanced_code take_enhanced_code(std::string_view& text, unsigned code) noexcept {
+    const char* const begin = text.data();
+    const char* const end = begin + text.size();
+    enhanced_code result;
+    const auto kind = std::from_chars(begin, end, result.kind);
+    if (kind.ec != std::errc{} || result.kind != code / 100 || kind.ptr == end || *kind.ptr != '.') return {};
+    const auto subject = std::from_chars(kind.ptr + 1, end, result.subject);
+    if (subject.ec != std::errc{} || result.subject > 999 || subject.ptr == end || *subject.ptr != '.') return {};
+    const auto detail = std::from_chars(subject.ptr + 1, end, result.detail);
+    if (detail.ec != std::errc{} || result.detail > 999 || (detail.ptr != end && *detail.ptr != ' ')) return {};
+    text.remove_prefix(static_cast<std::size_t>(detail.ptr - begin));
+    if (text.starts_with(' ')) text.remove_prefix(1);
+    return result;
+}
+
+POSTROAD_DECL void reply_reader::reset() noexcept {
+    line_.clear();
+    reply_ = {};
+    lines_ = 0;
+    size_ = 0;
+    explanation_.clear();
+}
+
+POSTROAD_DECL void reply_reader::fail(errc e, std::string text, error_code& ec) {
+    explanation_ = std::move(text);
+    ec = e;
+}
+
+// True when the line ends its reply.
+POSTROAD_DECL bool reply_reader::add_line(std::string_view line, error_code& ec) {
+    const auto malformed = [&] {
+        fail(errc::malformed_reply, "expected a reply such as \"250 ok\", got \"" + escaped(line, 80) + '"', ec);
+        return false;
+    };
+    const auto digit = [&](std::size_t i) { return static_cast<unsigned>(line[i] - '0'); };
+    if (line.size() < 3 || digit(0) < 2 || digit(0) > 5 || digit(1) > 5 || digit(2) > 9) return malformed();
+    if (line.size() > 3 && line[3] != ' ' && line[3] != '-') return malformed();
+    if (line.find('\0') != std::string_view::npos || line.find('\r') != std::string_view::npos) return malformed();
+    const auto code = static_cast<std::uint16_t>(digit(0) * 100 + digit(1) * 10 + digit(2));
+    if (lines_ != 0 && code != reply_.code) return malformed();
+    size_ += line.size();
+    if (++lines_ > max_reply_lines || size_ > max_reply_size) {
+        fail(errc::reply_too_long, "the reply exceeds 128 lines or 64 KiB", ec);
+        return false;
+    }
+    auto text = line.substr(line.size() > 3 ? 4 : 3);
+    if (enhanced_) {
+        const auto enhanced = take_enhanced_code(text, code);
+        if (lines_ == 1) reply_.enhanced = enhanced;
+    }
+    if (lines_ > 1) reply_.text += '\n';
+    reply_.code = code;
+    reply_.text += text;
+    return line.size() == 3 || line[3] == ' ';
+}
+
+POSTROAD_DECL std::optional<reply> reply_reader::next(std::string_view& input, error_code& ec) {
+    ec = {};
+    while (!input.empty()) {
+        const auto newline = input.find('\n');
+        const auto piece = input.substr(0, newline);
+        if (line_.size() + piece.size() > max_reply_line + 1) {
+            fail(errc::reply_too_long, "a line of the reply exceeds 4096 octets", ec);
+            return std::nullopt;
+        }
+        if (newline == std::string_view::npos) {
+            line_ += piece;
+            input = {};
+            return std::nullopt;
+        }
+        std::string_view line = piece;
+        if (!line_.empty()) line = line_ += piece;
+        input.remove_prefix(newline + 1);
+        if (!line.ends_with('\r')) {
+            fail(errc::malformed_reply, "a line of the reply ends without CRLF: \"" + escaped(line, 80) + '"', ec);
+            return std::nullopt;
+        }
+        const bool last = add_line(line.substr(0, line.size() - 1), ec);
+        line_.clear();
+        if (ec) return std::nullopt;
+        if (last) {
+            lines_ = 0;
+            size_ = 0;
+            return std::exchange(reply_, {});
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace postroad::smtp

@@ -1,0 +1,649 @@
+#pragma once
+
+#include <postroad/core/base64.hpp>
+#include <postroad/smtp/session.hpp>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+namespace postroad::smtp {
+namespace detail {
+
+// Commands buffered beyond this wait until the socket takes some: ten thousand recipients need no megabyte.
+inline constexpr std::size_t max_unwritten_commands = 64 * 1024;
+
+// RFC 4954 section 4: servers must take lines of this size in an authentication exchange.
+inline constexpr std::size_t max_auth_line = 12288;
+
+inline status status_of(const reply& r, phase where) noexcept {
+    if (r.code < 300) return status::accepted;
+    // RFC 5321 section 4.5.3.1.10: 552 to RCPT means too many recipients, to be tried again like 452.
+    if (r.permanent() && !(where == phase::rcpt && r.code == 552)) return status::rejected;
+    return status::deferred;
+}
+
+inline void append_number(std::string& to, std::uint64_t n) {
+    std::array<char, 20> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), n).ptr;
+    to.append(digits.data(), end);
+}
+
+inline bool needs_smtputf8(const mail_object& mail) noexcept {
+    return mail.content.eight_bit_header() || !mail.envelope.reverse_path.ascii() ||
+           !std::ranges::all_of(mail.envelope.recipients, [](const address& a) { return a.ascii(); });
+}
+
+// A server that echoes what it was sent must not bring a secret into a log.
+inline std::string without_secrets(std::string text, const credentials& who) {
+    for (const auto* s : {&who.password, &who.token}) {
+        if (s->empty()) continue;
+        for (const std::string& hidden :
+             {std::string(s->reveal()), base64_encode(s->reveal()),
+              base64_encode(std::string("\0", 1) + who.user + std::string("\0", 1) + std::string(s->reveal()))})
+            if (text.find(hidden) != std::string::npos) return "[redacted]";
+    }
+    return text;
+}
+
+}  // namespace detail
+
+POSTROAD_DECL void check_client_name(std::string_view name) {
+    error_code ec;
+    std::string why;
+    const auto a = address::parse("x@" + std::string(name), ec, &why);
+    if (name.empty() || ec || a.domain() != name || !a.ascii())
+        throw error(errc::invalid_host_name,
+                    "the client name \"" + escaped(name, 80) + "\" is neither a domain nor an address literal");
+}
+
+POSTROAD_DECL session::session(session_options options) : options_(std::move(options)) {
+    check_client_name(options_.client_name);
+    smtp::check(options_.credentials);
+}
+
+POSTROAD_DECL void session::started(time_point now) {
+    state_ = state::awaiting_greeting;
+    secured_ = options_.server.security == security::implicit;
+    expected_.push_back({phase::greeting, 0, 0});
+    arm(now);
+}
+
+POSTROAD_DECL void session::received(std::string_view bytes, time_point now) {
+    bool progress = false;
+    while (state_ != state::over) {
+        if (wants_tls() && !bytes.empty())
+            return fail(errc::tls_injection, phase::starttls,
+                        "octets arrived in the clear behind the reply to STARTTLS; somebody may be tampering");
+        error_code ec;
+        auto r = replies_.next(bytes, ec);
+        if (ec) return fail(ec, current_phase(), replies_.explanation());
+        if (!r) break;
+        progress = true;
+        on_reply(*std::move(r));
+    }
+    if (progress) {
+        write_more();
+        arm(now);
+    }
+}
+
+POSTROAD_DECL void session::closed(error_code ec, std::string explanation, time_point) {
+    fail(ec, current_phase(), std::move(explanation));
+}
+
+POSTROAD_DECL void session::secured(time_point now) {
+    secured_ = true;
+    capabilities_ = {};
+    replies_.reset();
+    say_hello();
+    arm(now);
+}
+
+POSTROAD_DECL void session::tick(time_point now) {
+    if (now < deadline_) return;
+    const auto where = current_phase();
+    fail(errc::timed_out, where,
+         segments_.empty() ? "no reply in time in phase " + std::string(to_string(where))
+                           : std::string("the server stopped taking octets"));
+}
+
+POSTROAD_DECL std::size_t session::output(std::span<std::string_view> parts) const {
+    std::size_t count = 0;
+    std::size_t at = commands_done_;
+    std::size_t sending = 0;
+    for (std::size_t i = 0; i < segments_.size() && count < parts.size(); ++i) {
+        if (!segments_[i].content) {
+            parts[count++] = std::string_view(commands_).substr(at, segments_[i].left);
+            at += segments_[i].left;
+            continue;
+        }
+        while (!transactions_[sending].go || transactions_[sending].content_sent) ++sending;
+        const auto shown = transactions_[sending++].writer.show(parts.subspan(count));
+        count += shown;
+        // What follows a content that is not shown whole must wait.
+        if (count == parts.size()) break;
+    }
+    return count;
+}
+
+POSTROAD_DECL void session::consumed(std::size_t n, time_point now) {
+    if (n == 0) return;
+    while (n > 0 && !segments_.empty()) {
+        auto& s = segments_.front();
+        if (!s.content) {
+            const auto taken = std::min(n, s.left);
+            s.left -= taken;
+            n -= taken;
+            commands_done_ += taken;
+            commands_sent_ += taken;
+            if (s.left == 0) (void)segments_.pop_front();
+            continue;
+        }
+        std::size_t sending = 0;
+        while (!transactions_[sending].go || transactions_[sending].content_sent) ++sending;
+        auto& t = transactions_[sending];
+        n -= t.writer.consume(n);
+        if (!t.writer.done()) break;
+        t.content_sent = true;
+        (void)segments_.pop_front();
+    }
+    if (commands_done_ == commands_.size()) {
+        commands_.clear();
+        commands_done_ = commands_cut_ = 0;
+    }
+    write_more();
+    arm(now);
+}
+
+POSTROAD_DECL std::size_t session::room() const noexcept {
+    if (!reusable()) return 0;
+    const std::size_t limit = pipelining_ && options_.pipelining == pipelining::across ? 2 : 1;
+    return transactions_.size() < limit ? limit - transactions_.size() : 0;
+}
+
+POSTROAD_DECL void session::submit(transaction t, time_point now) {
+    active a;
+    a.results.reserve(t.recipients.size());
+    for (const auto i : t.recipients) a.results.push_back({.address = t.mail->envelope.recipients[i].str()});
+    a.what = std::move(t);
+    const bool idle = expected_.empty() && segments_.empty();
+    transactions_.push_back(std::move(a));
+    if (state_ == state::over) {
+        fail_transactions(errc::connection_closed, {.where = phase::idle, .host = host()});
+        return;
+    }
+    write_more();
+    if (idle) arm(now);
+}
+
+POSTROAD_DECL void session::cancel(std::uint64_t id, time_point now) {
+    std::size_t i = 0;
+    while (i < transactions_.size() && transactions_[i].what.id != id) ++i;
+    if (i == transactions_.size() || transactions_[i].cancelled) return;
+    auto& t = transactions_[i];
+    leave_undecided(t, errc::cancelled,
+                    {.where = current_phase(), .host = host(), .explanation = "the operation was cancelled"});
+    events_.push_back(finished{t.what.id, t.error, t.details, t.results});
+    t.cancelled = true;
+    switch (t.step) {
+        case step::mail: t.step = step::written; break;
+        case step::recipients:
+        case step::data: skip_rest(t); break;
+        case step::content: break;  // the reply to DATA tells whether it can be left
+        case step::written:
+            // A content that has begun cannot be taken back, and one that left whole needs only its reply.
+            if (!t.content_sent && t.outstanding > 0)
+                return fail(errc::connection_closed, phase::content, "a transaction was cancelled within its content");
+            break;
+    }
+    write_more();
+    arm(now);
+}
+
+POSTROAD_DECL void session::quit(time_point now) {
+    quit_wanted_ = true;
+    if (state_ != state::open && state_ != state::quitting)
+        return fail(errc::cancelled, current_phase(), "the connection was given up before it was ready");
+    write_more();
+    arm(now);
+}
+
+POSTROAD_DECL std::optional<event> session::poll() {
+    if (events_.empty()) return std::nullopt;
+    return events_.pop_front();
+}
+
+POSTROAD_DECL void session::on_reply(reply r) {
+    if (expected_.empty()) {
+        if (r.code == 421) return fail(errc::service_closing, phase::idle, "the server closes the connection", r);
+        return fail(errc::unsolicited_reply, phase::idle, "the server replied to nothing", r);
+    }
+    const auto e = expected_.front();
+    if (commands_sent_ < e.sent_at)
+        return fail(errc::unsolicited_reply, e.where, "the server replied before the command was sent", r);
+    if (r.code == 421 && state_ != state::quitting) {
+        if (state_ == state::open && e.where != phase::reset) decide(transactions_.front(), e.where, r);
+        return fail(errc::service_closing, e.where, "the server closes the connection", r);
+    }
+    (void)expected_.pop_front();
+    switch (state_) {
+        case state::awaiting_greeting:
+            if (r.code == 220) return say_hello();
+            return fail(r.positive() ? errc::unexpected_reply : errc::greeting_refused, phase::greeting,
+                        "expected 220 as greeting", r);
+        case state::awaiting_hello:
+        case state::awaiting_helo: return on_hello(r);
+        case state::awaiting_starttls:
+            if (r.code != 220) return fail(errc::tls_refused, phase::starttls, "expected 220 to STARTTLS", r);
+            state_ = state::awaiting_tls;
+            return;
+        case state::authenticating: return on_auth(std::move(r));
+        case state::open: return on_transaction_reply(r, e);
+        case state::quitting: return fail({}, phase::quit, {});
+        case state::awaiting_start:
+        case state::awaiting_tls:
+        case state::over: return;
+    }
+}
+
+POSTROAD_DECL void session::say_hello() {
+    state_ = state::awaiting_hello;
+    replies_.enhanced_codes(false);
+    command(phase::hello, "EHLO " + options_.client_name + "\r\n");
+}
+
+POSTROAD_DECL void session::on_hello(const reply& r) {
+    if (r.code == 250) {
+        capabilities_ = {};
+        if (state_ == state::awaiting_hello) {
+            std::string_view rest = r.text;
+            for (auto end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+                rest.remove_prefix(end + 1);
+                capabilities_.parse_line(rest.substr(0, rest.find('\n')));
+            }
+        }
+        return after_hello();
+    }
+    // RFC 5321 section 3.2: a server that does not know EHLO gets HELO, unless something it cannot offer is required.
+    const bool unknown = r.code == 500 || r.code == 502 || r.code == 504 || r.code == 550;
+    const bool needs_extensions =
+        (options_.server.security == security::starttls && !secured_) || !options_.credentials.empty();
+    if (state_ == state::awaiting_hello && unknown && !needs_extensions) {
+        state_ = state::awaiting_helo;
+        return command(phase::hello, "HELO " + options_.client_name + "\r\n");
+    }
+    fail(r.positive() ? errc::unexpected_reply : errc::hello_refused, phase::hello, "expected 250 to EHLO", r);
+}
+
+POSTROAD_DECL void session::after_hello() {
+    if (options_.server.security == security::starttls && !secured_) {
+        if (!capabilities_.starttls)
+            return fail(errc::tls_not_offered, phase::hello,
+                        "TLS is required and the server does not offer STARTTLS; use smtps:// if it expects TLS from "
+                        "the start, or smtp+insecure:// to send in the clear");
+        state_ = state::awaiting_starttls;
+        return command(phase::starttls, "STARTTLS\r\n");
+    }
+    if (!options_.credentials.empty()) return begin_auth();
+    become_open();
+}
+
+POSTROAD_DECL void session::begin_auth() {
+    if (capabilities_.auth.empty())
+        return fail(errc::authentication_not_offered, phase::auth,
+                    "credentials are given and the server does not offer AUTH");
+    state_ = state::authenticating;
+    const sasl_channel channel{.encrypted = secured_,
+                               .insecure_allowed = options_.server.security == security::insecure_none,
+                               .host = options_.server.name,
+                               .port = options_.server.port};
+    error_code ec;
+    authenticator_.emplace(options_.credentials, capabilities_.auth, channel, options_.nonce, ec);
+    if (ec) return fail(ec, phase::auth, authenticator_->explanation());
+    std::string line = "AUTH " + std::string(authenticator_->mechanism());
+    if (authenticator_->client_first()) {
+        const auto initial = authenticator_->respond({}, ec);
+        if (ec) return fail(ec, phase::auth, authenticator_->explanation());
+        const auto encoded = initial.empty() ? std::string("=") : base64_encode(initial);
+        // Too long for a command line: the server asks for it with an empty challenge.
+        if (line.size() + encoded.size() + 3 <= detail::max_auth_line)
+            line += ' ' + encoded;
+        else
+            initial_response_ = encoded;
+    }
+    command(phase::auth, line + "\r\n");
+}
+
+POSTROAD_DECL void session::on_auth(reply r) {
+    r.text = detail::without_secrets(std::move(r.text), options_.credentials);
+    if (r.code == 235) {
+        if (!authenticator_->satisfied())
+            return fail(errc::authentication_failed, phase::auth,
+                        "the server reported success before it proved that it knows the password");
+        return become_open();
+    }
+    if (r.code == 334) {
+        if (!initial_response_.empty()) {
+            initial_response_ += "\r\n";
+            return command(phase::auth, std::exchange(initial_response_, {}));
+        }
+        std::string challenge;
+        if (!base64_decode(r.text, challenge))
+            return fail(errc::authentication_failed, phase::auth, "the server's challenge is not base64", r);
+        error_code ec;
+        const auto response = authenticator_->respond(challenge, ec);
+        if (ec) return fail(ec, phase::auth, authenticator_->explanation());
+        return command(phase::auth, base64_encode(response) + "\r\n");
+    }
+    if (r.positive()) return fail(errc::unexpected_reply, phase::auth, "expected 235 or 334 to AUTH", r);
+    if (capabilities_.enhanced_codes) {
+        std::string_view text = r.text;
+        r.enhanced = take_enhanced_code(text, r.code);
+        r.text = std::string(text);
+    }
+    const auto mechanism = std::string(authenticator_->mechanism());
+    if (r.transient())
+        return fail(errc::authentication_deferred, phase::auth, "the server cannot authenticate now by " + mechanism,
+                    r);
+    fail(errc::authentication_rejected, phase::auth, "the server rejected the credentials by " + mechanism, r);
+}
+
+POSTROAD_DECL void session::become_open() {
+    state_ = state::open;
+    authenticator_.reset();
+    options_.credentials = {};
+    replies_.enhanced_codes(capabilities_.enhanced_codes);
+    pipelining_ = capabilities_.pipelining && options_.pipelining != pipelining::lockstep;
+    events_.push_back(ready{});
+}
+
+POSTROAD_DECL void session::on_transaction_reply(const reply& r, const expected& e) {
+    if (e.where == phase::reset) {
+        if (r.code != 250) fail(errc::unexpected_reply, phase::reset, "expected 250 to RSET", r);
+        return;
+    }
+    auto& t = transactions_.front();
+    --t.outstanding;
+    const bool go_wanted = e.where == phase::data;
+    if (r.code >= 300 && r.code < 400 && !(go_wanted && r.code == 354))
+        return fail(errc::unexpected_reply, e.where, "a 3yz reply where none fits", r);
+    if (go_wanted && r.code < 300)
+        return fail(errc::unexpected_reply, e.where, "expected 354 to DATA; the content was not sent", r);
+    switch (e.where) {
+        case phase::mail:
+            t.mail_accepted = r.code < 300;
+            if (!t.mail_accepted) decide(t, phase::mail, r);
+            break;
+        case phase::rcpt: on_recipient(t, e.recipient, r); break;
+        case phase::data: on_data(t, r); break;
+        default:
+            if (!t.content_sent) {
+                if (!r.positive()) decide(t, phase::content, r);
+                return fail(errc::unsolicited_reply, phase::content, "the server replied before the end of the content",
+                            r);
+            }
+            decide(t, phase::content, r);
+    }
+    finish_front();
+}
+
+POSTROAD_DECL void session::on_recipient(active& t, std::uint32_t i, const reply& r) {
+    auto& result = t.results[i];
+    if (result.status != status::not_attempted) return;  // MAIL was refused, which decided it
+    result.where = phase::rcpt;
+    result.reply = r;
+    if (r.code < 300)
+        ++t.accepted;
+    else
+        result.status = detail::status_of(r, phase::rcpt);
+}
+
+POSTROAD_DECL void session::on_data(active& t, const reply& r) {
+    if (r.code != 354) {
+        decide(t, phase::data, r);
+        needs_reset_ = needs_reset_ || t.mail_accepted;
+        return skip_rest(t);
+    }
+    const bool nobody = t.accepted == 0 || !t.mail_accepted;
+    if (t.cancelled && !nobody)
+        return fail(errc::connection_closed, phase::data, "a transaction was cancelled when its content was due");
+    // RFC 2920 section 3.1: 354 though no recipient is left means that the end of data must be sent alone.
+    t.writer = nobody ? data_writer(content{}) : data_writer(t.what.mail->content);
+    t.go = true;
+}
+
+POSTROAD_DECL void session::decide(active& t, phase where, const reply& r) {
+    const auto s = detail::status_of(r, where);
+    for (auto& result : t.results) {
+        if (result.status != status::not_attempted) continue;
+        result.status = s;
+        result.where = where;
+        result.reply = r;
+    }
+}
+
+POSTROAD_DECL void session::finish_front() {
+    while (!transactions_.empty() && transactions_.front().step == step::written &&
+           transactions_.front().outstanding == 0) {
+        auto t = transactions_.pop_front();
+        if (writing_ > 0) --writing_;
+        if (!t.cancelled) give(t);
+    }
+}
+
+// What this server cannot take is refused before anything of it is sent.
+POSTROAD_DECL bool session::refuse_locally(active& t) {
+    const auto& mail = *t.what.mail;
+    errc e{};
+    std::string why;
+    if (capabilities_.size && mail.content.size() > *capabilities_.size) {
+        e = errc::message_too_large;
+        why = "the message has " + std::to_string(mail.content.size()) + " octets, the server takes " +
+              std::to_string(*capabilities_.size);
+    } else if (mail.content.longest_line() > 998) {
+        e = errc::line_too_long;
+        why = "a line of the message has " + std::to_string(mail.content.longest_line()) +
+              " octets; SMTP allows 998 (RFC 5321 section 4.5.3.1.6)";
+    } else if (detail::needs_smtputf8(mail) && !capabilities_.smtputf8) {
+        e = errc::internationalised_unsupported;
+        why = "an address or a header field is not ASCII and the server does not offer SMTPUTF8";
+    } else if (mail.content.eight_bit() && !capabilities_.eight_bit_mime) {
+        e = errc::eight_bit_unsupported;
+        why = "the message holds 8-bit octets and the server does not offer 8BITMIME";
+    } else {
+        return false;
+    }
+    t.error = e;
+    t.details = {.where = phase::mail, .host = host(), .explanation = std::move(why)};
+    for (auto& result : t.results) {
+        result.status = status::rejected;
+        result.where = phase::mail;
+    }
+    return true;
+}
+
+POSTROAD_DECL bool session::may_start() const noexcept {
+    if (expected_.empty()) return true;
+    return pipelining_ && options_.pipelining == pipelining::across && expected_.size() == 1 &&
+           expected_.front().where == phase::content;
+}
+
+POSTROAD_DECL void session::write_more() {
+    while (state_ == state::open && writing_ < transactions_.size() &&
+           commands_.size() - commands_done_ < detail::max_unwritten_commands) {
+        auto& t = transactions_[writing_];
+        // Behind what is not pipelined, the reply comes first.
+        if (t.step != step::mail && t.step != step::written && !pipelining_ && !expected_.empty()) return;
+        const bool refused = t.outstanding == 0 && !t.mail_accepted;
+        switch (t.step) {
+            case step::mail:
+                if (!may_start()) return;
+                if (refuse_locally(t)) {
+                    t.step = step::written;
+                    break;
+                }
+                if (needs_reset_) {
+                    needs_reset_ = false;
+                    command(phase::reset, "RSET\r\n");
+                    if (!pipelining_) return;
+                }
+                write_mail(t);
+                break;
+            case step::recipients:
+                if (refused) {
+                    skip_rest(t);
+                    break;
+                }
+                commands_.append("RCPT TO:<").append(t.results[t.next_recipient].address);
+                command(phase::rcpt, ">\r\n", static_cast<std::uint32_t>(t.next_recipient));
+                if (++t.next_recipient == t.results.size()) t.step = step::data;
+                break;
+            case step::data:
+                // Known only when the replies are here: then there is nothing to send the content to.
+                if (t.outstanding == 0 && t.accepted == 0) {
+                    skip_rest(t);
+                    break;
+                }
+                command(phase::data, "DATA\r\n");
+                t.step = step::content;
+                break;
+            case step::content:
+                if (!t.go) return;
+                segments_.push_back({true, 0});
+                expected_.push_back({phase::content, 0, commands_queued_});
+                ++t.outstanding;
+                t.step = step::written;
+                break;
+            case step::written:
+                ++writing_;
+                finish_front();
+                break;
+        }
+    }
+    if (quit_wanted_ && state_ == state::open && transactions_.empty() && expected_.empty()) {
+        state_ = state::quitting;
+        command(phase::quit, "QUIT\r\n");
+    }
+}
+
+POSTROAD_DECL void session::write_mail(active& t) {
+    const auto& mail = *t.what.mail;
+    commands_.append("MAIL FROM:<").append(mail.envelope.reverse_path.str()).append(">");
+    if (capabilities_.size_declaration) {
+        commands_.append(" SIZE=");
+        detail::append_number(commands_, mail.content.size());
+    }
+    if (mail.content.eight_bit()) commands_.append(" BODY=8BITMIME");
+    if (detail::needs_smtputf8(mail)) commands_.append(" SMTPUTF8");
+    command(phase::mail, "\r\n");
+    t.step = step::recipients;
+}
+
+// Nothing more is written for it; the server is left within a transaction if it accepted MAIL or still may.
+POSTROAD_DECL void session::skip_rest(active& t) {
+    if (t.step != step::content) needs_reset_ = needs_reset_ || t.mail_accepted || t.outstanding > 0;
+    t.step = step::written;
+}
+
+// Queues a command whose first part may already be in commands_.
+POSTROAD_DECL void session::command(phase where, std::string_view text, std::uint32_t recipient) {
+    commands_ += text;
+    const auto added = commands_.size() - commands_cut_;
+    commands_cut_ = commands_.size();
+    if (!segments_.empty() && !segments_.back().content)
+        segments_.back().left += added;
+    else
+        segments_.push_back({false, added});
+    commands_queued_ += added;
+    expected_.push_back({where, recipient, commands_queued_});
+    if (where == phase::mail || where == phase::rcpt || where == phase::data) ++transactions_[writing_].outstanding;
+}
+
+POSTROAD_DECL void session::give(active& t) {
+    events_.push_back(finished{t.what.id, t.error, std::move(t.details), std::move(t.results)});
+}
+
+// What no reply decided: in doubt once the end of data had left.
+POSTROAD_DECL void session::leave_undecided(active& t, error_code ec, const diagnostics& d) {
+    for (auto& result : t.results) {
+        if (result.status != status::not_attempted) continue;
+        const bool doubt = t.content_sent && result.reply.code != 0;
+        if (doubt) result.status = status::in_doubt;
+        result.where = doubt ? phase::content : d.where;
+        result.reply = {};
+        t.error = ec;
+        t.details = d;
+    }
+}
+
+POSTROAD_DECL void session::fail_transactions(error_code ec, const diagnostics& d) {
+    while (!transactions_.empty()) {
+        auto t = transactions_.pop_front();
+        if (t.cancelled) continue;
+        leave_undecided(t, ec, d);
+        give(t);
+    }
+    writing_ = 0;
+}
+
+POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explanation, const reply& r) {
+    if (state_ == state::over) return;
+    // After QUIT everything is settled; how the server takes its leave does not matter.
+    if (state_ == state::quitting) ec = {};
+    diagnostics d{.where = where, .host = host(), .explanation = std::move(explanation), .reply = to_string(r)};
+    if (!ec) d = {.where = where, .host = host()};
+    state_ = state::over;
+    deadline_ = never;
+    authenticator_.reset();
+    options_.credentials = {};
+    fail_transactions(ec, d);
+    expected_.clear();
+    segments_.clear();
+    commands_.clear();
+    commands_done_ = commands_cut_ = 0;
+    events_.push_back(smtp::closed{ec, std::move(d)});
+}
+
+POSTROAD_DECL phase session::current_phase() const noexcept {
+    if (state_ == state::awaiting_tls) return phase::tls;
+    if (state_ == state::awaiting_start) return phase::connect;
+    return expected_.empty() ? phase::idle : expected_.front().where;
+}
+
+POSTROAD_DECL void session::arm(time_point now) {
+    if (state_ == state::over || state_ == state::awaiting_start)
+        deadline_ = never;
+    else if (!segments_.empty())
+        deadline_ = after(now, state_ == state::quitting ? options_.timeouts.quit : options_.timeouts.block);
+    else if (expected_.empty() && !wants_tls())
+        deadline_ = never;
+    else
+        deadline_ = after(now, timeout_of(current_phase()));
+}
+
+POSTROAD_DECL duration session::timeout_of(phase p) const noexcept {
+    const auto& t = options_.timeouts;
+    switch (p) {
+        case phase::greeting: return t.greeting;
+        case phase::hello: return t.hello;
+        case phase::starttls:
+        case phase::tls: return t.starttls;
+        case phase::auth: return t.auth;
+        case phase::mail: return t.mail;
+        case phase::rcpt: return t.rcpt;
+        case phase::data: return t.data;
+        case phase::content: return t.content;
+        case phase::reset: return t.reset;
+        case phase::quit: return t.quit;
+        case phase::prepare:
+        case phase::queued:
+        case phase::resolve:
+        case phase::connect:
+        case phase::idle: return t.block;
+    }
+    return t.block;
+}
+
+}  // namespace postroad::smtp

@@ -1,0 +1,62 @@
+#pragma once
+// Reads replies (RFC 5321 section 4.2) from octets as they arrive, in place where a read brought whole lines.
+
+#include <postroad/core/config.hpp>
+#include <postroad/core/error.hpp>
+#include <postroad/core/outcome.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace postroad::smtp {
+
+/// The RFC allows 512 octets a line and sets no number of lines; servers exceed the first. Beyond these limits a reply
+/// is errc::reply_too_long.
+inline constexpr std::size_t max_reply_line = 4096;
+inline constexpr std::size_t max_reply_lines = 128;
+inline constexpr std::size_t max_reply_size = 64 * 1024;
+
+/// Cuts a stream into replies. A line is `code`, `code SP text` or `code-text`, ended by CRLF; the code is 2yz to 5yz
+/// with y in 0 to 5, the same on every line of a reply. Anything else is errc::malformed_reply. After an error the
+/// stream is lost: call reset() for a new one.
+class reply_reader {
+public:
+    /// The next whole reply in the octets given so far, or nothing. `input` is shortened by what was taken; octets of
+    /// an unfinished line are kept inside, so `input` is empty when nothing is returned and there is no error.
+    std::optional<reply> next(std::string_view& input, error_code& ec);
+
+    /// What was expected and what came, after an error.
+    const std::string& explanation() const noexcept { return explanation_; }
+
+    /// Whether part of a reply has been read.
+    bool partial() const noexcept { return !line_.empty() || lines_ != 0; }
+
+    /// Whether to split the enhanced status code off the text (RFC 2034: only where the server offers it).
+    void enhanced_codes(bool offered) noexcept { enhanced_ = offered; }
+
+    /// Forgets everything read.
+    void reset() noexcept;
+
+private:
+    bool add_line(std::string_view line, error_code& ec);
+    void fail(errc e, std::string text, error_code& ec);
+
+    std::string line_;  // of a line whose end has not come
+    reply reply_;       // of a reply whose last line has not come
+    std::size_t lines_ = 0;
+    std::size_t size_ = 0;
+    bool enhanced_ = false;
+    std::string explanation_;
+};
+
+/// The enhanced status code at the front of `text` if its class fits `code` (RFC 3463 section 2), taken off with the
+/// space behind it.
+POSTROAD_DECL enhanced_code take_enhanced_code(std::string_view& text, unsigned code) noexcept;
+
+}  // namespace postroad::smtp
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/smtp/impl/reply.ipp>
+#endif

@@ -1,0 +1,241 @@
+#pragma once
+// One ESMTP connection seen from the client, without I/O: octets, events and `now` go in; octets, events and a deadline
+// come out. Full duplex: it holds several transactions in flight and matches replies to commands in order.
+// See docs/transport.md and docs/sans_io.md.
+
+#include <postroad/core/clock.hpp>
+#include <postroad/core/config.hpp>
+#include <postroad/core/endpoint.hpp>
+#include <postroad/core/error.hpp>
+#include <postroad/core/outcome.hpp>
+#include <postroad/core/ring.hpp>
+#include <postroad/message/mail_object.hpp>
+#include <postroad/smtp/capabilities.hpp>
+#include <postroad/smtp/data.hpp>
+#include <postroad/smtp/reply.hpp>
+#include <postroad/smtp/sasl.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace postroad::smtp {
+
+/// How much is written without waiting for a reply. Without PIPELINING (RFC 2920) it is always lockstep.
+enum class pipelining : unsigned char {
+    lockstep,  ///< every command waits: four round trips a message
+    envelope,  ///< MAIL, RCPT and DATA together, then the content: two round trips
+    across,    ///< the content together with the next MAIL, RCPT and DATA: one round trip
+};
+
+/// How long the server may take (RFC 5321 section 4.5.3.2 names the minimum of each), counted from the last octet sent
+/// or the last whole reply.
+struct timeouts {
+    duration greeting = std::chrono::minutes(5);
+    duration hello = std::chrono::minutes(5);
+    duration starttls = std::chrono::minutes(2);  ///< the reply and the handshake
+    duration auth = std::chrono::minutes(2);      ///< each step
+    duration mail = std::chrono::minutes(5);
+    duration rcpt = std::chrono::minutes(5);
+    duration data = std::chrono::minutes(2);
+    duration block = std::chrono::minutes(3);     ///< while octets wait to be taken
+    duration content = std::chrono::minutes(10);  ///< from the end of data to its reply
+    duration reset = std::chrono::minutes(5);
+    duration quit = std::chrono::seconds(2);  ///< by then everything is accepted: not worth more
+};
+
+/// What a session needs to know about its connection.
+struct session_options {
+    endpoint server = {};
+    /// What EHLO says: a domain or an address literal (RFC 5321 section 4.1.1.1). Checked by check_client_name().
+    std::string client_name = {};
+    smtp::credentials credentials = {};
+    smtp::pipelining pipelining = smtp::pipelining::envelope;
+    smtp::timeouts timeouts = {};
+    /// Random and printable, at least 18 octets; needed with credentials only.
+    std::string nonce = {};
+};
+
+/// Throws `error` (errc::invalid_host_name) unless `name` is a domain or an address literal.
+POSTROAD_DECL void check_client_name(std::string_view name);
+
+/// What is sent in one go: a mail object, to some or all of its recipients.
+struct transaction {
+    std::uint64_t id = 0;  ///< the caller's name for it
+    mail_ptr mail = {};
+    std::vector<std::uint32_t> recipients = {};  ///< indices into mail->envelope.recipients; at least one
+};
+
+/// The session may be given transactions.
+struct ready {};
+
+/// A transaction ended. `recipients` are in the order of transaction::recipients.
+struct finished {
+    std::uint64_t id = 0;
+    error_code error = {};  ///< set when the transaction ended for another reason than replies to it
+    diagnostics details = {};
+    std::vector<recipient_outcome> recipients = {};
+};
+
+/// The connection is over: nothing more is read or written. The last event.
+struct closed {
+    error_code error = {};  ///< none after QUIT
+    diagnostics details = {};
+};
+
+using event = std::variant<ready, finished, closed>;
+
+/// The client's side of one connection. Single-threaded; movable; reads no clock. An interrupted exchange is never
+/// continued: after any error the session is over, and reusable() is false.
+class session {
+public:
+    /// `options` are copied where they outlive the handshake. Throws what smtp::check and check_client_name throw.
+    explicit session(session_options options);
+
+    // What the connection tells.
+
+    /// The wire is up: connected, and TLS is established if it comes first. Waits for the greeting.
+    void started(time_point now);
+    /// Octets arrived.
+    void received(std::string_view bytes, time_point now);
+    /// No more octets can come or go: the end of the stream (errc::connection_closed) or what broke it.
+    void closed(error_code ec, std::string explanation, time_point now);
+    /// TLS is established after wants_tls(). Everything the server said before is forgotten (RFC 3207 section 4.2).
+    void secured(time_point now);
+    /// deadline() has passed.
+    void tick(time_point now);
+
+    // What the connection does.
+
+    /// Fills `parts` with what to write next; returns how many. Valid until the next call that changes the session.
+    std::size_t output(std::span<std::string_view> parts) const;
+    /// `n` octets of the output were handed to the socket.
+    void consumed(std::size_t n, time_point now);
+    /// When tick() must be called; `never` while nothing is waited for.
+    time_point deadline() const noexcept { return deadline_; }
+    /// Octets from now on belong to a TLS handshake, until secured().
+    bool wants_tls() const noexcept { return state_ == state::awaiting_tls; }
+    /// Over: the socket can be closed.
+    bool done() const noexcept { return state_ == state::over; }
+
+    // What the owner does.
+
+    /// How many transactions it takes now without making them wait for an idle server.
+    std::size_t room() const noexcept;
+    /// Gives it a transaction. The events `finished` come in the order of submission.
+    void submit(transaction t, time_point now);
+    /// Ends a transaction early, with errc::cancelled. What was begun is drained where the protocol lets it be undone,
+    /// otherwise the session ends. No effect if there is no such transaction.
+    void cancel(std::uint64_t id, time_point now);
+    /// Sends QUIT after the last transaction, and ends.
+    void quit(time_point now);
+    /// The next event, oldest first.
+    std::optional<event> poll();
+
+    /// Whether another transaction can begin: open, and nothing went wrong.
+    bool reusable() const noexcept { return state_ == state::open && !quit_wanted_; }
+    /// What the server offers; of the last EHLO.
+    const capabilities& server() const noexcept { return capabilities_; }
+
+private:
+    enum class state : unsigned char {
+        awaiting_start,
+        awaiting_greeting,
+        awaiting_hello,
+        awaiting_helo,
+        awaiting_starttls,
+        awaiting_tls,
+        authenticating,
+        open,
+        quitting,
+        over,
+    };
+    // How far the commands of a transaction are written.
+    enum class step : unsigned char { mail, recipients, data, content, written };
+    struct active {
+        transaction what = {};
+        std::vector<recipient_outcome> results = {};
+        data_writer writer = {};
+        std::size_t next_recipient = 0;
+        std::size_t accepted = 0;     // recipients accepted so far
+        std::size_t outstanding = 0;  // replies that must still come
+        error_code error = {};
+        diagnostics details = {};
+        session::step step = step::mail;
+        bool mail_accepted = false;
+        bool go = false;            // 354 came
+        bool content_sent = false;  // the end of data was handed to the socket
+        bool cancelled = false;     // its `finished` was already given
+    };
+    // A reply that must come, for a command whose last octet is the `sent_at`th.
+    struct expected {
+        phase where = phase::idle;
+        std::uint32_t recipient = 0;
+        std::uint64_t sent_at = 0;
+    };
+    // What is left to write: commands from commands_, or the content of the oldest transaction that is sending it.
+    struct segment {
+        bool content = false;
+        std::size_t left = 0;
+    };
+
+    void on_reply(reply r);
+    void say_hello();
+    void on_hello(const reply& r);
+    void after_hello();
+    void begin_auth();
+    void on_auth(reply r);
+    void become_open();
+    void on_transaction_reply(const reply& r, const expected& e);
+    void on_recipient(active& t, std::uint32_t i, const reply& r);
+    void on_data(active& t, const reply& r);
+    void decide(active& t, phase where, const reply& r);
+    void finish_front();
+    bool refuse_locally(active& t);
+    bool may_start() const noexcept;
+    void write_more();
+    void write_mail(active& t);
+    void skip_rest(active& t);
+    void command(phase where, std::string_view text, std::uint32_t recipient = 0);
+    void give(active& t);
+    void leave_undecided(active& t, error_code ec, const diagnostics& d);
+    void fail_transactions(error_code ec, const diagnostics& d);
+    void fail(error_code ec, phase where, std::string explanation, const reply& r = {});
+    phase current_phase() const noexcept;
+    void arm(time_point now);
+    duration timeout_of(phase p) const noexcept;
+    std::string host() const { return to_string(options_.server); }
+
+    session_options options_;
+    capabilities capabilities_;
+    reply_reader replies_;
+    std::optional<authenticator> authenticator_;
+    std::string initial_response_;   // waits for the server's empty challenge
+    std::string commands_;           // octets of commands: written up to commands_done_,
+    std::size_t commands_done_ = 0;  // in segments up to commands_cut_
+    std::size_t commands_cut_ = 0;
+    std::uint64_t commands_queued_ = 0;  // since the connection began: octets of commands queued, and written
+    std::uint64_t commands_sent_ = 0;
+    ring<segment> segments_;
+    ring<expected> expected_;
+    ring<active> transactions_;
+    std::size_t writing_ = 0;  // the transaction whose commands are written next
+    ring<event> events_;
+    time_point deadline_ = never;
+    state state_ = state::awaiting_start;
+    bool secured_ = false;
+    bool pipelining_ = false;
+    bool needs_reset_ = false;  // a transaction was left open on the server
+    bool quit_wanted_ = false;
+};
+
+}  // namespace postroad::smtp
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/smtp/impl/session.ipp>
+#endif
