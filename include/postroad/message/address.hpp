@@ -67,7 +67,7 @@ inline constexpr std::size_t max_comment_depth = 32;
 /// Team: b@x.example, c@x.example;`. Takes comments, folding, routes, empty elements, and spaces around `.` and `@`
 /// (RFC 5322 section 4.4). Encoded words are never decoded, so they cannot bring in an address. Throws `error`
 /// (errc::invalid_address) that names the octet, counted from 0. The result is empty if the list is.
-std::vector<mailbox> parse_mailboxes(std::string_view field_value);
+POSTROAD_DECL std::vector<mailbox> parse_mailboxes(std::string_view field_value);
 
 namespace detail {
 
@@ -77,7 +77,7 @@ struct fault {
 };
 
 /// What keeps `text` from being a domain or an address literal.
-fault domain_fault(std::string_view text) noexcept;
+POSTROAD_DECL fault domain_fault(std::string_view text) noexcept;
 
 }  // namespace detail
 }  // namespace postroad

@@ -24,10 +24,10 @@ struct eml_options {
 ///
 /// Duplicate recipients are dropped (domains compare without case). Throws `error`: errc::no_sender,
 /// errc::no_recipients, errc::invalid_address (the explanation names the field), errc::invalid_message (a NUL).
-mail_object parse_eml(std::string text, const eml_options& options = {});
+POSTROAD_DECL mail_object parse_eml(std::string text, const eml_options& options = {});
 
 /// parse_eml of a whole file, which is read into memory. Also throws errc::unreadable_file.
-mail_object read_eml(const std::filesystem::path& file, const eml_options& options = {});
+POSTROAD_DECL mail_object read_eml(const std::filesystem::path& file, const eml_options& options = {});
 
 }  // namespace postroad
 

@@ -1,83 +1,11 @@
 #pragma once
 
 #include <postroad/message/content.hpp>
+#include <postroad/message/lines.hpp>
 
-#include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace postroad {
-namespace detail {
-
-inline std::size_t find_octet(std::string_view text, char c, std::size_t from = 0) noexcept {
-    // memchr, because libstdc++ turns find() of one char into it only after checks that cost on short lines
-    const void* found = from < text.size() ? std::memchr(text.data() + from, c, text.size() - from) : nullptr;
-    return found ? static_cast<std::size_t>(static_cast<const char*>(found) - text.data()) : text.size();
-}
-
-inline bool has_high_octet(std::string_view text) noexcept {
-    std::uint64_t any = 0;
-    while (text.size() >= sizeof any) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, text.data(), sizeof word);
-        any |= word;
-        text.remove_prefix(sizeof word);
-    }
-    unsigned rest = 0;
-    for (const char c : text) rest |= static_cast<unsigned char>(c);
-    return (any & 0x8080808080808080U) != 0 || (rest & 0x80U) != 0;
-}
-
-// What one walk over the lines finds.
-struct line_scan {
-    bool only_crlf = true;  // otherwise the rest is not to be used
-    bool leading_dots = false;
-    std::size_t longest = 0;
-    std::size_t header_size = 0;  // up to and without the first empty line
-};
-
-inline line_scan scan_lines(std::string_view text) noexcept {
-    line_scan s;
-    bool in_header = true;
-    for (std::size_t at = 0; at < text.size();) {
-        const auto lf = find_octet(text, '\n', at);
-        // the first CR must be the octet before the LF, and both must be there
-        const auto line = text.substr(at, lf - at);
-        const auto length = find_octet(line, '\r');
-        if (lf == text.size() || length + 1 != line.size()) {
-            s.only_crlf = false;
-            return s;
-        }
-        s.longest = std::max(s.longest, length);
-        s.leading_dots = s.leading_dots || line[0] == '.';
-        in_header = in_header && length > 0;
-        at = lf + 1;
-        if (in_header) s.header_size = at;
-    }
-    return s;
-}
-
-inline std::string with_crlf(std::string_view text) {
-    std::string result;
-    result.reserve(text.size() + text.size() / 32 + 2);
-    for (std::size_t at = 0; at < text.size();) {
-        const auto lf = find_octet(text, '\n', at);
-        auto line = text.substr(at, lf - at);
-        at = lf + 1;
-        if (lf < text.size() && line.ends_with('\r')) line.remove_suffix(1);
-        for (;;) {
-            const auto cr = find_octet(line, '\r');
-            result.append(line.substr(0, cr));
-            result += "\r\n";
-            if (cr == line.size()) break;
-            line.remove_prefix(cr + 1);
-            if (line.empty() && lf == text.size()) break;  // the text ends with a bare CR: no line is left
-        }
-    }
-    return result;
-}
-
-}  // namespace detail
 
 POSTROAD_DECL content content::from_text(std::string text) {
     if (const auto nul = detail::find_octet(text, '\0'); nul != text.size())

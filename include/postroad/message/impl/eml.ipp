@@ -1,6 +1,7 @@
 #pragma once
 
 #include <postroad/message/eml.hpp>
+#include <postroad/message/lines.hpp>
 #include <postroad/message/recipient_list.hpp>
 #include <postroad/message/utf8.hpp>
 

@@ -1,0 +1,72 @@
+#pragma once
+// Writing header fields and bodies so that every mail system can read them: folding, encoded words, quoted-printable.
+
+#include <postroad/core/config.hpp>
+#include <postroad/message/address.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace postroad::detail {
+
+inline constexpr std::size_t max_line = 998;         // octets without CRLF (RFC 5322 section 2.1.1)
+inline constexpr std::size_t preferred_line = 78;    // the same section
+inline constexpr std::size_t max_encoded_word = 75;  // RFC 2047 section 2; a line that holds one has at most 76
+inline constexpr std::size_t max_field_name = 76;    // octets; ours
+
+/// What a header may hold beside ASCII.
+enum class header_charset : unsigned char {
+    ascii,  ///< anything else goes into encoded words (RFC 2047)
+    utf8,   ///< as it is: internationalised mail only (RFC 6532)
+};
+
+/// Whether a value is for people, so that it must be read as it was given, or raw, so that encoded words in it count.
+enum class value_kind : unsigned char { text, raw };
+
+/// Writes fields one behind the other. Values must be well-formed UTF-8 without control characters but TAB.
+class header_writer {
+public:
+    explicit header_writer(header_charset charset) noexcept : charset_(charset) {}
+    /// `Name: value` for a value without structure. Spaces stay as they are.
+    void unstructured(std::string_view name, std::string_view value, value_kind kind);
+    /// `Name: Ann <a@x.example>, b@x.example`; nothing when there is no mailbox.
+    void mailboxes(std::string_view name, std::span<const mailbox> list);
+    /// A value of ours: ASCII, short.
+    void plain(std::string_view name, std::string_view value);
+    std::string take() { return std::move(text_); }
+
+private:
+    void begin(std::string_view name);
+    void end() { text_ += "\r\n"; }
+    void fold();
+    void add(std::string_view text);
+    void word(std::string_view text);
+    void phrase(std::string_view name);
+    void encoded_words(std::string_view text);
+
+    header_charset charset_;
+    std::string text_;
+    std::size_t column_ = 0;
+};
+
+/// The longest stretch that cannot be folded: a word with the spaces before it.
+POSTROAD_DECL std::size_t longest_stretch(std::string_view value) noexcept;
+
+/// `Mon, 06 Jan 2025 12:34:56 +0000` (RFC 5322 section 3.3), as local time `offset` from UTC.
+POSTROAD_DECL std::string format_date(std::chrono::system_clock::time_point when, std::chrono::minutes offset);
+
+/// Whether `text` can travel as it is: ASCII, no NUL, lines within 998 octets.
+POSTROAD_DECL bool is_seven_bit(std::string_view text) noexcept;
+
+/// Quoted-printable (RFC 2045 section 6.7) of text; CRLF, CR and LF are line ends. Lines have at most 76 octets.
+POSTROAD_DECL std::string quoted_printable(std::string_view text);
+
+}  // namespace postroad::detail
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/message/impl/header.ipp>
+#endif

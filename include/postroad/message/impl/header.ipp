@@ -1,0 +1,276 @@
+#pragma once
+
+#include <postroad/core/base64.hpp>
+#include <postroad/message/header.hpp>
+#include <postroad/message/utf8.hpp>
+
+#include <algorithm>
+
+namespace postroad::detail {
+
+inline constexpr std::string_view encoded_word_start = "=?utf-8?q?";
+inline constexpr std::size_t encoded_word_frame = encoded_word_start.size() + 2;
+
+inline bool is_space(char c) noexcept { return c == ' ' || c == '\t'; }
+
+// What a reader may take for an encoded word.
+inline bool looks_encoded(std::string_view text) noexcept {
+    const auto start = text.find("=?");
+    return start != std::string_view::npos && text.find("?=", start + 2) != std::string_view::npos;
+}
+
+// The narrowest set of RFC 2047 section 5 (3), so that the words are good in display names too.
+inline bool is_plain_in_word(char c) noexcept {
+    return is_alphanumeric(static_cast<unsigned char>(c)) ||
+           (c != '\0' && std::string_view("!*+-/").find(c) != std::string_view::npos);
+}
+
+inline void append_hex(std::string& to, char c) {
+    static constexpr char hex[] = "0123456789ABCDEF";
+    const auto u = static_cast<unsigned char>(c);
+    to += '=';
+    to += hex[u >> 4];
+    to += hex[u & 15];
+}
+
+inline std::string q_encoded(std::string_view text) {
+    std::string result;
+    for (const char c : text) {
+        if (c == ' ') {
+            result += '_';
+        } else if (is_plain_in_word(c)) {
+            result += c;
+        } else {
+            append_hex(result, c);
+        }
+    }
+    return result;
+}
+
+// One encoded word of whole characters in at most `room` octets; takes them off `text`.
+inline std::string take_encoded_word(std::string_view& text, std::size_t room, bool in_base64) {
+    const auto budget = room - encoded_word_frame;
+    std::size_t taken = 0;
+    std::size_t cost = 0;
+    while (taken < text.size()) {
+        auto next = taken;
+        next_character(text, next);
+        const auto piece = text.substr(taken, next - taken);
+        cost = in_base64 ? (next + 2) / 3 * 4 : cost + q_encoded(piece).size();
+        if (cost > budget) break;
+        taken = next;
+    }
+    std::string result(encoded_word_start);
+    if (in_base64) result[result.size() - 2] = 'b';
+    result += in_base64 ? base64_encode(text.substr(0, taken)) : q_encoded(text.substr(0, taken));
+    result += "?=";
+    text.remove_prefix(taken);
+    return result;
+}
+
+// Words of atext with one space between them: readable as a phrase without quotes.
+inline bool is_plain_phrase(std::string_view name) noexcept {
+    bool in_word = false;
+    for (const char c : name) {
+        const bool is_gap = c == ' ';
+        if (is_gap ? !in_word : !is_atext(static_cast<unsigned char>(c))) return false;
+        in_word = !is_gap;
+    }
+    return in_word;
+}
+
+inline std::string quoted(std::string_view name) {
+    std::string result = "\"";
+    for (const char c : name) {
+        if (c == '"' || c == '\\') result += '\\';
+        result += c;
+    }
+    return result + '"';
+}
+
+// The end of the stretch that begins at `at`: spaces, a word, and the spaces behind it if it is the last.
+inline std::size_t stretch_end(std::string_view value, std::size_t at) noexcept {
+    while (at < value.size() && is_space(value[at])) ++at;
+    while (at < value.size() && !is_space(value[at])) ++at;
+    auto next = at;
+    while (next < value.size() && is_space(value[next])) ++next;
+    return next == value.size() ? next : at;
+}
+
+POSTROAD_DECL std::size_t longest_stretch(std::string_view value) noexcept {
+    std::size_t longest = 0;
+    for (std::size_t at = 0; at < value.size();) {
+        const auto end = stretch_end(value, at);
+        longest = std::max(longest, end - at);
+        at = end;
+    }
+    return longest;
+}
+
+POSTROAD_DECL void header_writer::begin(std::string_view name) {
+    column_ = 0;
+    add(name);
+    add(":");
+}
+
+POSTROAD_DECL void header_writer::fold() {
+    text_ += "\r\n";
+    column_ = 0;
+}
+
+POSTROAD_DECL void header_writer::add(std::string_view text) {
+    text_ += text;
+    column_ += text.size();
+}
+
+POSTROAD_DECL void header_writer::word(std::string_view text) {
+    if (column_ + 1 + text.size() > preferred_line) fold();
+    add(" ");
+    add(text);
+}
+
+POSTROAD_DECL void header_writer::encoded_words(std::string_view text) {
+    // the shorter form as a whole: Q reads well in Latin scripts, B is short in all others
+    const bool in_base64 = (text.size() + 2) / 3 * 4 < q_encoded(text).size();
+    static constexpr std::size_t longest_character = 12;  // four octets in Q
+    while (!text.empty()) {
+        if (column_ + 1 + encoded_word_frame + longest_character > max_encoded_word + 1) fold();
+        const auto room = max_encoded_word - column_;
+        add(" ");
+        add(take_encoded_word(text, room, in_base64));
+    }
+}
+
+POSTROAD_DECL void header_writer::unstructured(std::string_view name, std::string_view value, value_kind kind) {
+    begin(name);
+    const bool as_is = (charset_ == header_charset::utf8 || is_ascii(value)) && longest_stretch(value) < max_line &&
+                       (kind == value_kind::raw || !looks_encoded(value));
+    if (!as_is) {
+        encoded_words(value);
+        return end();
+    }
+    for (std::size_t at = 0; at < value.size();) {
+        const auto stretch = value.substr(at, stretch_end(value, at) - at);
+        if (at == 0) {
+            word(stretch);
+        } else {
+            if (column_ + stretch.size() > preferred_line) fold();
+            add(stretch);
+        }
+        at += stretch.size();
+    }
+    end();
+}
+
+POSTROAD_DECL void header_writer::phrase(std::string_view name) {
+    const bool as_is = (charset_ == header_charset::utf8 || is_ascii(name)) && !looks_encoded(name);
+    if (as_is && is_plain_phrase(name) && longest_stretch(name) < preferred_line) {
+        for (std::size_t at = 0; at < name.size();) {
+            const auto end = std::min(name.find(' ', at), name.size());
+            word(name.substr(at, end - at));
+            at = end + 1;
+        }
+    } else if (const auto text = quoted(name); as_is && text.size() < preferred_line) {
+        word(text);
+    } else {
+        encoded_words(name);
+    }
+}
+
+POSTROAD_DECL void header_writer::mailboxes(std::string_view name, std::span<const mailbox> list) {
+    if (list.empty()) return;
+    begin(name);
+    for (const auto& m : list) {
+        const char* comma = &m == &list.back() ? "" : ",";
+        if (m.name.empty()) {
+            word(m.address.str() + comma);
+        } else {
+            phrase(m.name);
+            word('<' + m.address.str() + '>' + comma);
+        }
+    }
+    end();
+}
+
+POSTROAD_DECL void header_writer::plain(std::string_view name, std::string_view value) {
+    begin(name);
+    word(value);
+    end();
+}
+
+inline void append_number(std::string& to, long value, std::size_t digits) {
+    const auto text = std::to_string(value);
+    if (text.size() < digits) to.append(digits - text.size(), '0');
+    to += text;
+}
+
+POSTROAD_DECL std::string format_date(std::chrono::system_clock::time_point when, std::chrono::minutes offset) {
+    static constexpr std::string_view days = "SunMonTueWedThuFriSat";
+    static constexpr std::string_view months = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    const auto local = std::chrono::floor<std::chrono::seconds>(when) + offset;
+    const auto day = std::chrono::floor<std::chrono::days>(local);
+    const std::chrono::year_month_day date(day);
+    const std::chrono::hh_mm_ss time(local - day);
+    const std::chrono::hh_mm_ss zone(offset < offset.zero() ? -offset : offset);
+    std::string text(days.substr(std::chrono::weekday(day).c_encoding() * 3, 3));
+    text += ", ";
+    append_number(text, static_cast<long>(static_cast<unsigned>(date.day())), 2);
+    text += ' ';
+    text += months.substr((static_cast<unsigned>(date.month()) - 1) * 3, 3);
+    text += ' ';
+    append_number(text, static_cast<int>(date.year()), 4);
+    text += ' ';
+    append_number(text, static_cast<long>(time.hours().count()), 2);
+    text += ':';
+    append_number(text, static_cast<long>(time.minutes().count()), 2);
+    text += ':';
+    append_number(text, static_cast<long>(time.seconds().count()), 2);
+    text += offset < offset.zero() ? " -" : " +";
+    append_number(text, static_cast<long>(zone.hours().count()), 2);
+    append_number(text, static_cast<long>(zone.minutes().count()), 2);
+    return text;
+}
+
+POSTROAD_DECL bool is_seven_bit(std::string_view text) noexcept {
+    std::size_t length = 0;
+    for (const char c : text) {
+        if (c == '\0' || static_cast<unsigned char>(c) > 127) return false;
+        length = c == '\r' || c == '\n' ? 0 : length + 1;
+        if (length > max_line) return false;
+    }
+    return true;
+}
+
+POSTROAD_DECL std::string quoted_printable(std::string_view text) {
+    static constexpr std::size_t max_qp_line = 76;
+    std::string result;
+    result.reserve(text.size() + text.size() / 4);
+    std::string piece;
+    std::size_t column = 0;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const char c = text[at];
+        if (c == '\r' || c == '\n') {
+            if (text.substr(at, 2) == "\r\n") ++at;
+            result += "\r\n";
+            column = 0;
+            continue;
+        }
+        const bool ends_line = at + 1 == text.size() || text[at + 1] == '\r' || text[at + 1] == '\n';
+        piece.clear();
+        if ((is_space(c) && !ends_line) || (c > ' ' && c < 0x7f && c != '=')) {
+            piece += c;
+        } else {
+            append_hex(piece, c);
+        }
+        // the last octet of a line needs no room for the = of a soft break
+        if (column + piece.size() + (ends_line ? 0 : 1) > max_qp_line) {
+            result += "=\r\n";
+            column = 0;
+        }
+        result += piece;
+        column += piece.size();
+    }
+    return result;
+}
+
+}  // namespace postroad::detail

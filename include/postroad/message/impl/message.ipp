@@ -1,0 +1,235 @@
+#pragma once
+
+#include <postroad/message/header.hpp>
+#include <postroad/message/message.hpp>
+#include <postroad/message/recipient_list.hpp>
+#include <postroad/message/utf8.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <random>
+
+namespace postroad {
+namespace detail {
+
+[[noreturn]] inline void refuse_field(std::string_view name, const std::string& why) {
+    throw error(errc::invalid_header, std::string(name) + ": " + why);
+}
+
+inline void check_value(std::string_view name, std::string_view value) {
+    for (std::size_t at = 0; at < value.size();) {
+        const auto start = at;
+        const char32_t c = next_character(value, at);
+        if (c == ill_formed) refuse_field(name, "expected well-formed UTF-8 at octet " + std::to_string(start));
+        if (is_control(c) && c != '\t')
+            refuse_field(name, (c == '\r' || c == '\n' ? "a line end" : "a control character") +
+                                   std::string(" is not allowed at octet ") + std::to_string(start));
+    }
+}
+
+inline std::vector<mailbox> checked_list(std::string_view name, std::string_view list) {
+    check_value(name, list);
+    try {
+        auto result = parse_mailboxes(list);
+        if (result.empty()) throw error(errc::invalid_address, "expected an address");
+        return result;
+    } catch (const error& e) {
+        throw error(errc::invalid_address, std::string(name) + ": " + e.details().explanation);
+    }
+}
+
+inline std::vector<mailbox> checked_one(std::string_view name, mailbox m) {
+    check_value(name, m.name);
+    if (m.address.domain().empty())
+        throw error(errc::invalid_address, std::string(name) + ": expected an address with a domain");
+    std::vector<mailbox> result;
+    result.push_back(std::move(m));
+    return result;
+}
+
+inline void append(std::vector<mailbox>& to, std::vector<mailbox> more) {
+    std::ranges::move(more, std::back_inserter(to));
+}
+
+// Fields that message writes itself, or that must not be written by hand.
+inline bool is_managed(std::string_view name) noexcept {
+    static constexpr std::string_view names[] = {"From",       "Sender",       "To",         "Cc",
+                                                 "Bcc",        "Reply-To",     "Subject",    "Date",
+                                                 "Message-ID", "MIME-Version", "Return-Path"};
+    const auto is_name = [&](std::string_view n) { return equal_ignoring_case(n, name); };
+    return std::ranges::any_of(names, is_name) || equal_ignoring_case(name.substr(0, 8), "Content-") ||
+           equal_ignoring_case(name.substr(0, 7), "Resent-");
+}
+
+inline void check_field_name(std::string_view name) {
+    const auto is_ftext = [](char c) { return c > ' ' && c < 0x7f && c != ':'; };
+    if (name.empty() || name.size() > max_field_name || !std::ranges::all_of(name, is_ftext))
+        throw error(errc::invalid_header, "'" + escaped(name, 100) +
+                                              "' is not a field name: expected 1 to 76 printable ASCII characters "
+                                              "without space and colon");
+    if (is_managed(name)) refuse_field(name, "this field is not set by header()");
+}
+
+inline void check_message_id(std::string_view id) {
+    static constexpr std::size_t max_id = 250;
+    const auto inner = id.size() > 2 ? id.substr(1, id.size() - 2) : std::string_view{};
+    const auto at = inner.find('@');
+    const auto fits = [](char c) { return c > ' ' && c < 0x7f && c != '<' && c != '>'; };
+    if (id.size() > max_id || !id.starts_with('<') || !id.ends_with('>') || !std::ranges::all_of(inner, fits) ||
+        at == 0 || at >= inner.size() - 1 || inner.find('@', at + 1) != std::string_view::npos)
+        refuse_field("Message-ID",
+                     "expected <left@right> in at most 250 printable ASCII characters, got '" + escaped(id, 100) + "'");
+}
+
+// Not from the host's name or the clock: both would tell strangers about the machine.
+inline std::string random_message_id(std::string_view domain) {
+    static constexpr char hex[] = "0123456789abcdef";
+    std::random_device random;
+    std::string id = "<";
+    for (int i = 0; i < 4; ++i) {
+        const std::uint32_t bits = random();
+        for (unsigned shift = 0; shift < 32; shift += 4) id += hex[bits >> shift & 15U];
+    }
+    return id + '@' + std::string(domain) + '>';
+}
+
+}  // namespace detail
+
+POSTROAD_DECL message& message::from(std::string_view list) & {
+    from_ = detail::checked_list("From", list);
+    return *this;
+}
+POSTROAD_DECL message& message::from(mailbox author) & {
+    from_ = detail::checked_one("From", std::move(author));
+    return *this;
+}
+POSTROAD_DECL message& message::sender(std::string_view one) & {
+    auto list = detail::checked_list("Sender", one);
+    if (list.size() != 1) throw error(errc::invalid_address, "Sender: expected one address");
+    sender_ = std::move(list);
+    return *this;
+}
+POSTROAD_DECL message& message::to(std::string_view list) & {
+    detail::append(to_, detail::checked_list("To", list));
+    return *this;
+}
+POSTROAD_DECL message& message::to(mailbox recipient) & {
+    detail::append(to_, detail::checked_one("To", std::move(recipient)));
+    return *this;
+}
+POSTROAD_DECL message& message::cc(std::string_view list) & {
+    detail::append(cc_, detail::checked_list("Cc", list));
+    return *this;
+}
+POSTROAD_DECL message& message::cc(mailbox recipient) & {
+    detail::append(cc_, detail::checked_one("Cc", std::move(recipient)));
+    return *this;
+}
+POSTROAD_DECL message& message::bcc(std::string_view list) & {
+    detail::append(bcc_, detail::checked_list("Bcc", list));
+    return *this;
+}
+POSTROAD_DECL message& message::bcc(mailbox recipient) & {
+    detail::append(bcc_, detail::checked_one("Bcc", std::move(recipient)));
+    return *this;
+}
+POSTROAD_DECL message& message::reply_to(std::string_view list) & {
+    detail::append(reply_to_, detail::checked_list("Reply-To", list));
+    return *this;
+}
+POSTROAD_DECL message& message::reply_to(mailbox where) & {
+    detail::append(reply_to_, detail::checked_one("Reply-To", std::move(where)));
+    return *this;
+}
+
+POSTROAD_DECL message& message::subject(std::string_view text) & {
+    detail::check_value("Subject", text);
+    subject_ = text;
+    return *this;
+}
+
+POSTROAD_DECL message& message::text(std::string_view body) & {
+    for (std::size_t at = 0; at < body.size();)
+        if (detail::next_character(body, at) == detail::ill_formed)
+            throw error(errc::invalid_message, "the text is not well-formed UTF-8 at octet " + std::to_string(at));
+    text_ = body;
+    return *this;
+}
+
+POSTROAD_DECL message& message::header(std::string_view name, std::string_view value) & {
+    detail::check_field_name(name);
+    detail::check_value(name, value);
+    if (detail::is_ascii(value) && detail::longest_stretch(value) >= detail::max_line)
+        detail::refuse_field(name, "a word has more than 997 octets");
+    if (detail::equal_ignoring_case(name, "In-Reply-To") || detail::equal_ignoring_case(name, "References"))
+        if (std::ranges::any_of(fields_, [&](const auto& f) { return detail::equal_ignoring_case(f.name, name); }))
+            detail::refuse_field(name, "this field may stand only once");
+    fields_.push_back({std::string(name), std::string(value)});
+    return *this;
+}
+
+POSTROAD_DECL message& message::date(std::chrono::system_clock::time_point when, std::chrono::minutes offset) & {
+    if (offset <= -std::chrono::days(1) || offset >= std::chrono::days(1))
+        detail::refuse_field("Date", "expected an offset of less than a day");
+    if (when + offset < std::chrono::sys_days(std::chrono::year(1900) / 1 / 1))
+        detail::refuse_field("Date", "expected the year 1900 or later");
+    date_ = moment{when, offset};
+    return *this;
+}
+
+POSTROAD_DECL message& message::message_id(std::string_view id) & {
+    detail::check_message_id(id);
+    message_id_ = id;
+    return *this;
+}
+
+POSTROAD_DECL message& message::envelope_from(address reverse_path) & {
+    envelope_from_ = std::move(reverse_path);
+    return *this;
+}
+
+POSTROAD_DECL bool message::international() const noexcept {
+    for (const auto* list : {&from_, &sender_, &reply_to_, &to_, &cc_})
+        if (!std::ranges::all_of(*list, [](const auto& m) { return m.address.ascii(); })) return true;
+    return false;
+}
+
+POSTROAD_DECL std::string message::composed_header(std::chrono::system_clock::time_point now) const {
+    using detail::value_kind;
+    detail::header_writer w(international() ? detail::header_charset::utf8 : detail::header_charset::ascii);
+    const auto date = date_.value_or(moment{now, {}});
+    w.plain("Date", detail::format_date(date.when, date.offset));
+    w.mailboxes("From", from_);
+    w.mailboxes("Sender", sender_);
+    w.mailboxes("Reply-To", reply_to_);
+    w.mailboxes("To", to_);
+    w.mailboxes("Cc", cc_);
+    if (subject_) w.unstructured("Subject", *subject_, value_kind::text);
+    w.plain("Message-ID",
+            message_id_.empty() ? detail::random_message_id(responsible().address.domain()) : message_id_);
+    for (const auto& f : fields_) w.unstructured(f.name, f.value, value_kind::raw);
+    w.plain("MIME-Version", "1.0");
+    w.plain("Content-Type", "text/plain; charset=utf-8");
+    w.plain("Content-Transfer-Encoding", detail::is_seven_bit(text_) ? "7bit" : "quoted-printable");
+    return w.take();
+}
+
+POSTROAD_DECL mail_object message::freeze(std::chrono::system_clock::time_point now) const {
+    if (from_.empty()) throw error(errc::no_sender, "the message names no sender: expected from()");
+    if (from_.size() > 1 && sender_.empty()) throw error(errc::invalid_header, "From: several authors need a sender()");
+    mail_object result;
+    result.envelope.reverse_path = envelope_from_ ? *envelope_from_ : responsible().address;
+    detail::recipient_list recipients;
+    for (const auto* list : {&to_, &cc_, &bcc_})
+        for (const auto& m : *list) recipients.add(m.address);
+    result.envelope.recipients = recipients.take();
+    if (result.envelope.recipients.empty())
+        throw error(errc::no_recipients, "the message names no recipient: expected to(), cc() or bcc()");
+    std::string text = composed_header(now) + "\r\n";
+    text += detail::is_seven_bit(text_) ? text_ : detail::quoted_printable(text_);
+    result.content = content::from_text(std::move(text));
+    return result;
+}
+
+}  // namespace postroad
