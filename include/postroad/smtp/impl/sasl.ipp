@@ -1,0 +1,279 @@
+#pragma once
+
+#include <postroad/smtp/sasl.hpp>
+
+#include <postroad/core/base64.hpp>
+#include <postroad/smtp/detail/hmac.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace postroad::smtp {
+namespace detail {
+
+inline std::string joined(std::span<const std::string> names) {
+    std::string result;
+    for (const auto& name : names) (result += result.empty() ? "" : ", ") += name;
+    return escaped(result, 200);
+}
+
+inline std::vector<std::string> preferred(const credentials& c) {
+    if (!c.mechanisms.empty()) return c.mechanisms;
+    std::vector<std::string> result;
+    const auto first = c.token.empty() ? 0 : default_passwords;
+    const auto count = c.token.empty() ? default_passwords : default_tokens;
+    for (std::size_t i = first; i < first + count; ++i) result.emplace_back(mechanism_table[i].name);
+    return result;
+}
+
+inline bool suits(const mechanism_info& m, const credentials& c) noexcept {
+    switch (m.needs) {
+        case needs::password: return !c.user.empty() && !c.password.empty();
+        case needs::token: return !c.token.empty();
+        case needs::user_and_token: return !c.user.empty() && !c.token.empty();
+        case needs::nothing: return true;
+    }
+    return false;
+}
+
+inline bool has_channel_binding(const sasl_channel& channel) noexcept {
+    return channel.encrypted && !channel.binding_name.empty() && !channel.binding_data.empty();
+}
+
+// The value of "status" in the server's JSON (RFC 7628 section 3.2.2) if it is one of that RFC's (by way of RFC 6750)
+// or a number as the vendors of XOAUTH2 send: anything else might repeat the token.
+inline std::string_view token_status(std::string_view json) noexcept {
+    static constexpr std::string_view key = "\"status\"";
+    const auto at = json.find(key);
+    if (at == std::string_view::npos) return {};
+    json.remove_prefix(at + key.size());
+    json.remove_prefix(std::min(json.find_first_not_of(" \t\r\n:\""), json.size()));
+    const auto value = json.substr(0, std::min(json.find_first_of(" \t\r\n,}\""), json.size()));
+    for (const std::string_view known : {"invalid_token", "invalid_request", "insufficient_scope"})
+        if (value == known) return value;
+    const bool number = value.size() == 3 && std::ranges::all_of(value, [](char c) { return c >= '0' && c <= '9'; });
+    return number ? value : std::string_view{};
+}
+
+inline std::string cram_md5_digest(std::string_view key, std::string_view challenge) {
+    static constexpr char hex[] = "0123456789abcdef";
+    digest d;
+    std::string result;
+    if (!hmac(MBEDTLS_MD_MD5, key)({challenge}, d)) return result;
+    for (const char c : d.view()) {
+        const auto u = static_cast<unsigned char>(c);
+        result += hex[u >> 4];
+        result += hex[u & 15];
+    }
+    return result;
+}
+
+inline void replace_all(std::string& text, std::string_view what, std::string_view by) {
+    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size()))
+        text.replace(at, what.size(), by);
+}
+
+}  // namespace detail
+
+POSTROAD_DECL authenticator::authenticator(const credentials& c, std::span<const std::string> offered,
+                                           const sasl_channel& channel, std::string client_nonce, error_code& ec)
+    : credentials_(c), host_(channel.host), port_(channel.port) {
+    ec.clear();
+    info_ = choose(c, offered, channel, ec);
+    if (!info_) {
+        state_ = state::failed;
+    } else if (info_->kind == detail::mechanism::scram && !start_scram(offered, channel, std::move(client_nonce))) {
+        fail("SCRAM: the client's nonce is too short or not printable", ec);
+    }
+}
+
+POSTROAD_DECL const detail::mechanism_info* authenticator::choose(const credentials& c,
+                                                                  std::span<const std::string> offered,
+                                                                  const sasl_channel& channel, error_code& ec) {
+    if (offered.empty()) {
+        ec = make_error_code(errc::authentication_not_offered);
+        explanation_ = "credentials are given, and the server offers no authentication here";
+        return nullptr;
+    }
+    const auto names = detail::preferred(c);
+    bool insecure = false;
+    bool unbound = false;
+    for (const auto& name : names) {
+        const auto* m = detail::find_mechanism(name);
+        if (!m || !detail::suits(*m, c) || std::ranges::find(offered, name) == offered.end()) continue;
+        if (m->needs_tls() && !channel.encrypted && !channel.insecure_allowed) {
+            insecure = true;
+        } else if (m->binds_channel && !detail::has_channel_binding(channel)) {
+            unbound = true;
+        } else {
+            return m;
+        }
+    }
+    ec = make_error_code(insecure ? errc::insecure_authentication : errc::no_common_mechanism);
+    explanation_ = (insecure ? "credentials are not sent without TLS; the server offers "
+                             : "no mechanism in common: the server offers ") +
+                   detail::joined(offered) + "; usable with these credentials: " + detail::joined(names);
+    if (unbound) explanation_ += " (-PLUS needs channel binding, which this connection lacks)";
+    return nullptr;
+}
+
+POSTROAD_DECL bool authenticator::start_scram(std::span<const std::string> offered, const sasl_channel& channel,
+                                              std::string client_nonce) {
+    if (!scram_client::is_nonce(client_nonce)) return false;
+    std::string flag = "n";
+    if (info_->binds_channel)
+        flag = "p=" + channel.binding_name;
+    else if (detail::has_channel_binding(channel) &&
+             std::ranges::none_of(offered, [](const std::string& name) { return name.ends_with("-PLUS"); }))
+        flag = "y";  // if the server did offer -PLUS and somebody took it out of the list, it notices
+    scram_.emplace(scram_options{.hash = info_->hash,
+                                 .user = credentials_.user,
+                                 .password = credentials_.password,
+                                 .authorization_id = credentials_.authorization_id,
+                                 .binding_flag = std::move(flag),
+                                 .binding_data = channel.binding_data,
+                                 .nonce = std::move(client_nonce)});
+    return true;
+}
+
+POSTROAD_DECL std::string authenticator::respond(std::string_view challenge, error_code& ec) {
+    ec.clear();
+    if (state_ == state::failed) return fail(std::move(explanation_), ec);
+    if (challenge.size() > max_challenge) return fail("the server's challenge is too long", ec);
+    auto response = answer(challenge, ec);
+    // SCRAM's messages reveal nothing
+    if (!ec && !response.empty() && !scram_) sent_.emplace_back(base64_encode(response));
+    return response;
+}
+
+POSTROAD_DECL std::string authenticator::answer(std::string_view challenge, error_code& ec) {
+    switch (info_->kind) {
+        case detail::mechanism::plain:
+        case detail::mechanism::external:
+        case detail::mechanism::anonymous: return only_response(challenge, initial_response(), ec);
+        case detail::mechanism::xoauth2:
+        case detail::mechanism::oauthbearer: return answer_token(challenge, ec);
+        case detail::mechanism::login: return answer_login(challenge, ec);
+        case detail::mechanism::cram_md5: return answer_cram_md5(challenge, ec);
+        case detail::mechanism::scram: return answer_scram(challenge, ec);
+    }
+    return {};
+}
+
+POSTROAD_DECL std::string authenticator::initial_response() const {
+    const auto& c = credentials_;
+    switch (info_->kind) {
+        case detail::mechanism::plain: {  // RFC 4616 section 2
+            std::string text = c.authorization_id + '\0' + c.user + '\0';
+            return text.append(c.password.reveal());
+        }
+        case detail::mechanism::external: return c.authorization_id;  // RFC 4422 appendix A
+        case detail::mechanism::anonymous: return c.user;             // RFC 4505: a trace, which may be empty
+        case detail::mechanism::xoauth2:
+            return "user=" + c.user +
+                   "\x01"
+                   "auth=Bearer " +
+                   std::string(c.token.reveal()) + "\x01\x01";
+        case detail::mechanism::oauthbearer: {  // RFC 7628 section 3.1
+            const auto& identity = c.authorization_id.empty() ? c.user : c.authorization_id;
+            std::string text = identity.empty() ? "n,," : "n,a=" + detail::sasl_name(identity) + ',';
+            if (!host_.empty()) text += "\x01host=" + host_;
+            if (port_ != 0) text += "\x01port=" + std::to_string(port_);
+            return text +
+                   "\x01"
+                   "auth=Bearer " +
+                   std::string(c.token.reveal()) + "\x01\x01";
+        }
+        case detail::mechanism::scram: return scram_->first();
+        case detail::mechanism::login:
+        case detail::mechanism::cram_md5: break;
+    }
+    return {};
+}
+
+POSTROAD_DECL std::string authenticator::only_response(std::string_view challenge, std::string response,
+                                                       error_code& ec) {
+    if (state_ != state::awaiting_start) return fail(std::string(mechanism()) + ": the server asks for more", ec);
+    if (!challenge.empty()) return fail(std::string(mechanism()) + ": expected an empty challenge", ec);
+    state_ = state::complete;
+    return response;
+}
+
+POSTROAD_DECL std::string authenticator::answer_token(std::string_view challenge, error_code& ec) {
+    if (state_ != state::complete) return only_response(challenge, initial_response(), ec);
+    const auto status = detail::token_status(challenge);
+    explanation_ = std::string(mechanism()) + ": the server refuses the token";
+    if (!status.empty()) explanation_ += ": " + std::string(status);
+    state_ = state::refused;
+    // the failure itself comes only after an answer: RFC 7628 section 3.2.3; XOAUTH2 wants it empty
+    return info_->kind == detail::mechanism::oauthbearer ? "\x01" : "";
+}
+
+// The prompts are not compared: servers word them freely, and the order is always the same.
+POSTROAD_DECL std::string authenticator::answer_login(std::string_view, error_code& ec) {
+    if (state_ == state::awaiting_start) {
+        state_ = state::awaiting_challenge;
+        return credentials_.user;
+    }
+    if (state_ != state::awaiting_challenge) return fail("LOGIN: the server asks for more", ec);
+    state_ = state::complete;
+    return std::string(credentials_.password.reveal());
+}
+
+POSTROAD_DECL std::string authenticator::answer_cram_md5(std::string_view challenge, error_code& ec) {
+    if (state_ != state::awaiting_start) return fail("CRAM-MD5: the server asks for more", ec);
+    if (challenge.empty()) return fail("CRAM-MD5: the challenge is empty", ec);
+    const auto digest = detail::cram_md5_digest(credentials_.password.reveal(), challenge);
+    if (digest.empty()) return fail("CRAM-MD5: mbedTLS cannot compute the digest", ec);
+    state_ = state::complete;
+    return credentials_.user + ' ' + digest;
+}
+
+POSTROAD_DECL std::string authenticator::answer_scram(std::string_view challenge, error_code& ec) {
+    std::string problem;
+    switch (state_) {
+        case state::awaiting_start: {
+            auto first = only_response(challenge, initial_response(), ec);
+            if (!ec) state_ = state::awaiting_challenge;
+            return first;
+        }
+        case state::awaiting_challenge: {
+            auto response = scram_->final(challenge, problem);
+            if (!problem.empty()) return fail(std::move(problem), ec);
+            state_ = state::awaiting_verification;
+            return response;
+        }
+        case state::awaiting_verification:
+            if (!scram_->verify(challenge, problem)) return fail(std::move(problem), ec);
+            state_ = state::complete;
+            return {};
+        case state::complete:
+        case state::refused:
+        case state::failed: break;
+    }
+    return fail("SCRAM: the server asks for more", ec);
+}
+
+POSTROAD_DECL std::string authenticator::fail(std::string explanation, error_code& ec) {
+    state_ = state::failed;
+    explanation_ = std::move(explanation);
+    ec = make_error_code(errc::authentication_failed);
+    return {};
+}
+
+POSTROAD_DECL std::string authenticator::redacted(std::string server_text) const {
+    static constexpr std::size_t shortest = 4;
+    const auto take_out = [&](std::string_view what) {
+        if (what.size() >= shortest) detail::replace_all(server_text, what, "[redacted]");
+    };
+    for (const auto& response : sent_) take_out(response.reveal());  // first: they may contain what follows
+    for (const auto* s : {&credentials_.password, &credentials_.token}) {
+        if (s->reveal().size() < shortest) continue;
+        take_out(s->reveal());
+        const secret encoded(base64_encode(s->reveal()));
+        take_out(encoded.reveal());
+    }
+    return server_text;
+}
+
+}  // namespace postroad::smtp
