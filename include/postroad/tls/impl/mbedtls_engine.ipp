@@ -1,0 +1,233 @@
+#pragma once
+
+#include <postroad/tls/impl/mbedtls_certificate.ipp>
+#include <postroad/tls/impl/mbedtls_context.ipp>
+#include <postroad/tls/mbedtls_engine.hpp>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <new>
+#include <utility>
+
+namespace postroad::tls {
+namespace detail {
+
+inline bool looks_like_a_reply(std::string_view octets) noexcept {
+    const auto digit = [&](std::size_t i) { return octets[i] >= '0' && octets[i] <= '9'; };
+    return octets.size() >= 4 && digit(0) && digit(1) && digit(2) && (octets[3] == ' ' || octets[3] == '-');
+}
+
+// What to do, where the error alone does not say it.
+inline std::string hint(int rc) {
+    if (rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && MBEDTLS_VERSION_MAJOR < 3)
+        return "; this build of mbedTLS speaks TLS 1.2 only, perhaps the server wants TLS 1.3";
+#if MBEDTLS_VERSION_MAJOR >= 3
+    if (has_pss_bug && rc == MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER)
+        return "; mbedTLS before 3.6.7 fails with some TLS 1.2 servers that have an RSA certificate: update it, or set "
+               "newest = tls::protocol::tls_1_2";
+#endif
+    return {};
+}
+
+}  // namespace detail
+
+POSTROAD_DECL mbedtls_engine::mbedtls_engine(std::shared_ptr<const mbedtls_context> context,
+                                             const std::string& peer_name)
+    : context_(std::move(context)), expected_(peer_name) {
+    const auto& parts = *context_->parts_;
+    if (!parts.server_name.empty()) expected_ = parts.server_name;
+    if (expected_.ends_with('.')) expected_.pop_back();
+    mbedtls_ssl_init(&ssl_);
+    setup();
+}
+
+POSTROAD_DECL mbedtls_engine::~mbedtls_engine() { mbedtls_ssl_free(&ssl_); }
+
+POSTROAD_DECL void mbedtls_engine::setup() {
+    const auto& parts = *context_->parts_;
+    if (const int rc = mbedtls_ssl_setup(&ssl_, &parts.config))
+        return fail(errc::tls_configuration, "TLS cannot be set up: " + detail::mbedtls_text(rc));
+    mbedtls_ssl_set_bio(&ssl_, this, &send, &receive, nullptr);
+    if (!parts.client) return;
+    const bool named = is_host_name(expected_) && address_octets(expected_).empty();
+    if (!named && address_octets(expected_).empty() && parts.verify == verification::full)
+        return fail(errc::tls_configuration, "\"" + escaped(expected_) +
+                                                 "\" is not a host name or address that a certificate could name; "
+                                                 "write international names in their xn-- form");
+    // SNI carries no address (RFC 6066 section 3). mbedTLS 3.6 refuses to verify without this call, so it is made
+    // with nullptr too; verify() checks the name in either case.
+    if (const int rc = mbedtls_ssl_set_hostname(&ssl_, named ? expected_.c_str() : nullptr))
+        return fail(errc::tls_configuration, "TLS cannot be set up: " + detail::mbedtls_text(rc));
+    if (parts.verify == verification::full) mbedtls_ssl_set_verify(&ssl_, &verify, this);
+}
+
+POSTROAD_DECL int mbedtls_engine::send(void* self, const unsigned char* data, std::size_t size) {
+    try {
+        static_cast<mbedtls_engine*>(self)->pending_.append(reinterpret_cast<const char*>(data), size);
+        return static_cast<int>(size);
+    } catch (const std::bad_alloc&) {
+        return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+    }
+}
+
+POSTROAD_DECL int mbedtls_engine::receive(void* self, unsigned char* to, std::size_t size) {
+    auto& e = *static_cast<mbedtls_engine*>(self);
+    if (!e.has_input()) return e.ended_ ? 0 : MBEDTLS_ERR_SSL_WANT_READ;
+    size = std::min(size, e.in_.size() - e.in_used_);
+    std::memcpy(to, e.in_.data() + e.in_used_, size);
+    e.in_used_ += size;
+    return static_cast<int>(size);
+}
+
+POSTROAD_DECL int mbedtls_engine::verify(void* self, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags) {
+    auto& e = *static_cast<mbedtls_engine*>(self);
+    try {
+        certificate_names names;
+        if (depth == 0) {
+            names = detail::names_of(*certificate);
+            e.name_checked_ = true;
+            // mbedTLS falls back to the common name, and 2.28 does not look at addresses.
+            if (!names_match(names, e.expected_)) *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+        }
+        if (*flags == 0) return 0;
+        auto reason = detail::reasons(*certificate, depth, *flags, names, e.expected_);
+        if (!e.reasons_.empty()) reason += "; " + e.reasons_;
+        e.reasons_ = std::move(reason);
+        return 0;
+    } catch (const std::bad_alloc&) {
+        return MBEDTLS_ERR_X509_FATAL_ERROR;
+    }
+}
+
+POSTROAD_DECL void mbedtls_engine::received(std::string_view ciphertext) {
+    if (state_ == state::failed || peer_closed_) return;
+    in_.erase(0, in_used_);
+    in_used_ = 0;
+    if (in_.size() + ciphertext.size() > input_limit)
+        return fail(errc::tls_broken, "more than " + std::to_string(input_limit) + " octets wait to be decrypted");
+    if (first_octets_.size() < 40) first_octets_ += ciphertext.substr(0, 40 - first_octets_.size());
+    in_ += ciphertext;
+}
+
+POSTROAD_DECL std::string_view mbedtls_engine::output() const {
+    if (sent_ == sending_.size()) {
+        sending_.clear();
+        sending_.swap(pending_);
+        sent_ = 0;
+    }
+    return std::string_view(sending_).substr(sent_);
+}
+
+POSTROAD_DECL void mbedtls_engine::consumed(std::size_t n) noexcept {
+    assert(n <= sending_.size() - sent_);
+    sent_ += n;
+}
+
+POSTROAD_DECL progress mbedtls_engine::handshake() {
+    while (state_ == state::handshaking) {
+        const int rc = mbedtls_ssl_handshake(&ssl_);
+        if (rc == 0) {
+            const auto& parts = *context_->parts_;
+            if (parts.client && parts.verify == verification::full &&
+                (!name_checked_ || mbedtls_ssl_get_verify_result(&ssl_) != 0))
+                fail(errc::tls_certificate, "the certificate of " + expected_ + " was not verified");
+            else
+                state_ = state::established;
+        } else if (rc != MBEDTLS_ERR_SSL_WANT_READ) {
+            fail_handshake(rc);
+        } else if (!has_input() && !ended_) {
+            return progress::want_input;
+        }
+    }
+    return state_ == state::failed ? progress::failed : progress::done;
+}
+
+POSTROAD_DECL read_result mbedtls_engine::read(char* to, std::size_t size) {
+    assert(state_ != state::handshaking && size > 0);
+    while (state_ != state::failed && !peer_closed_) {
+        const int rc = mbedtls_ssl_read(&ssl_, reinterpret_cast<unsigned char*>(to), size);
+        if (rc > 0) return {.state = read_state::data, .size = static_cast<std::size_t>(rc)};
+        if (rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
+            peer_closed_ = true;
+#ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET
+        } else if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
+            continue;
+#endif
+        } else if (rc == MBEDTLS_ERR_SSL_WANT_READ) {
+            // After a session ticket mbedTLS asks for input although the next record is here already.
+            if (!has_input() && !ended_) return {.state = read_state::want_input};
+        } else {
+            fail_stream(rc);
+        }
+    }
+    return {.state = peer_closed_ ? read_state::closed : read_state::failed};
+}
+
+POSTROAD_DECL std::size_t mbedtls_engine::write(std::string_view plaintext) {
+    std::size_t taken = 0;
+    while (state_ == state::established && taken < plaintext.size() && waiting() < output_limit) {
+        const auto rest = plaintext.substr(taken);
+        const int rc = mbedtls_ssl_write(&ssl_, reinterpret_cast<const unsigned char*>(rest.data()), rest.size());
+        if (rc > 0)
+            taken += static_cast<std::size_t>(rc);
+        else
+            fail_stream(rc);
+    }
+    return taken;
+}
+
+POSTROAD_DECL void mbedtls_engine::close() {
+    if (state_ != state::established) return;
+    mbedtls_ssl_close_notify(&ssl_);
+    state_ = state::closing;
+}
+
+POSTROAD_DECL void mbedtls_engine::fail(errc code, std::string explanation) {
+    state_ = state::failed;
+    error_ = code;
+    explanation_ = std::move(explanation);
+}
+
+POSTROAD_DECL void mbedtls_engine::fail_handshake(int rc) {
+    const auto& parts = *context_->parts_;
+    const std::string peer = parts.client ? "the server" : "the client";
+    // All bits: verification was not reached.
+    const auto flags = mbedtls_ssl_get_verify_result(&ssl_);
+    if (parts.client && parts.verify == verification::full && flags != 0 && flags != 0xffffffffu) {
+        if (reasons_.empty()) reasons_ = detail::usage_reason(flags);
+        return fail(errc::tls_certificate, "certificate of " + expected_ + " " + reasons_);
+    }
+    if (parts.client && detail::is_x509_error(rc))
+        return fail(errc::tls_certificate,
+                    "certificate of " + expected_ + " cannot be used: " + detail::mbedtls_text(rc));
+    if (detail::looks_like_a_reply(first_octets_))
+        return fail(errc::tls_handshake, peer + " answered in the clear, \"" + escaped(first_octets_, 40) +
+                                             "\": this port does not begin with TLS; smtp:// starts it by STARTTLS");
+    if (rc == MBEDTLS_ERR_SSL_CONN_EOF)
+        return fail(errc::tls_handshake, peer + " closed the connection during the TLS handshake");
+    fail(errc::tls_handshake, "TLS handshake with " + (parts.client ? expected_ : peer) +
+                                  " failed: " + detail::mbedtls_text(rc) + detail::hint(rc));
+}
+
+POSTROAD_DECL void mbedtls_engine::fail_stream(int rc) {
+    if (rc == MBEDTLS_ERR_SSL_CONN_EOF || rc == 0)
+        return fail(errc::tls_broken, "the connection ended without close_notify: something may be cut off");
+    // In TLS 1.3 a server refuses the client's part of the handshake only here.
+    fail(errc::tls_broken, "TLS broke: " + detail::mbedtls_text(rc));
+}
+
+POSTROAD_DECL tls::facts mbedtls_engine::facts() const {
+    tls::facts result;
+    if (state_ != state::established && state_ != state::closing) return result;
+    if (const auto* text = mbedtls_ssl_get_version(&ssl_)) result.version = text;
+    if (const auto* text = mbedtls_ssl_get_ciphersuite(&ssl_)) result.cipher = text;
+    if (const auto* certificate = mbedtls_ssl_get_peer_cert(&ssl_)) {
+        result.peer_subject = detail::name_text(certificate->subject);
+        result.peer_issuer = detail::name_text(certificate->issuer);
+        result.peer_expires = detail::date_text(certificate->valid_to);
+    }
+    return result;
+}
+
+}  // namespace postroad::tls

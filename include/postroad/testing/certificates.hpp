@@ -1,0 +1,49 @@
+#pragma once
+// Certificates for tests, made when the test runs: a CA of your own and what it signs. See docs/tls.md.
+
+#include <postroad/core/config.hpp>
+
+#include <string>
+#include <vector>
+
+namespace postroad::testing {
+
+/// What a certificate says. The defaults make one that is valid from 2020 to 2099, for servers.
+struct certificate_options {
+    std::vector<std::string> names = {};        ///< dNSName of subjectAltName, octets as they are
+    std::vector<std::string> addresses = {};    ///< iPAddress, as literals
+    std::string common_name = "postroad test";  ///< no "," or "="
+    std::string not_before = "20200101000000";  ///< YYYYMMDDhhmmss, UTC
+    std::string not_after = "20991231235959";   ///< YYYYMMDDhhmmss, UTC
+    bool for_clients = false;                   ///< extendedKeyUsage clientAuth instead of serverAuth
+};
+
+/// A certificate and its key, in PEM.
+struct server_identity {
+    std::string certificate_pem = {};
+    std::string key_pem = {};
+};
+
+/// A CA with an elliptic curve key (P-256). Keys are new each time: make one per test run, not per test.
+struct authority {
+    std::string ca_pem = {};  ///< give it to tls::settings::ca_pem
+    std::string key_pem = {};
+
+    /// A CA that signed itself. Throws error(errc::tls_configuration) when mbedTLS fails, as the others do.
+    static authority create(const std::string& common_name = "postroad test CA");
+
+    /// A CA below this one. Servers present its `ca_pem` behind their own certificate.
+    authority intermediate(const std::string& common_name) const;
+
+    /// A server's certificate, signed by this CA.
+    server_identity issue(const certificate_options& options) const;
+};
+
+/// A server's certificate that no CA signed.
+POSTROAD_DECL server_identity self_signed(const certificate_options& options);
+
+}  // namespace postroad::testing
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/testing/impl/certificates.ipp>
+#endif
