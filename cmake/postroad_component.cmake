@@ -42,7 +42,7 @@ function(postroad_install)
   get_property(POSTROAD_EXTRA_COMPONENTS GLOBAL PROPERTY postroad_extra_components)
   set(destination ${CMAKE_INSTALL_LIBDIR}/cmake/postroad)
   configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/postroad-config.cmake.in" postroad-config.cmake
-                                INSTALL_DESTINATION ${destination} NO_SET_AND_CHECK_MACRO)
+                                INSTALL_DESTINATION ${destination} NO_SET_AND_CHECK_MACRO NO_CHECK_REQUIRED_COMPONENTS_MACRO)
   # Before 1.0 a minor version may break: only the same minor version will do.
   write_basic_package_version_file(postroad-config-version.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
   install(FILES "${CMAKE_CURRENT_BINARY_DIR}/postroad-config.cmake"

@@ -22,8 +22,10 @@ if(POSTROAD_SEPARATE)
   target_link_libraries(postroad_compiled INTERFACE postroad_src)
 endif()
 
-# Each DIRECTORY/*.cpp becomes a program of its name in build/.../DIRECTORY/, as target DIRECTORY_<name>.
+# Each DIRECTORY/*.cpp becomes a program of its name in build/.../DIRECTORY/, as target DIRECTORY_<name>. With RUN those
+# whose main() takes no arguments run as tests.
 function(postroad_programs directory)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "RUN" "" "")
   file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/${directory}/*.cpp")
   foreach(source IN LISTS sources)
     cmake_path(GET source STEM name)
@@ -31,5 +33,9 @@ function(postroad_programs directory)
     set_target_properties(${directory}_${name} PROPERTIES
       OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/${directory}")
     target_link_libraries(${directory}_${name} PRIVATE postroad_compiled)
+    file(STRINGS "${source}" takes_arguments REGEX "main\\(int ")
+    if(arg_RUN AND NOT takes_arguments)
+      add_test(NAME ${directory}_${name} COMMAND ${directory}_${name})
+    endif()
   endforeach()
 endfunction()

@@ -1,0 +1,29 @@
+#pragma once
+// The non-template parts of the library, for one source file of a program that defines POSTROAD_SEPARATE_COMPILATION
+// everywhere. `tests/layering.py --fix` keeps the list.
+
+#ifndef POSTROAD_SEPARATE_COMPILATION
+#error "postroad/src.hpp needs POSTROAD_SEPARATE_COMPILATION, defined for every source file of the program"
+#endif
+
+#include <postroad/core/impl/base64.ipp>
+#include <postroad/core/impl/error.ipp>
+#include <postroad/core/impl/outcome.ipp>
+#include <postroad/message/impl/address.ipp>
+#include <postroad/message/impl/content.ipp>
+#include <postroad/message/impl/eml.ipp>
+#include <postroad/message/impl/header.ipp>
+#include <postroad/message/impl/message.ipp>
+#include <postroad/smtp/impl/capabilities.ipp>
+#include <postroad/smtp/impl/credentials.ipp>
+#include <postroad/smtp/impl/reply.ipp>
+#include <postroad/smtp/impl/sasl.ipp>
+#include <postroad/smtp/impl/scram.ipp>
+#include <postroad/smtp/impl/session.ipp>
+#include <postroad/testing/impl/certificates.ipp>
+#include <postroad/tls/impl/insecure_none.ipp>
+#include <postroad/tls/impl/mbedtls_certificate.ipp>
+#include <postroad/tls/impl/mbedtls_context.ipp>
+#include <postroad/tls/impl/mbedtls_engine.ipp>
+#include <postroad/tls/impl/names.ipp>
+#include <postroad/tls/impl/policies.ipp>

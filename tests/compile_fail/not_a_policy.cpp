@@ -1,0 +1,13 @@
+// An argument that names no axis.
+// expect: postroad: an argument is not a policy; a policy names its axis (docs/policies.md)
+#include <postroad/mailer.hpp>
+
+struct stranger {};
+
+void compose() {
+#ifdef GOOD
+    postroad::mailer mail{postroad::transport::discard{}};
+#else
+    postroad::mailer mail{postroad::transport::discard{}, stranger{}};
+#endif
+}

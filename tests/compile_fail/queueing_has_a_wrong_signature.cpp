@@ -1,0 +1,12 @@
+// A queue of the user's own whose settle() takes something else.
+// expect: postroad: the queueing policy does not model queueing_policy
+// expect: settle
+#include <postroad/mailer.hpp>
+
+struct my_queue : postroad::queueing::memory {
+#ifndef GOOD
+    void settle(const char*) {}
+#endif
+};
+
+void compose() { postroad::mailer mail{my_queue{}, postroad::transport::discard{}}; }

@@ -1,0 +1,13 @@
+// A queue of the user's own that cannot settle.
+// expect: postroad: the queueing policy does not model queueing_policy
+// expect: settle
+#include <postroad/mailer.hpp>
+
+struct my_queue : postroad::queueing::memory {
+#ifndef GOOD
+private:
+    using postroad::queueing::memory::settle;
+#endif
+};
+
+void compose() { postroad::mailer mail{my_queue{}, postroad::transport::discard{}}; }

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Checks what a compiler says about mistakes in composing a mailer.
+
+Each *.cpp beside this file is one mistake. Its `// expect: words` lines are what both compilers must say; the message
+must be one error in at most 20 lines. With -DGOOD the same source, without the mistake, must compile.
+
+    tests/compile_fail/run.py [-v] [CASE...]    -v prints each message in full
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+INCLUDE = HERE.parent.parent / "include"
+COMPILERS = ["g++", "clang++"]
+MAX_LINES = 20
+
+
+def compile_source(compiler, source, *flags):
+    command = [compiler, "-std=c++20", "-fsyntax-only", "-DASIO_STANDALONE", f"-I{INCLUDE}", *flags, str(source)]
+    environment = os.environ | {"LC_ALL": "C"}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=source.parent)
+    return run.returncode == 0, run.stderr
+
+
+def check(compiler, source):
+    """Returns what is wrong with one case under one compiler, and the message the compiler gave."""
+    problems = []
+    expected = re.findall(r"^// expect: (.+)$", source.read_text(encoding="utf-8"), re.M)
+    if not expected:
+        problems.append("has no `// expect:` line")
+    compiled, message = compile_source(compiler, source)
+    if compiled:
+        problems.append("compiles although it holds a mistake")
+    else:
+        problems += [f"does not say: {words}" for words in expected if words not in message]
+        errors = len(re.findall(r"\berror: ", message))
+        if errors != 1:
+            problems.append(f"{errors} errors instead of one")
+        lines = len(message.splitlines())
+        if lines > MAX_LINES:
+            problems.append(f"{lines} lines, more than {MAX_LINES}")
+    fine, twin = compile_source(compiler, source, "-DGOOD")
+    if not fine:
+        problems.append("does not compile with -DGOOD:\n" + "\n".join(twin.splitlines()[:MAX_LINES]))
+    return problems, message
+
+
+MODEL = """
+#include <concepts>
+template <class Q> concept queue = requires(Q q) { q.push(1); { q.pop() } -> std::convertible_to<int>; };
+template <class Q> struct mailer { static_assert(queue<Q>, "the queueing policy does not model queue"); Q q; };
+"""
+LACKING = """// expect: the queueing policy does not model queue
+// expect: pop
+struct mine {
+    void push(int) {}
+#ifdef GOOD
+    int pop() { return 1; }
+#endif
+};
+mailer<mine> m;
+"""
+
+
+def self_test():
+    """The checks above can each fail."""
+    cases = {
+        None: LACKING,
+        "has no `// expect:` line": LACKING.replace("// expect", "// hope"),
+        "does not say: rabbits": "// expect: rabbits\n" + LACKING,
+        "compiles although": LACKING.replace("#ifdef GOOD", "#if 1"),
+        "2 errors": LACKING + "\n#ifndef GOOD\nint twice = unknown_name;\n#endif\n",
+        "lines, more than": LACKING + "#ifndef GOOD\n" + "".join(f"#warning {n}\n" for n in range(20)) + "#endif\n",
+        "does not compile with -DGOOD": LACKING.replace("#ifdef GOOD", "#if 0"),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder) / "case.cpp"
+        for sentence, text in cases.items():
+            source.write_text(text.split("struct mine")[0] + MODEL + "struct mine" + text.split("struct mine")[1])
+            for compiler in COMPILERS:
+                problems, message = check(compiler, source)
+                if sentence is None:
+                    assert not problems, f"{compiler}: {problems}\n{message}"
+                else:
+                    assert any(sentence in problem for problem in problems), f"{compiler}: no {sentence!r}: {problems}"
+
+
+def main():
+    arguments = sys.argv[1:]
+    verbose = "-v" in arguments
+    names = [argument for argument in arguments if argument != "-v"]
+    missing = [compiler for compiler in COMPILERS if not shutil.which(compiler)]
+    if missing:
+        print(f"missing: {', '.join(missing)}")
+        return 1
+    self_test()
+    sources = [HERE / f"{pathlib.Path(name).stem}.cpp" for name in names] or sorted(HERE.glob("*.cpp"))
+    pairs = [(source, compiler) for source in sources for compiler in COMPILERS]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda pair: check(pair[1], pair[0]), pairs))
+    failed = 0
+    for (source, compiler), (problems, message) in zip(pairs, results):
+        failed += bool(problems)
+        if problems or verbose:
+            print(f"{source.name}, {compiler}: {'; '.join(problems) or 'ok'}\n{message}")
+    print(f"compile_fail: {len(pairs) - failed} passed, {failed} failed")
+    return 1 if failed or not pairs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

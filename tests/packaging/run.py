@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Uses postroad as others do: installed with find_package, and as a subdirectory.
+
+    tests/packaging/run.py [CMake options for every configure step, such as -DCMAKE_PREFIX_PATH=...]
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+CONSUMER = ROOT / "tests/packaging/consumer"
+LAUNCHER = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache", "-GNinja", "-DCMAKE_BUILD_TYPE=Debug"]
+
+
+def run(*command, succeeds=True):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    output = done.stdout + done.stderr
+    if (done.returncode == 0) != succeeds:
+        raise AssertionError(f"{' '.join(map(str, command))} returned {done.returncode}\n{output}")
+    return output
+
+
+def configure(source, build, *options, succeeds=True):
+    return run("cmake", "-S", source, "-B", build, *LAUNCHER, *sys.argv[1:], *options, succeeds=succeeds)
+
+
+def build_and_run(build):
+    run("cmake", "--build", build)
+    run(build / "consumer")
+    run(build / "consumer_separate")
+
+
+def install(work):
+    """A tree that says nothing of where it was built, in a folder it was moved to after the installation."""
+    configure(ROOT, work / "build", "-DPOSTROAD_BUILD_TESTS=OFF", "-DPOSTROAD_BUILD_EXAMPLES=OFF")
+    run("cmake", "--install", work / "build", "--prefix", work / "installed")
+    (work / "installed").rename(work / "moved")
+    for path in (work / "moved").rglob("*.cmake"):
+        text = path.read_text(encoding="utf-8")
+        assert str(ROOT) not in text and str(work) not in text, f"{path.name} names the folder it was built in"
+    headers = {p.relative_to(ROOT / "include") for p in (ROOT / "include").rglob("*.[hi]pp")}
+    installed = {p.relative_to(work / "moved/include") for p in (work / "moved/include").rglob("*.*") if p.is_file()}
+    assert headers == installed, headers ^ installed
+
+
+def find_package(work):
+    prefix = f"-Dpostroad_ROOT={work / 'moved'}"
+    configure(CONSUMER, work / "found", prefix, "-DWANTED_VERSION=0.1")
+    build_and_run(work / "found")
+
+
+def newer_version_is_refused(work):
+    output = configure(CONSUMER, work / "newer", f"-Dpostroad_ROOT={work / 'moved'}", "-DWANTED_VERSION=99", succeeds=False)
+    assert re.search(r"requested\s+version \"99\"", output), output
+
+
+def unknown_component_is_refused(work):
+    prefix = f"-Dpostroad_ROOT={work / 'moved'}"
+    output = configure(CONSUMER, work / "component", prefix, "-DWANTED_COMPONENTS=pigeons", succeeds=False)
+    assert re.search(r"has no\s+component\s+pigeons", output), output
+
+
+def missing_dependency_is_named(work):
+    prefix = f"-Dpostroad_ROOT={work / 'moved'}"
+    hidden = ["-Dpostroad_asio_INCLUDE_DIR=NOTFOUND", "-DCMAKE_FIND_ROOT_PATH=/nonexistent",
+              "-DCMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY"]
+    output = configure(CONSUMER, work / "missing", prefix, *hidden, succeeds=False)
+    assert re.search(r"postroad needs\s+asio", output), output
+
+
+def add_subdirectory(work):
+    configure(CONSUMER, work / "sub", f"-DPOSTROAD_SOURCE_DIR={ROOT}")
+    targets = run("cmake", "--build", work / "sub", "--target", "help")
+    assert "test_" not in targets, "a subdirectory brings our tests along"
+    build_and_run(work / "sub")
+
+
+def main():
+    os.environ.pop("CXXFLAGS", None)
+    cases = [install, find_package, newer_version_is_refused, unknown_component_is_refused,
+             missing_dependency_is_named, add_subdirectory]
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="postroad-packaging-") as folder:
+        for case in cases:
+            try:
+                case(pathlib.Path(folder))
+            except AssertionError as error:
+                failed += 1
+                print(f"{case.__name__}: {error}")
+    print(f"packaging: {len(cases) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
