@@ -251,7 +251,7 @@ private:
                 words_.push_back({start, at_, space, std::move(text)});
                 continue;
             }
-            while (at_ < text_.size()) {
+            while (at_ < text_.size() && text_[at_] != '\r') {  // it may begin a fold
                 const auto before = at_;
                 const char32_t c = take();
                 if (is_atext(c) || c == '.') continue;

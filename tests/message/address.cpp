@@ -1,0 +1,331 @@
+#include <doctest/doctest.h>
+#include <postroad/message/address.hpp>
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+using postroad::address;
+using postroad::errc;
+using postroad::error;
+using postroad::error_code;
+using postroad::mailbox;
+using postroad::parse_mailboxes;
+
+namespace {
+
+// What is wrong with `text`; empty if nothing is.
+std::string complaint(std::string_view text) {
+    error_code ec;
+    std::string explanation;
+    const auto a = address::parse(text, ec, &explanation);
+    CHECK(a.null() == static_cast<bool>(ec));
+    if (ec) CHECK(ec == errc::invalid_address);
+    return explanation;
+}
+
+bool valid(std::string_view text) { return complaint(text).empty(); }
+
+std::string complaint_about_list(std::string_view text) {
+    try {
+        parse_mailboxes(text);
+    } catch (const error& e) {
+        CHECK(e.code() == errc::invalid_address);
+        return e.what();
+    }
+    return {};
+}
+
+std::string labels(std::size_t octets) {
+    std::string domain(octets, 'd');
+    for (std::size_t i = 50; i + 1 < octets; i += 51) domain[i] = '.';
+    return domain;
+}
+
+// "name|address" for each mailbox.
+std::vector<std::string> listed(std::string_view text) {
+    std::vector<std::string> result;
+    for (const auto& m : parse_mailboxes(text)) result.push_back(m.name + '|' + m.address.str());
+    return result;
+}
+
+}  // namespace
+
+TEST_CASE("an address is split at the @ that is not quoted, and nothing in it changes") {
+    const struct {
+        const char* text;
+        const char* local;
+        const char* domain;
+    } rows[] = {
+        {"ann@example.com", "ann", "example.com"},
+        {"Ann.Lee+x@Example.COM", "Ann.Lee+x", "Example.COM"},
+        {"!#$%&'*+-/=?^_`{|}~@x", "!#$%&'*+-/=?^_`{|}~", "x"},
+        {"\"a b\"@x", "\"a b\"", "x"},
+        {"\"a\\\"b\"@x", "\"a\\\"b\"", "x"},
+        {"\"x@evil.example y\"@good.example", "\"x@evil.example y\"", "good.example"},
+        {"\"\"@x", "\"\"", "x"},
+        {"a@[192.0.2.1]", "a", "[192.0.2.1]"},
+        {"a@[IPv6:::1]", "a", "[IPv6:::1]"},
+        {"a@[ipv6:2001:db8::192.0.2.1]", "a", "[ipv6:2001:db8::192.0.2.1]"},
+        {"a@[IPv6:1:2:3:4:5:6:7:8]", "a", "[IPv6:1:2:3:4:5:6:7:8]"},
+        {"a@x-1.9", "a", "x-1.9"},
+        {"a@xn--bcher-kva.example", "a", "xn--bcher-kva.example"},
+        {"jürgen@bücher.example", "jürgen", "bücher.example"},
+        {"postmaster", "postmaster", ""},
+        {"Postmaster", "Postmaster", ""},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.text);
+        const address a(row.text);
+        CHECK(a.str() == row.text);
+        CHECK(a.local() == row.local);
+        CHECK(a.domain() == row.domain);
+        CHECK_FALSE(a.null());
+    }
+}
+
+TEST_CASE("the null address is empty and differs from every other") {
+    const address null;
+    CHECK(null.null());
+    CHECK(null.str().empty());
+    CHECK(null.local().empty());
+    CHECK(null.domain().empty());
+    CHECK(null.ascii());
+    CHECK(null != address("a@x"));
+}
+
+TEST_CASE("an address needs SMTPUTF8 when either part is not ASCII") {
+    CHECK(address("a@x").ascii());
+    CHECK_FALSE(address("ä@x").ascii());
+    CHECK_FALSE(address("a@ä").ascii());
+}
+
+TEST_CASE("what is no address is refused with the octet where it goes wrong") {
+    const struct {
+        const char* text;
+        const char* octet;
+    } rows[] = {
+        {"", "octet 0 "},
+        {"@", "octet 0 "},
+        {"a", "octet 1 "},
+        {"a@", "octet 2 "},
+        {"@x", "octet 0 "},
+        {".a@x", "octet 0 "},
+        {"a.@x", "octet 2 "},
+        {"a..b@x", "octet 2 "},
+        {"a b@x", "octet 1 "},
+        {"<a@x>", "octet 0 "},
+        {"a@x>", "octet 3 "},
+        {"a@x y", "octet 3 "},
+        {"a@x@y", "octet 3 "},
+        {"a@x,b@y", "octet 3 "},
+        {"a@.x", "octet 2 "},
+        {"a@x.", "octet 4 "},
+        {"a@x..y", "octet 4 "},
+        {"a@-x", "octet 2 "},
+        {"a@x-", "octet 3 "},
+        {"a@x-.y", "octet 3 "},
+        {"a@x_y", "octet 3 "},
+        {"\"a@x", "octet 4 "},
+        {"\"a\"b@x", "octet 3 "},
+        {"\"a\\", "octet 3 "},
+        {"\"a\"", "octet 3 "},
+        {"a@x\r\nRCPT TO:<v@evil>", "octet 3 "},
+        {"\"a\r\nb\"@x", "octet 2 "},
+        {"\"a\\\r\nb\"@x", "octet 3 "},
+        {"postmaster2", "octet 11 "},
+        {"a@x\xe2\x80\xa8y", "octet 3 "},
+        {"a\xc2\x85@x", "octet 1 "},
+        {"a@x\xe3\x80\x82y", "octet 3 "},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.text);
+        CHECK(complaint(row.text).find(row.octet) != std::string::npos);
+        CHECK_THROWS_AS(address{row.text}, error);
+    }
+}
+
+TEST_CASE("an address literal holds an IP address and nothing else") {
+    for (const auto* text : {"a@[",
+                             "a@[]",
+                             "a@[1.2.3]",
+                             "a@[1.2.3.4.5]",
+                             "a@[256.2.3.4]",
+                             "a@[1.2.3.04]",
+                             "a@[1.2.3.]",
+                             "a@[1.2.3.4",
+                             "a@[::1]",
+                             "a@[IPv6:]",
+                             "a@[IPv6:1]",
+                             "a@[IPv6:1:2:3:4:5:6:7:8:9]",
+                             "a@[IPv6:1::2::3]",
+                             "a@[IPv6:1:2:3:4:5:6:7:8::]",
+                             "a@[IPv6:12345::]",
+                             "a@[IPv6:::g]",
+                             "a@[IPv6:::1%eth0]",
+                             "a@[IPv6:1:2:3:4:5:6:7:1.2.3.4]",
+                             "a@[IPv6:1:]",
+                             "a@[IPv6:::1.2.3]",
+                             "a@[x:y]",
+                             "a@[1.2.3.4]x",
+                             "a@x[1.2.3.4]"}) {
+        CAPTURE(text);
+        CHECK_FALSE(valid(text));
+    }
+}
+
+TEST_CASE("a local part has at most 64 octets") {
+    CHECK(valid(std::string(64, 'a') + "@x"));
+    CHECK_FALSE(valid(std::string(65, 'a') + "@x"));
+    CHECK(valid('"' + std::string(62, ' ') + "\"@x"));
+    CHECK_FALSE(valid('"' + std::string(63, ' ') + "\"@x"));
+}
+
+TEST_CASE("an address has at most 254 octets and a domain at most 255") {
+    CHECK(valid("a@" + labels(252)));
+    CHECK(complaint("a@" + labels(253)).find("254 octets") != std::string::npos);
+    CHECK(complaint("a@" + labels(255)).find("254 octets") != std::string::npos);
+    CHECK(complaint("a@" + labels(256)).find("255 octets") != std::string::npos);
+}
+
+TEST_CASE("a label has at most 63 characters") {
+    CHECK(valid("a@" + std::string(63, 'd') + ".x"));
+    CHECK_FALSE(valid("a@" + std::string(64, 'd') + ".x"));
+}
+
+TEST_CASE("each octet is allowed only where the grammar has it") {
+    const std::string atext = "!#$%&'*+-/=?^_`{|}~";
+    for (int i = 0; i < 256; ++i) {
+        CAPTURE(i);
+        const char c = static_cast<char>(i);
+        const bool alphanumeric = (i >= '0' && i <= '9') || (i >= 'A' && i <= 'Z') || (i >= 'a' && i <= 'z');
+        const bool printable = i >= 0x20 && i < 0x7f;
+        const auto with = [c](std::string before, const char* after) { return before + c + after; };
+        CHECK(valid(with("a", "b@x")) == (alphanumeric || c == '.' || (i > 0 && atext.find(c) != std::string::npos)));
+        CHECK(valid(with("\"a", "b\"@x")) == (printable && c != '"'));
+        CHECK(valid(with("\"a\\", "b\"@x")) == printable);
+        CHECK(valid(with("a@x", "y")) == (alphanumeric || c == '-' || c == '.'));
+        CHECK(valid(with("a@[1.2.3.", "]")) == (i >= '0' && i <= '9'));
+        CHECK(valid(with("a@[IPv6:::", "]")) == (alphanumeric && (i <= '9' || (i | 0x20) <= 'f')));
+    }
+}
+
+TEST_CASE("ill-formed UTF-8 is refused in both parts") {
+    for (const auto* bad : {"\x80", "\xc3", "\xc3(", "\xc0\xaf", "\xc1\xbf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xe2\x82",
+                            "\xf0\x80\x80\xaf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"}) {
+        CAPTURE(postroad::escaped(bad));
+        CHECK_FALSE(valid(std::string("a") + bad + "@x"));
+        CHECK_FALSE(valid(std::string("\"a") + bad + "\"@x"));
+        CHECK_FALSE(valid(std::string("a@x") + bad));
+        CHECK_FALSE(valid(std::string("a@") + bad + "x"));
+    }
+}
+
+TEST_CASE("characters whose low octet is CR or LF are not taken for one") {
+    for (const auto* character : {"\xc4\x8a", "\xc4\x8d", "\xe7\x98\x8d", "\xe5\x98\x8a"})
+        CHECK(valid(std::string("a") + character + "@x"));
+}
+
+TEST_CASE("a list of addresses gives its mailboxes in order") {
+    const struct {
+        const char* text;
+        std::vector<std::string> mailboxes;
+    } rows[] = {
+        {"", {}},
+        {" , ,", {}},
+        {"a@x", {"|a@x"}},
+        {"<a@x>", {"|a@x"}},
+        {"Ann Lee <ann@example.com>", {"Ann Lee|ann@example.com"}},
+        {"Ann  Lee<a@x>,b@y", {"Ann Lee|a@x", "|b@y"}},
+        {"\"Lee, Ann\" <a@x>", {"Lee, Ann|a@x"}},
+        {"\"A \\\"B\\\" \\\\C\" <a@x>", {"A \"B\" \\C|a@x"}},
+        {"John Q. Public <a@x>", {"John Q. Public|a@x"}},
+        {"Anna \"the, great\" Lee <a@x>", {"Anna the, great Lee|a@x"}},
+        {"Änne Öl <ä@ö.example>", {"Änne Öl|ä@ö.example"}},
+        {"Team: a@x, B <b@y>;", {"|a@x", "B|b@y"}},
+        {"undisclosed-recipients:;", {}},
+        {"a@x, Team: b@y;, c@z", {"|a@x", "|b@y", "|c@z"}},
+        {"a@x (Ann (of x)), (c) b (d) @ (e) y (f)", {"|a@x", "|b@y"}},
+        {"(\\) a@x) b@y", {"|b@y"}},
+        {"a . b @ x . y", {"|a.b@x.y"}},
+        {"<@relay,@other.example:a@x>", {"|a@x"}},
+        {"A\r\n B <a@x>,\r\n\tb@y", {"A B|a@x", "|b@y"}},
+        {"\"A\r\n B\" <a@x>", {"A B|a@x"}},
+        {"\"a b\"@x, \"a\\\"b\"@[IPv6:::1]", {"|\"a b\"@x", "|\"a\\\"b\"@[IPv6:::1]"}},
+        {"\"x@evil.example, y\"@good.example", {"|\"x@evil.example, y\"@good.example"}},
+        {"=?utf-8?q?a=40evil=2C?= <b@x>", {"=?utf-8?q?a=40evil=2C?=|b@x"}},
+        {",a@x,,b@y,", {"|a@x", "|b@y"}},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.text);
+        CHECK(listed(row.text) == row.mailboxes);
+    }
+}
+
+TEST_CASE("a list that is none is refused with the octet where it goes wrong") {
+    const struct {
+        const char* text;
+        const char* octet;
+    } rows[] = {
+        {"a", "octet 0 "},
+        {"postmaster", "octet 0 "},
+        {"Lee, Ann <a@x>", "octet 0 "},
+        {"a b@x", "octet 2 "},
+        {"a@x b@y", "octet 4 "},
+        {"a@x <b@y>", "octet 4 "},
+        {"a@x> b", "octet 3 "},
+        {"A <>", "octet 3 "},
+        {"A <a@x", "octet 6 "},
+        {"A <a@x, b@y>", "octet 6 "},
+        {"A <a b@x>", "octet 5 "},
+        {"<@r a@x>", "octet 4 "},
+        {"<@r", "octet 3 "},
+        {"\"a@x", "octet 0 "},
+        {"\"a\\", "octet 0 "},
+        {"(a@x", "octet 0 "},
+        {"a@x (b", "octet 4 "},
+        {"a) <a@x>", "octet 0 "},
+        {"T: a@x", "octet 6 "},
+        {"T: U: a@x;;", "octet 3 "},
+        {":a@x;", "octet 0 "},
+        {"a@x; b@y", "octet 3 "},
+        {"T: a@x; b@y", "octet 8 "},
+        {"a@[1.2.3.4", "octet 2 "},
+        {"a@[1.2.3.400]", "octet 3 "},
+        {"A <a@x-y-.z>", "octet 8 "},
+        {"a@x\r\n, b@y", "octet 3 "},
+        {"a@x,\r\nb@y", "octet 4 "},
+        {"a\x80@x", "octet 1 "},
+        {"\"A\x01\" <a@x>", "octet 2 "},
+        {"A (\n) <a@x>", "octet 3 "},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.text);
+        CHECK(complaint_about_list(row.text).find(row.octet) != std::string::npos);
+    }
+}
+
+TEST_CASE("comments nest to a named depth, and no further") {
+    const auto nested = [](std::size_t depth) { return std::string(depth, '(') + std::string(depth, ')') + "a@x"; };
+    CHECK(listed(nested(postroad::max_comment_depth)).size() == 1);
+    CHECK(complaint_about_list(nested(postroad::max_comment_depth + 1)).find("octet 32 ") != std::string::npos);
+    CHECK(complaint_about_list(std::string(1'000'000, '(')).find("too deep") != std::string::npos);
+}
+
+TEST_CASE("no octet in a list brings a control character into an address or a name") {
+    for (int i = 0; i < 256; ++i)
+        for (const auto* form : {"A?B <a@x>", "\"A?B\" <a@x>", "\"A\\?B\" <a@x>", "a?b@x", "\"a?b\"@x", "a@x?y",
+                                 "<a@x?>", "(?) a@x", "a@[1.2.3.4?]", "?a@x", "a@x?", "T?a@x;", "<@r?:a@x>"}) {
+            std::string text = form;
+            text[text.find('?')] = static_cast<char>(i);
+            CAPTURE(postroad::escaped(text));
+            try {
+                for (const auto& m : parse_mailboxes(text)) {
+                    CHECK(valid(m.address.str()));
+                    for (const char c : m.name) CHECK(((c >= ' ' && c != 0x7f) || c == '\t'));
+                }
+            } catch (const error& e) {
+                CHECK(e.code() == errc::invalid_address);
+            }
+        }
+}

@@ -1,0 +1,185 @@
+#include <doctest/doctest.h>
+#include <postroad/message/header.hpp>
+
+#include <algorithm>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace pd = postroad::detail;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string repeated(std::string_view piece, std::size_t n) {
+    std::string result;
+    while (n-- > 0) result += piece;
+    return result;
+}
+
+std::string subject(std::string_view value, pd::header_charset charset = pd::header_charset::ascii) {
+    pd::header_writer w(charset);
+    w.unstructured("Subject", value, pd::value_kind::text);
+    return w.take();
+}
+
+std::string to(std::vector<postroad::mailbox> list, pd::header_charset charset = pd::header_charset::ascii) {
+    pd::header_writer w(charset);
+    w.mailboxes("To", list);
+    return w.take();
+}
+
+std::string named(std::string name, pd::header_charset charset = pd::header_charset::ascii) {
+    return to({{std::move(name), postroad::address("a@x")}}, charset);
+}
+
+std::size_t longest_line(std::string_view text) {
+    std::size_t longest = 0;
+    for (std::size_t at = 0; at < text.size();) {
+        const auto end = text.find("\r\n", at);
+        longest = std::max(longest, end - at);
+        at = end + 2;
+    }
+    return longest;
+}
+
+}  // namespace
+
+TEST_CASE("a date is written with the day of its own zone") {
+    using std::chrono::sys_days;
+    using std::chrono::year;
+    const struct {
+        std::chrono::system_clock::time_point when;
+        std::chrono::minutes offset;
+        const char* text;
+    } rows[] = {
+        {sys_days(year(1970) / 1 / 1), 0min, "Thu, 01 Jan 1970 00:00:00 +0000"},
+        {sys_days(year(2024) / 2 / 29) + 23h + 59min + 59s + 999ms, 0min, "Thu, 29 Feb 2024 23:59:59 +0000"},
+        {sys_days(year(2024) / 12 / 31) + 23h, 90min, "Wed, 01 Jan 2025 00:30:00 +0130"},
+        {sys_days(year(2025) / 1 / 1) + 1h, -570min, "Tue, 31 Dec 2024 15:30:00 -0930"},
+        {sys_days(year(1969) / 12 / 31) + 23h + 59min + 59s + 1ms, 0min, "Wed, 31 Dec 1969 23:59:59 +0000"},
+    };
+    for (const auto& row : rows) CHECK(pd::format_date(row.when, row.offset) == row.text);
+}
+
+TEST_CASE("a value stays as it is where it can, and is folded at its own spaces") {
+    CHECK(subject("") == "Subject:\r\n");
+    CHECK(subject("Hello  there") == "Subject: Hello  there\r\n");
+    CHECK(subject(" a ") == "Subject:  a \r\n");
+    CHECK(subject(std::string(69, 'a')) == "Subject: " + std::string(69, 'a') + "\r\n");
+    CHECK(subject(std::string(70, 'a')) == "Subject:\r\n " + std::string(70, 'a') + "\r\n");
+    CHECK(subject(std::string(60, 'a') + "  " + std::string(20, 'b')) ==
+          "Subject: " + std::string(60, 'a') + "\r\n  " + std::string(20, 'b') + "\r\n");
+    CHECK(subject("a\t" + std::string(77, 'b')) == "Subject: a\r\n\t" + std::string(77, 'b') + "\r\n");
+}
+
+TEST_CASE("spaces alone never make a line") {
+    CHECK(subject(std::string(68, 'a') + std::string(20, ' ')).find("\r\n ") == 8);
+    CHECK(subject(std::string(100, ' ')) == "Subject:\r\n" + std::string(101, ' ') + "\r\n");
+}
+
+TEST_CASE("a stretch that no line can hold goes into encoded words") {
+    CHECK(subject(std::string(997, 'a')) == "Subject:\r\n " + std::string(997, 'a') + "\r\n");
+    CHECK(longest_line(subject(std::string(998, 'a'))) <= 76);
+    CHECK(longest_line(subject("a" + std::string(998, ' '))) <= 76);
+    CHECK(longest_line(subject(repeated("ä", 500), pd::header_charset::utf8)) <= 76);
+}
+
+TEST_CASE("text that reads like an encoded word is encoded, a raw value is not") {
+    CHECK(subject("=?utf-8?q?a?=") == "Subject: =?utf-8?b?PT91dGYtOD9xP2E/PQ==?=\r\n");
+    CHECK(subject("what=?") == "Subject: what=?\r\n");
+    pd::header_writer w(pd::header_charset::ascii);
+    w.unstructured("X", "=?utf-8?q?a?=", pd::value_kind::raw);
+    CHECK(w.take() == "X: =?utf-8?q?a?=\r\n");
+}
+
+TEST_CASE("encoded words take the shorter form") {
+    CHECK(subject("Rechnung für Ann") == "Subject: =?utf-8?q?Rechnung_f=C3=BCr_Ann?=\r\n");
+    CHECK(subject("漢字") == "Subject: =?utf-8?b?5ryi5a2X?=\r\n");
+}
+
+TEST_CASE("encoded words have at most 75 octets, their lines 76, and hold whole characters") {
+    for (const auto* character : {"ä", "漢", "\xf0\x9f\x98\x80"})
+        for (std::size_t lead = 0; lead < 80; ++lead) {
+            const auto text = subject(std::string(lead, 'a') + repeated(character, 60));
+            CAPTURE(text);
+            CHECK(longest_line(text) <= 76);
+            CHECK(longest_line(text) >= 60);
+            for (auto at = text.find("=?"); at != std::string::npos; at = text.find("=?", at)) {
+                const auto payload = at + 10;
+                const auto end = text.find("?=", payload);
+                CHECK(end + 2 - at <= 75);
+                if (text[at + 8] == 'q') {
+                    // a continuation octet first would be the rest of a character
+                    const auto first = text.substr(payload, 2);
+                    CHECK((first[0] != '=' ||
+                           (first[1] != '8' && first[1] != '9' && first[1] != 'A' && first[1] != 'B')));
+                } else {
+                    CHECK((text[payload] == 'Y' || text[payload] >= 'w' ||
+                           (text[payload] >= '0' && text[payload] <= '9')));
+                }
+                at = end + 2;
+            }
+        }
+}
+
+TEST_CASE("a display name is written so that it reads as it was given") {
+    const struct {
+        const char* name;
+        const char* field;
+    } rows[] = {
+        {"", "To: a@x\r\n"},
+        {"Ann Lee", "To: Ann Lee <a@x>\r\n"},
+        {"Lee, Ann", "To: \"Lee, Ann\" <a@x>\r\n"},
+        {"J. Doe", "To: \"J. Doe\" <a@x>\r\n"},
+        {"A \"B\" \\C", "To: \"A \\\"B\\\" \\\\C\" <a@x>\r\n"},
+        {"A  B", "To: \"A  B\" <a@x>\r\n"},
+        {" A", "To: \" A\" <a@x>\r\n"},
+        {"A\tB", "To: \"A\tB\" <a@x>\r\n"},
+        {"a@x", "To: \"a@x\" <a@x>\r\n"},
+        {"Jürgen", "To: =?utf-8?q?J=C3=BCrgen?= <a@x>\r\n"},
+        {"=?utf-8?q?a?=", "To: =?utf-8?b?PT91dGYtOD9xP2E/PQ==?= <a@x>\r\n"},
+    };
+    for (const auto& row : rows) CHECK(named(row.name) == row.field);
+    CHECK(named("Jürgen", pd::header_charset::utf8) == "To: Jürgen <a@x>\r\n");
+    CHECK(named("Lee, Jürgen", pd::header_charset::utf8) == "To: \"Lee, Jürgen\" <a@x>\r\n");
+}
+
+TEST_CASE("long names and lists are folded") {
+    CHECK(longest_line(named(repeated("word ", 50) + "x")) <= 78);
+    CHECK(longest_line(named(std::string(300, 'a'))) <= 78);
+    CHECK(longest_line(named(repeated("a, ", 100))) <= 78);
+    std::vector<postroad::mailbox> many(100, {"Ann Lee", postroad::address("ann@example.com")});
+    CHECK(longest_line(to(many)) <= 78);
+    CHECK(to({{"Ann", postroad::address("a@" + std::string(60, 'd') + '.' + std::string(60, 'd'))}}) ==
+          "To: Ann\r\n <a@" + std::string(60, 'd') + '.' + std::string(60, 'd') + ">\r\n");
+    CHECK(to({}).empty());
+}
+
+TEST_CASE("quoted-printable keeps text readable, lines within 76 octets and line ends as CRLF") {
+    const struct {
+        std::string text;
+        std::string encoded;
+    } rows[] = {
+        {"", ""},
+        {"a=b", "a=3Db"},
+        {"ä\n", "=C3=A4\r\n"},
+        {"a \n\tb\t\r\nc ", "a=20\r\n\tb=09\r\nc=20"},
+        {"a\rb\r\nc\n\nd", "a\r\nb\r\nc\r\n\r\nd"},
+        {std::string("\0\x7f", 2), "=00=7F"},
+        {std::string(76, 'a'), std::string(76, 'a')},
+        {std::string(77, 'a'), std::string(75, 'a') + "=\r\naa"},
+        {std::string(73, 'a') + "=\n", std::string(73, 'a') + "=3D\r\n"},
+        {std::string(74, 'a') + "=\n", std::string(74, 'a') + "=\r\n=3D\r\n"},
+        {std::string(73, 'a') + "=b", std::string(73, 'a') + "=\r\n=3Db"},
+    };
+    for (const auto& row : rows) CHECK(pd::quoted_printable(row.text) == row.encoded);
+}
+
+TEST_CASE("text is 7bit only when it is ASCII without NUL in lines of at most 998 octets") {
+    CHECK(pd::is_seven_bit(""));
+    CHECK(pd::is_seven_bit(std::string(998, 'a') + "\n" + std::string(998, 'a')));
+    CHECK_FALSE(pd::is_seven_bit(std::string(999, 'a')));
+    CHECK_FALSE(pd::is_seven_bit("\x80"));
+    CHECK_FALSE(pd::is_seven_bit(std::string_view("\0", 1)));
+}
