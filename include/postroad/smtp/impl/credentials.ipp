@@ -39,7 +39,7 @@ POSTROAD_DECL bool is_known_mechanism(std::string_view name) noexcept {
     return detail::find_mechanism(name) != nullptr;
 }
 
-POSTROAD_DECL void check(const credentials& c) {
+POSTROAD_DECL void check_fields(const credentials& c) {
     detail::check_field("the user name", c.user, credentials::max_field);
     detail::check_field("the password", c.password.reveal(), credentials::max_field);
     detail::check_field("the authorization identity", c.authorization_id, credentials::max_field);
@@ -47,6 +47,10 @@ POSTROAD_DECL void check(const credentials& c) {
     for (const char t : c.token.reveal())
         if (t == ' ' || static_cast<unsigned char>(t) > 127)
             detail::refuse_credentials("the token", "holds a character that bearer tokens do not have");
+}
+
+POSTROAD_DECL void check(const credentials& c) {
+    check_fields(c);
     detail::check_mechanisms(c);
     if (c.user.empty() && !c.password.empty()) detail::refuse_credentials("the user name", "is empty");
     const bool secretless = std::ranges::any_of(c.mechanisms, [](const std::string& name) {

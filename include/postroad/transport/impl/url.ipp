@@ -1,0 +1,254 @@
+#pragma once
+
+#include <postroad/transport/url.hpp>
+
+#include <postroad/core/error.hpp>
+#include <postroad/message/utf8.hpp>
+#include <postroad/tls/names.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+#include <optional>
+
+namespace postroad::transport {
+namespace detail {
+
+[[noreturn]] inline void refuse_url(std::string text) { throw error(errc::invalid_url, std::move(text)); }
+[[noreturn]] inline void refuse_option(std::string text) { throw error(errc::invalid_option, std::move(text)); }
+
+struct url_scheme {
+    std::string_view prefix;
+    std::uint16_t port;
+    postroad::security security;
+};
+
+inline constexpr url_scheme url_schemes[] = {
+    {"smtp://", 587, security::starttls},
+    {"smtps://", 465, security::implicit},
+    {"smtp+insecure://", 25, security::insecure_none},
+};
+
+inline endpoint take_scheme(std::string_view& url) {
+    for (const auto& s : url_schemes)
+        if (postroad::detail::equal_ignoring_case(url.substr(0, s.prefix.size()), s.prefix)) {
+            url.remove_prefix(s.prefix.size());
+            return {.port = s.port, .security = s.security};
+        }
+    refuse_url("the URL must begin with smtp://, smtps:// or smtp+insecure://");
+}
+
+inline int hex_digit(char c) noexcept {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+inline std::string percent_decoded(std::string_view text) {
+    std::string result;
+    result.reserve(text.size());
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            result += text[i];
+            continue;
+        }
+        const int high = i + 1 < text.size() ? hex_digit(text[i + 1]) : -1;
+        const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
+        if (high < 0 || low < 0)
+            refuse_url("in the URL, % must be followed by two hexadecimal digits (% itself is %25)");
+        result += static_cast<char>(high * 16 + low);
+        i += 2;
+    }
+    return result;
+}
+
+// Names that the resolver of the system would read as an address: 127.1, 0x7f000001.
+inline bool looks_like_number(std::string_view host) noexcept {
+    const auto dot = host.rfind('.');
+    const auto last = dot == std::string_view::npos ? host : host.substr(dot + 1);
+    const bool hex = last.starts_with("0x");
+    return std::ranges::all_of(hex ? last.substr(2) : last,
+                               [hex](char c) { return hex ? hex_digit(c) >= 0 : c >= '0' && c <= '9'; });
+}
+
+inline bool is_url_host(std::string_view host) {
+    if (!postroad::tls::address_octets(host).empty()) return host.find(':') == std::string_view::npos;
+    return postroad::tls::is_host_name(host) && !looks_like_number(host) && !host.starts_with('-') &&
+           !host.ends_with('-') && host.find(".-") == std::string_view::npos &&
+           host.find("-.") == std::string_view::npos;
+}
+
+// Cuts the host off the front of `text`, and leaves ":port" or nothing.
+inline std::string take_host(std::string_view& text) {
+    std::string host;
+    if (text.starts_with('[')) {
+        const auto end = text.find(']');
+        host = text.substr(1, std::min(end, text.size()) - 1);
+        if (end == std::string_view::npos || host.find_first_of(":") == std::string::npos ||
+            host.find('%') != std::string::npos || postroad::tls::address_octets(host).empty())
+            refuse_url("in the URL, brackets must hold an IPv6 address without zone");
+        text.remove_prefix(end + 1);
+    } else {
+        host = text.substr(0, text.find(':'));
+        text.remove_prefix(host.size());
+    }
+    for (char& c : host) c = postroad::detail::to_lower(c);
+    if (host.empty()) refuse_url("the URL names no host");
+    if (host.find(':') == std::string::npos && !is_url_host(host))
+        refuse_url(
+            "the host in the URL must be a domain name (letters, digits, hyphens and dots; an international one in its "
+            "xn-- form), an IPv4 address, or an IPv6 address in brackets");
+    return host;
+}
+
+template <class Number>
+std::optional<Number> number_within(std::string_view text, Number lowest, Number highest) noexcept {
+    Number value = 0;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (ec != std::errc{} || end != text.data() + text.size() || value < lowest || value > highest) return {};
+    return value;
+}
+
+inline void take_user(std::string_view text, postroad::smtp::credentials& c) {
+    const auto colon = text.find(':');
+    c.user = percent_decoded(text.substr(0, colon));
+    if (c.user.empty()) refuse_url("the user name in the URL is empty");
+    if (colon != std::string_view::npos) {
+        c.password = secret(percent_decoded(text.substr(colon + 1)));
+        if (c.password.empty()) refuse_url("the password in the URL is empty; without one leave out the colon");
+    }
+    postroad::smtp::check_fields(c);
+}
+
+inline std::size_t edit_distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        auto diagonal = std::exchange(row[0], i);
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const auto replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+            diagonal = row[j];
+            row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+        }
+    }
+    return row[b.size()];
+}
+
+[[noreturn]] inline void refuse_option_name(const std::string& name, std::span<const std::string_view> known) {
+    auto text = "unknown option \"" + name + "\"";
+    if (known.empty()) refuse_option(text + "; none are known here");
+    const auto nearest =
+        *std::ranges::min_element(known, {}, [&](std::string_view k) { return edit_distance(name, k); });
+    refuse_option(text + "; did you mean \"" + std::string(nearest) + "\"?");
+}
+
+inline bool is_option_name(std::string_view name) noexcept {
+    return !name.empty() && name.size() <= 32 && std::ranges::all_of(name, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    });
+}
+
+inline void check_option_text(const std::string& name, std::string_view value) {
+    for (std::size_t at = 0; at < value.size();) {
+        const auto c = postroad::detail::next_character(value, at);
+        if (c == postroad::detail::ill_formed || postroad::detail::is_control(c))
+            refuse_option("option \"" + name + "\" is not valid UTF-8 or holds a control character");
+    }
+}
+
+inline url_options parse_options(std::string_view query, std::span<const std::string_view> known) {
+    url_options options;
+    while (!query.empty()) {
+        const auto piece = query.substr(0, query.find('&'));
+        query.remove_prefix(piece.size());
+        if (query == "&") refuse_option("the options in the URL end with &");
+        if (!query.empty()) query.remove_prefix(1);
+        const auto equals = piece.find('=');
+        auto name = percent_decoded(piece.substr(0, equals));
+        // what is no name is not quoted: it may be the rest of a password with a ? in it
+        if (!is_option_name(name) || equals == std::string_view::npos)
+            refuse_option("options in the URL must be name=value, with & between them and names in lower case");
+        if (std::ranges::find(known, name) == known.end()) refuse_option_name(name, known);
+        if (std::ranges::any_of(options, [&](const auto& o) { return o.first == name; }))
+            refuse_option("option \"" + name + "\" is given twice");
+        auto value = percent_decoded(piece.substr(equals + 1));
+        check_option_text(name, value);
+        options.emplace_back(std::move(name), std::move(value));
+    }
+    return options;
+}
+
+inline void check_url_characters(std::string_view url) {
+    if (url.size() > max_url) refuse_url("the URL is longer than " + std::to_string(max_url) + " octets");
+    if (!std::ranges::all_of(url, [](char c) { return c > 0x20 && c < 0x7f; }))
+        refuse_url("the URL holds a space, control or non-ASCII character; write its octets as %XX");
+    if (url.find('#') != std::string_view::npos) refuse_url("the URL has a fragment; write # as %23");
+}
+
+inline bool is_client_name(std::string_view name) {
+    if (!name.starts_with('[') || !name.ends_with(']'))
+        return is_url_host(name) && postroad::tls::address_octets(name).empty();
+    const auto inner = name.substr(1, name.size() - 2);
+    const bool v6 = postroad::detail::equal_ignoring_case(inner.substr(0, 5), "IPv6:");
+    return postroad::tls::address_octets(v6 ? inner.substr(5) : inner).size() == (v6 ? 16 : 4);
+}
+
+}  // namespace detail
+
+POSTROAD_DECL url_parts parse_url(std::string_view url, std::span<const std::string_view> known) {
+    detail::check_url_characters(url);
+    url_parts parts;
+    parts.server = detail::take_scheme(url);
+    auto authority = url.substr(0, std::min(url.find_first_of("/?"), url.size()));
+    auto rest = url.substr(authority.size());
+    const auto at = authority.find('@');
+    if (rest.find('@') != std::string_view::npos ||
+        (at != std::string_view::npos && authority.find('@', at + 1) != std::string_view::npos))
+        detail::refuse_url("in the user name, password and options of a URL, write @ as %40, / as %2F and ? as %3F");
+    if (at != std::string_view::npos) {
+        detail::take_user(authority.substr(0, at), parts.credentials);
+        authority.remove_prefix(at + 1);
+    }
+    parts.server.name = detail::take_host(authority);
+    if (!authority.empty()) {
+        const auto port = detail::number_within<std::uint16_t>(authority.substr(1), 1, 65535);
+        if (authority[0] != ':' || !port) detail::refuse_url("the port in the URL must be a number from 1 to 65535");
+        parts.server.port = *port;
+    }
+    if (rest.starts_with('/')) rest.remove_prefix(1);
+    if (!rest.empty() && rest[0] != '?') detail::refuse_url("the URL must not have a path");
+    if (!rest.empty()) parts.options = detail::parse_options(rest.substr(1), known);
+    return parts;
+}
+
+POSTROAD_DECL void check_options(const url_options& options) {
+    for (const auto& [name, value] : options) {
+        if (name == "ca" && value.empty()) detail::refuse_option("option \"ca\" must name a file");
+        if (name == "helo" && !detail::is_client_name(value))
+            detail::refuse_option("option \"helo\" must be a domain name or an address literal such as [192.0.2.1]");
+        if (name == "pipelining" && value != "lockstep" && value != "envelope" && value != "across")
+            detail::refuse_option("option \"pipelining\" must be lockstep, envelope or across");
+        if (name == "connections" && !detail::number_within<unsigned>(value, 1, max_url_connections))
+            detail::refuse_option("option \"connections\" must be a number from 1 to " +
+                                  std::to_string(max_url_connections));
+        if (name == "auth") mechanism_list(value);
+    }
+}
+
+POSTROAD_DECL std::vector<std::string> mechanism_list(std::string_view value) {
+    std::vector<std::string> result;
+    while (true) {
+        const auto comma = value.find(',');
+        std::string name(value.substr(0, comma));
+        for (char& c : name)
+            if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+        if (!postroad::smtp::is_known_mechanism(name))
+            detail::refuse_option("option \"auth\": unknown mechanism \"" + escaped(name, 40) + "\"");
+        if (std::ranges::find(result, name) == result.end()) result.push_back(std::move(name));
+        if (comma == std::string_view::npos) return result;
+        value.remove_prefix(comma + 1);
+    }
+}
+
+}  // namespace postroad::transport

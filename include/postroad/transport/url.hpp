@@ -1,0 +1,57 @@
+#pragma once
+// An SMTP server in one line: smtp://user:p%40ss@smtp.example.com:587/?connections=4. See docs/transport.md.
+
+#include <postroad/core/config.hpp>
+#include <postroad/core/endpoint.hpp>
+#include <postroad/smtp/credentials.hpp>
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace postroad::transport {
+
+/// Octets of a URL.
+inline constexpr std::size_t max_url = 4096;
+/// Greatest value of the option `connections`.
+inline constexpr unsigned max_url_connections = 10000;
+
+/// The options a URL may carry behind "?":
+/// `auth` = mechanisms that may be used, by preference, with commas; `ca` = a file of trusted certificates;
+/// `connections` = 1 to max_url_connections; `helo` = the name said in EHLO, a domain or an address literal;
+/// `pipelining` = lockstep, envelope or across.
+inline constexpr std::string_view url_option_names[] = {"auth", "ca", "connections", "helo", "pipelining"};
+
+/// Name and value, decoded.
+using url_options = std::vector<std::pair<std::string, std::string>>;
+
+/// What a URL says.
+struct url_parts {
+    endpoint server = {};
+    postroad::smtp::credentials credentials = {};  ///< empty without user; password empty without ":"
+    url_options options = {};                      ///< in the order given, none twice
+};
+
+/// Takes a URL apart (RFC 3986). Schemes and their ports: `smtp` 587 with STARTTLS required, `smtps` 465 with TLS from
+/// the start, `smtp+insecure` 25 without TLS. The host is a domain name, which becomes lower case, an IPv4 address or
+/// an IPv6 address in brackets. User, password and option values are percent-decoded; they are UTF-8 and hold no
+/// control character. Path and fragment are not allowed. Throws `error`: errc::invalid_url, errc::invalid_credentials
+/// (user or password), errc::invalid_option (a name not in `known`, or twice). No error quotes anything but the name of
+/// an option, since any part may be a password that was not encoded.
+POSTROAD_DECL url_parts parse_url(std::string_view url, std::span<const std::string_view> known = url_option_names);
+
+/// Throws `error` (errc::invalid_option), naming option and allowed values, if one of url_option_names has a value that
+/// it cannot have. Others are not looked at. Files are not opened.
+POSTROAD_DECL void check_options(const url_options& options);
+
+/// The names in the value of `auth`, upper case. Throws `error` (errc::invalid_option) for one postroad lacks.
+POSTROAD_DECL std::vector<std::string> mechanism_list(std::string_view value);
+
+}  // namespace postroad::transport
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/transport/impl/url.ipp>
+#endif

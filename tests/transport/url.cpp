@@ -1,0 +1,308 @@
+#include <doctest/doctest.h>
+#include <postroad/core/error.hpp>
+#include <postroad/transport/url.hpp>
+
+#include <ostream>
+#include <string>
+
+using namespace std::string_literals;
+using postroad::endpoint;
+using postroad::errc;
+using postroad::security;
+using postroad::transport::check_options;
+using postroad::transport::max_url;
+using postroad::transport::mechanism_list;
+using postroad::transport::parse_url;
+using postroad::transport::url_options;
+
+namespace {
+
+struct complaint {
+    postroad::error_code code;
+    std::string text;
+};
+
+template <class F>
+complaint complaint_of(F f) {
+    try {
+        f();
+    } catch (const postroad::error& e) {
+        return {e.code(), e.what()};
+    }
+    return {};
+}
+
+complaint parse_complaint(const std::string& url) {
+    return complaint_of([&] { parse_url(url); });
+}
+
+complaint option_complaint(const char* name, const std::string& value) {
+    return complaint_of([&] { check_options({{name, value}}); });
+}
+
+}  // namespace
+
+TEST_CASE("a scheme says how the wire is protected and which port is meant") {
+    CHECK(parse_url("smtp://mail.example").server == endpoint{"mail.example", 587, security::starttls});
+    CHECK(parse_url("smtps://mail.example/").server == endpoint{"mail.example", 465, security::implicit});
+    CHECK(parse_url("smtp+insecure://mail.example").server == endpoint{"mail.example", 25, security::insecure_none});
+    CHECK(parse_url("SMTPS://Mail.Example:2465").server == endpoint{"mail.example", 2465, security::implicit});
+}
+
+TEST_CASE("another scheme is refused with the allowed ones") {
+    for (const auto* url : {"", "http://mail.example", "smtp:mail.example", "smtp:/mail.example", "mail.example:25",
+                            "smtp+starttls://x", " smtp://x", "//mail.example", "smtpss://x", "user:secret@host"}) {
+        CAPTURE(url);
+        const auto c = parse_complaint(url);
+        CHECK(c.code == errc::invalid_url);
+        CHECK(c.text.find("secret") == std::string::npos);
+        if (url[0] != ' ') CHECK(c.text == "the URL must begin with smtp://, smtps:// or smtp+insecure://");
+    }
+}
+
+TEST_CASE("user and password are percent-decoded once") {
+    const struct {
+        const char* url;
+        const char* user;
+        const char* password;
+    } rows[] = {
+        {"smtp://host", "", ""},
+        {"smtp://user@host", "user", ""},
+        {"smtp://user:p%40ss@host:587/?connections=1", "user", "p@ss"},
+        {"smtp://user%40example.com:a:b@host", "user@example.com", "a:b"},
+        {"smtp://u:%2540@host", "u", "%40"},
+        {"smtp://u:a+b@host", "u", "a+b"},
+        {"smtp://u%3Av:%2f%3F%23%25%5B@host", "u:v", "/?#%["},
+        {"smtp://%C3%A4:%e2%82%ac@host", "\xc3\xa4", "\xe2\x82\xac"},
+        {"smtp://u:p%20w@host", "u", "p w"},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.url);
+        const auto parts = parse_url(row.url);
+        CHECK(parts.credentials.user == row.user);
+        CHECK(parts.credentials.password == postroad::secret(row.password));
+        CHECK(parts.server.name == "host");
+    }
+}
+
+TEST_CASE("an address literal is a host, without brackets in the endpoint") {
+    CHECK(parse_url("smtp://192.0.2.1").server == endpoint{"192.0.2.1", 587, security::starttls});
+    CHECK(parse_url("smtp://[2001:DB8::1]").server == endpoint{"2001:db8::1", 587, security::starttls});
+    CHECK(parse_url("smtp://u:p@[::1]:25").server == endpoint{"::1", 25, security::starttls});
+    CHECK(parse_url("smtp://[::ffff:192.0.2.1]/").server.name == "::ffff:192.0.2.1");
+}
+
+TEST_CASE("a host that is no name and no literal is refused") {
+    for (const auto* host : {"",
+                             ":25",
+                             "[",
+                             "[]",
+                             "[::1",
+                             "::1",
+                             "[::1]x",
+                             "[::1]25",
+                             "[192.0.2.1]",
+                             "[fe80::1%25eth0]",
+                             "[1::2::3]",
+                             "[mail.example]",
+                             "a..b",
+                             ".a",
+                             "a.",
+                             "-a",
+                             "a-",
+                             "a.-b",
+                             "a-.b",
+                             "a b",
+                             "a%20b",
+                             "m%61il",
+                             "a\\b",
+                             "b\xc3\xbc",
+                             "127.1",
+                             "0x7f.1",
+                             "0x7f000001",
+                             "2130706433",
+                             "1.2.3.4.5",
+                             "256.1.1.1",
+                             "01.2.3.4",
+                             "a,b",
+                             "a;b",
+                             "a!b"}) {
+        CAPTURE(host);
+        CHECK(parse_complaint("smtp://"s + host).code == errc::invalid_url);
+    }
+}
+
+TEST_CASE("names of hosts as networks have them are taken") {
+    for (const auto* host :
+         {"localhost", "a", "a-b.example", "mail_server", "xn--bcher-kva.example", "4.example", "0x.x"}) {
+        CAPTURE(host);
+        CHECK(parse_url("smtp://"s + host).server.name == host);
+    }
+}
+
+TEST_CASE("a label of 63 characters and a name of 253 are taken, one more is not") {
+    const std::string label(63, 'a');
+    CHECK(parse_url("smtp://" + label).server.name == label);
+    CHECK(parse_complaint("smtp://" + label + 'a').code == errc::invalid_url);
+    const auto name = label + '.' + label + '.' + label + '.' + std::string(61, 'b');
+    CHECK(parse_url("smtp://" + name).server.name == name);
+    CHECK(parse_complaint("smtp://" + name + 'b').code == errc::invalid_url);
+}
+
+TEST_CASE("a port is a number from 1 to 65535") {
+    CHECK(parse_url("smtp://host:1").server.port == 1);
+    CHECK(parse_url("smtp://host:65535").server.port == 65535);
+    for (const auto* port : {"", "0", "65536", "-1", "+25", "25x", "x", "0x19", "99999999999999999999", "25:25"}) {
+        CAPTURE(port);
+        CHECK(parse_complaint("smtp://host:"s + port).text == "the port in the URL must be a number from 1 to 65535");
+    }
+}
+
+TEST_CASE("a path or a fragment is refused") {
+    for (const auto* tail : {"/inbox", "//", "/x?connections=1", "/#", "#x", "?connections=1#x"}) {
+        CAPTURE(tail);
+        CHECK(parse_complaint("smtp://host"s + tail).code == errc::invalid_url);
+    }
+}
+
+TEST_CASE("an octet that a URL cannot hold is refused raw") {
+    for (const auto& bad : {" "s, "\r"s, "\n"s, "\0"s, "\t"s, "\x7f"s, "\xc3\xa4"s})
+        CHECK(parse_complaint("smtp://u:p" + bad + "@host").code == errc::invalid_url);
+}
+
+TEST_CASE("an octet that the protocol cannot carry is refused encoded") {
+    for (const auto* bad : {"%00", "%0d", "%0A", "%01", "%1f", "%7F", "%c2%85", "%ff", "%C0%80"}) {
+        CAPTURE(bad);
+        CHECK(parse_complaint("smtp://u"s + bad + ":p@host").text.starts_with("the user name "));
+        CHECK(parse_complaint("smtp://u:p"s + bad + "@host").text.starts_with("the password "));
+        CHECK(parse_complaint("smtp://u:p"s + bad + "@host").code == errc::invalid_credentials);
+        CHECK(parse_complaint("smtp://host?ca=x"s + bad).code == errc::invalid_option);
+        CHECK(parse_complaint("smtp://host"s + bad).code == errc::invalid_url);
+    }
+}
+
+TEST_CASE("a broken percent sign is refused") {
+    for (const auto* bad : {"%", "%4", "%4g", "%g4", "%%", "% 4", "%-1"}) {
+        CAPTURE(bad);
+        CHECK(parse_complaint("smtp://u:p"s + bad + "@host").code == errc::invalid_url);
+        CHECK(parse_complaint("smtp://host?ca=x"s + bad).code == errc::invalid_url);
+    }
+}
+
+TEST_CASE("an empty user name, and an empty password behind a colon, are refused") {
+    CHECK(parse_complaint("smtp://@host").text == "the user name in the URL is empty");
+    CHECK(parse_complaint("smtp://:p@host").text == "the user name in the URL is empty");
+    CHECK(parse_complaint("smtp://u:@host").text ==
+          "the password in the URL is empty; without one leave out the colon");
+}
+
+TEST_CASE("no error shows a password, encoded or not, wherever the URL breaks") {
+    for (const auto* url :
+         {"smtp://u:se/same@host", "smtp://u:se?same@host", "smtp://u:se#same@host", "smtp://u:se@same@host",
+          "smtp://u:sesame@", "smtp://u:sesame", "smtp://u:sesame@ho st", "smtp://u:sesame%@host",
+          "smtp://u:sesame%00@host", "smtp://u:sesame@host:x", "smtp://u:sesame@host/x", "smtp://u:sesame@host?x=1",
+          "http://u:sesame@host", "smtp://u@host:se?sesame=1@x", "smtp://u:sesame@host?sesame%00=1",
+          "smtp://u:sesame@[host]", "smtp://u:a@b:sesame@host", "smtp://u@sesame!"}) {
+        CAPTURE(url);
+        const auto c = parse_complaint(url);
+        CHECK(c.code);
+        CHECK(c.text.find("same") == std::string::npos);
+    }
+}
+
+TEST_CASE("options come back decoded, in their order") {
+    CHECK(parse_url("smtp://host?helo=me.example&ca=%2Fetc%2Fca%26.pem").options ==
+          url_options{{"helo", "me.example"}, {"ca", "/etc/ca&.pem"}});
+    CHECK(parse_url("smtp://host/?ca=a=b").options == url_options{{"ca", "a=b"}});
+    CHECK(parse_url("smtp://host/?ca=").options == url_options{{"ca", ""}});
+    CHECK(parse_url("smtp://host/?").options.empty());
+}
+
+TEST_CASE("an unknown option is refused with the nearest known one") {
+    const std::string_view known[] = {"tls", "ca", "connections"};
+    const auto text = [&](const std::string& url) {
+        const auto c = complaint_of([&] { parse_url(url, known); });
+        CHECK(c.code == errc::invalid_option);
+        return c.text;
+    };
+    CHECK(text("smtp://host?tsl=1") == "unknown option \"tsl\"; did you mean \"tls\"?");
+    CHECK(text("smtp://host?conections=1") == "unknown option \"conections\"; did you mean \"connections\"?");
+    CHECK(text("smtp://host?cafile=1") == "unknown option \"cafile\"; did you mean \"ca\"?");
+    CHECK(text("smtp://host?helo=x") == "unknown option \"helo\"; did you mean \"tls\"?");
+    CHECK(complaint_of([] { parse_url("smtp://host?a=1", {}); }).text == "unknown option \"a\"; none are known here");
+}
+
+TEST_CASE("an option that is given twice is refused") {
+    CHECK(parse_complaint("smtp://host?ca=a&ca=a").text == "option \"ca\" is given twice");
+    CHECK(parse_complaint("smtp://host?ca=a&c%61=b").text == "option \"ca\" is given twice");
+}
+
+TEST_CASE("options that are not name=value are refused") {
+    for (const auto* query : {"ca", "=", "=x", "&", "ca=x&", "ca=x&&helo=y", "CA=x", "c a=x", "ca;helo=x", "?ca=x"}) {
+        CAPTURE(query);
+        CHECK(parse_complaint("smtp://host?"s + query).code);
+    }
+}
+
+TEST_CASE("a URL at the limit of octets is taken and one octet more is not") {
+    auto url = "smtp://host?ca="s;
+    url += std::string(max_url - url.size(), 'x');
+    CHECK(parse_url(url).options.size() == 1);
+    CHECK(parse_complaint(url + 'x').text == "the URL is longer than 4096 octets");
+}
+
+TEST_CASE("each option takes its allowed values and no others") {
+    const struct {
+        const char* name;
+        const char* value;
+        bool allowed;
+    } rows[] = {
+        {"ca", "/etc/ca.pem", true},
+        {"ca", "", false},
+        {"helo", "me.example", true},
+        {"helo", "[192.0.2.1]", true},
+        {"helo", "[IPv6:2001:db8::1]", true},
+        {"helo", "", false},
+        {"helo", "me example", false},
+        {"helo", "192.0.2.1", false},
+        {"helo", "[2001:db8::1]", false},
+        {"helo", "[", false},
+        {"helo", "[]", false},
+        {"helo", "[IPv6:192.0.2.1]", false},
+        {"helo", "a\r\nMAIL", false},
+        {"pipelining", "lockstep", true},
+        {"pipelining", "envelope", true},
+        {"pipelining", "across", true},
+        {"pipelining", "window", false},
+        {"pipelining", "", false},
+        {"connections", "1", true},
+        {"connections", "10000", true},
+        {"connections", "0", false},
+        {"connections", "10001", false},
+        {"connections", "-1", false},
+        {"connections", "4x", false},
+        {"connections", "", false},
+        {"auth", "PLAIN", true},
+        {"auth", "scram-sha-256,plain", true},
+        {"auth", "", false},
+        {"auth", "PLAIN,", false},
+        {"auth", "PLAIN LOGIN", false},
+        {"auth", "NTLM", false},
+        {"other", "anything", true},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.name);
+        CAPTURE(row.value);
+        const auto c = option_complaint(row.name, row.value);
+        CHECK(!c.code == row.allowed);
+        if (!row.allowed) {
+            CHECK(c.code == errc::invalid_option);
+            CHECK(c.text.starts_with("option \"" + std::string(row.name) + "\""));
+        }
+    }
+}
+
+TEST_CASE("a list of mechanisms is upper case, in its order, without duplicates") {
+    CHECK(mechanism_list("plain,SCRAM-SHA-256,Plain,login") ==
+          std::vector<std::string>{"PLAIN", "SCRAM-SHA-256", "LOGIN"});
+}
