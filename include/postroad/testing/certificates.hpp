@@ -15,7 +15,6 @@ struct certificate_options {
     std::string common_name = "postroad test";  ///< no "," or "="
     std::string not_before = "20200101000000";  ///< YYYYMMDDhhmmss, UTC
     std::string not_after = "20991231235959";   ///< YYYYMMDDhhmmss, UTC
-    bool for_clients = false;                   ///< extendedKeyUsage clientAuth instead of serverAuth
 };
 
 /// A certificate and its key, in PEM.

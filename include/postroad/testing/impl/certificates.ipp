@@ -143,7 +143,7 @@ inline server_identity make_certificate(const certificate_options& options, cons
                                                     MBEDTLS_OID_SIZE(MBEDTLS_OID_EXTENDED_KEY_USAGE));
         static constexpr std::string_view names_oid(MBEDTLS_OID_SUBJECT_ALT_NAME,
                                                     MBEDTLS_OID_SIZE(MBEDTLS_OID_SUBJECT_ALT_NAME));
-        const std::string usage = options.for_clients ? MBEDTLS_OID_CLIENT_AUTH : MBEDTLS_OID_SERVER_AUTH;
+        const std::string usage = MBEDTLS_OID_SERVER_AUTH;
         m.add_extension(usage_oid, der(0x30, der(0x06, usage)));
         if (const auto names = alternative_names(options); !names.empty()) m.add_extension(names_oid, names);
     }

@@ -3,9 +3,9 @@
 #include <postroad/tls/impl/mbedtls_certificate.ipp>
 #include <postroad/tls/mbedtls_engine.hpp>
 
+#include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
+#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -24,10 +24,11 @@ namespace detail {
 inline constexpr bool has_pss_bug = MBEDTLS_VERSION_NUMBER >= 0x03060000 && MBEDTLS_VERSION_NUMBER < 0x03060700;
 
 inline bool read_file(const std::string& path, std::string& text) {
-    std::ifstream file(path, std::ios::binary);
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
     if (!file) return false;
-    text.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-    return !file.bad();
+    char part[16384];
+    while (const auto size = std::fread(part, 1, sizeof part, file.get())) text.append(part, size);
+    return std::ferror(file.get()) == 0;
 }
 
 /// PEM text of the CAs and, for people, where it came from.

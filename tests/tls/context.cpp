@@ -1,0 +1,135 @@
+#include <doctest/doctest.h>
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "pair.hpp"
+
+using namespace tls_test;
+
+namespace {
+
+// A CA with critical name constraints, which mbedTLS does not read. The date does not matter: parsing fails first.
+constexpr const char* constrained_ca = R"(-----BEGIN CERTIFICATE-----
+MIIBhzCCAS2gAwIBAgIUHY51DGsRvNrfFXK/V1GzXtD1eFEwCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOY29uc3RyYWluZWQgQ0EwIBcNMjYxMTI0MTU0MjU4WhgPMjEy
+NjEwMzExNTQyNThaMBkxFzAVBgNVBAMMDmNvbnN0cmFpbmVkIENBMFkwEwYHKoZI
+zj0CAQYIKoZIzj0DAQcDQgAEJdKE8DqX8uF2n+LFt23zK0JfbomKQW2wDS3sSwxQ
+ITBDXZTWmsuWk6pa2yAciAbq0eE/MVe2yueQfscGmwIQRaNRME8wDwYDVR0TAQH/
+BAUwAwEB/zAdBgNVHR4BAf8EEzARoA8wDYILZXhhbXBsZS5jb20wHQYDVR0OBBYE
+FBs9Cmrj7Czcw3rZv+BqqKM5Ts79MAoGCCqGSM49BAMCA0gAMEUCIQCcgOMzoGBd
+v3pHuGgkZA2HDMyLM7oErsJ1iz7q6AKeSQIgPHDgJ8ctWp4BhOm3WGwZZ31LoLDm
+uspiUu37wi7bQYQ=
+-----END CERTIFICATE-----)";
+
+/// What `make` throws, as "code: explanation".
+template <class Make>
+std::string thrown(Make make) {
+    try {
+        make();
+    } catch (const error& e) {
+        return e.code().message() + ": " + e.details().explanation;
+    }
+    return "nothing";
+}
+
+std::string thrown_for(const tls::settings& options) {
+    return thrown([&] { tls::mbedtls_context context(options); });
+}
+
+/// Sets an environment variable for one test.
+struct environment {
+    environment(const char* name, const std::string& value) : name_(name) {
+        if (const char* old = std::getenv(name)) old_ = old;
+        setenv(name, value.c_str(), 1);
+    }
+    ~environment() { old_.empty() ? unsetenv(name_) : setenv(name_, old_.c_str(), 1); }
+    const char* name_;
+    std::string old_;
+};
+
+struct file {
+    explicit file(const std::string& text) : path(std::string(std::getenv("TMPDIR") ? std::getenv("TMPDIR") : "/tmp")) {
+        path += "/postroad-test-XXXXXX";
+        const int fd = mkstemp(path.data());
+        REQUIRE(fd >= 0);
+        std::ofstream(path) << text;
+        ::close(fd);
+    }
+    ~file() { std::remove(path.c_str()); }
+    std::string path;
+};
+
+constexpr auto configuration = "the TLS configuration is not usable: ";
+
+}  // namespace
+
+TEST_CASE("a CA that cannot be read is left out and does not spoil the bundle") {
+    std::string broken = ca().ca_pem;
+    broken[broken.find('\n') + 10] = '!';
+    const auto other = testing::authority::create("other CA");
+    const auto cut = other.ca_pem.substr(0, other.ca_pem.find("-----END"));
+    const auto bundle =
+        "# comment\n" + other.ca_pem + broken + constrained_ca + "\nnot PEM\n" + cut + ca().ca_pem + cut;
+    const auto context = std::make_shared<tls::mbedtls_context>(tls::settings{.ca_pem = bundle});
+    CHECK(context->trusted() == 2);
+    CHECK(context->skipped() == 4);
+    CHECK(pair(mail_example(), "mail.example.com", context).shake());
+    CHECK(pair(other.issue({.names = {"mail.example.com"}}), "mail.example.com", context).shake());
+}
+
+TEST_CASE("no usable CA is an error of the configuration") {
+    CHECK(thrown_for({.ca_pem = constrained_ca}) ==
+          std::string(configuration) + "no CA certificate could be loaded from ca_pem (1 could not be read)");
+    CHECK(thrown_for({.ca_pem = "hello"}) ==
+          std::string(configuration) + "no CA certificate could be loaded from ca_pem (0 could not be read)");
+    const file empty("");
+    CHECK(thrown_for({.ca_file = empty.path}) == std::string(configuration) +
+                                                     "no CA certificate could be loaded from \"" + empty.path +
+                                                     "\" (0 could not be read)");
+    CHECK(thrown_for({.ca_file = "/nonexistent/ca.pem"}) ==
+          std::string(configuration) + "the CA file \"/nonexistent/ca.pem\" cannot be read");
+    CHECK(thrown_for({.ca_file = "/"}).starts_with(configuration));
+}
+
+TEST_CASE("two sources of CAs contradict each other") {
+    CHECK(thrown_for({.ca_file = "ca.pem", .ca_pem = "x"}) ==
+          "two settings contradict each other: ca_file and ca_pem are both given; one of them names the CAs");
+}
+
+TEST_CASE("ca_file is read, and SSL_CERT_FILE where no file is given") {
+    const file own(ca().ca_pem), other(testing::authority::create("other CA").ca_pem);
+    CHECK(pair(mail_example(), "mail.example.com",
+               std::make_shared<tls::mbedtls_context>(tls::settings{.ca_file = own.path}))
+              .shake());
+    const environment variable("SSL_CERT_FILE", own.path);
+    const tls::automatic by_environment;
+    CHECK(pair(mail_example(), "mail.example.com", by_environment.make_context()).shake());
+    const tls::automatic by_file{.options = {.ca_file = other.path}};
+    CHECK_FALSE(pair(mail_example(), "mail.example.com", by_file.make_context()).shake());
+}
+
+TEST_CASE("an unreadable SSL_CERT_FILE is an error, not a reason to trust something else") {
+    const environment variable("SSL_CERT_FILE", "/nonexistent/ca.pem");
+    CHECK(thrown_for({}) ==
+          std::string(configuration) + "the CA file \"/nonexistent/ca.pem\" (SSL_CERT_FILE) cannot be read");
+}
+
+TEST_CASE("a server's certificate and key that cannot be read are errors") {
+    const auto id = mail_example();
+    CHECK(thrown([&] {
+              tls::mbedtls_context::server("x", id.key_pem);
+          }).starts_with(std::string(configuration) + "the server's certificate cannot be read: "));
+    CHECK(thrown([&] {
+              tls::mbedtls_context::server(id.certificate_pem, "x");
+          }).starts_with(std::string(configuration) + "the server's key cannot be read: "));
+}
+
+TEST_CASE("certificates for tests refuse an address that is none") {
+    CHECK(thrown([] { static_cast<void>(ca().issue({.addresses = {"localhost"}})); }) ==
+          "an option is not known or its value is not valid: \"localhost\" is not an address literal");
+}
