@@ -79,18 +79,18 @@ def without_empty_lines(text: bytes) -> bytes:
     return b"".join(line for line in text.splitlines(keepends=True) if line.strip())
 
 
+def nearest(sent: bytes, arrived: list[bytes]) -> bytes:
+    """The message that shows best what was changed on the way."""
+    return max(arrived, key=lambda text: len(os.path.commonprefix([text, sent])))
+
+
 def check_arrived(files: list[pathlib.Path], arrived: list[bytes]) -> None:
     for path in files:
         sent = travelling(path.read_bytes())
         if path.name in NO_EMPTY_LINE:
             (found,) = (text for text in arrived if without_empty_lines(text) == without_empty_lines(sent))
         else:
-            # when it is missing, the message that is nearest shows best what was changed
-            found = (
-                sent
-                if sent in arrived
-                else max(arrived, key=lambda text, sent=sent: len(os.path.commonprefix([text, sent])))
-            )
+            found = sent if sent in arrived else nearest(sent, arrived)
             assert found.split(b"\r\n") == sent.split(b"\r\n"), path.name
         arrived.remove(found)
     assert arrived == []
