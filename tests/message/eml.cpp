@@ -168,7 +168,7 @@ TEST_CASE("a file is read whole, and one that cannot be read is named") {
     std::filesystem::create_directory(directory);
     const auto file = directory / "m.eml";
     // the sizes at which the last block read is full, and just not
-    for (const std::size_t size : {0, 1, 16383, 16384, 16385, 32768}) {
+    for (const std::size_t size : {0U, 1U, 16383U, 16384U, 16385U, 32768U}) {
         const std::string text(size, 'a');
         std::ofstream(file, std::ios::binary) << "A: 1\r\n\r\n" << text << "\r\n";
         CHECK(postroad::read_eml(file, given).content.text() == "A: 1\r\n\r\n" + text + "\r\n");

@@ -145,6 +145,11 @@ TEST_CASE("a display name is written so that it reads as it was given") {
     CHECK(named("Lee, Jürgen", pd::header_charset::utf8) == "To: \"Lee, Jürgen\" <a@x>\r\n");
 }
 
+TEST_CASE("an address that would make the line of an encoded word longer than 76 octets goes to the next") {
+    for (std::size_t size = 1; size < 60; ++size)
+        CHECK(longest_line(to({{repeated("ä", 9), postroad::address(std::string(size, 'a') + "@x")}})) <= 76);
+}
+
 TEST_CASE("long names and lists are folded") {
     CHECK(longest_line(named(repeated("word ", 50) + "x")) <= 78);
     CHECK(longest_line(named(std::string(300, 'a'))) <= 78);

@@ -51,6 +51,7 @@ private:
     header_charset charset_;
     std::string text_;
     std::size_t column_ = 0;
+    std::size_t line_limit_ = preferred_line;  // shorter once the line holds an encoded word
 };
 
 /// The longest stretch that cannot be folded: a word with the spaces before it.

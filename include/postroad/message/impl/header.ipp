@@ -109,6 +109,7 @@ POSTROAD_DECL std::size_t longest_stretch(std::string_view value) noexcept {
 
 POSTROAD_DECL void header_writer::begin(std::string_view name) {
     column_ = 0;
+    line_limit_ = preferred_line;
     add(name);
     add(":");
 }
@@ -116,6 +117,7 @@ POSTROAD_DECL void header_writer::begin(std::string_view name) {
 POSTROAD_DECL void header_writer::fold() {
     text_ += "\r\n";
     column_ = 0;
+    line_limit_ = preferred_line;
 }
 
 POSTROAD_DECL void header_writer::add(std::string_view text) {
@@ -124,7 +126,7 @@ POSTROAD_DECL void header_writer::add(std::string_view text) {
 }
 
 POSTROAD_DECL void header_writer::word(std::string_view text) {
-    if (column_ + 1 + text.size() > preferred_line) fold();
+    if (column_ + 1 + text.size() > line_limit_) fold();
     add(" ");
     add(text);
 }
@@ -138,6 +140,7 @@ POSTROAD_DECL void header_writer::encoded_words(std::string_view text) {
         const auto room = max_encoded_word - column_;
         add(" ");
         add(take_encoded_word(text, room, in_base64));
+        line_limit_ = max_encoded_word + 1;
     }
 }
 
