@@ -1,0 +1,366 @@
+#pragma once
+// Runs a dispatcher: its actions become connections, timers and completions. Lives on one executor.
+
+#include <postroad/core/base64.hpp>
+#include <postroad/engine/dispatcher.hpp>
+#include <postroad/net/asio.hpp>
+#include <postroad/net/connection.hpp>
+#include <postroad/tls/policy.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+
+namespace postroad::engine {
+
+/// Eighteen random octets in base64.
+inline std::string fresh_nonce() {
+    std::random_device source;
+    std::string octets;
+    while (octets.size() < 18) octets += static_cast<char>(source() & 0xff);
+    return base64_encode(octets);
+}
+
+/// A connection, and the name under which the dispatcher knows it.
+template <class Runtime>
+struct wired_carrier {
+    using session_type = typename Runtime::session_type;
+    using wire = net::connection<session_type, typename Runtime::engine_type, wired_carrier>;
+
+    Runtime* owner = nullptr;
+    connection_id id = 0;
+    std::shared_ptr<wire> connection = {};
+
+    void activity(wire& w) { owner->drain(id, w.session()); }
+    void ended(wire&) { owner->forget(id); }
+    session_type& session() { return connection->session(); }
+    void pump() {
+        const auto keep = connection;
+        keep->pump();
+    }
+    // What it has in flight gets its outcome; then the socket is closed.
+    void abandon() {
+        connection->session().closed(errc::shut_down, "the mailer was stopped", clock::now());
+        owner->drain(id, connection->session());
+        connection->abandon();
+    }
+};
+
+/// A session that needs no wire: what it is given ends at once.
+template <class Runtime>
+struct local_carrier {
+    using session_type = typename Runtime::session_type;
+
+    Runtime* owner = nullptr;
+    connection_id id = 0;
+    std::optional<session_type> here = {};
+
+    session_type& session() { return *here; }
+    void pump() { owner->drain(id, *here); }
+    void abandon() {}
+};
+
+/// The state of a mailer. enqueue(), cancel() and shutdown() may be called on any thread; all else runs on the
+/// executor, one at a time. Kept alive by the mailer and by pending operations; stop() lets those end.
+template <class Transport, class Tls, class Pooling, class Queueing, class Scheduling>
+class runtime : public std::enable_shared_from_this<runtime<Transport, Tls, Pooling, Queueing, Scheduling>> {
+public:
+    runtime(asio::any_io_executor executor, Transport transport, Tls tls, Pooling pooling, Queueing queueing,
+            Scheduling scheduling)
+        : executor_(std::move(executor)),
+          timer_(executor_),
+          shutdown_timer_(executor_),
+          transport_(std::move(transport)),
+          tls_(std::move(tls)),
+          pooling_(std::move(pooling)),
+          queueing_(std::move(queueing)),
+          scheduling_(std::move(scheduling)),
+          dispatcher_(transport_, pooling_, queueing_, scheduling_) {}
+
+    const asio::any_io_executor& executor() const noexcept { return executor_; }
+    const Transport& transport() const noexcept { return transport_; }
+    const Tls& tls() const noexcept { return tls_; }
+
+    job_id next_id() noexcept { return ids_.fetch_add(1, std::memory_order_relaxed); }
+
+    /// Queues a job. `queued`, if there is one, is told whether it was taken, perhaps later and on the executor; a job
+    /// that was not is completed with the reason.
+    void enqueue(job j, std::function<void(error_code)> queued) {
+        auto ec = closing_.load() ? make_error_code(errc::shut_down) : queueing_.enqueue(j);
+        if (ec == errc::queue_full && queueing_.full() == queueing::when_full::wait) {
+            const std::scoped_lock lock(parked_mutex_);
+            parked_.push_back({std::move(j), std::move(queued)});
+            parked_any_.store(true);
+            return wake();
+        }
+        if (ec)
+            refuse(j, ec);
+        else
+            wake();
+        if (queued) queued(ec);
+    }
+
+    void cancel(job_id id, cancel_kind kind) {
+        asio::post(executor_, [self = this->shared_from_this(), id, kind] {
+            self->unpark(id);
+            self->dispatcher_.cancel(id, kind, errc::cancelled, clock::now());
+            self->run();
+        });
+    }
+
+    /// Takes no more jobs, lets those that are held finish, and ends the connections. After `patience` what is left is
+    /// cancelled with errc::shut_down. `done` is called on the executor.
+    void shutdown(duration patience, std::function<void()> done) {
+        closing_.store(true);
+        asio::post(executor_, [self = this->shared_from_this(), patience, done = std::move(done)]() mutable {
+            if (self->stopped_) return done();
+            self->when_shut_.push_back(std::move(done));
+            self->shutdown_timer_.expires_at(after(clock::now(), patience));
+            self->shutdown_timer_.async_wait([self](error_code ec) {
+                if (!ec) self->stop();
+            });
+            self->run();
+        });
+    }
+
+    /// Closes every connection at once and completes every job with errc::shut_down. On the executor.
+    void stop() {
+        closing_.store(true);
+        if (std::exchange(stopped_, true)) return;
+        const auto now = clock::now();
+        admit_parked();
+        dispatcher_.cancel_all(errc::shut_down, now);
+        run();
+        auto open = std::exchange(connections_, {});
+        for (auto& entry : open) entry.second->abandon();
+        run();
+        timer_.cancel();
+        shutdown_timer_.cancel();
+        for (auto& done : std::exchange(when_shut_, {})) done();
+    }
+
+    using session_type = typename Transport::session_type;
+    using engine_type = typename Tls::engine_type;
+
+private:
+    static constexpr bool wired = Transport::needs_wire;
+    using carrier = std::conditional_t<wired, wired_carrier<runtime>, local_carrier<runtime>>;
+    friend wired_carrier<runtime>;
+    friend local_carrier<runtime>;
+
+    struct parked {
+        job what = {};
+        std::function<void(error_code)> queued = {};
+    };
+
+    static void refuse(job& j, error_code ec) {
+        j.result.details.where = phase::queued;
+        if (j.waiter) j.waiter->complete(ec, std::move(j.result));
+    }
+
+    // Many jobs that arrive together make one entry into the executor.
+    void wake() {
+        if (woken_.exchange(true)) return;
+        asio::post(executor_, [self = this->shared_from_this()] {
+            self->woken_.store(false);
+            if (self->stopped_) return self->stop_again();
+            self->admit_parked();
+            self->dispatcher_.wake(clock::now());
+            self->run();
+        });
+    }
+
+    // A job that slipped into the queue while it was being stopped.
+    void stop_again() {
+        admit_parked();
+        dispatcher_.cancel_all(errc::shut_down, clock::now());
+        run();
+    }
+
+    void admit_parked() {
+        if (!parked_any_.load()) return;
+        const std::scoped_lock lock(parked_mutex_);
+        while (!parked_.empty()) {
+            auto& p = parked_.front();
+            const auto ec = closing_.load() ? make_error_code(errc::shut_down) : queueing_.enqueue(p.what);
+            if (ec == errc::queue_full) return;
+            if (ec) refuse(p.what, ec);
+            if (p.queued) p.queued(ec);
+            parked_.pop_front();
+        }
+        parked_any_.store(false);
+    }
+
+    void unpark(job_id id) {
+        const std::scoped_lock lock(parked_mutex_);
+        const auto found = std::ranges::find(parked_, id, [](const parked& p) { return p.what.id; });
+        if (found == parked_.end()) return;
+        refuse(found->what, errc::cancelled);
+        if (found->queued) found->queued(errc::cancelled);
+        parked_.erase(found);
+    }
+
+    void drain(connection_id id, session_type& session) {
+        const auto now = clock::now();
+        while (auto e = session.poll()) {
+            if (std::holds_alternative<smtp::ready>(*e)) {
+                dispatcher_.ready(id, session.room(), now);
+            } else if (auto* f = std::get_if<smtp::finished>(&*e)) {
+                dispatcher_.finished(id, std::move(*f), session.room(), now);
+            } else {
+                dispatcher_.closed(id, std::get<smtp::closed>(*e), now);
+                if constexpr (!wired) forget(id);
+                break;
+            }
+        }
+        run();
+    }
+
+    // Carries actions out until there are none. An action may cause more, also by way of another connection: the
+    // outermost call does them all.
+    void run() {
+        if (std::exchange(running_, true)) return;
+        for (;;) {
+            while (auto a = dispatcher_.poll()) std::visit([this](auto& what) { carry_out(what); }, *a);
+            if (parked_any_.load()) {
+                admit_parked();
+                dispatcher_.wake(clock::now());
+            }
+            if (!dispatcher_.has_actions()) break;
+        }
+        running_ = false;
+        if (closing_.load() && !stopped_) finish_shutdown();
+        arm();
+    }
+
+    void carry_out(open_connection& o) {
+        auto& c = connections_[o.id];
+        c = std::make_unique<carrier>();
+        c->owner = this;
+        c->id = o.id;
+        try {
+            if constexpr (wired) {
+                const auto start = tls_.starts(o.to);
+                o.to.security = start == tls::start::never         ? security::insecure_none
+                                : start == tls::start::immediately ? security::implicit
+                                                                   : security::starttls;
+                auto session = transport_.make_session(o.to, fresh_nonce());
+                using wire = typename carrier::wire;
+                c->connection = std::make_shared<wire>(
+                    executor_, typename wire::link_type(std::move(session), start, engine_maker(o.to)), *c);
+                const auto keep = c->connection;
+                keep->dial(o.to, transport_.connect_timeout());
+            } else {
+                c->here.emplace(transport_.make_session(o.to, {}));
+                c->pump();
+            }
+        } catch (const error& e) {
+            forget(o.id);
+            dispatcher_.closed(o.id, {e.code(), e.details()}, clock::now());
+        }
+    }
+
+    std::function<std::unique_ptr<typename Tls::engine_type>()> engine_maker(const endpoint& to) {
+        return [weak = this->weak_from_this(), to]() {
+            const auto self = weak.lock();
+            if (!self) throw error(errc::shut_down, "the mailer is gone");
+            if (!self->tls_context_) self->tls_context_ = self->tls_.make_context();
+            return std::make_unique<typename Tls::engine_type>(self->tls_context_, to.name);
+        };
+    }
+
+    template <class F>
+    void with(connection_id id, F&& f) {
+        if (const auto found = connections_.find(id); found != connections_.end()) f(*found->second);
+    }
+
+    void carry_out(transmit& t) {
+        with(t.id, [&](carrier& c) {
+            c.session().submit(std::move(t.what), clock::now());
+            c.pump();
+        });
+    }
+    void carry_out(interrupt& i) {
+        with(i.id, [&](carrier& c) {
+            c.session().cancel(i.job, clock::now());
+            c.pump();
+        });
+    }
+    void carry_out(quit_connection& q) {
+        with(q.id, [&](carrier& c) {
+            c.session().quit(clock::now());
+            c.pump();
+        });
+    }
+    void carry_out(complete& c) {
+        if (c.what.waiter) c.what.waiter->complete(c.what.error, std::move(c.what.result));
+    }
+
+    void forget(connection_id id) {
+        const auto found = connections_.find(id);
+        if (found == connections_.end()) return;
+        // The carrier may be what is calling.
+        gone_.push_back(std::move(found->second));
+        connections_.erase(found);
+        asio::post(executor_, [self = this->shared_from_this()] { self->gone_.clear(); });
+    }
+
+    void arm() {
+        const auto due = stopped_ ? never : dispatcher_.deadline();
+        if (due >= rings_at_) return;
+        rings_at_ = due;
+        timer_.expires_at(due);
+        timer_.async_wait([self = this->shared_from_this(), due](error_code ec) {
+            if (ec || self->stopped_ || self->rings_at_ != due) return;
+            self->rings_at_ = never;
+            self->dispatcher_.tick(clock::now());
+            self->run();
+        });
+    }
+
+    void finish_shutdown() {
+        if (when_shut_.empty() || !dispatcher_.idle()) return;
+        if (dispatcher_.connections() > 0) {
+            if (!std::exchange(quitting_, true)) {
+                dispatcher_.quit_all();
+                run();
+            }
+            return;
+        }
+        stop();
+    }
+
+    asio::any_io_executor executor_;
+    asio::steady_timer timer_;
+    asio::steady_timer shutdown_timer_;
+    Transport transport_;
+    [[no_unique_address]] Tls tls_;
+    [[no_unique_address]] Pooling pooling_;
+    [[no_unique_address]] Queueing queueing_;
+    [[no_unique_address]] Scheduling scheduling_;
+    dispatcher<Transport, Pooling, Queueing, Scheduling> dispatcher_;
+    std::shared_ptr<const typename Tls::context_type> tls_context_;
+    std::unordered_map<connection_id, std::unique_ptr<carrier>> connections_;
+    std::vector<std::unique_ptr<carrier>> gone_;
+    std::vector<std::function<void()>> when_shut_;
+    std::mutex parked_mutex_;  // guards parked_
+    std::deque<parked> parked_;
+    std::atomic<bool> parked_any_ = false;
+    std::atomic<bool> woken_ = false;
+    std::atomic<bool> closing_ = false;
+    std::atomic<job_id> ids_ = 1;
+    time_point rings_at_ = never;
+    bool running_ = false;
+    bool quitting_ = false;
+    bool stopped_ = false;
+};
+
+}  // namespace postroad::engine

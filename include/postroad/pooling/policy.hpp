@@ -1,0 +1,54 @@
+#pragma once
+// The pooling axis: which connection carries a message? See docs/pooling.md.
+
+#include <postroad/core/axis.hpp>
+#include <postroad/core/clock.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <optional>
+
+namespace postroad::pooling {
+
+using host_id = std::uint32_t;        ///< a destination whose connections are interchangeable
+using connection_id = std::uint64_t;  ///< never used twice
+
+/// What to do for a destination that has something to send.
+enum class advice : unsigned char {
+    reuse,  ///< take the idle connection `which`; it is busy now
+    open,   ///< open one, and say so by opening()
+    evict,  ///< close the idle connection `which`, of another destination; its end makes room
+    wait,   ///< the limit is reached: something ends or becomes idle first
+};
+
+struct decision {
+    advice what = advice::wait;
+    connection_id which = 0;
+    friend bool operator==(const decision&, const decision&) = default;
+};
+
+/// What becomes of a connection that has nothing to do.
+enum class fate : unsigned char { keep, close };
+
+/// A policy of the pooling axis. It counts connections and decides; it never touches one.
+template <class P>
+concept pooling_policy = std::movable<P> && requires(P p, const P c, host_id h, connection_id id, time_point now) {
+    // Which connection the next message to `h` takes.
+    { p.acquire(h, now) } -> std::same_as<decision>;
+    // `id` is being opened for `h`: it counts from now on, and it is busy.
+    { p.opening(id, h) } -> std::same_as<void>;
+    // `id` was given a message. The answer is `close` if it must not be given another.
+    { p.carried(id) } -> std::same_as<fate>;
+    // `id` has nothing to do: keep it idle, or close it.
+    { p.released(id, now) } -> std::same_as<fate>;
+    // `id` could not be opened while others to `h` work: the server wants fewer.
+    { p.refused(id, now) } -> std::same_as<void>;
+    // `id` is gone.
+    { p.closed(id) } -> std::same_as<void>;
+    // An idle connection that has been kept long enough; it is to be closed. Called until there is none.
+    { p.expire(now) } -> std::same_as<std::optional<connection_id>>;
+    // When expire() or acquire() has a new answer though nothing happened; `never` if so.
+    { c.wakeup() } -> std::same_as<time_point>;
+} && std::same_as<typename P::axis, axis::pooling>;
+
+}  // namespace postroad::pooling

@@ -1,0 +1,9 @@
+#pragma once
+// Everything that needs Asio and mbedTLS only.
+
+#include <postroad/mailer.hpp>
+#include <postroad/message/eml.hpp>
+#include <postroad/pooling/one_shot.hpp>
+#include <postroad/queueing/direct.hpp>
+#include <postroad/transport/discard.hpp>
+#include <postroad/transport/maildir.hpp>

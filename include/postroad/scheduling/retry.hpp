@@ -1,0 +1,34 @@
+#pragma once
+// When to try again: a part of schedulers. See docs/scheduling.md.
+
+#include <postroad/queueing/job.hpp>
+
+#include <algorithm>
+#include <chrono>
+
+namespace postroad::scheduling {
+
+/// Tries again what was deferred or not attempted, after growing waits. What was rejected, accepted or is in doubt is
+/// never tried again: the first two are settled, and the third could be sent twice.
+struct retry {
+    /// Attempts in all. With 1 a deferred message is the caller's to send again.
+    unsigned attempts = 1;
+    /// Before the second attempt. RFC 5321 section 4.5.4.1 asks for 30 minutes; greylisting passes after 5.
+    duration first_wait = std::chrono::minutes(5);
+    /// Each wait is this many times the one before, up to `longest_wait`.
+    unsigned growth = 2;
+    duration longest_wait = std::chrono::hours(3);
+
+    verdict judge(const job& j, time_point now) const {
+        if (j.result.attempts >= attempts) return {};
+        const bool unsettled = j.result.any_are(status::deferred) || j.result.any_are(status::not_attempted);
+        const bool hopeless = j.error == condition::permanent || j.error == condition::bad_input ||
+                              j.error == condition::cancelled;
+        if (!unsettled || hopeless) return {};
+        auto wait = first_wait;
+        for (unsigned i = 1; i < j.result.attempts && wait < longest_wait; ++i) wait *= growth;
+        return {verdict::kind::retry, after(now, std::min(wait, longest_wait))};
+    }
+};
+
+}  // namespace postroad::scheduling

@@ -1,0 +1,58 @@
+#pragma once
+// Sends through one SMTP server: a submission server or a relay. The default transport. See docs/transport.md.
+
+#include <postroad/core/config.hpp>
+#include <postroad/transport/policy.hpp>
+#include <postroad/transport/url.hpp>
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace postroad::transport {
+
+struct smtp_options {
+    endpoint server = {};
+    postroad::smtp::credentials credentials = {};
+    /// What EHLO says. The literal tells nobody the name of this machine; a relay that faces other domains should say
+    /// its own name.
+    std::string client_name = "[127.0.0.1]";
+    postroad::smtp::pipelining pipelining = postroad::smtp::pipelining::envelope;
+    postroad::smtp::timeouts timeouts = {};
+    duration connect_timeout = std::chrono::seconds(30);
+};
+
+class smtp {
+public:
+    using axis = postroad::axis::transport;
+    using session_type = postroad::smtp::session;
+    static constexpr bool needs_wire = true;
+
+    /// From a URL, see url.hpp: "smtp://user:password@smtp.example.com". Throws `error` with what is wrong in it.
+    explicit smtp(std::string_view url);
+    explicit smtp(const char* url) : smtp(std::string_view(url)) {}
+    explicit smtp(const std::string& url) : smtp(std::string_view(url)) {}
+    /// Throws `error` for a client name or credentials that cannot be sent.
+    explicit smtp(smtp_options options);
+
+    const smtp_options& options() const noexcept { return options_; }
+    /// Options of the URL that concern other axes: `ca`, `connections`. The mailer hands them to its default policies.
+    const url_options& other_options() const noexcept { return others_; }
+
+    std::string_view route(const envelope&) const noexcept { return options_.server.name; }
+    std::vector<endpoint> hosts(const std::string&) const { return {options_.server}; }
+    duration connect_timeout() const noexcept { return options_.connect_timeout; }
+    session_type make_session(const endpoint& host, std::string nonce) const;
+
+private:
+    smtp_options options_;
+    url_options others_;
+};
+
+static_assert(transport_policy<smtp>);
+
+}  // namespace postroad::transport
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/transport/impl/smtp.ipp>
+#endif
