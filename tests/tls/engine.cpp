@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "pair.hpp"
@@ -249,6 +251,23 @@ TEST_CASE("many handshakes at the same time share one context") {
     for (auto& p : pairs)
         carry(p->client, p->server, std::string::npos, [&] { static_cast<void>(p->server.handshake()); });
     for (auto& p : pairs) CHECK(p->shake());
+}
+
+TEST_CASE("threads share one context") {
+    const auto clients = client_context();
+    const auto servers = server_context(mail_example());
+    std::atomic<int> done = 0;
+    {
+        std::vector<std::jthread> threads;
+        for (int i = 0; i < 4; ++i)
+            threads.emplace_back([&] {
+                for (int k = 0; k < 10; ++k) {
+                    pair p(clients, servers);
+                    done += p.shake() && transfer(p.client, p.server, "NOOP\r\n", 100) == "NOOP\r\n";
+                }
+            });
+    }
+    CHECK(done == 40);
 }
 
 TEST_CASE("a policy that stands for no TLS has an engine that does nothing") {

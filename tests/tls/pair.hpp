@@ -61,6 +61,8 @@ struct pair {
                   std::shared_ptr<const tls::mbedtls_context> trusts = client_context(),
                   tls::protocol server_newest = tls::protocol::tls_1_3)
         : client(std::move(trusts), name), server(server_context(id, server_newest), "") {}
+    pair(std::shared_ptr<const tls::mbedtls_context> clients, std::shared_ptr<const tls::mbedtls_context> servers)
+        : client(std::move(clients), "mail.example.com"), server(std::move(servers), "") {}
 
     /// Runs both handshakes until neither moves. True when both are done.
     bool shake(std::size_t step = std::string::npos) {
