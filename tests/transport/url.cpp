@@ -201,8 +201,9 @@ TEST_CASE("no error shows a password, encoded or not, wherever the URL breaks") 
          {"smtp://u:se/same@host", "smtp://u:se?same@host", "smtp://u:se#same@host", "smtp://u:se@same@host",
           "smtp://u:sesame@", "smtp://u:sesame", "smtp://u:sesame@ho st", "smtp://u:sesame%@host",
           "smtp://u:sesame%00@host", "smtp://u:sesame@host:x", "smtp://u:sesame@host/x", "smtp://u:sesame@host?x=1",
-          "http://u:sesame@host", "smtp://u@host:se?sesame=1@x", "smtp://u:sesame@host?sesame%00=1",
-          "smtp://u:sesame@[host]", "smtp://u:a@b:sesame@host", "smtp://u@sesame!"}) {
+          "http://u:sesame@host", "smtp://u@host:se?sesame=1@x", "smtp://u:25?sesame=x@host",
+          "smtp://u:sesame@host?sesame%00=1", "smtp://u:sesame@[host]", "smtp://u:a@b:sesame@host",
+          "smtp://u@sesame!"}) {
         CAPTURE(url);
         const auto c = parse_complaint(url);
         CHECK(c.code);
