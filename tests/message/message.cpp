@@ -154,7 +154,7 @@ TEST_CASE("the envelope names each recipient once and the responsible sender") {
 }
 
 TEST_CASE("Bcc is in no octet of the content") {
-    const auto m = simple().bcc("Hidden <hidden@z>");
+    const auto m = simple().message_id("<1@x>").bcc("Hidden <hidden@z>");
     CHECK(frozen(m).find("idden") == std::string::npos);
     CHECK(frozen(m).find("cc") == std::string::npos);
 }

@@ -54,7 +54,7 @@ inline std::string take_encoded_word(std::string_view& text, std::size_t room, b
     std::size_t cost = 0;
     while (taken < text.size()) {
         auto next = taken;
-        next_character(text, next);
+        if (next_character(text, next) == ill_formed) ++next;  // refused before; here it must not loop
         const auto piece = text.substr(taken, next - taken);
         cost = in_base64 ? (next + 2) / 3 * 4 : cost + q_encoded(piece).size();
         if (cost > budget) break;
