@@ -86,6 +86,8 @@ enum class condition {
 POSTROAD_DECL const std::error_category& error_category() noexcept;
 POSTROAD_DECL const std::error_category& condition_category() noexcept;
 POSTROAD_DECL error_code make_error_code(errc e) noexcept;
+/// The name of the enumerator: "queue_full".
+POSTROAD_DECL std::string_view to_string(errc e) noexcept;
 POSTROAD_DECL std::error_condition make_error_condition(condition c) noexcept;
 
 /// Where in the road of a message something happened.

@@ -35,18 +35,6 @@ inline bool needs_smtputf8(const mail_object& mail) noexcept {
            !std::ranges::all_of(mail.envelope.recipients, [](const address& a) { return a.ascii(); });
 }
 
-// A server that echoes what it was sent must not bring a secret into a log.
-inline std::string without_secrets(std::string text, const credentials& who) {
-    for (const auto* s : {&who.password, &who.token}) {
-        if (s->empty()) continue;
-        for (const std::string& hidden :
-             {std::string(s->reveal()), base64_encode(s->reveal()),
-              base64_encode(std::string("\0", 1) + who.user + std::string("\0", 1) + std::string(s->reveal()))})
-            if (text.find(hidden) != std::string::npos) return "[redacted]";
-    }
-    return text;
-}
-
 }  // namespace detail
 
 POSTROAD_DECL void check_client_name(std::string_view name) {
@@ -317,7 +305,6 @@ POSTROAD_DECL void session::begin_auth() {
 }
 
 POSTROAD_DECL void session::on_auth(reply r) {
-    r.text = detail::without_secrets(std::move(r.text), options_.credentials);
     if (r.code == 235) {
         if (!authenticator_->satisfied())
             return fail(errc::authentication_failed, phase::auth,
@@ -338,16 +325,14 @@ POSTROAD_DECL void session::on_auth(reply r) {
         return command(phase::auth, base64_encode(response) + "\r\n");
     }
     if (r.positive()) return fail(errc::unexpected_reply, phase::auth, "expected 235 or 334 to AUTH", r);
-    if (capabilities_.enhanced_codes) {
-        std::string_view text = r.text;
-        r.enhanced = take_enhanced_code(text, r.code);
-        r.text = std::string(text);
-    }
+    // A server that echoes what it was sent must not bring a secret into a log.
+    r.text = authenticator_->redacted(r.text);
+    const auto why = authenticator_->explanation().empty() ? std::string() : ": " + authenticator_->explanation();
     const auto mechanism = std::string(authenticator_->mechanism());
     if (r.transient())
-        return fail(errc::authentication_deferred, phase::auth, "the server cannot authenticate now by " + mechanism,
-                    r);
-    fail(errc::authentication_rejected, phase::auth, "the server rejected the credentials by " + mechanism, r);
+        return fail(errc::authentication_deferred, phase::auth,
+                    "the server cannot authenticate now by " + mechanism + why, r);
+    fail(errc::authentication_rejected, phase::auth, "the server rejected the credentials by " + mechanism + why, r);
 }
 
 POSTROAD_DECL void session::become_open() {
