@@ -45,7 +45,7 @@ private:
 /// One connection over mbedTLS. Client or server as its context is. Not movable: mbedTLS keeps its address.
 ///
 /// A client verifies inside the handshake, so no plaintext goes to a server that was not verified: the chain and the
-/// dates by mbedTLS, the name by names_match() over the certificate's subjectAltName. Needs about 40 KiB, and what is
+/// dates by mbedTLS, the name by names_match() over the certificate's subjectAltName. Needs about 45 KiB, and what is
 /// in flight. Belongs to one thread at a time.
 class mbedtls_engine {
 public:

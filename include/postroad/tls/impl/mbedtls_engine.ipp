@@ -155,7 +155,7 @@ POSTROAD_DECL read_result mbedtls_engine::read(char* to, std::size_t size) {
             continue;
 #endif
         } else if (rc == MBEDTLS_ERR_SSL_WANT_READ) {
-            // After a session ticket mbedTLS asks for input although the next record is here already.
+            // After a session ticket 3.6 may ask for input although the next record is here already.
             if (!has_input() && !ended_) return {.state = read_state::want_input};
         } else {
             fail_stream(rc);
