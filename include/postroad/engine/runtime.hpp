@@ -229,7 +229,7 @@ private:
     void run() {
         if (std::exchange(running_, true)) return;
         for (;;) {
-            while (auto a = dispatcher_.poll()) std::visit([this](auto& what) { carry_out(what); }, *a);
+            while (auto a = dispatcher_.poll()) std::visit([this](auto& what) { this->carry_out(what); }, *a);
             if (parked_any_.load()) {
                 admit_parked();
                 dispatcher_.wake(clock::now());
