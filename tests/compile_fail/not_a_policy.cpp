@@ -1,6 +1,7 @@
 // An argument that names no axis.
 // expect: postroad: an argument is not a policy; a policy names its axis (docs/policies.md)
 #include <postroad/mailer.hpp>
+#include <postroad/transport/discard.hpp>
 
 struct stranger {};
 

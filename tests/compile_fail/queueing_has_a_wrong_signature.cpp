@@ -1,7 +1,8 @@
 // A queue of the user's own whose settle() takes something else.
-// expect: postroad: the queueing policy does not model queueing_policy
+// expect: postroad: the queueing policy lacks something (docs/queueing.md)
 // expect: settle
 #include <postroad/mailer.hpp>
+#include <postroad/transport/discard.hpp>
 
 struct my_queue : postroad::queueing::memory {
 #ifndef GOOD

@@ -1,6 +1,7 @@
 // Two queues for one mailer.
-// expect: postroad: two queueing policies were given; a mailer takes one of each axis
+// expect: postroad: two queueing policies; a mailer takes one of each axis
 #include <postroad/mailer.hpp>
+#include <postroad/transport/discard.hpp>
 
 struct my_queue : postroad::queueing::memory {};
 

@@ -1,3 +1,9 @@
-#include <postroad/core/outcome.hpp>
+#include <postroad/mailer.hpp>
+#include <postroad/transport/discard.hpp>
 
-int main() { return postroad::to_string(postroad::status::accepted) == "accepted" ? 0 : 1; }
+int main() {
+    postroad::mailer mail{postroad::transport::discard{}};
+    const auto outcome =
+        mail.send(postroad::message{}.from("ann@example.com").to("bob@example.org").subject("Hello").text("Hi"));
+    return outcome.all_accepted() ? 0 : 1;
+}
