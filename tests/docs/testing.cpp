@@ -5,6 +5,7 @@
 #include <postroad/testing/sink.hpp>
 
 #include <chrono>
+#include <fstream>
 #include <string>
 
 namespace {
@@ -63,3 +64,20 @@ TEST_CASE("a server can change while it runs") {
     CHECK(mail.send(invoice(), ec).all_are(postroad::status::deferred));
 }
 //]
+
+TEST_CASE("the text forms of faults on the page can be read") {
+    std::ifstream page("docs/testing.md");
+    int found = 0;
+    for (std::string line; std::getline(page, line);) {
+        const auto end = line.rfind("` |");
+        const auto start = line.rfind('`', end - 1);
+        if (!line.starts_with("| ") || end == std::string::npos || start < 4) continue;
+        auto text = line.substr(start + 1, end - start - 1);
+        for (auto at = text.find("\\|"); at != std::string::npos; at = text.find("\\|")) text.erase(at, 1);
+        if (text.starts_with(':') || text.find(':') == text.rfind(':')) continue;
+        CAPTURE(text);
+        CHECK_NOTHROW((void)postroad::testing::parse_fault(text));
+        ++found;
+    }
+    CHECK(found == 12);
+}

@@ -63,6 +63,7 @@ TEST_CASE("a fault changes the conversation where it says, and nowhere else") {
         {"reset:1:\\x00\\xff garbage\\\\", "220|250 hello|250 s|250 r|250 r|354 go|250 m|?? garbage\\|221", true, 1},
         {"quit:1:|drop", "220|250 hello|250 s|250 r|250 r|354 go|250 m|250 f|", true, 1},
         {"quit:1:|stall", "220|250 hello|250 s|250 r|250 r|354 go|250 m|250 f|", false, 1},
+        {"quit:1:=|stall", "220|250 hello|250 s|250 r|250 r|354 go|250 m|250 f|221", false, 1},
         {"idle:1:421 4.4.2 idle|drop", "220|250 hello|250 s|250 r|250 r|354 go|250 m421 4.4.2 idle", true, 1},
     };
     const std::pair<std::string_view, std::string_view> usual[] = {
@@ -104,7 +105,8 @@ TEST_CASE("STARTTLS can be refused, answered with an injection, or lost") {
         bool tls;
     } rows[] = {{"starttls:1:454 4.7.0 not now", "454 4.7.0 not now\r\n", false},
                 {"starttls:1:+220 go\\r\\n250 injected\\r\\n", "220 go\r\n250 injected\r\n", true},
-                {"starttls:1:220 go", "220 go\r\n", false}};
+                {"starttls:1:220 go", "220 go\r\n", false},
+                {"starttls:1:=|stall", "220 2.0.0 go ahead\r\n", false}};
     for (const auto& row : rows) {
         CAPTURE(row.spec);
         dialogue d({.security = security::starttls, .faults = {parse_fault(row.spec)}});
@@ -137,6 +139,24 @@ TEST_CASE("faults count over all connections, and waits add to the delay") {
     state->clear_faults();
     one.say("QUIT");
     CHECK(one.later(10ms).substr(0, 3) == "221");
+}
+
+TEST_CASE("faults of one phase count beside each other, and the first that is due is taken") {
+    dialogue d({.faults = {parse_fault("mail:1:451 one"), parse_fault("mail:2:451 two"),
+                           parse_fault("mail:2:451 three"), parse_fault("mail:3:451 four")}});
+    d.say("EHLO c");
+    CHECK(d.say("MAIL FROM:<>") == "451 one\r\n");
+    CHECK(d.say("MAIL FROM:<>") == "451 two\r\n");
+    CHECK(d.say("MAIL FROM:<>") == "451 four\r\n");
+    CHECK(d.code("MAIL FROM:<>") == "250");
+}
+
+TEST_CASE("no reply overtakes one that waits") {
+    dialogue d({.faults = {parse_fault("mail:1:=|wait=100")}});
+    d.say("EHLO c");
+    CHECK(d.raw("MAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\n") == "");
+    CHECK(d.later(99ms) == "");
+    CHECK(d.later(1ms) == "250 2.1.0 sender ok\r\n250 2.1.5 recipient ok\r\n");
 }
 
 TEST_CASE("the text form of a fault is read whole") {

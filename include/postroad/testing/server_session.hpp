@@ -48,7 +48,7 @@ public:
     std::size_t output(std::span<std::string_view> parts) const;
     void consumed(std::size_t n, time_point now);
     time_point deadline() const noexcept { return replies_.empty() ? never : replies_.front().due; }
-    bool wants_tls() const noexcept { return mode_ == mode::tls && tls_due_; }
+    bool wants_tls() const noexcept { return tls_due_; }
     bool done() const noexcept { return done_; }
 
 private:

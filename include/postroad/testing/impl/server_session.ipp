@@ -343,7 +343,7 @@ POSTROAD_DECL std::string server_session::formatted(std::string_view text) const
 POSTROAD_DECL void server_session::reply(const answer& a, std::string_view usual, afterwards what) {
     if (!a.effective()) what = afterwards::nothing;
     if (!a.f) return put(formatted(usual), duration::zero(), what);
-    if (a.f->then == then::drop) what = afterwards::end;
+    if (a.f->then != then::go_on) what = a.f->then == then::drop ? afterwards::end : afterwards::nothing;
     put(a.f->send ? *a.f->send : formatted(usual), a.f->wait, what);
     if (a.f->then != then::go_on) mode_ = mode::deaf;
 }
