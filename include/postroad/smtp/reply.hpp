@@ -19,8 +19,9 @@ inline constexpr std::size_t max_reply_lines = 128;
 inline constexpr std::size_t max_reply_size = 64 * 1024;
 
 /// Cuts a stream into replies. A line is `code`, `code SP text` or `code-text`, ended by CRLF; the code is 2yz to 5yz
-/// with y in 0 to 5, the same on every line of a reply. Anything else is errc::malformed_reply. After an error the
-/// stream is lost: call reset() for a new one.
+/// with y in 0 to 5, the same on every line of a reply. An enhanced status code is taken off the text also where the
+/// server did not announce it (RFC 2034): Exim is one of those, and its class must fit the reply code. Anything else is
+/// errc::malformed_reply. After an error the stream is lost: call reset() for a new one.
 class reply_reader {
 public:
     /// The next whole reply in the octets given so far, or nothing. `input` is shortened by what was taken; octets of
@@ -33,9 +34,6 @@ public:
     /// Whether part of a reply has been read.
     bool partial() const noexcept { return !line_.empty() || lines_ != 0; }
 
-    /// Whether to split the enhanced status code off the text (RFC 2034: only where the server offers it).
-    void enhanced_codes(bool offered) noexcept { enhanced_ = offered; }
-
     /// Forgets everything read.
     void reset() noexcept;
 
@@ -47,7 +45,6 @@ private:
     reply reply_;       // of a reply whose last line has not come
     std::size_t lines_ = 0;
     std::size_t size_ = 0;
-    bool enhanced_ = false;
     std::string explanation_;
 };
 

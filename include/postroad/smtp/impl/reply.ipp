@@ -53,10 +53,8 @@ POSTROAD_DECL bool reply_reader::add_line(std::string_view line, error_code& ec)
         return false;
     }
     auto text = line.substr(line.size() > 3 ? 4 : 3);
-    if (enhanced_) {
-        const auto enhanced = take_enhanced_code(text, code);
-        if (lines_ == 1) reply_.enhanced = enhanced;
-    }
+    const auto enhanced = take_enhanced_code(text, code);
+    if (lines_ == 1) reply_.enhanced = enhanced;
     if (lines_ > 1) reply_.text += '\n';
     reply_.code = code;
     reply_.text += text;

@@ -238,7 +238,6 @@ POSTROAD_DECL void session::on_reply(reply r) {
 
 POSTROAD_DECL void session::say_hello() {
     state_ = state::awaiting_hello;
-    replies_.enhanced_codes(false);
     command(phase::hello, "EHLO " + options_.client_name + "\r\n");
 }
 
@@ -339,7 +338,6 @@ POSTROAD_DECL void session::become_open() {
     state_ = state::open;
     authenticator_.reset();
     options_.credentials = {};
-    replies_.enhanced_codes(capabilities_.enhanced_codes);
     pipelining_ = capabilities_.pipelining && options_.pipelining != pipelining::lockstep;
     events_.push_back(ready{});
 }
