@@ -1,0 +1,219 @@
+#pragma once
+// One message on its way, as Python holds it.
+
+#include <postroad/core/clock.hpp>
+#include <postroad/core/outcome.hpp>
+#include <postroad/engine/ticket.hpp>
+
+#include <pybind11/pybind11.h>
+#include <asio/any_io_executor.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/post.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#if defined(_WIN32)
+#include <process.h>
+#else
+#include <unistd.h>
+#endif
+
+namespace postroad::python {
+
+namespace py = pybind11;
+
+inline int process_id() {
+#if defined(_WIN32)
+    return _getpid();
+#else
+    return static_cast<int>(getpid());
+#endif
+}
+
+/// The threads of a mailer do not exist in a process forked from the one that made it.
+class process_check {
+public:
+    bool here() const { return process_id() == made_in_; }
+    void operator()() const {
+        if (!here())
+            throw std::runtime_error("this belongs to the process that fork() was called in; make a new Mailer");
+    }
+
+private:
+    int made_in_ = process_id();
+};
+
+inline duration seconds(double s) { return std::chrono::duration_cast<duration>(std::chrono::duration<double>(s)); }
+
+/// Waits without the GIL until `ready` or, if given, for `patience` seconds. In slices: only a thread of Python that
+/// has the GIL can run the handler of a signal, such as the one that raises KeyboardInterrupt.
+template <class Ready>
+bool wait_for(std::mutex& mutex, std::condition_variable& changed, std::optional<double> patience, Ready ready) {
+    constexpr auto slice = std::chrono::milliseconds(50);
+    const auto deadline = patience ? after(clock::now(), seconds(*patience)) : never;
+    for (;;) {
+        {
+            const py::gil_scoped_release released;
+            std::unique_lock lock(mutex);
+            if (changed.wait_until(lock, std::min(deadline, clock::now() + slice), ready)) return true;
+        }
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        if (clock::now() >= deadline) return false;
+    }
+}
+
+/// Tags of operations that ended, in that order: how one thread follows many messages without the GIL.
+class completions {
+public:
+    void put(std::size_t tag) {
+        {
+            const std::scoped_lock lock(mutex_);
+            tags_.push_back(tag);
+        }
+        changed_.notify_one();
+    }
+    std::optional<std::size_t> get(std::optional<double> patience) {
+        check_process_();
+        if (!wait_for(mutex_, changed_, patience, [this] { return !tags_.empty(); })) return std::nullopt;
+        const std::scoped_lock lock(mutex_);
+        if (tags_.empty()) return std::nullopt;
+        const auto tag = tags_.front();
+        tags_.pop_front();
+        return tag;
+    }
+
+private:
+    process_check check_process_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<std::size_t> tags_;
+};
+
+/// Any thread may call any member. Nothing here takes the GIL while it holds mutex_, since Python's threads take them
+/// in the other order.
+class operation : public std::enable_shared_from_this<operation> {
+public:
+    operation(asio::any_io_executor executor, std::shared_ptr<completions> to, std::size_t tag)
+        : executor_(std::move(executor)), to_(std::move(to)), tag_(tag) {}
+
+    asio::cancellation_slot slot() { return signal_.slot(); }
+
+    /// On the mailer's thread: the message is in the queue, or was refused.
+    void queued(error_code refusal, const ticket& t) {
+        bool cancel = false;
+        {
+            const std::scoped_lock lock(mutex_);
+            refused_ = bool(refusal);
+            if (!refusal) ticket_ = t;
+            cancel = cancelled_;
+        }
+        changed_.notify_all();
+        if (cancel) t.cancel();
+        t.async_wait([self = shared_from_this()](error_code ec, outcome o) { self->finish(ec, std::move(o)); });
+    }
+
+    /// On the mailer's thread: this is what became of it.
+    void finish(error_code ec, outcome o) {
+        std::shared_ptr<py::object> callback;
+        {
+            const std::scoped_lock lock(mutex_);
+            error_ = ec;
+            outcome_ = std::move(o);
+            done_ = true;
+            callback.swap(callback_);
+        }
+        changed_.notify_all();
+        if (to_) to_->put(tag_);
+        if (!callback) return;
+        const py::gil_scoped_acquire gil;
+        try {
+            (*callback)();
+        } catch (py::error_already_set& e) {
+            e.discard_as_unraisable("postroad completion");
+        }
+        callback.reset();
+    }
+
+    bool done() const {
+        check_process_();
+        const std::scoped_lock lock(mutex_);
+        return done_;
+    }
+
+    /// Whether it did not even get into the queue; it is done then.
+    bool refused() const {
+        const std::scoped_lock lock(mutex_);
+        return refused_ && done_;
+    }
+
+    bool wait(std::optional<double> patience) {
+        check_process_();
+        return wait_for(mutex_, changed_, patience, [this] { return done_; });
+    }
+
+    void wait_queued() {
+        wait_for(mutex_, changed_, std::nullopt, [this] { return done_ || ticket_.has_value(); });
+    }
+
+    /// Calls `f` once, when it is done: on the mailer's thread, or at once and here.
+    void on_done(py::object f) {
+        check_process_();
+        // whoever drops the last reference, perhaps the mailer's thread, must have the GIL
+        const std::shared_ptr<py::object> callback(new py::object(f), [](py::object* p) {
+            if (!Py_IsInitialized()) return;
+            const py::gil_scoped_acquire gil;
+            delete p;
+        });
+        {
+            const std::scoped_lock lock(mutex_);
+            if (!done_) {
+                callback_ = callback;
+                return;
+            }
+        }
+        f();
+    }
+
+    void cancel() {
+        check_process_();
+        const std::scoped_lock lock(mutex_);
+        if (done_ || std::exchange(cancelled_, true)) return;
+        // not done: so the mailer's thread still is
+        if (ticket_)
+            ticket_->cancel();
+        else
+            asio::post(executor_,
+                       [self = shared_from_this()] { self->signal_.emit(asio::cancellation_type::terminal); });
+    }
+
+    /// Once done.
+    error_code error() const { return error_; }
+    const outcome& result() const { return outcome_; }
+
+private:
+    process_check check_process_;
+    asio::any_io_executor executor_;
+    std::shared_ptr<completions> to_;
+    std::size_t tag_;
+    asio::cancellation_signal signal_;  // emitted and cleared on the mailer's thread only
+    mutable std::mutex mutex_;          // guards what follows
+    std::condition_variable changed_;
+    std::optional<ticket> ticket_;
+    std::shared_ptr<py::object> callback_;
+    error_code error_;
+    outcome outcome_;
+    bool done_ = false;
+    bool refused_ = false;
+    bool cancelled_ = false;
+};
+
+}  // namespace postroad::python

@@ -1,0 +1,38 @@
+"""Sends mail: the Python module of the C++ library postroad. See docs/python.md."""
+
+from ._core import version as __version__
+from ._errors import (
+    AuthenticationError,
+    Cancelled,
+    Error,
+    InvalidInput,
+    NotAccepted,
+    PermanentError,
+    ProtocolError,
+    QueueFull,
+    TimedOut,
+    TlsError,
+    TransientError,
+)
+from ._mailer import Mailer, Ticket
+from ._receipts import Receipt, RecipientOutcome, Status
+
+__all__ = [
+    "AuthenticationError",
+    "Cancelled",
+    "Error",
+    "InvalidInput",
+    "Mailer",
+    "NotAccepted",
+    "PermanentError",
+    "ProtocolError",
+    "QueueFull",
+    "Receipt",
+    "RecipientOutcome",
+    "Status",
+    "Ticket",
+    "TimedOut",
+    "TlsError",
+    "TransientError",
+    "__version__",
+]

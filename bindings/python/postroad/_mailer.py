@@ -1,0 +1,330 @@
+"""The mailer."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import sys
+import time
+import weakref
+from functools import partial
+from typing import (
+    TYPE_CHECKING,
+    Dict,
+    Iterable,
+    Iterator,
+    NoReturn,
+    Optional,
+    Type,
+    Union,
+)
+
+from . import _core
+from ._errors import Error
+from ._messages import (
+    choice,
+    count,
+    file_octets,
+    message_octets,
+    octets,
+    optional_octets,
+    recipient_octets,
+    seconds,
+    sender_octets,
+)
+from ._receipts import Receipt, receipt_of
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ._messages import MessageLike
+
+_MOST = 1_000_000_000
+
+_open: weakref.WeakSet[Mailer] = weakref.WeakSet()
+_exiting = False
+
+
+def _close_all() -> None:
+    global _exiting
+    _exiting = True
+    for mailer in list(_open):
+        if mailer._process == os.getpid():
+            mailer.close()
+
+
+# While Python still runs: later the mailers' threads could not call back into it.
+atexit.register(_close_all)
+
+
+def _finished(operation: _core.Operation) -> Receipt:
+    receipt = receipt_of(operation)
+    if receipt.error is not None:
+        raise receipt.error
+    return receipt
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
+    # a loop that is closed raises it: nobody waits there
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(_wake, future)
+
+
+class Ticket:
+    """A message that a mailer took, from Mailer.submit(). Any thread may use it. Dropping it drops only the news."""
+
+    def __init__(self, mailer: Mailer, operation: _core.Operation) -> None:
+        self._mailer = mailer
+        self._operation = operation
+
+    def done(self) -> bool:
+        """Whether it is known what became of the message."""
+        return self._operation.done()
+
+    def wait(self, timeout: Optional[float] = None) -> Receipt:
+        """Waits until it is known what became of the message. Raises as Mailer.send() does, and the builtin
+        TimeoutError if it is not known after `timeout` seconds; the message goes on then."""
+        if not self._operation.wait(seconds("timeout", timeout, zero=True)):
+            raise TimeoutError("the message is still under way")
+        return _finished(self._operation)
+
+    def cancel(self) -> None:
+        """Ends the message early, as far as it has not left; wait() then raises Cancelled."""
+        self._operation.cancel()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Ticket belongs to its Mailer and cannot be pickled or copied")
+
+
+class Mailer:
+    """Sends mail through one SMTP server, over connections that it keeps. Any thread may use it, at any time.
+
+    `url` is smtp:// (STARTTLS, required), smtps:// (TLS from the start) or smtp+insecure:// (no TLS), with
+    user:password@ and options as the C++ library takes them. What the arguments repeat is refused. Durations are in
+    seconds. Raises InvalidInput for what is wrong in any of it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        user: Optional[str] = None,
+        password: Optional[str] = None,
+        token: Optional[str] = None,
+        ca_file: Union[str, os.PathLike[str], None] = None,
+        client_name: Optional[str] = None,
+        pipelining: Optional[str] = None,
+        connections: Optional[int] = None,
+        idle: Optional[float] = None,
+        messages_per_connection: Optional[int] = None,
+        capacity: Optional[int] = None,
+        when_full: str = "refuse",
+        attempts: int = 1,
+        first_wait: float = 300.0,
+        connect_timeout: float = 30.0,
+        reply_timeout: Optional[float] = None,
+        close_timeout: float = 30.0,
+    ) -> None:
+        if _exiting:
+            raise RuntimeError("Python is exiting: a Mailer cannot be made any more")
+        self._process = os.getpid()
+        self._close_timeout = seconds("close_timeout", close_timeout, zero=True) or 0.0
+        self._capacity = count("capacity", capacity, _MOST) or 100_000
+        self._core = _core.Mailer(
+            {
+                "url": octets("url", url, "invalid_url"),
+                "user": optional_octets("user", user),
+                "password": optional_octets("password", password),
+                "token": optional_octets("token", token),
+                "ca_file": file_octets("ca_file", ca_file),
+                "client_name": optional_octets("client_name", client_name),
+                "pipelining": choice("pipelining", pipelining, ["lockstep", "envelope", "across"]),
+                "connections": count("connections", connections, 10_000),
+                "idle": seconds("idle", idle),
+                "messages_per_connection": count("messages_per_connection", messages_per_connection, _MOST),
+                "capacity": self._capacity,
+                "wait_when_full": choice("when_full", when_full, ["refuse", "wait"]) == "wait",
+                "attempts": count("attempts", attempts, 1000),
+                "first_wait": seconds("first_wait", first_wait, zero=True),
+                "connect_timeout": seconds("connect_timeout", connect_timeout),
+                "reply_timeout": seconds("reply_timeout", reply_timeout),
+            }
+        )
+        _open.add(self)
+
+    def send(
+        self,
+        message: MessageLike,
+        *,
+        sender: Optional[str] = None,
+        recipients: Union[str, Iterable[str], None] = None,
+    ) -> Receipt:
+        """Sends `message` and waits for its receipt. What a server refused is in the receipt; an exception, a subclass
+        of Error, means that no server answered: bad input, no connection, TLS, authentication, time-out, a full queue.
+
+        The envelope comes from `sender` and `recipients`, and what is not given from the header: the reverse path from
+        Sender or From, the recipients from To, Cc and Bcc (from the Resent- fields if there are any). `sender=""` is
+        the null reverse path. Bcc never travels. KeyboardInterrupt ends the wait and cancels the message.
+        """
+        operation = self._start(message, sender, recipients)
+        try:
+            operation.wait(None)
+        except BaseException:
+            operation.cancel()
+            raise
+        return _finished(operation)
+
+    async def asend(
+        self,
+        message: MessageLike,
+        *,
+        sender: Optional[str] = None,
+        recipients: Union[str, Iterable[str], None] = None,
+    ) -> Receipt:
+        """As send(), in a coroutine of asyncio. Cancelling the task cancels the message, as far as it has not left."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        operation = self._start(message, sender, recipients)
+        operation.on_done(partial(_tell, loop, future))
+        try:
+            await future
+        except BaseException:
+            operation.cancel()
+            raise
+        return _finished(operation)
+
+    def submit(
+        self,
+        message: MessageLike,
+        *,
+        sender: Optional[str] = None,
+        recipients: Union[str, Iterable[str], None] = None,
+    ) -> Ticket:
+        """Takes `message` into the queue in memory and returns. Raises InvalidInput, and QueueFull, or with
+        when_full="wait" waits for room."""
+        content = message_octets(message)
+        operation = self._core.submit(content, sender_octets(sender), recipient_octets(recipients))
+        if operation.refused():
+            _finished(operation)
+        return Ticket(self, operation)
+
+    def send_many(
+        self, messages: Iterable[MessageLike], *, limit: int = 1000, progress: bool = False
+    ) -> Iterator[Receipt]:
+        """Sends `messages`, at most `limit` of them at a time, and yields receipts as they come, with `index` and,
+        for a message that could not be sent, with `error`. `messages` is consumed as there is room, in this thread.
+        With `progress` a line on standard error tells how far it is.
+
+        Nothing is sent before the first receipt is asked for. Ending the iteration early cancels what is under way. An
+        exception that `messages` raises comes after the receipts of the messages before it.
+        """
+        bound = min(count("limit", limit, _MOST) or 1, self._capacity)
+        receipts = self._many(iter(messages), bound)
+        return _reported(receipts) if progress else receipts
+
+    def _many(self, messages: Iterator[MessageLike], limit: int) -> Iterator[Receipt]:
+        ended = _core.Completions()
+        under_way: Dict[int, _core.Operation] = {}
+        failure: Optional[BaseException] = None
+        index = 0
+        more = True
+        try:
+            while more or under_way:
+                if more and len(under_way) < limit:
+                    refusal = None
+                    try:
+                        content = message_octets(next(messages))
+                        under_way[index] = self._core.start(content, None, None, ended, index)
+                    except Error as e:
+                        refusal = Receipt(error=e, index=index)
+                    except StopIteration:
+                        more = False
+                        continue
+                    except Exception as e:
+                        failure = e
+                        more = False
+                        continue
+                    if refusal is not None:
+                        yield refusal
+                    index += 1
+                tag = ended.get(0.0 if more and len(under_way) < limit else None)
+                if tag is not None:
+                    yield receipt_of(under_way.pop(tag), tag)
+            if failure is not None:
+                raise failure
+        finally:
+            for operation in under_way.values():
+                operation.cancel()
+
+    def close(self, timeout: Optional[float] = None) -> None:
+        """Takes no more messages, waits up to `timeout` seconds (by default the mailer's close_timeout) for those it
+        holds, cancels the rest and ends the connections. Interpreter exit closes every mailer that is still open."""
+        patience = seconds("timeout", timeout, zero=True)
+        try:
+            self._core.close(self._close_timeout if patience is None else patience)
+        except BaseException:
+            self._core.abort()
+            raise
+        finally:
+            _open.discard(self)
+
+    async def aclose(self, timeout: Optional[float] = None) -> None:
+        """As close(), without blocking the loop of asyncio."""
+        await asyncio.get_running_loop().run_in_executor(None, self.close, timeout)
+
+    def __enter__(self) -> Mailer:
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], value: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.close(None if value is None or isinstance(value, Exception) else 0.0)
+
+    async def __aenter__(self) -> Mailer:
+        return self
+
+    async def __aexit__(
+        self, kind: Optional[Type[BaseException]], value: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        await self.aclose(None if value is None or isinstance(value, Exception) else 0.0)
+
+    def __repr__(self) -> str:
+        return f"<postroad.Mailer {self._core.host}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Mailer holds connections and credentials and cannot be pickled or copied")
+
+    def _start(
+        self, message: MessageLike, sender: Optional[str], recipients: Union[str, Iterable[str], None]
+    ) -> _core.Operation:
+        content = message_octets(message)
+        return self._core.start(content, sender_octets(sender), recipient_octets(recipients))
+
+
+def _reported(receipts: Iterator[Receipt]) -> Iterator[Receipt]:
+    done = missed = 0
+    start = shown = time.monotonic()
+
+    def show() -> None:
+        rate = done / max(time.monotonic() - start, 1e-9)
+        sys.stderr.write(f"\r{done} done, {missed} not accepted, {rate:.0f}/s")
+        sys.stderr.flush()
+
+    try:
+        for receipt in receipts:
+            done += 1
+            missed += not receipt.all_accepted
+            if time.monotonic() - shown > 0.1:
+                shown = time.monotonic()
+                show()
+            yield receipt
+    finally:
+        show()
+        sys.stderr.write("\n")

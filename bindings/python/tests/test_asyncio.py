@@ -1,0 +1,106 @@
+"""asend() and the loop of asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+
+import postroad
+import pytest
+from conftest import compose
+
+
+def test_many_at_a_time(server):
+    async def main():
+        async with postroad.Mailer(server.url) as mail:
+            return await asyncio.gather(*[mail.asend(compose(f"r{i}@x.example")) for i in range(100)])
+
+    receipts = asyncio.run(main())
+    assert [r.recipients[0].address for r in receipts] == [f"r{i}@x.example" for i in range(100)]
+    assert all(r.all_accepted for r in receipts)
+
+
+def test_the_loop_runs_while_a_message_is_sent(make_server, message):
+    server = make_server(stall="content")
+
+    async def main():
+        async with postroad.Mailer(server.url) as mail:
+            task = asyncio.create_task(mail.asend(message))
+            while not server.stalled.is_set():
+                await asyncio.sleep(0.001)
+            assert not task.done()
+            server.resume.set()
+            return await task
+
+    assert asyncio.run(main()).all_accepted
+
+
+def test_errors_are_raised_where_it_is_awaited(make_server, message):
+    server = make_server(replies={"greeting": "554 no"})
+
+    async def main():
+        async with postroad.Mailer(server.url) as mail:
+            with pytest.raises(postroad.Error) as e:
+                await mail.asend(message)
+            with pytest.raises(postroad.InvalidInput):
+                await mail.asend(b"")
+            return e.value
+
+    assert asyncio.run(main()).code == "greeting_refused"
+
+
+def test_cancelling_the_task_cancels_the_message(make_server):
+    server = make_server(stall="RCPT TO:<first@")
+
+    async def main():
+        async with postroad.Mailer(server.url, connections=1) as mail:
+            first = asyncio.create_task(mail.asend(compose("first@x.example")))
+            second = asyncio.create_task(mail.asend(compose("second@x.example")))
+            while not server.stalled.is_set():
+                await asyncio.sleep(0.001)
+            second.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await second
+            server.resume.set()
+            assert (await first).all_accepted
+            assert (await mail.asend(compose("third@x.example"))).all_accepted
+
+    asyncio.run(main())
+    assert [m.recipients for m in server.messages] == [["first@x.example"], ["third@x.example"]]
+
+
+def test_a_time_limit_of_asyncio_ends_the_message(make_server, message):
+    server = make_server(stall="EHLO")
+
+    async def main():
+        async with postroad.Mailer(server.url) as mail:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(mail.asend(message), 0.05)
+
+    asyncio.run(main())
+
+
+def test_a_message_that_outlives_its_loop_harms_nobody(make_server, message):
+    server = make_server(stall="content")
+    mail = postroad.Mailer(server.url)
+
+    async def main():
+        task = asyncio.create_task(mail.asend(message))
+        while not server.stalled.is_set():
+            await asyncio.sleep(0.001)
+        return task
+
+    asyncio.run(main())
+    server.resume.set()
+    mail.close()
+
+
+def test_loops_in_several_threads_share_a_mailer(server):
+    from concurrent.futures import ThreadPoolExecutor
+
+    async def some(mail, name):
+        return await asyncio.gather(*[mail.asend(compose(f"{name}{i}@x.example")) for i in range(10)])
+
+    with postroad.Mailer(server.url) as mail, ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda name: asyncio.run(some(mail, name)), "abcd"))
+    assert all(r.all_accepted for receipts in results for r in receipts)
+    assert len(server.messages) == 40

@@ -1,0 +1,21 @@
+"""The code of docs/python.md runs, from top to bottom, and prints what the text says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+PAGE = (Path(__file__).parents[3] / "docs/python.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```\n+(?:prints `(.*?)`\.\n)?", PAGE, re.DOTALL)
+
+
+def test_the_code_of_the_page_runs(server, capsys):
+    names = {}
+    for code, printed in BLOCKS:
+        exec(code.replace("smtp://user:secret@smtp.example.com:587", server.url), names)
+        out = capsys.readouterr().out
+        if printed:
+            assert out == printed + "\n"
+    assert [index for index, _ in names["missed"]] == [2]
+    assert all(r.all_accepted for r in names["receipts"])
+    assert len(BLOCKS) == PAGE.count("```python")

@@ -1,0 +1,208 @@
+"""Exceptions: which, with what, and never with a secret."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import traceback
+
+import postroad
+import pytest
+
+SECRET = "correct-horse-battery"
+
+
+def unused_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind", "code", "phase", "transient"),
+    [
+        ({"replies": {"greeting": "554 5.3.2 closed"}}, postroad.Error, "greeting_refused", "greeting", None),
+        ({"replies": {"greeting": "hello there"}}, postroad.ProtocolError, "malformed_reply", "greeting", False),
+        ({"replies": {"EHLO": "421 4.3.2 closing"}}, postroad.TransientError, "service_closing", "hello", True),
+        ({"stall": "greeting"}, postroad.TimedOut, "timed_out", "greeting", True),
+        ({"replies": {"greeting": "drop"}}, postroad.TransientError, "connection_closed", "greeting", True),
+    ],
+)
+def test_a_server_that_does_not_serve(make_server, message, behaviour, kind, code, phase, transient):
+    server = make_server(**behaviour)
+    with postroad.Mailer(server.url, reply_timeout=0.3) as mail, pytest.raises(kind) as e:
+        mail.send(message)
+    assert e.value.code == code
+    assert e.value.host == f"127.0.0.1:{server.port}"
+    assert phase is None or e.value.phase == phase
+    assert transient is None or e.value.transient is transient
+    assert [r.address for r in e.value.receipt.recipients] == ["bob@example.org"]
+    assert e.value.receipt.error is e.value
+    assert not e.value.receipt.all_accepted
+
+
+def test_the_words_of_the_server_are_in_the_exception(make_server, message):
+    server = make_server(replies={"greeting": "554 5.3.2 closed\x1b for today"})
+    with postroad.Mailer(server.url) as mail, pytest.raises(postroad.Error) as e:
+        mail.send(message)
+    assert "for today" in e.value.reply
+    assert "\x1b" not in e.value.reply + str(e.value)
+
+
+def test_no_server_at_all_is_transient(message):
+    with postroad.Mailer(f"smtp+insecure://127.0.0.1:{unused_port()}") as mail:
+        with pytest.raises(postroad.TransientError) as e:
+            mail.send(message)
+    assert (e.value.code, e.value.phase, e.value.transient) == ("ECONNREFUSED", "connect", True)
+
+
+def test_timed_out_is_a_timeout_error(make_server, message):
+    server = make_server(stall="EHLO")
+    with postroad.Mailer(server.url, reply_timeout=0.1) as mail, pytest.raises(TimeoutError) as e:
+        mail.send(message)
+    assert e.type is postroad.TimedOut
+
+
+def test_a_server_without_what_the_message_needs_is_permanent(make_server):
+    server = make_server(extensions=())
+    content = "From: a@x.example\nTo: b@x.example\n\nGrüße\n".encode()
+    with postroad.Mailer(server.url, close_timeout=0) as mail, pytest.raises(postroad.PermanentError) as e:
+        mail.submit(content).wait(20)
+    assert e.value.code == "eight_bit_unsupported"
+    assert len(e.value.receipt.rejected) == 1
+
+
+def test_tls_is_required_by_default(server, message):
+    with postroad.Mailer(f"smtp://127.0.0.1:{server.port}") as mail, pytest.raises(postroad.TlsError) as e:
+        mail.send(message)
+    assert e.value.code == "tls_not_offered"
+    assert not any(c.startswith("MAIL") for c in server.commands)
+
+
+@pytest.mark.parametrize(("mode", "scheme"), [("--starttls", "smtp"), ("--implicit-tls", "smtps")])
+def test_tls_is_verified_and_the_password_proven(start_sink, tmp_path, message, mode, scheme):
+    ca = tmp_path / "ca.pem"
+    sink = start_sink(mode, "--auth", f"ann:{SECRET}", "--require-auth", "--ca-out", str(ca))
+    url = f"{scheme}://ann:{SECRET}@localhost:{sink.port}"
+    with postroad.Mailer(url, ca_file=ca) as mail:
+        assert mail.send(message).all_accepted
+    with postroad.Mailer(f"{url}?ca={ca}") as mail:
+        assert mail.send(message).all_accepted
+    with postroad.Mailer(f"{scheme}://localhost:{sink.port}", user="ann", password=SECRET, ca_file=str(ca)) as mail:
+        assert mail.send(message).all_accepted
+    with postroad.Mailer(url) as mail, pytest.raises(postroad.TlsError) as e:
+        mail.send(message)
+    assert e.value.code == "tls_certificate"
+    with postroad.Mailer(url.replace(SECRET, "wrong-" + SECRET), ca_file=ca) as mail:
+        with pytest.raises(postroad.AuthenticationError) as refused:
+            mail.send(message)
+    assert refused.value.code == "authentication_rejected"
+    assert SECRET not in shown(refused.value)
+    assert sink.stop()["messages"] == 3
+
+
+def test_credentials_are_not_sent_in_the_clear(server, message):
+    url = server.url.replace("//", f"//ann:{SECRET}@")
+    with postroad.Mailer(url) as mail, pytest.raises(postroad.AuthenticationError) as e:
+        mail.send(message)
+    assert e.value.code in ("insecure_authentication", "authentication_not_offered")
+    assert SECRET not in shown(e.value) + repr(mail) + str(vars(mail))
+    assert SECRET not in "".join(server.commands)
+
+
+def shown(e):
+    return "".join(traceback.format_exception(type(e), e, e.__traceback__)) + repr(vars(e)) + repr(e.__context__)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "code"),
+    [
+        (f"http://ann:{SECRET}@x.example", {}, "invalid_url"),
+        (f"smtp://ann:{SECRET}@", {}, "invalid_url"),
+        (f"smtp://ann:{SECRET}\ud800@x.example", {}, "invalid_url"),
+        (f"smtp://ann:{SECRET}@x.example?conections=3", {}, "invalid_option"),
+        (f"smtp://ann:{SECRET}@x.example", {"user": "bob"}, "contradiction"),
+        (f"smtp://ann:{SECRET}@x.example", {"password": SECRET}, "contradiction"),
+        (f"smtp://ann:{SECRET}@x.example", {"token": SECRET}, "contradiction"),
+        ("smtp://x.example", {"user": "ann", "password": SECRET + "\n"}, "invalid_credentials"),
+        ("smtp://x.example", {"user": "ann", "password": SECRET + "\udfff"}, "invalid_option"),
+        ("smtp://x.example", {"user": "ann", "token": SECRET + " x"}, "invalid_credentials"),
+        ("smtp://x.example?connections=3", {"connections": 3}, "contradiction"),
+        ("smtp://x.example?ca=/x.pem", {"ca_file": "/x.pem"}, "contradiction"),
+        ("smtp://x.example?helo=a.example", {"client_name": "a.example"}, "contradiction"),
+        ("smtp://x.example?pipelining=across", {"pipelining": "across"}, "contradiction"),
+        ("smtp://x.example", {"client_name": "a b"}, "invalid_option"),
+        ("smtp://x.example", {"pipelining": "fast"}, "invalid_option"),
+        ("smtp://x.example", {"when_full": "drop"}, "invalid_option"),
+        ("smtp://x.example", {"connections": 0}, "invalid_option"),
+        ("smtp://x.example", {"connections": 10_001}, "invalid_option"),
+        ("smtp://x.example", {"attempts": 0}, "invalid_option"),
+        ("smtp://x.example", {"attempts": 1001}, "invalid_option"),
+        ("smtp://x.example", {"idle": 0}, "invalid_option"),
+        ("smtp://x.example", {"first_wait": -1}, "invalid_option"),
+        ("smtp://x.example", {"connect_timeout": float("nan")}, "invalid_option"),
+        ("smtp://x.example", {"connect_timeout": 1.1e9}, "invalid_option"),
+        ("smtp://x.example", {"ca_file": ""}, "invalid_option"),
+    ],
+)
+def test_settings_that_are_not_valid(url, options, code):
+    with pytest.raises(postroad.InvalidInput) as e:
+        postroad.Mailer(url, **options)
+    assert e.value.code == code
+    assert SECRET not in shown(e.value).replace(repr(url), "")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"url": f"smtp://ann:{SECRET}@x.example".encode()},
+        {"password": SECRET.encode()},
+        {"password": [SECRET]},
+        {"connections": "3"},
+        {"connections": True},
+        {"idle": "3"},
+        {"idle": True},
+    ],
+)
+def test_settings_of_a_wrong_type(options):
+    options = {"url": "smtp://x.example", **options}
+    with pytest.raises(TypeError) as e:
+        postroad.Mailer(**options)
+    assert SECRET not in str(e.value)
+
+
+def test_the_greatest_values_are_allowed():
+    options = {"connections": 10_000, "attempts": 1000, "connect_timeout": 1e9, "first_wait": 1e9, "idle": 1e9}
+    postroad.Mailer("smtp://x.example", capacity=1, **options).close()
+
+
+def test_a_repr_names_the_server_only():
+    mail = postroad.Mailer(f"smtp://ann:{SECRET}@smtp.example.com:2587")
+    assert repr(mail) == "<postroad.Mailer smtp.example.com:2587>"
+    mail.close()
+    assert repr(mail) == "<postroad.Mailer smtp.example.com:2587>"
+
+
+def test_exceptions_and_receipts_can_be_pickled(message):
+    with postroad.Mailer(f"smtp+insecure://127.0.0.1:{unused_port()}") as mail:
+        with pytest.raises(postroad.TransientError) as e:
+            mail.send(message)
+    copy = pickle.loads(pickle.dumps(e.value))
+    assert type(copy) is type(e.value)
+    assert (str(copy), copy.code, copy.host, copy.phase) == (str(e.value), "ECONNREFUSED", e.value.host, "connect")
+    assert copy.receipt.recipients == e.value.receipt.recipients
+    assert copy.receipt.error is copy
+
+
+@pytest.mark.parametrize("kind", [postroad.InvalidInput, postroad.TimedOut, postroad.QueueFull, postroad.NotAccepted])
+def test_exceptions_can_be_made_in_tests_of_others(kind):
+    e = kind("no", code="x", host="h:1", phase="mail", reply="550 no", transient=True)
+    assert (str(e), e.code, e.host, e.phase, e.reply, e.receipt, e.transient) == (
+        "no",
+        "x",
+        "h:1",
+        "mail",
+        "550 no",
+        None,
+        True,
+    )
+    assert isinstance(e, postroad.Error)

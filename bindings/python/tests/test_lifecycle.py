@@ -1,0 +1,203 @@
+"""Threads, signals, fork() and the end of the interpreter. What ends a process runs in one of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import postroad
+import pytest
+from conftest import compose
+
+PRELUDE = f"""
+import os, signal, sys, threading, time
+sys.path[:0] = [{str(Path(__file__).parent)!r}]
+import postroad
+from conftest import compose
+from smtp_server import Server
+"""
+
+
+def run(program):
+    return subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", PRELUDE + program], capture_output=True, text=True, timeout=60
+    )
+
+
+def test_threads_share_a_mailer(server):
+    with postroad.Mailer(server.url) as mail, ThreadPoolExecutor(8) as pool:
+        receipts = list(pool.map(mail.send, [compose() for _ in range(100)]))
+    assert all(r.all_accepted for r in receipts)
+
+
+def test_other_threads_run_while_one_sends(make_server, message):
+    server = make_server(stall="content")
+    with postroad.Mailer(server.url) as mail:
+        sending = threading.Thread(target=mail.send, args=(message,))
+        sending.start()
+        assert server.stalled.wait(20)  # this thread and the server's run: the GIL is free
+        server.resume.set()
+        sending.join(20)
+        assert not sending.is_alive()
+
+
+def test_dropping_a_mailer_ends_its_connections(make_server, message):
+    server = make_server()
+    mail = postroad.Mailer(server.url)
+    mail.send(message)
+    del mail
+    assert server.disconnected.wait(20)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
+@pytest.mark.parametrize(
+    ("options", "call"),
+    [
+        ({}, lambda mail: mail.send(compose())),
+        ({}, lambda mail: mail.submit(compose()).wait()),
+        ({}, lambda mail: list(mail.send_many([compose()] * 3))),
+        ({}, lambda mail: (mail.submit(compose()), mail.close())),
+        ({"capacity": 1, "when_full": "wait"}, lambda mail: [mail.submit(compose()) for _ in range(3)]),
+    ],
+    ids=["send", "wait", "send_many", "close", "submit"],
+)
+def test_a_keyboard_interrupt_ends_what_blocks(make_server, options, call):
+    server = make_server(stall="EHLO")
+    sent = []
+
+    def interrupt():
+        assert server.stalled.wait(20)
+        sent.append(time.monotonic())
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    mail = postroad.Mailer(server.url, **options)
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        call(mail)
+    mail.close(0)
+    assert time.monotonic() - sent[0] < 5
+    server.resume.set()
+    assert server.disconnected.wait(20)
+
+
+def test_an_interrupted_send_is_over_within_200_ms():
+    done = run("""
+server = Server(stall="EHLO")
+mail = postroad.Mailer(server.url)
+sent = []
+def interrupt():
+    server.stalled.wait()
+    sent.append(time.monotonic())
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt).start()
+try:
+    mail.send(compose())
+except KeyboardInterrupt:
+    print(f"{1000 * (time.monotonic() - sent[0]):.0f}")
+mail.close(0)
+""")
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 2000  # 50 on an idle machine; a loaded one must not fail
+
+
+def test_python_exits_while_a_message_is_under_way():
+    done = run("""
+server = Server(stall="EHLO")
+mail = postroad.Mailer(server.url, close_timeout=0.1)
+ticket = mail.submit(compose())
+server.stalled.wait()
+import asyncio
+async def main():
+    asyncio.ensure_future(mail.asend(compose()))
+    await asyncio.sleep(0)
+asyncio.run(main())
+print("end")
+""")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+
+
+def test_python_sends_what_it_holds_before_it_exits():
+    done = run("""
+import atexit
+server = Server()
+atexit.register(lambda: os.write(1, b"%d\\n" % len(server.messages)))
+import importlib
+sys.modules.pop("postroad._mailer"); importlib.reload(postroad)
+mail = postroad.Mailer(server.url)
+for i in range(20):
+    mail.submit(compose())
+""")
+    assert (done.returncode, done.stdout) == (0, "20\n"), done.stderr
+
+
+def test_a_mailer_made_at_exit_is_refused():
+    done = run("""
+import atexit
+from postroad import _mailer
+atexit.unregister(_mailer._close_all)
+def late():
+    try:
+        postroad.Mailer("smtp://x.example")
+    except RuntimeError as e:
+        print(e)
+atexit.register(late)
+atexit.register(_mailer._close_all)
+""")
+    assert done.stdout == "Python is exiting: a Mailer cannot be made any more\n", done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
+def test_a_forked_child_cannot_use_the_mailer_of_its_parent():
+    done = run("""
+server = Server(stall="RCPT TO:<second@")
+mail = postroad.Mailer(server.url)
+assert mail.send(compose()).all_accepted
+ticket = mail.submit(compose("second@x.example"))
+server.stalled.wait()
+child = os.fork()
+if child == 0:
+    calls = [lambda: mail.send(compose()), lambda: mail.submit(compose()), lambda: next(mail.send_many([compose()])),
+             lambda: ticket.wait(), lambda: ticket.done(), lambda: ticket.cancel(), lambda: mail.close(),
+             lambda: mail.__exit__(None, None, None)]
+    for call in calls:
+        try:
+            call()
+            print("no error")
+        except RuntimeError as e:
+            assert "fork" in str(e), e
+    repr(mail)
+    del mail, ticket, calls, call
+    print("child done", flush=True)
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+server.resume.set()
+assert ticket.wait(20).all_accepted
+assert mail.send(compose()).all_accepted
+print("parent done")
+""")
+    assert (done.returncode, done.stdout) == (0, "child done\nparent done\n"), done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
+def test_a_forked_child_has_mailers_of_its_own():
+    done = run("""
+server = Server()
+mail = postroad.Mailer(server.url)
+mail.send(compose())
+child = os.fork()
+if child == 0:
+    with postroad.Mailer("smtp+insecure://127.0.0.1:1") as mine:
+        try:
+            mine.send(compose())
+        except postroad.TransientError as e:
+            print(e.code, flush=True)
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+""")
+    assert (done.returncode, done.stdout) == (0, "ECONNREFUSED\n"), done.stderr

@@ -1,0 +1,137 @@
+"""send_many(): bounded, lazy, in the order of completion."""
+
+from __future__ import annotations
+
+import postroad
+import pytest
+from conftest import compose
+
+
+def numbered(n):
+    return [compose(f"r{i}@x.example") for i in range(n)]
+
+
+def test_every_message_has_one_receipt_with_its_index(server):
+    with postroad.Mailer(server.url) as mail:
+        receipts = list(mail.send_many(numbered(50)))
+    assert sorted(r.index for r in receipts) == list(range(50))
+    assert all(r.all_accepted and r.recipients[0].address == f"r{r.index}@x.example" for r in receipts)
+    assert len(server.messages) == 50
+
+
+@pytest.mark.parametrize(("limit", "capacity"), [(1, None), (7, None), (1000, 7)])
+def test_no_more_messages_than_the_limit_are_under_way(server, limit, capacity):
+    most = min(limit, capacity or limit)
+    taken = 0
+
+    def source():
+        nonlocal taken
+        for m in numbered(40):
+            taken += 1
+            yield m
+
+    with postroad.Mailer(server.url, capacity=capacity) as mail:
+        for done, receipt in enumerate(mail.send_many(source(), limit=limit)):
+            assert receipt.all_accepted
+            assert taken - done <= most
+    assert taken == 40
+
+
+def test_nothing_happens_before_the_first_receipt_is_asked_for(server):
+    def source():
+        pytest.fail("consumed")
+        yield
+
+    with postroad.Mailer(server.url) as mail:
+        mail.send_many(source())
+    assert server.commands == []
+
+
+def test_receipts_come_before_the_source_is_exhausted(server):
+    def endless():
+        while True:
+            yield compose()
+
+    with postroad.Mailer(server.url) as mail:
+        receipts = mail.send_many(endless(), limit=5)
+        assert [next(receipts).all_accepted for _ in range(12)] == [True] * 12
+        receipts.close()
+
+
+def test_receipts_come_in_the_order_of_completion(make_server):
+    server = make_server(stall="RCPT TO:<r0@")
+    with postroad.Mailer(server.url, connections=2) as mail:
+        order = []
+        for receipt in mail.send_many(numbered(4)):
+            order.append(receipt.index)
+            if len(order) == 3:
+                server.resume.set()
+    assert order[-1] == 0
+
+
+def test_a_bad_message_is_a_receipt_with_an_error(server):
+    good = compose()
+    with postroad.Mailer(server.url) as mail:
+        receipts = {
+            r.index: r for r in mail.send_many([good, b"no header at all", compose("rejected@x.example"), good])
+        }
+    assert isinstance(receipts[1].error, postroad.InvalidInput)
+    with pytest.raises(postroad.InvalidInput):
+        receipts[1].require_accepted()
+    assert receipts[2].error is None
+    assert len(receipts[2].rejected) == 1
+    assert receipts[0].all_accepted
+    assert receipts[3].all_accepted
+
+
+def test_no_server_is_a_receipt_with_an_error_for_each(make_server):
+    server = make_server(replies={"greeting": "554 closed"})
+    with postroad.Mailer(server.url) as mail:
+        receipts = list(mail.send_many(numbered(3)))
+    assert [r.error.code for r in receipts] == ["greeting_refused"] * 3
+    assert all(len(r.not_attempted) == 1 for r in receipts)
+
+
+def test_an_exception_of_the_source_comes_behind_the_receipts_before_it(server):
+    def source():
+        yield from numbered(3)
+        raise LookupError("out of messages")
+
+    got = []
+    with postroad.Mailer(server.url) as mail, pytest.raises(LookupError, match="out of messages"):
+        for receipt in mail.send_many(source()):
+            got.append(receipt.index)
+    assert sorted(got) == [0, 1, 2]
+
+
+def test_what_is_no_message_ends_the_iteration_with_a_type_error(server):
+    got = []
+    with postroad.Mailer(server.url) as mail, pytest.raises(TypeError):
+        for receipt in mail.send_many([compose(), "text", compose()]):
+            got.append(receipt.index)
+    assert got == [0]
+
+
+def test_ending_the_iteration_cancels_what_is_under_way(make_server):
+    server = make_server(stall="RCPT TO:<r1@")
+    with postroad.Mailer(server.url, connections=1) as mail:
+        receipts = mail.send_many(numbered(10))
+        assert next(receipts).index == 0
+        assert server.stalled.wait(20)
+        receipts.close()
+        server.resume.set()
+    assert [m.recipients for m in server.messages] == [["r0@x.example"]]
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_the_limit_is_checked_at_once(server, limit):
+    with postroad.Mailer(server.url) as mail, pytest.raises(postroad.InvalidInput):
+        mail.send_many([], limit=limit)
+
+
+def test_progress_is_told_on_standard_error(server, capsys):
+    with postroad.Mailer(server.url) as mail:
+        list(mail.send_many([compose(), compose("rejected@x.example")], progress=True))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "2 done, 1 not accepted" in err

@@ -1,0 +1,65 @@
+"""What is installed: version, names, types."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+from pathlib import Path
+
+import postroad
+import pytest
+from postroad import _core
+
+ROOT = Path(__file__).parents[3]
+PACKAGE = Path(postroad.__file__).parent
+
+
+def test_the_version_is_that_of_the_library():
+    config = (ROOT / "include/postroad/core/config.hpp").read_text()
+    (version,) = re.findall(r'POSTROAD_VERSION_STRING "(.+)"', config)
+    assert postroad.__version__ == version
+    assert importlib.metadata.version("postroad") == version
+
+
+def test_every_code_has_its_name():
+    names = (PACKAGE.parent / "postroad").exists()
+    assert names
+    source = (ROOT / "include/postroad/core/error.hpp").read_text()
+    enum = re.sub(r"//.*", "", source.split("enum class errc {")[1].split("};")[0])
+    expected = re.findall(r"(\w+)(?: = 1)?,", enum)
+    module = (ROOT / "bindings/python/module.cpp").read_text()
+    assert re.findall(r'"(\w+)"', module.split("code_names[] = {")[1].split("};")[0]) == expected
+
+
+def test_types_are_installed():
+    assert (PACKAGE / "py.typed").exists()
+    assert (PACKAGE / "_core.pyi").exists()
+
+
+def test_all_is_complete():
+    public = {n for n, v in vars(postroad).items() if not n.startswith("_") and isinstance(v, type)}
+    assert public | {"__version__"} == set(postroad.__all__)
+
+
+def test_the_stub_describes_the_extension():
+    stub = ast.parse((PACKAGE / "_core.pyi").read_text())
+    described = {
+        c.name: {f.name for f in c.body if isinstance(f, ast.FunctionDef)}
+        for c in stub.body
+        if isinstance(c, ast.ClassDef)
+    }
+    own = {
+        n: {a for a in vars(v) if not a.startswith("_")} | {"__init__"}
+        for n, v in vars(_core).items()
+        if isinstance(v, type)
+    }
+    own["Operation"].discard("__init__")
+    assert described == own
+
+
+@pytest.mark.parametrize("name", postroad.__all__)
+def test_everything_public_is_documented(name):
+    if name != "__version__":
+        assert getattr(postroad, name).__doc__
+    assert name in (ROOT / "docs/python.md").read_text()

@@ -1,0 +1,47 @@
+"""What users write, for mypy --strict; it is not run."""
+
+from __future__ import annotations
+
+import asyncio
+from email.message import EmailMessage, Message
+from pathlib import Path
+from typing import Iterator, List, Optional
+
+import postroad
+
+
+def synchronous(message: EmailMessage) -> postroad.Receipt:
+    with postroad.Mailer("smtp://ann:secret@smtp.example.com:587", ca_file=Path("ca.pem"), connections=4) as mail:
+        receipt: postroad.Receipt = mail.send(message, sender="", recipients=["bob@example.org"])
+        receipt.require_accepted()
+        refused: List[str] = [r.address for r in receipt.rejected if r.status is postroad.Status.REJECTED]
+        code: Optional[int] = receipt.recipients[0].code
+        print(refused, code, receipt.attempts + 1)
+        ticket: postroad.Ticket = mail.submit(b"From: a@x.example\r\nTo: b@x.example\r\n\r\nHi")
+        return ticket.wait(timeout=3.5)
+
+
+def bulk(mail: postroad.Mailer, messages: Iterator[EmailMessage], legacy: Message) -> int:
+    mail.send(legacy)
+    failed = 0
+    for receipt in mail.send_many(messages, limit=10, progress=True):
+        if receipt.error is not None and receipt.error.transient:
+            failed += 1
+    return failed
+
+
+async def concurrent(message: EmailMessage) -> None:
+    async with postroad.Mailer("smtp://smtp.example.com") as mail:
+        first, second = await asyncio.gather(mail.asend(message), mail.asend(message))
+        both: List[postroad.Receipt] = [first, second]
+        print(len(both))
+
+
+def caught(mail: postroad.Mailer, message: EmailMessage) -> Optional[str]:
+    try:
+        mail.send(message)
+    except postroad.Error as e:
+        outcomes = e.receipt.recipients if e.receipt else ()
+        print(e.code.upper(), e.host, len(outcomes))
+        return e.reply
+    return None
