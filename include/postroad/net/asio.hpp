@@ -17,3 +17,15 @@
 #if ASIO_VERSION < 102200
 #error "postroad needs Asio 1.22 or newer"
 #endif
+
+#include <system_error>
+
+namespace postroad::net {
+
+/// Asio has a category of its own for the codes of the system; old versions of it do not compare equal to std::errc.
+inline std::error_code plain(const std::error_code& ec) noexcept {
+    return ec.category() == asio::error::get_system_category() ? std::error_code(ec.value(), std::system_category())
+                                                               : ec;
+}
+
+}  // namespace postroad::net

@@ -50,9 +50,8 @@ public:
             [self = this->shared_from_this()](error_code failed, const tcp::resolver::results_type& found) {
                 if (self->stopped_) return;
                 if (failed) {
-                    self->link_.broken(
-                        failed == asio::error::try_again ? make_error_code(errc::resolve_failed) : failed,
-                        "cannot look up " + self->where_ + ": " + failed.message(), clock::now());
+                    self->link_.broken(errc::resolve_failed, "cannot look up " + self->where_ + ": " + failed.message(),
+                                       clock::now());
                     return self->pump();
                 }
                 self->connect(found);
@@ -95,7 +94,7 @@ private:
         asio::async_connect(socket_, addresses, [self = this->shared_from_this()](error_code ec, const auto&) {
             if (self->stopped_) return;
             if (ec) {
-                self->link_.broken(ec, "cannot connect to " + self->where_ + ": " + ec.message(), clock::now());
+                self->link_.broken(plain(ec), "cannot connect to " + self->where_ + ": " + ec.message(), clock::now());
                 return self->pump();
             }
             self->connected();
@@ -159,7 +158,7 @@ private:
         else if (ec == asio::error::eof)
             link_.broken(errc::connection_closed, where_ + " closed the connection", clock::now());
         else
-            link_.broken(ec, "the connection to " + where_ + " broke: " + ec.message(), clock::now());
+            link_.broken(plain(ec), "the connection to " + where_ + " broke: " + ec.message(), clock::now());
         pump();
     }
 
