@@ -126,10 +126,10 @@ public:
         : thread_(std::make_unique<detail::own_thread>()), base_(thread_->context->get_executor()) {
         start(base_, std::move(t), std::move(s), std::move(p), std::move(q), std::move(c));
     }
-    /// Works on `executor`, in a strand of its own; somebody else runs it.
+    /// Works on `executor`, in a strand of its own, or in it if it is a strand; somebody else runs it.
     basic_mailer(asio::any_io_executor executor, Transport t, Tls s, Pooling p, Queueing q, Scheduling c)
         : base_(std::move(executor)) {
-        start(asio::make_strand(base_), std::move(t), std::move(s), std::move(p), std::move(q), std::move(c));
+        start(in_strand(base_), std::move(t), std::move(s), std::move(p), std::move(q), std::move(c));
     }
     basic_mailer(basic_mailer&&) noexcept = default;
     basic_mailer& operator=(basic_mailer&& other) noexcept {
@@ -291,10 +291,20 @@ private:
                 }};
     }
 
+    // A strand over the plain type is half the size of one over any_io_executor, and fits where Asio keeps executors.
+    static asio::any_io_executor in_strand(const asio::any_io_executor& e) {
+        using plain = asio::io_context::executor_type;
+        if (const auto* p = e.target<plain>()) return asio::make_strand(*p);
+        if (e.target<asio::strand<plain>>() || e.target<asio::strand<asio::any_io_executor>>()) return e;
+        return asio::make_strand(e);
+    }
+
     // Whether the calling thread is one that runs the mailer.
     static bool runs_on(const asio::any_io_executor& base) {
-        const auto* e = base.target<asio::io_context::executor_type>();
-        return e && e->running_in_this_thread();
+        using plain = asio::io_context::executor_type;
+        if (const auto* e = base.target<plain>()) return e->running_in_this_thread();
+        if (const auto* e = base.target<asio::strand<plain>>()) return e->get_inner_executor().running_in_this_thread();
+        return false;
     }
 
     void start(asio::any_io_executor executor, Transport t, Tls s, Pooling p, Queueing q, Scheduling c) {

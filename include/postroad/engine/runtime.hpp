@@ -316,6 +316,8 @@ private:
     void arm() {
         const auto due = stopped_ ? never : dispatcher_.deadline();
         if (due >= rings_at_) return;
+        // Something has arrived already: no timer is needed for that.
+        if (due == time_point::min()) return wake();
         rings_at_ = due;
         timer_.expires_at(due);
         timer_.async_wait([self = this->shared_from_this(), due](error_code ec) {

@@ -65,19 +65,7 @@ public:
     }
 
     /// Lets the session write what the owner gave it, outside of activity().
-    void pump() {
-        if (pumping_ || stopped_) return;
-        pumping_ = true;
-        auto self = this->shared_from_this();
-        if (owner_) owner_->activity(*this);
-        write();
-        // What was written may have ended the session, and a session that ended has events.
-        if (owner_ && link_.done()) owner_->activity(*this);
-        pumping_ = false;
-        if (link_.done()) return stop();
-        read();
-        arm();
-    }
+    void pump() { pump(clock::now()); }
 
     /// Closes the socket at once; ended() is not called any more.
     void abandon() {
@@ -88,6 +76,20 @@ public:
 private:
     static constexpr std::size_t max_parts = 32;
     static constexpr std::size_t read_size = 16 * 1024;
+
+    void pump(time_point now) {
+        if (pumping_ || stopped_) return;
+        pumping_ = true;
+        auto self = this->shared_from_this();
+        if (owner_) owner_->activity(*this);
+        write(now);
+        // What was written may have ended the session, and a session that ended has events.
+        if (owner_ && link_.done()) owner_->activity(*this);
+        pumping_ = false;
+        if (link_.done()) return stop();
+        read();
+        arm();
+    }
 
     template <class Addresses>
     void connect(const Addresses& addresses) {
@@ -113,12 +115,12 @@ private:
         pump();
     }
 
-    void write() {
+    void write(time_point now) {
         std::array<std::string_view, max_parts> parts;
+        std::array<asio::const_buffer, max_parts> buffers;
         while (connected_ && !write_pending_ && !write_failed_) {
-            const auto count = link_.output(parts, clock::now());
+            const auto count = link_.output(parts, now);
             if (count == 0) return;
-            std::array<asio::const_buffer, max_parts> buffers;
             for (std::size_t i = 0; i < count; ++i) buffers[i] = asio::buffer(parts[i].data(), parts[i].size());
             error_code ec;
             const auto n = socket_.write_some(std::span(buffers).first(count), ec);
@@ -129,7 +131,7 @@ private:
                 write_failed_ = true;
                 return;
             }
-            link_.consumed(n, clock::now());
+            link_.consumed(n, now);
         }
     }
 
@@ -153,13 +155,14 @@ private:
     }
 
     void on_read(error_code ec, std::size_t n) {
+        const auto now = clock::now();
         if (!ec)
-            link_.received({read_buffer_.data(), n}, clock::now());
+            link_.received({read_buffer_.data(), n}, now);
         else if (ec == asio::error::eof)
-            link_.broken(errc::connection_closed, where_ + " closed the connection", clock::now());
+            link_.broken(errc::connection_closed, where_ + " closed the connection", now);
         else
-            link_.broken(plain(ec), "the connection to " + where_ + " broke: " + ec.message(), clock::now());
-        pump();
+            link_.broken(plain(ec), "the connection to " + where_ + " broke: " + ec.message(), now);
+        pump(now);
     }
 
     // One timer, moved only when it would ring too late: most deadlines pass by without a system call.
@@ -184,7 +187,7 @@ private:
         } else {
             link_.tick(now);
         }
-        pump();
+        pump(now);
     }
 
     void stop() {
