@@ -8,6 +8,7 @@
 #include <asio/cancellation_signal.hpp>
 #include <asio/use_future.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <string>
@@ -287,9 +288,9 @@ TEST_CASE("connections never exceed the cap") {
 }
 
 TEST_CASE("pipelining across transactions") {
-    for (const auto* mode : {"lockstep", "envelope", "across"}) {
+    for (const auto* mode : {"lockstep", "envelope", "across", "window", "window&window=64"}) {
         CAPTURE(std::string(mode));
-        sink s;
+        sink s({.chunking = true});
         mailer mail{s.url() + "?connections=1&pipelining=" + mode};
         std::vector<std::future<outcome>> all;
         for (int i = 0; i < 100; ++i)
@@ -299,6 +300,21 @@ TEST_CASE("pipelining across transactions") {
         CHECK(s.violations().empty());
         for (const auto& m : s.messages()) CHECK(m.content == "Subject: x\r\n\r\n" + m.recipients.at(0) + "\r\n");
     }
+}
+
+TEST_CASE("a server that refuses BDAT gets every message with DATA") {
+    sink s({.chunking = true, .faults = {{.at = phase::content, .nth = 0, .match = "r0@", .send = "502 what?\r\n"}}});
+    mailer mail{s.url() + "?connections=1&pipelining=window"};
+    auto first = mail.async_send(frozen("r0@example.org"), asio::use_future);
+    auto second = mail.async_send(frozen("r1@example.org"), asio::use_future);
+    CHECK(second.get().all_accepted());
+    const auto o = first.get();
+    CHECK(o.attempts == 1);
+    CHECK(o.recipients.at(0).status == status::rejected);
+    CHECK(o.recipients.at(0).reply.code == 502);
+    const auto said = s.state().commands();
+    CHECK(std::ranges::count(said, "DATA") >= 1);
+    CHECK(s.state().counts().connections_ever == 2);
 }
 
 TEST_CASE("a full queue refuses, or makes the caller wait") {

@@ -75,6 +75,7 @@ smtp::session_options options_of(const script& s) {
         if (name == "pipelining")
             o.pipelining = value == "lockstep" ? smtp::pipelining::lockstep
                            : value == "across" ? smtp::pipelining::across
+                           : value == "window" ? smtp::pipelining::window
                                                : smtp::pipelining::envelope;
         else if (name == "security")
             o.server.security = value == "starttls"   ? security::starttls
@@ -147,9 +148,9 @@ public:
         for (const auto& [id, recipients] : results_)
             for (const auto& r : recipients) {
                 const auto& t = transactions_.at(id - 1);
-                const bool left = all_sent_.find(t.wire) != std::string::npos;
+                const bool left = has_left(t);
                 if (r.status == status::in_doubt && !left) throw failure("in doubt before the content left");
-                if (r.status == status::not_attempted && left)
+                if (r.status == status::not_attempted && left && !t.body_answered)
                     throw failure("not attempted though the content had left");
                 if (r.status == status::accepted && !t.body_answered) throw failure("accepted without a reply");
             }
@@ -172,16 +173,23 @@ public:
 
     // The server speaks: what had left whole by now has its answer.
     void note_answered() {
-        for (auto& t : transactions_) t.body_answered = t.body_answered || all_sent_.find(t.wire) != std::string::npos;
+        for (auto& t : transactions_) t.body_answered = t.body_answered || has_left(t);
     }
 
 private:
     struct sent_transaction {
         std::uint64_t id = 0;
-        std::string wire;
+        std::string wire;   // the content after DATA
+        std::string chunk;  // the content after BDAT
+        std::vector<std::string> recipients = {};
         bool body_sent = false;
         bool body_answered = false;
     };
+
+    bool has_left(const sent_transaction& t) const {
+        return all_sent_.find(t.wire) != std::string::npos ||
+               all_sent_.find("BDAT " + std::to_string(t.chunk.size()) + " LAST\r\n" + t.chunk) != std::string::npos;
+    }
 
     void run(const step& s) {
         if (s.kind == "S:" || s.kind == "S~") {
@@ -206,6 +214,11 @@ private:
                 transactions_, [this](const auto& c) { return !c.body_sent && sent_.starts_with(c.wire); });
             if (t == transactions_.end()) throw failure("no content was sent, but: \"" + escaped(sent_) + '"');
             expect(t->wire);
+            t->body_sent = true;
+        } else if (s.kind == "chunk") {
+            const auto t = std::ranges::find(transactions_, false, &sent_transaction::body_sent);
+            if (t == transactions_.end()) throw failure("no transaction waits to send its content");
+            expect("BDAT " + std::to_string(t->chunk.size()) + " LAST\r\n" + t->chunk);
             t->body_sent = true;
         } else if (s.kind == "end-of-data")
             expect(".\r\n");
@@ -259,6 +272,8 @@ private:
             if (closed_) throw failure("an event after the session was over");
             if (auto* f = std::get_if<smtp::finished>(&*e)) {
                 ++ended_[f->id];
+                for (std::size_t i = 0; i < f->recipients.size(); ++i)
+                    f->recipients[i].address = transactions_.at(f->id - 1).recipients.at(i);
                 results_[f->id] = f->recipients;
                 std::string text;
                 for (const auto& r : f->recipients) {
@@ -285,9 +300,11 @@ private:
         for (const auto& to : split(text.substr(arrow + 4, quote - arrow - 4), ", "))
             mail.envelope.recipients.emplace_back(to);
         mail.content = content::from_text(unescape(text.substr(quote + 2, text.size() - quote - 3)));
-        sent_transaction t{.id = transactions_.size() + 1, .wire = stuffed(mail.content.text())};
+        sent_transaction t{.id = transactions_.size() + 1,
+                           .wire = stuffed(mail.content.text()),
+                           .chunk = std::string(mail.content.text())};
         smtp::transaction what{.id = t.id};
-        for (std::uint32_t i = 0; i < mail.envelope.recipients.size(); ++i) what.recipients.push_back(i);
+        for (const auto& to : mail.envelope.recipients) t.recipients.push_back(to.str());
         what.mail = std::make_shared<const mail_object>(std::move(mail));
         transactions_.push_back(std::move(t));
         session_.submit(std::move(what), now_);

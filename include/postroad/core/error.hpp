@@ -38,6 +38,7 @@ enum class errc {
     greeting_refused,
     hello_refused,
     service_closing,
+    chunking_refused,
     connection_closed,
     timed_out,
     resolve_failed,

@@ -278,11 +278,7 @@ private:
             if (!next) break;
             auto& h = jobs_.at(*next);
             h.connection = id;
-            h.asked.clear();
-            for (std::uint32_t i = 0; i < h.what.result.recipients.size(); ++i) {
-                const auto s = h.what.result.recipients[i].status;
-                if (s == status::not_attempted || s == status::deferred) h.asked.push_back(i);
-            }
+            h.asked = unsettled(h.what.result);
             --c.room;
             ++c.in_flight;
             c.full = pooling_.carried(id) == pooling::fate::close;
@@ -292,10 +288,23 @@ private:
         if (c.full || draining_ || pooling_.released(id, now) == pooling::fate::close) quit(id);
     }
 
+    // Recipients to ask about; empty means all of them, as it does in a transaction.
+    static std::vector<std::uint32_t> unsettled(const outcome& o) {
+        std::vector<std::uint32_t> result;
+        const auto open = [](const recipient_outcome& r) {
+            return r.status == status::not_attempted || r.status == status::deferred;
+        };
+        if (std::ranges::all_of(o.recipients, open)) return result;
+        for (std::uint32_t i = 0; i < o.recipients.size(); ++i)
+            if (open(o.recipients[i])) result.push_back(i);
+        return result;
+    }
+
     // Whether the attempt ended before this server was asked about this message, for a reason that is not the
     // message's: a kept connection had gone stale, or another message broke it. Trying at once on another connection is
     // safe.
     static bool goes_back(const conn& c, const smtp::finished& f, bool first_failure) {
+        if (f.error == errc::chunking_refused) return true;
         if (!is_farewell(c, f) && (!c.failed || (c.fresh && first_failure))) return false;
         if (f.error == condition::permanent || f.error == condition::cancelled) return false;
         return std::ranges::all_of(f.recipients, [](const recipient_outcome& r) {
@@ -311,9 +320,13 @@ private:
     }
 
     static void merge(held& h, smtp::finished&& f, bool counts) {
-        assert(f.recipients.size() == h.asked.size());
-        for (std::size_t i = 0; i < h.asked.size(); ++i)
-            h.what.result.recipients[h.asked[i]] = std::move(f.recipients[i]);
+        auto& all = h.what.result.recipients;
+        assert(f.recipients.size() == (h.asked.empty() ? all.size() : h.asked.size()));
+        for (std::size_t i = 0; i < f.recipients.size(); ++i) {
+            auto& r = all[h.asked.empty() ? i : h.asked[i]];
+            f.recipients[i].address = std::move(r.address);
+            r = std::move(f.recipients[i]);
+        }
         if (counts) ++h.what.result.attempts;
         h.what.error = f.error;
         h.what.result.details = std::move(f.details);

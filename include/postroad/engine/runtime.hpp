@@ -216,7 +216,10 @@ private:
             } else if (auto* f = std::get_if<smtp::finished>(&*e)) {
                 dispatcher_.finished(id, std::move(*f), session.room(), now);
             } else {
-                dispatcher_.closed(id, std::get<smtp::closed>(*e), now);
+                const auto& over = std::get<smtp::closed>(*e);
+                if constexpr (requires { transport_.learn(endpoint{}, over.lesson); })
+                    if (over.lesson != smtp::lesson::none) transport_.learn(session.peer(), over.lesson);
+                dispatcher_.closed(id, over, now);
                 if constexpr (!wired) forget(id);
                 break;
             }

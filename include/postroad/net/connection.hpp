@@ -42,8 +42,7 @@ public:
         arm();
         error_code ec;
         if (const auto literal = asio::ip::make_address(to.name, ec); !ec) {
-            const tcp::endpoint address(literal, to.port);
-            return connect(std::array{address});
+            return connect({tcp::endpoint(literal, to.port)});
         }
         resolver_.async_resolve(
             to.name, std::to_string(to.port), tcp::resolver::numeric_service,
@@ -54,7 +53,7 @@ public:
                                        clock::now());
                     return self->pump();
                 }
-                self->connect(found);
+                self->connect({found.begin(), found.end()});
             });
     }
 
@@ -91,16 +90,18 @@ private:
         arm();
     }
 
-    template <class Addresses>
-    void connect(const Addresses& addresses) {
-        asio::async_connect(socket_, addresses, [self = this->shared_from_this()](error_code ec, const auto&) {
-            if (self->stopped_) return;
-            if (ec) {
-                self->link_.broken(plain(ec), "cannot connect to " + self->where_ + ": " + ec.message(), clock::now());
-                return self->pump();
-            }
-            self->connected();
-        });
+    void connect(std::vector<tcp::endpoint> addresses) {
+        addresses_ = std::move(addresses);
+        asio::async_connect(
+            socket_, addresses_, [self = this->shared_from_this()](error_code ec, const tcp::endpoint&) {
+                if (self->stopped_) return;
+                if (ec) {
+                    self->link_.broken(plain(ec), "cannot connect to " + self->where_ + ": " + ec.message(),
+                                       clock::now());
+                    return self->pump();
+                }
+                self->connected();
+            });
     }
 
     void connected() {
@@ -205,6 +206,7 @@ private:
     tcp::resolver resolver_;
     link_type link_;
     Owner* owner_;
+    std::vector<tcp::endpoint> addresses_;
     std::vector<char> read_buffer_;
     std::string where_ = "the peer";
     time_point connect_deadline_ = never;

@@ -1,5 +1,6 @@
 #pragma once
-// The content after DATA: dot stuffing and the end of data (RFC 5321 section 4.5.2), without copying.
+// The content on the wire, without copying: after DATA with dot stuffing and the end of data (RFC 5321 section 4.5.2),
+// after BDAT as it is (RFC 3030 section 2).
 
 #include <postroad/message/content.hpp>
 
@@ -9,13 +10,20 @@
 
 namespace postroad::smtp {
 
+/// What tells the server where a content ends.
+enum class framing : unsigned char {
+    dot,    ///< DATA: a line with a dot
+    chunk,  ///< BDAT: the number of octets, said before
+};
+
 /// Shows content as it goes over the wire. A doubled dot is two views that overlap in that dot, so nothing is copied,
 /// whatever the content. The end of data, `.CRLF`, comes last.
 class data_writer {
 public:
     data_writer() = default;
-    /// Of empty content only the end of data is sent.
-    explicit data_writer(const content& c) noexcept : reader_(c), stuff_(c.leading_dots()) {}
+    /// Of empty content only the end of data is sent, or nothing.
+    explicit data_writer(const content& c, framing f = framing::dot) noexcept
+        : reader_(c), end_sent_(f == framing::dot ? 0 : end.size()), stuff_(f == framing::dot && c.leading_dots()) {}
 
     /// Fills `parts` with what comes next; returns how many were filled, 0 only at the end. The views are valid until
     /// consume().

@@ -6,7 +6,6 @@
 #include <postroad/core/outcome.hpp>
 
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,9 +23,10 @@ inline constexpr std::size_t max_reply_size = 64 * 1024;
 /// errc::malformed_reply. After an error the stream is lost: call reset() for a new one.
 class reply_reader {
 public:
-    /// The next whole reply in the octets given so far, or nothing. `input` is shortened by what was taken; octets of
+    /// The next whole reply in the octets given so far, or null. `input` is shortened by what was taken; octets of
     /// an unfinished line are kept inside, so `input` is empty when nothing is returned and there is no error.
-    std::optional<reply> next(std::string_view& input, error_code& ec);
+    /// Valid until the next call: storage is used again.
+    const reply* next(std::string_view& input, error_code& ec);
 
     /// What was expected and what came, after an error.
     const std::string& explanation() const noexcept { return explanation_; }

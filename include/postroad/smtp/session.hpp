@@ -31,7 +31,13 @@ enum class pipelining : unsigned char {
     lockstep,  ///< every command waits: four round trips a message
     envelope,  ///< MAIL, RCPT and DATA together, then the content: two round trips
     across,    ///< the content together with the next MAIL, RCPT and DATA: one round trip
+    window,    ///< whole transactions with BDAT behind one another (RFC 3030 section 4.2), as many as
+               ///< session_options::window
 };
+
+/// What went wrong with more than one transaction in flight, so that the next connection to that server should be
+/// content with `envelope`.
+enum class lesson : unsigned char { none, no_overlap };
 
 /// How long the server may take (RFC 5321 section 4.5.3.2 names the minimum of each), counted from the last octet sent
 /// or the last whole reply.
@@ -55,7 +61,10 @@ struct session_options {
     /// What EHLO says: a domain or an address literal (RFC 5321 section 4.1.1.1). Checked by check_client_name().
     std::string client_name = {};
     smtp::credentials credentials = {};
+    /// `window` needs CHUNKING and `across` PIPELINING; without them it is the next lower that the server allows.
     smtp::pipelining pipelining = smtp::pipelining::envelope;
+    /// Transactions in flight with pipelining::window.
+    std::size_t window = 16;
     smtp::timeouts timeouts = {};
     /// Random and printable, at least 18 octets; needed with credentials only.
     std::string nonce = {};
@@ -68,13 +77,19 @@ POSTROAD_DECL void check_client_name(std::string_view name);
 struct transaction {
     std::uint64_t id = 0;  ///< the caller's name for it
     mail_ptr mail = {};
-    std::vector<std::uint32_t> recipients = {};  ///< indices into mail->envelope.recipients; at least one
+    std::vector<std::uint32_t> recipients = {};  ///< indices into mail->envelope.recipients; empty: all of them
+
+    /// How many recipients that is.
+    std::size_t size() const noexcept {
+        return recipients.empty() ? mail->envelope.recipients.size() : recipients.size();
+    }
 };
 
 /// The session may be given transactions.
 struct ready {};
 
-/// A transaction ended. `recipients` are in the order of transaction::recipients.
+/// A transaction ended. `recipients` are in the order of transaction::recipients; their addresses are left empty, since
+/// who submitted it has them.
 struct finished {
     std::uint64_t id = 0;
     error_code error = {};  ///< set when the transaction ended for another reason than replies to it
@@ -86,6 +101,7 @@ struct finished {
 struct closed {
     error_code error = {};  ///< none after QUIT
     diagnostics details = {};
+    smtp::lesson lesson = smtp::lesson::none;
 };
 
 using event = std::variant<ready, finished, closed>;
@@ -139,6 +155,7 @@ public:
 
     /// Whether another transaction can begin: open, and nothing went wrong.
     bool reusable() const noexcept { return state_ == state::open && !quit_wanted_; }
+    const endpoint& peer() const noexcept { return options_.server; }
     /// What the server offers; of the last EHLO.
     const capabilities& server() const noexcept { return capabilities_; }
 
@@ -168,7 +185,7 @@ private:
         diagnostics details = {};
         session::step step = step::mail;
         bool mail_accepted = false;
-        bool go = false;            // 354 came
+        bool go = false;            // 354 came, or none is needed
         bool content_sent = false;  // the end of data was handed to the socket
         bool cancelled = false;     // its `finished` was already given
     };
@@ -184,7 +201,7 @@ private:
         std::size_t left = 0;
     };
 
-    void on_reply(reply r);
+    void on_reply(const reply& r);
     void say_hello();
     void on_hello(const reply& r);
     void after_hello();
@@ -194,13 +211,17 @@ private:
     void on_transaction_reply(const reply& r, const expected& e);
     void on_recipient(active& t, std::uint32_t i, const reply& r);
     void on_data(active& t, const reply& r);
+    void on_content(active& t, const reply& r);
     void decide(active& t, phase where, const reply& r);
     void finish_front();
     bool refuse_locally(active& t);
     bool may_start() const noexcept;
     void write_more();
     void write_mail(active& t);
+    void write_recipient(active& t);
+    void write_content(active& t);
     void skip_rest(active& t);
+    std::size_t sending(std::size_t from) const noexcept;
     void command(phase where, std::string_view text, std::uint32_t recipient = 0);
     void give(active& t);
     void leave_undecided(active& t, error_code ec, const diagnostics& d);
@@ -229,7 +250,8 @@ private:
     time_point deadline_ = never;
     state state_ = state::awaiting_start;
     bool secured_ = false;
-    bool pipelining_ = false;
+    smtp::pipelining mode_ = smtp::pipelining::lockstep;  // what the server allows of what is wanted
+    smtp::lesson lesson_ = smtp::lesson::none;
     bool needs_reset_ = false;  // a transaction was left open on the server
     bool quit_wanted_ = false;
 };

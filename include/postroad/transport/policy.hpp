@@ -45,6 +45,7 @@ concept transport_policy = requires(const T t, const envelope& e, const std::str
     { t.hosts(destination) } -> std::same_as<std::vector<endpoint>>;
     // How long looking up and connecting may take.
     { t.connect_timeout() } -> std::same_as<duration>;
+    // (optional) t.learn(host, lesson): what a connection to `host` that is over taught.
     // A session for one connection to `host`. `nonce` is fresh, random and printable.
     { t.make_session(host, nonce) } -> std::same_as<typename T::session_type>;
 }

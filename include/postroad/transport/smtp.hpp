@@ -8,6 +8,7 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace postroad::transport {
 
@@ -17,7 +18,11 @@ struct smtp_options {
     /// What EHLO says. The literal tells nobody the name of this machine; a relay that faces other domains should say
     /// its own name.
     std::string client_name = "[127.0.0.1]";
+    /// `across` and `window` are taken back for a server as soon as a connection to it breaks with more than one
+    /// message in flight, or it refuses BDAT; then `envelope` is used until the mailer ends.
     postroad::smtp::pipelining pipelining = postroad::smtp::pipelining::envelope;
+    /// Messages in flight on a connection with pipelining::window.
+    std::size_t window = 16;
     postroad::smtp::timeouts timeouts = {};
     duration connect_timeout = std::chrono::seconds(30);
 };
@@ -43,10 +48,13 @@ public:
     std::vector<endpoint> hosts(const std::string&) const { return {options_.server}; }
     duration connect_timeout() const noexcept { return options_.connect_timeout; }
     session_type make_session(const endpoint& host, std::string nonce) const;
+    /// What a connection to `host` taught; make_session() heeds it.
+    void learn(const endpoint& host, postroad::smtp::lesson l);
 
 private:
     smtp_options options_;
     url_options others_;
+    std::vector<endpoint> no_overlap_;
 };
 
 static_assert(transport_policy<smtp>);

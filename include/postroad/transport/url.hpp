@@ -18,12 +18,14 @@ namespace postroad::transport {
 inline constexpr std::size_t max_url = 4096;
 /// Greatest value of the option `connections`.
 inline constexpr unsigned max_url_connections = 10000;
+/// Greatest value of the option `window`.
+inline constexpr unsigned max_url_window = 1000;
 
 /// The options a URL may carry behind "?":
 /// `auth` = mechanisms that may be used, by preference, with commas; `ca` = a file of trusted certificates;
 /// `connections` = 1 to max_url_connections; `helo` = the name said in EHLO, a domain or an address literal;
-/// `pipelining` = lockstep, envelope or across.
-inline constexpr std::string_view url_option_names[] = {"auth", "ca", "connections", "helo", "pipelining"};
+/// `pipelining` = lockstep, envelope, across or window; `window` = transactions in flight, 1 to max_url_window.
+inline constexpr std::string_view url_option_names[] = {"auth", "ca", "connections", "helo", "pipelining", "window"};
 
 /// Name and value, decoded.
 using url_options = std::vector<std::pair<std::string, std::string>>;

@@ -40,6 +40,8 @@ inline constexpr code_text code_texts[] = {
      condition::transient},
     {errc::hello_refused, "hello_refused", "the server refused EHLO and HELO", condition::permanent},
     {errc::service_closing, "service_closing", "the server is closing the connection (421)", condition::transient},
+    {errc::chunking_refused, "chunking_refused", "the server offers CHUNKING and does not take BDAT",
+     condition::transient},
     {errc::connection_closed, "connection_closed", "the server closed the connection", condition::transient},
     {errc::timed_out, "timed_out", "the server did not answer in time", condition::transient},
     {errc::resolve_failed, "resolve_failed", "the host name cannot be looked up", condition::transient},

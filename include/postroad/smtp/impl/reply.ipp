@@ -2,23 +2,32 @@
 
 #include <postroad/smtp/reply.hpp>
 
-#include <charconv>
+#include <cstddef>
+#include <cstdint>
 #include <utility>
 
 namespace postroad::smtp {
 
+namespace detail {
+
+// One to three digits at `at`, which moves behind them; nothing if there are none.
+inline bool take_number(std::string_view text, std::size_t& at, std::uint16_t& value) noexcept {
+    const auto first = at;
+    value = 0;
+    for (; at < text.size() && at < first + 3 && text[at] >= '0' && text[at] <= '9'; ++at)
+        value = static_cast<std::uint16_t>(value * 10 + (text[at] - '0'));
+    return at > first;
+}
+
+}  // namespace detail
+
 POSTROAD_DECL enhanced_code take_enhanced_code(std::string_view& text, unsigned code) noexcept {
-    const char* const begin = text.data();
-    const char* const end = begin + text.size();
-    enhanced_code result;
-    const auto kind = std::from_chars(begin, end, result.kind);
-    if (kind.ec != std::errc{} || result.kind != code / 100 || kind.ptr == end || *kind.ptr != '.') return {};
-    const auto subject = std::from_chars(kind.ptr + 1, end, result.subject);
-    if (subject.ec != std::errc{} || result.subject > 999 || subject.ptr == end || *subject.ptr != '.') return {};
-    const auto detail = std::from_chars(subject.ptr + 1, end, result.detail);
-    if (detail.ec != std::errc{} || result.detail > 999 || (detail.ptr != end && *detail.ptr != ' ')) return {};
-    text.remove_prefix(static_cast<std::size_t>(detail.ptr - begin));
-    if (text.starts_with(' ')) text.remove_prefix(1);
+    if (text.size() < 5 || static_cast<unsigned>(text[0] - '0') != code / 100 || text[1] != '.') return {};
+    enhanced_code result{static_cast<std::uint8_t>(code / 100), 0, 0};
+    std::size_t at = 2;
+    if (!detail::take_number(text, at, result.subject) || at == text.size() || text[at++] != '.') return {};
+    if (!detail::take_number(text, at, result.detail) || (at < text.size() && text[at] != ' ')) return {};
+    text.remove_prefix(at < text.size() ? at + 1 : at);
     return result;
 }
 
@@ -47,6 +56,7 @@ POSTROAD_DECL bool reply_reader::add_line(std::string_view line, error_code& ec)
     if (line.find('\0') != std::string_view::npos || line.find('\r') != std::string_view::npos) return malformed();
     const auto code = static_cast<std::uint16_t>(digit(0) * 100 + digit(1) * 10 + digit(2));
     if (lines_ != 0 && code != reply_.code) return malformed();
+    if (lines_ == 0) reply_.text.clear();
     size_ += line.size();
     if (++lines_ > max_reply_lines || size_ > max_reply_size) {
         fail(errc::reply_too_long, "the reply exceeds 128 lines or 64 KiB", ec);
@@ -61,37 +71,37 @@ POSTROAD_DECL bool reply_reader::add_line(std::string_view line, error_code& ec)
     return line.size() == 3 || line[3] == ' ';
 }
 
-POSTROAD_DECL std::optional<reply> reply_reader::next(std::string_view& input, error_code& ec) {
+POSTROAD_DECL const reply* reply_reader::next(std::string_view& input, error_code& ec) {
     ec = {};
     while (!input.empty()) {
         const auto newline = input.find('\n');
         const auto piece = input.substr(0, newline);
         if (line_.size() + piece.size() > max_reply_line + 1) {
             fail(errc::reply_too_long, "a line of the reply exceeds 4096 octets", ec);
-            return std::nullopt;
+            return nullptr;
         }
         if (newline == std::string_view::npos) {
             line_ += piece;
             input = {};
-            return std::nullopt;
+            return nullptr;
         }
         std::string_view line = piece;
         if (!line_.empty()) line = line_ += piece;
         input.remove_prefix(newline + 1);
         if (!line.ends_with('\r')) {
             fail(errc::malformed_reply, "a line of the reply ends without CRLF: \"" + escaped(line, 80) + '"', ec);
-            return std::nullopt;
+            return nullptr;
         }
         const bool last = add_line(line.substr(0, line.size() - 1), ec);
         line_.clear();
-        if (ec) return std::nullopt;
+        if (ec) return nullptr;
         if (last) {
             lines_ = 0;
             size_ = 0;
-            return std::exchange(reply_, {});
+            return &reply_;
         }
     }
-    return std::nullopt;
+    return nullptr;
 }
 
 }  // namespace postroad::smtp

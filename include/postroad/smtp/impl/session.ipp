@@ -65,11 +65,11 @@ POSTROAD_DECL void session::received(std::string_view bytes, time_point now) {
             return fail(errc::tls_injection, phase::starttls,
                         "octets arrived in the clear behind the reply to STARTTLS; somebody may be tampering");
         error_code ec;
-        auto r = replies_.next(bytes, ec);
+        const auto* r = replies_.next(bytes, ec);
         if (ec) return fail(ec, current_phase(), replies_.explanation());
         if (!r) break;
         progress = true;
-        on_reply(*std::move(r));
+        on_reply(*r);
     }
     if (progress) {
         write_more();
@@ -100,41 +100,44 @@ POSTROAD_DECL void session::tick(time_point now) {
 POSTROAD_DECL std::size_t session::output(std::span<std::string_view> parts) const {
     std::size_t count = 0;
     std::size_t at = commands_done_;
-    std::size_t sending = 0;
+    std::size_t from = 0;
     for (std::size_t i = 0; i < segments_.size() && count < parts.size(); ++i) {
         if (!segments_[i].content) {
             parts[count++] = std::string_view(commands_).substr(at, segments_[i].left);
             at += segments_[i].left;
             continue;
         }
-        while (!transactions_[sending].go || transactions_[sending].content_sent) ++sending;
-        const auto shown = transactions_[sending++].writer.show(parts.subspan(count));
-        count += shown;
-        // What follows a content that is not shown whole must wait.
-        if (count == parts.size()) break;
+        const auto which = sending(from);
+        from = which + 1;
+        // What follows a content that is not shown whole must wait: then the parts are used up.
+        count += transactions_[which].writer.show(parts.subspan(count));
     }
     return count;
 }
 
+// The first transaction from `from` on whose content is queued and has not left.
+POSTROAD_DECL std::size_t session::sending(std::size_t from) const noexcept {
+    while (!transactions_[from].go || transactions_[from].content_sent) ++from;
+    return from;
+}
+
 POSTROAD_DECL void session::consumed(std::size_t n, time_point now) {
     if (n == 0) return;
-    while (n > 0 && !segments_.empty()) {
+    while (!segments_.empty()) {
         auto& s = segments_.front();
-        if (!s.content) {
+        if (s.content) {
+            auto& t = transactions_[sending(0)];
+            n -= t.writer.consume(n);
+            if (!t.writer.done()) break;
+            t.content_sent = true;
+        } else {
             const auto taken = std::min(n, s.left);
             s.left -= taken;
             n -= taken;
             commands_done_ += taken;
             commands_sent_ += taken;
-            if (s.left == 0) (void)segments_.pop_front();
-            continue;
+            if (s.left > 0) break;
         }
-        std::size_t sending = 0;
-        while (!transactions_[sending].go || transactions_[sending].content_sent) ++sending;
-        auto& t = transactions_[sending];
-        n -= t.writer.consume(n);
-        if (!t.writer.done()) break;
-        t.content_sent = true;
         (void)segments_.pop_front();
     }
     if (commands_done_ == commands_.size()) {
@@ -147,14 +150,13 @@ POSTROAD_DECL void session::consumed(std::size_t n, time_point now) {
 
 POSTROAD_DECL std::size_t session::room() const noexcept {
     if (!reusable()) return 0;
-    const std::size_t limit = pipelining_ && options_.pipelining == pipelining::across ? 2 : 1;
+    const std::size_t limit = mode_ == pipelining::window ? options_.window : mode_ == pipelining::across ? 2 : 1;
     return transactions_.size() < limit ? limit - transactions_.size() : 0;
 }
 
 POSTROAD_DECL void session::submit(transaction t, time_point now) {
     active a;
-    a.results.reserve(t.recipients.size());
-    for (const auto i : t.recipients) a.results.push_back({.address = t.mail->envelope.recipients[i].str()});
+    a.results.resize(t.size());
     a.what = std::move(t);
     const bool idle = expected_.empty() && segments_.empty();
     transactions_.push_back(std::move(a));
@@ -203,7 +205,7 @@ POSTROAD_DECL std::optional<event> session::poll() {
     return events_.pop_front();
 }
 
-POSTROAD_DECL void session::on_reply(reply r) {
+POSTROAD_DECL void session::on_reply(const reply& r) {
     if (expected_.empty()) {
         if (r.code == 421) return fail(errc::service_closing, phase::idle, "the server closes the connection", r);
         return fail(errc::unsolicited_reply, phase::idle, "the server replied to nothing", r);
@@ -227,7 +229,7 @@ POSTROAD_DECL void session::on_reply(reply r) {
             if (r.code != 220) return fail(errc::tls_refused, phase::starttls, "expected 220 to STARTTLS", r);
             state_ = state::awaiting_tls;
             return;
-        case state::authenticating: return on_auth(std::move(r));
+        case state::authenticating: return on_auth(r);
         case state::open: return on_transaction_reply(r, e);
         case state::quitting: return fail({}, phase::quit, {});
         case state::awaiting_start:
@@ -338,7 +340,8 @@ POSTROAD_DECL void session::become_open() {
     state_ = state::open;
     authenticator_.reset();
     options_.credentials = {};
-    pipelining_ = capabilities_.pipelining && options_.pipelining != pipelining::lockstep;
+    mode_ = capabilities_.pipelining ? options_.pipelining : pipelining::lockstep;
+    if (mode_ == pipelining::window && !capabilities_.chunking) mode_ = pipelining::across;
     events_.push_back(ready{});
 }
 
@@ -361,26 +364,42 @@ POSTROAD_DECL void session::on_transaction_reply(const reply& r, const expected&
             break;
         case phase::rcpt: on_recipient(t, e.recipient, r); break;
         case phase::data: on_data(t, r); break;
-        default:
-            if (!t.content_sent) {
-                if (!r.positive()) decide(t, phase::content, r);
-                return fail(errc::unsolicited_reply, phase::content, "the server replied before the end of the content",
-                            r);
-            }
-            decide(t, phase::content, r);
+        default: on_content(t, r);
     }
     finish_front();
+}
+
+POSTROAD_DECL void session::on_content(active& t, const reply& r) {
+    if (!t.content_sent) {
+        if (!r.positive()) decide(t, phase::content, r);
+        return fail(errc::unsolicited_reply, phase::content, "the server replied before the end of the content", r);
+    }
+    const bool unknown = r.code == 500 || r.code == 502 || r.code == 503 || r.code == 504;
+    if (mode_ == pipelining::window && unknown && t.accepted > 0) {
+        // Not a word about the message: it goes again with DATA, over another connection.
+        lesson_ = lesson::no_overlap;
+        quit_wanted_ = true;
+        t.content_sent = false;
+        return leave_undecided(t, errc::chunking_refused,
+                               {.where = phase::content,
+                                .host = host(),
+                                .explanation = "the server offers CHUNKING and does not take BDAT",
+                                .reply = to_string(r)});
+    }
+    decide(t, phase::content, r);
 }
 
 POSTROAD_DECL void session::on_recipient(active& t, std::uint32_t i, const reply& r) {
     auto& result = t.results[i];
     if (result.status != status::not_attempted) return;  // MAIL was refused, which decided it
     result.where = phase::rcpt;
-    result.reply = r;
-    if (r.code < 300)
+    result.reply.code = r.code;
+    if (r.code < 300) {
         ++t.accepted;
-    else
-        result.status = detail::status_of(r, phase::rcpt);
+        return;
+    }
+    result.reply = r;
+    result.status = detail::status_of(r, phase::rcpt);
 }
 
 POSTROAD_DECL void session::on_data(active& t, const reply& r) {
@@ -448,9 +467,8 @@ POSTROAD_DECL bool session::refuse_locally(active& t) {
 }
 
 POSTROAD_DECL bool session::may_start() const noexcept {
-    if (expected_.empty()) return true;
-    return pipelining_ && options_.pipelining == pipelining::across && expected_.size() == 1 &&
-           expected_.front().where == phase::content;
+    if (expected_.empty() || mode_ == pipelining::window) return true;
+    return mode_ == pipelining::across && expected_.size() == 1 && expected_.front().where == phase::content;
 }
 
 POSTROAD_DECL void session::write_more() {
@@ -458,8 +476,8 @@ POSTROAD_DECL void session::write_more() {
            commands_.size() - commands_done_ < detail::max_unwritten_commands) {
         auto& t = transactions_[writing_];
         // Behind what is not pipelined, the reply comes first.
-        if (t.step != step::mail && t.step != step::written && !pipelining_ && !expected_.empty()) return;
-        const bool refused = t.outstanding == 0 && !t.mail_accepted;
+        const bool begun = t.step != step::mail && t.step != step::written;
+        if (begun && mode_ == pipelining::lockstep && !expected_.empty()) return;
         switch (t.step) {
             case step::mail:
                 if (!may_start()) return;
@@ -470,34 +488,31 @@ POSTROAD_DECL void session::write_more() {
                 if (needs_reset_) {
                     needs_reset_ = false;
                     command(phase::reset, "RSET\r\n");
-                    if (!pipelining_) return;
+                    if (mode_ == pipelining::lockstep) return;
                 }
                 write_mail(t);
                 break;
             case step::recipients:
-                if (refused) {
+                // Known only when the replies are here: then there is nothing to name recipients of.
+                if (t.outstanding == 0 && !t.mail_accepted)
                     skip_rest(t);
-                    break;
-                }
-                commands_.append("RCPT TO:<").append(t.results[t.next_recipient].address);
-                command(phase::rcpt, ">\r\n", static_cast<std::uint32_t>(t.next_recipient));
-                if (++t.next_recipient == t.results.size()) t.step = step::data;
+                else
+                    write_recipient(t);
                 break;
             case step::data:
-                // Known only when the replies are here: then there is nothing to send the content to.
                 if (t.outstanding == 0 && t.accepted == 0) {
                     skip_rest(t);
                     break;
                 }
-                command(phase::data, "DATA\r\n");
+                if (mode_ == pipelining::window)
+                    t.go = true;
+                else
+                    command(phase::data, "DATA\r\n");
                 t.step = step::content;
                 break;
             case step::content:
                 if (!t.go) return;
-                segments_.push_back({true, 0});
-                expected_.push_back({phase::content, 0, commands_queued_});
-                ++t.outstanding;
-                t.step = step::written;
+                write_content(t);
                 break;
             case step::written:
                 ++writing_;
@@ -509,6 +524,31 @@ POSTROAD_DECL void session::write_more() {
         state_ = state::quitting;
         command(phase::quit, "QUIT\r\n");
     }
+}
+
+POSTROAD_DECL void session::write_recipient(active& t) {
+    const auto& what = t.what;
+    const auto i = t.next_recipient++;
+    const auto& to = what.mail->envelope.recipients[what.recipients.empty() ? i : what.recipients[i]];
+    commands_.append("RCPT TO:<").append(to.str());
+    command(phase::rcpt, ">\r\n", static_cast<std::uint32_t>(i));
+    if (t.next_recipient == t.results.size()) t.step = step::data;
+}
+
+POSTROAD_DECL void session::write_content(active& t) {
+    t.step = step::written;
+    if (mode_ == pipelining::window) {
+        t.writer = data_writer(t.what.mail->content, framing::chunk);
+        commands_.append("BDAT ");
+        detail::append_number(commands_, t.what.mail->content.size());
+        command(phase::content, " LAST\r\n");
+        // Exim accepts the next message under the sender of one it refused, unless RSET stands between them.
+        needs_reset_ = true;
+    } else {
+        expected_.push_back({phase::content, 0, commands_queued_});
+        ++t.outstanding;
+    }
+    segments_.push_back({true, 0});
 }
 
 POSTROAD_DECL void session::write_mail(active& t) {
@@ -541,7 +581,8 @@ POSTROAD_DECL void session::command(phase where, std::string_view text, std::uin
         segments_.push_back({false, added});
     commands_queued_ += added;
     expected_.push_back({where, recipient, commands_queued_});
-    if (where == phase::mail || where == phase::rcpt || where == phase::data) ++transactions_[writing_].outstanding;
+    if (where == phase::mail || where == phase::rcpt || where == phase::data || where == phase::content)
+        ++transactions_[writing_].outstanding;
 }
 
 POSTROAD_DECL void session::give(active& t) {
@@ -552,9 +593,8 @@ POSTROAD_DECL void session::give(active& t) {
 POSTROAD_DECL void session::leave_undecided(active& t, error_code ec, const diagnostics& d) {
     for (auto& result : t.results) {
         if (result.status != status::not_attempted) continue;
-        const bool doubt = t.content_sent && result.reply.code != 0;
-        if (doubt) result.status = status::in_doubt;
-        result.where = doubt ? phase::content : d.where;
+        if (t.content_sent) result.status = status::in_doubt;
+        result.where = t.content_sent ? phase::content : d.where;
         result.reply = {};
         t.error = ec;
         t.details = d;
@@ -577,6 +617,8 @@ POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explana
     if (state_ == state::quitting) ec = {};
     diagnostics d{.where = where, .host = host(), .explanation = std::move(explanation), .reply = to_string(r)};
     if (!ec) d = {.where = where, .host = host()};
+    // Nobody can tell whether the overlap was to blame; without it the next connection will.
+    if (ec && mode_ >= pipelining::across && transactions_.size() > 1) lesson_ = lesson::no_overlap;
     state_ = state::over;
     deadline_ = never;
     authenticator_.reset();
@@ -586,7 +628,7 @@ POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explana
     segments_.clear();
     commands_.clear();
     commands_done_ = commands_cut_ = 0;
-    events_.push_back(smtp::closed{ec, std::move(d)});
+    events_.push_back(smtp::closed{ec, std::move(d), lesson_});
 }
 
 POSTROAD_DECL phase session::current_phase() const noexcept {

@@ -2,6 +2,8 @@
 
 #include <postroad/transport/smtp.hpp>
 
+#include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace postroad::transport {
@@ -25,7 +27,10 @@ POSTROAD_DECL smtp::smtp(std::string_view url) {
         else if (name == "pipelining")
             options_.pipelining = value == "lockstep" ? pipelining::lockstep
                                   : value == "across" ? pipelining::across
+                                  : value == "window" ? pipelining::window
                                                       : pipelining::envelope;
+        else if (name == "window")
+            (void)std::from_chars(value.data(), value.data() + value.size(), options_.window);
         else if (name == "auth")
             options_.credentials.mechanisms = mechanism_list(value);
         else
@@ -36,12 +41,22 @@ POSTROAD_DECL smtp::smtp(std::string_view url) {
 }
 
 POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::string nonce) const {
-    return session_type({.server = host,
-                         .client_name = options_.client_name,
-                         .credentials = options_.credentials,
-                         .pipelining = options_.pipelining,
-                         .timeouts = options_.timeouts,
-                         .nonce = std::move(nonce)});
+    using postroad::smtp::pipelining;
+    const bool careful =
+        std::ranges::any_of(no_overlap_, [&](const endpoint& e) { return e.name == host.name && e.port == host.port; });
+    return session_type(
+        {.server = host,
+         .client_name = options_.client_name,
+         .credentials = options_.credentials,
+         .pipelining = careful ? std::min(options_.pipelining, pipelining::envelope) : options_.pipelining,
+         .window = options_.window,
+         .timeouts = options_.timeouts,
+         .nonce = std::move(nonce)});
+}
+
+POSTROAD_DECL void smtp::learn(const endpoint& host, postroad::smtp::lesson l) {
+    if (l == postroad::smtp::lesson::no_overlap && std::ranges::find(no_overlap_, host) == no_overlap_.end())
+        no_overlap_.push_back(host);
 }
 
 }  // namespace postroad::transport

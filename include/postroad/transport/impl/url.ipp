@@ -227,8 +227,11 @@ POSTROAD_DECL void check_options(const url_options& options) {
         if (name == "ca" && value.empty()) detail::refuse_option("option \"ca\" must name a file");
         if (name == "helo" && !detail::is_client_name(value))
             detail::refuse_option("option \"helo\" must be a domain name or an address literal such as [192.0.2.1]");
-        if (name == "pipelining" && value != "lockstep" && value != "envelope" && value != "across")
-            detail::refuse_option("option \"pipelining\" must be lockstep, envelope or across");
+        if (name == "pipelining" && value != "lockstep" && value != "envelope" && value != "across" &&
+            value != "window")
+            detail::refuse_option("option \"pipelining\" must be lockstep, envelope, across or window");
+        if (name == "window" && !detail::number_within<unsigned>(value, 1, max_url_window))
+            detail::refuse_option("option \"window\" must be a number from 1 to " + std::to_string(max_url_window));
         if (name == "connections" && !detail::number_within<unsigned>(value, 1, max_url_connections))
             detail::refuse_option("option \"connections\" must be a number from 1 to " +
                                   std::to_string(max_url_connections));
