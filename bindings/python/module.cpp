@@ -1,6 +1,7 @@
 // The module postroad._core: the mailer without comfort. The package's Python code checks types first, since the
 // TypeError of pybind11 shows arguments, and one of them holds a password.
 
+#include "code_names.hpp"
 #include "envelope.hpp"
 #include "operation.hpp"
 
@@ -26,56 +27,7 @@ namespace {
 
 using mailer_type = mailer<transport::smtp, tls::automatic, pooling::keep_alive, queueing::memory, scheduling::fifo>;
 
-constexpr const char* code_names[] = {
-    "invalid_address",
-    "invalid_header",
-    "invalid_host_name",
-    "invalid_credentials",
-    "invalid_url",
-    "invalid_option",
-    "invalid_message",
-    "no_sender",
-    "no_recipients",
-    "unreadable_file",
-    "message_too_large",
-    "eight_bit_unsupported",
-    "internationalised_unsupported",
-    "line_too_long",
-    "malformed_reply",
-    "reply_too_long",
-    "unexpected_reply",
-    "unsolicited_reply",
-    "greeting_refused",
-    "hello_refused",
-    "service_closing",
-    "connection_closed",
-    "timed_out",
-    "resolve_failed",
-    "recipients_rejected",
-    "recipients_deferred",
-    "in_doubt",
-    "tls_not_offered",
-    "tls_refused",
-    "tls_injection",
-    "tls_handshake",
-    "tls_certificate",
-    "tls_broken",
-    "tls_configuration",
-    "authentication_not_offered",
-    "no_common_mechanism",
-    "authentication_rejected",
-    "authentication_deferred",
-    "authentication_failed",
-    "insecure_authentication",
-    "queue_full",
-    "shut_down",
-    "cancelled",
-    "would_deadlock",
-    "contradiction",
-    "storage_failed",
-};
-static_assert(std::size(code_names) == std::size(postroad::detail::code_texts), "a code without a name");
-static_assert(static_cast<std::size_t>(errc::storage_failed) == std::size(code_names));
+static_assert(std::size(code_names) == std::size(postroad::detail::code_texts));
 
 // Asio 1.22 has a category of its own for errno, whose codes are equal to no condition.
 error_code plain(error_code ec) {

@@ -34,9 +34,9 @@ def message_octets(message: MessageLike) -> bytes:
     if not isinstance(message, Message):
         raise TypeError(f"a message is an email.message.EmailMessage or bytes, not {type(message).__name__}")
     try:
-        # "From " at the start of a line stays as it is, and so do fields that came from a file
-        policy = message.policy.clone(linesep="\r\n", mangle_from_=False)
+        policy = message.policy.clone(linesep="\r\n")
         if isinstance(policy, EmailPolicy):
+            # fields that came from a file stay as they are
             policy = policy.clone(refold_source="none", utf8=policy.utf8 or _international(message))
         return message.as_bytes(policy=policy)
     except (ValueError, LookupError, MessageError) as e:

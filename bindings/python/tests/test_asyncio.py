@@ -50,8 +50,10 @@ def test_errors_are_raised_where_it_is_awaited(make_server, message):
 
 def test_cancelling_the_task_cancels_the_message(make_server):
     server = make_server(stall="RCPT TO:<first@")
+    complaints = []
 
     async def main():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
         async with postroad.Mailer(server.url, connections=1) as mail:
             first = asyncio.create_task(mail.asend(compose("first@x.example")))
             second = asyncio.create_task(mail.asend(compose("second@x.example")))
@@ -65,6 +67,7 @@ def test_cancelling_the_task_cancels_the_message(make_server):
             assert (await mail.asend(compose("third@x.example"))).all_accepted
 
     asyncio.run(main())
+    assert complaints == []
     assert [m.recipients for m in server.messages] == [["first@x.example"], ["third@x.example"]]
 
 

@@ -182,6 +182,7 @@ assert mail.send(compose()).all_accepted
 print("parent done")
 """)
     assert (done.returncode, done.stdout) == (0, "child done\nparent done\n"), done.stderr
+    assert done.stderr == ""
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
@@ -200,4 +201,4 @@ if child == 0:
     sys.exit(0)
 assert os.waitpid(child, 0)[1] == 0
 """)
-    assert (done.returncode, done.stdout) == (0, "ECONNREFUSED\n"), done.stderr
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ECONNREFUSED\n", "")

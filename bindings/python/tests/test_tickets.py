@@ -120,7 +120,7 @@ def test_close_gives_up_after_its_timeout(make_server, message):
 
 def test_an_interrupted_with_block_does_not_wait(make_server, message):
     server = make_server(stall="EHLO")
-    with pytest.raises(KeyboardInterrupt), postroad.Mailer(server.url) as mail:
+    with pytest.raises(KeyboardInterrupt), postroad.Mailer(server.url, close_timeout=1e9) as mail:
         ticket = mail.submit(message)
         raise KeyboardInterrupt
     assert ticket.done()
