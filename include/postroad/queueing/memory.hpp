@@ -78,7 +78,8 @@ public:
     }
 
 private:
-    static bool later(const job& a, const job& b) noexcept { return a.due > b.due; }
+    // By id among equals: jobs that failed together go out again in their order.
+    static bool later(const job& a, const job& b) noexcept { return a.due != b.due ? a.due > b.due : a.id > b.id; }
 
     mutable std::mutex mutex_;  // guards arrived_ and held_: the rest belongs to the mailer's executor
     ring<job> arrived_;

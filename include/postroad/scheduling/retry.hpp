@@ -22,11 +22,13 @@ struct retry {
     verdict judge(const job& j, time_point now) const {
         if (j.result.attempts >= attempts) return {};
         const bool unsettled = j.result.any_are(status::deferred) || j.result.any_are(status::not_attempted);
-        const bool hopeless = j.error == condition::permanent || j.error == condition::bad_input ||
-                              j.error == condition::cancelled;
+        const bool hopeless =
+            j.error == condition::permanent || j.error == condition::bad_input || j.error == condition::cancelled;
         if (!unsettled || hopeless) return {};
         auto wait = first_wait;
-        for (unsigned i = 1; i < j.result.attempts && wait < longest_wait; ++i) wait *= growth;
+        const auto factor = std::max(growth, 1u);
+        for (unsigned i = 1; i < j.result.attempts && wait < longest_wait && factor > 1; ++i)
+            wait = wait > longest_wait / factor ? longest_wait : wait * factor;
         return {verdict::kind::retry, after(now, std::min(wait, longest_wait))};
     }
 };
