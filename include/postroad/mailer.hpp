@@ -446,6 +446,12 @@ public:
         : mailer(asio::any_io_executor(context.get_executor()), url) {}
 };
 
+#ifndef POSTROAD_HEADER_ONLY
+// Compiled once, in impl/mailer.ipp: most programs use no other.
+extern template class engine::runtime<transport::smtp, tls::automatic, pooling::keep_alive, queueing::memory,
+                                      scheduling::fifo>;
+#endif
+
 template <std::convertible_to<std::string_view> Url>
 mailer(Url) -> mailer<>;
 template <std::convertible_to<std::string_view> Url>

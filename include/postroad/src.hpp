@@ -9,6 +9,7 @@
 #include <postroad/core/impl/base64.ipp>
 #include <postroad/core/impl/error.ipp>
 #include <postroad/core/impl/outcome.ipp>
+#include <postroad/impl/mailer.ipp>
 #include <postroad/message/impl/address.ipp>
 #include <postroad/message/impl/content.ipp>
 #include <postroad/message/impl/eml.ipp>
