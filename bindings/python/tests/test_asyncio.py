@@ -7,6 +7,7 @@ import asyncio
 import postroad
 import pytest
 from conftest import compose
+from postroad._mailer import _tell
 
 
 def test_many_at_a_time(server):
@@ -95,6 +96,14 @@ def test_a_message_that_outlives_its_loop_harms_nobody(make_server, message):
     asyncio.run(main())
     server.resume.set()
     mail.close()
+
+
+def test_news_for_a_loop_that_is_closed_are_dropped():
+    loop = asyncio.new_event_loop()
+    future = loop.create_future()
+    loop.close()
+    _tell(loop, future)
+    assert not future.done()
 
 
 def test_loops_in_several_threads_share_a_mailer(server):

@@ -26,7 +26,10 @@ from smtp_server import Server
 
 def run(program):
     return subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", PRELUDE + program], capture_output=True, text=True, timeout=60
+        [sys.executable, "-X", "faulthandler", "-W", "ignore:This process:DeprecationWarning", "-c", PRELUDE + program],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 
@@ -88,22 +91,27 @@ def test_a_keyboard_interrupt_ends_what_blocks(make_server, options, call):
 
 def test_an_interrupted_send_is_over_within_200_ms():
     done = run("""
-server = Server(stall="EHLO")
-mail = postroad.Mailer(server.url)
-sent = []
-def interrupt():
-    server.stalled.wait()
-    sent.append(time.monotonic())
-    os.kill(os.getpid(), signal.SIGINT)
-threading.Thread(target=interrupt).start()
-try:
-    mail.send(compose())
-except KeyboardInterrupt:
-    print(f"{1000 * (time.monotonic() - sent[0]):.0f}")
-mail.close(0)
+took = []
+for _ in range(5):
+    server = Server(stall="EHLO")
+    mail = postroad.Mailer(server.url)
+    sent = []
+    def interrupt():
+        server.stalled.wait()
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+    threading.Thread(target=interrupt).start()
+    try:
+        mail.send(compose())
+    except KeyboardInterrupt:
+        took.append(time.monotonic() - sent[0])
+    mail.close(0)
+print(len(took), f"{1000 * min(took):.0f}")
 """)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) < 2000  # 50 on an idle machine; a loaded one must not fail
+    interrupts, best = map(int, done.stdout.split())
+    assert interrupts == 5
+    assert best < 200  # of five, since the machine may be busy with other things
 
 
 def test_python_exits_while_a_message_is_under_way():
