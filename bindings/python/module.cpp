@@ -10,7 +10,6 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 #include <asio/bind_cancellation_slot.hpp>
-#include <asio/error.hpp>
 
 #include <array>
 #include <chrono>
@@ -28,11 +27,6 @@ namespace {
 using mailer_type = mailer<transport::smtp, tls::automatic, pooling::keep_alive, queueing::memory, scheduling::fifo>;
 
 static_assert(std::size(code_names) == std::size(postroad::detail::code_texts));
-
-// Asio 1.22 has a category of its own for errno, whose codes are equal to no condition.
-error_code plain(error_code ec) {
-    return ec.category() == asio::error::get_system_category() ? error_code(ec.value(), std::system_category()) : ec;
-}
 
 std::string code_name(error_code ec) {
     if (ec.category() == error_category()) return code_names[ec.value() - 1];
@@ -57,8 +51,7 @@ py::str text(std::string_view octets) {
         PyUnicode_DecodeUTF8(octets.data(), static_cast<py::ssize_t>(octets.size()), "backslashreplace"));
 }
 
-py::tuple error_parts(error_code code, const diagnostics& d) {
-    const auto ec = plain(code);
+py::tuple error_parts(error_code ec, const diagnostics& d) {
     py::list conditions;
     for (const auto& [which, name] : condition_names)
         if (ec == which) conditions.append(name);
