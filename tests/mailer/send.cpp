@@ -228,6 +228,25 @@ TEST_CASE("a refusal that comes while the content is being sent is read") {
     CHECK(o.recipients.at(0).reply.code == 552);
 }
 
+TEST_CASE("messages that the server cannot take get their outcome on a fresh and on a kept connection") {
+    sink s({.size = 100});
+    auto big = std::make_shared<mail_object>();
+    big->envelope = {address("ann@example.com"), {address("bob@example.org")}};
+    big->content = content::from_text("Subject: x\n\n" + std::string(200, 'x'));
+    mailer mail{s.url() + "?connections=1"};
+    std::vector<std::future<outcome>> all;
+    for (int i = 0; i < 5; ++i) all.push_back(mail.async_send(mail_ptr(big), asio::use_future));
+    for (auto& f : all) {
+        try {
+            (void)f.get();
+            FAIL("no error");
+        } catch (const std::system_error& e) {
+            CHECK(e.code() == errc::message_too_large);
+        }
+    }
+    CHECK(mail.send(frozen("r@example.org")).all_accepted());
+}
+
 TEST_CASE("nobody listens") {
     std::uint16_t port = 0;
     {

@@ -77,13 +77,19 @@ private:
     static constexpr std::size_t read_size = 16 * 1024;
 
     void pump(time_point now) {
-        if (pumping_ || stopped_) return;
-        pumping_ = true;
-        auto self = this->shared_from_this();
-        if (owner_) owner_->activity(*this);
-        write(now);
-        // What was written may have ended the session, and a session that ended has events.
-        if (owner_ && link_.done()) owner_->activity(*this);
+        if (stopped_) return;
+        if (std::exchange(pumping_, true)) {
+            again_ = true;
+            return;
+        }
+        const auto self = this->shared_from_this();
+        // What the session was given, and what was written, may have made new events.
+        do {
+            again_ = false;
+            if (owner_) owner_->activity(*this);
+            if (write(now)) again_ = true;
+        } while (again_ && owner_);
+        if (link_.done() && owner_) owner_->activity(*this);
         pumping_ = false;
         if (link_.done()) return stop();
         read();
@@ -116,24 +122,31 @@ private:
         pump();
     }
 
-    void write(time_point now) {
+    // Returns whether the session went on or ended by it.
+    bool write(time_point now) {
         std::array<std::string_view, max_parts> parts;
         std::array<asio::const_buffer, max_parts> buffers;
+        bool progress = false;
         while (connected_ && !write_pending_ && !write_failed_) {
             const auto count = link_.output(parts, now);
-            if (count == 0) return;
+            if (count == 0) break;
             for (std::size_t i = 0; i < count; ++i) buffers[i] = asio::buffer(parts[i].data(), parts[i].size());
             error_code ec;
             const auto n = socket_.write_some(std::span(buffers).first(count), ec);
-            if (ec == asio::error::would_block || ec == asio::error::try_again) return wait_writable();
-            if (ec) {
-                // The reason may be a reply that waits to be read, such as 552 to a content that is too large. Reading
-                // goes on; it finds the end of the stream at the latest.
-                write_failed_ = true;
-                return;
+            if (ec == asio::error::would_block || ec == asio::error::try_again) {
+                wait_writable();
+                break;
             }
+            // The reason may be a reply that waits to be read, such as 552 to a content that is too large. Reading goes
+            // on; it finds the end of the stream at the latest.
+            if (ec) {
+                write_failed_ = true;
+                break;
+            }
+            progress = true;
             link_.consumed(n, now);
         }
+        return progress;
     }
 
     void wait_writable() {
@@ -216,6 +229,7 @@ private:
     bool write_failed_ = false;
     bool connected_ = false;
     bool pumping_ = false;
+    bool again_ = false;
     bool stopped_ = false;
 };
 
