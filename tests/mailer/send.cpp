@@ -88,6 +88,15 @@ TEST_CASE("a server that nobody vouches for gets nothing") {
     CHECK(s.messages().empty());
 }
 
+TEST_CASE("a certificate that is not accepted is a matter of TLS also where TLS comes first") {
+    sink s({.security = security::implicit});
+    mailer mail{s.url()};
+    error_code ec;
+    const auto o = mail.send(hello(), ec);
+    CHECK(ec == errc::tls_certificate);
+    CHECK(o.details.where == phase::tls);
+}
+
 TEST_CASE("a wrong password is an authentication error that does not hold it") {
     sink s({.security = security::starttls, .users = {{"ann", "right"}}});
     auto url = s.url("ann");

@@ -78,7 +78,9 @@ POSTROAD_DECL void session::received(std::string_view bytes, time_point now) {
 }
 
 POSTROAD_DECL void session::closed(error_code ec, std::string explanation, time_point) {
-    fail(ec, current_phase(), std::move(explanation));
+    // TLS that comes first fails before the session has begun.
+    const bool handshake = state_ == state::awaiting_start && ec == condition::tls;
+    fail(ec, handshake ? phase::tls : current_phase(), std::move(explanation));
 }
 
 POSTROAD_DECL void session::secured(time_point now) {
