@@ -55,7 +55,9 @@ class Run:
 def send_folder(folder: pathlib.Path, url: str, ca: pathlib.Path, *to: str, sender: str = f"ann@{DOMAIN}") -> Run:
     binary = os.environ.get("POSTROAD_SEND_FOLDER")
     assert binary, "POSTROAD_SEND_FOLDER must name the program built from examples/send_folder.cpp"
-    command = [binary, str(folder), url, "--ca", str(ca), "--from", sender, "--json"]
+    command = [binary, str(folder), url, "--ca", str(ca), "--json"]
+    if sender:
+        command += ["--from", sender]
     for each in to:
         command += ["--to", f"{each}@{DOMAIN}"]
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
@@ -244,3 +246,36 @@ def test_a_server_that_is_not_there_is_an_error(one, tls_dir, start_server):
     assert len(run.errors()) == 1, run.output
     said = run.recipients("one.eml")[f"alice@{DOMAIN}"]
     assert said["status"] in ("deferred", "not_attempted")
+
+
+MODES = [
+    (way, mode)
+    for way in ("postfix-starttls", "exim-implicit", "opensmtpd-plain")
+    for mode in ("lockstep", "envelope", "across", "window", "window&window=64")
+]
+
+
+@pytest.mark.parametrize(
+    ("server", "url", "mode"),
+    [(*WAYS[way], mode) for way, mode in MODES],
+    ids=[f"{way}-{mode}" for way, mode in MODES],
+    indirect=["server"],
+)
+def test_many_messages_a_third_refused_in_every_pipelining_mode(server, url, mode, tmp_path):
+    names = {"alice": "accepted", "nobody": "rejected", "bob": "accepted"}
+    files: dict[str, list[pathlib.Path]] = {name: [] for name in names}
+    for number in range(240):
+        name = list(names)[number % 3]
+        path = tmp_path / f"{number:04}.eml"
+        path.write_bytes(
+            f"From: Ann <ann{number}@{DOMAIN}>\r\nTo: {name}@{DOMAIN}\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\n"
+            f"Message-ID: <{number}@{DOMAIN}>\r\nSubject: number {number}\r\n\r\n.line {number}\r\n.\r\nend\r\n".encode()
+        )
+        files[name].append(path)
+    run = send_folder(tmp_path, f"{url_of(server, url)}/?connections=2&pipelining={mode}", server.ca, sender="")
+    assert run.code == 1
+    for name, status in names.items():
+        for path in files[name]:
+            assert run.recipients(path.name)[f"{name}@{DOMAIN}"]["status"] == status
+    for name in ("alice", "bob"):
+        check_arrived(files[name], server.wait(name, len(files[name])))
