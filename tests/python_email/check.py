@@ -4,16 +4,21 @@ import email
 import email.header
 import email.policy
 import email.utils
+import inspect
 import subprocess
 import sys
 from email.errors import NonASCIILocalPartDefect
+
+
+# Newer versions refuse more than the grammar does: a quoted local part beside an address literal, for instance.
+LENIENT = {"strict": False} if "strict" in inspect.signature(email.utils.getaddresses).parameters else {}
 
 
 def mailboxes(field):
     """(name, address) of each mailbox. Not field.addresses: in names it puts a space between encoded words that stand
     side by side, against RFC 2047 section 6.2."""
     return [(str(email.header.make_header(email.header.decode_header(name))).strip(), address)
-            for name, address in email.utils.getaddresses([field])]
+            for name, address in email.utils.getaddresses([field], **LENIENT)]
 
 
 def compare(what, found, wanted):
