@@ -70,6 +70,9 @@ struct session_options {
     std::string nonce = {};
 };
 
+/// Octets of the text of a reply that an outcome keeps: a server may answer each of many recipients at length.
+inline constexpr std::size_t max_kept_reply_text = 2048;
+
 /// Throws `error` (errc::invalid_host_name) unless `name` is a domain or an address literal.
 POSTROAD_DECL void check_client_name(std::string_view name);
 
@@ -206,7 +209,7 @@ private:
     void on_hello(const reply& r);
     void after_hello();
     void begin_auth();
-    void on_auth(reply r);
+    void on_auth(const reply& r);
     void become_open();
     void on_transaction_reply(const reply& r, const expected& e);
     void on_recipient(active& t, std::uint32_t i, const reply& r);

@@ -24,6 +24,8 @@ inline status status_of(const reply& r, phase where) noexcept {
     return status::deferred;
 }
 
+inline reply kept(const reply& r) { return {r.code, r.enhanced, r.text.substr(0, max_kept_reply_text)}; }
+
 inline void append_number(std::string& to, std::uint64_t n) {
     std::array<char, 20> digits;
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), n).ptr;
@@ -66,7 +68,11 @@ POSTROAD_DECL void session::received(std::string_view bytes, time_point now) {
                         "octets arrived in the clear behind the reply to STARTTLS; somebody may be tampering");
         error_code ec;
         const auto* r = replies_.next(bytes, ec);
-        if (ec) return fail(ec, current_phase(), replies_.explanation());
+        // Its explanation quotes the line, which may hold credentials and may be cut within them.
+        if (ec)
+            return fail(ec, current_phase(),
+                        state_ == state::authenticating ? "the reply to AUTH is malformed or too long"
+                                                        : replies_.explanation());
         if (!r) break;
         progress = true;
         on_reply(*r);
@@ -307,7 +313,7 @@ POSTROAD_DECL void session::begin_auth() {
     command(phase::auth, line + "\r\n");
 }
 
-POSTROAD_DECL void session::on_auth(reply r) {
+POSTROAD_DECL void session::on_auth(const reply& r) {
     if (r.code == 235) {
         if (!authenticator_->satisfied())
             return fail(errc::authentication_failed, phase::auth,
@@ -328,8 +334,6 @@ POSTROAD_DECL void session::on_auth(reply r) {
         return command(phase::auth, base64_encode(response) + "\r\n");
     }
     if (r.positive()) return fail(errc::unexpected_reply, phase::auth, "expected 235 or 334 to AUTH", r);
-    // A server that echoes what it was sent must not bring a secret into a log.
-    r.text = authenticator_->redacted(r.text);
     const auto why = authenticator_->explanation().empty() ? std::string() : ": " + authenticator_->explanation();
     const auto mechanism = std::string(authenticator_->mechanism());
     if (r.transient())
@@ -400,7 +404,7 @@ POSTROAD_DECL void session::on_recipient(active& t, std::uint32_t i, const reply
         ++t.accepted;
         return;
     }
-    result.reply = r;
+    result.reply = detail::kept(r);
     result.status = detail::status_of(r, phase::rcpt);
 }
 
@@ -424,7 +428,7 @@ POSTROAD_DECL void session::decide(active& t, phase where, const reply& r) {
         if (result.status != status::not_attempted) continue;
         result.status = s;
         result.where = where;
-        result.reply = r;
+        result.reply = detail::kept(r);
     }
 }
 
@@ -618,6 +622,8 @@ POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explana
     // After QUIT everything is settled; how the server takes its leave does not matter.
     if (state_ == state::quitting) ec = {};
     diagnostics d{.where = where, .host = host(), .explanation = std::move(explanation), .reply = to_string(r)};
+    // A server that echoes what it was sent must not bring a secret into a log.
+    if (authenticator_) d.reply = to_string(reply{r.code, r.enhanced, authenticator_->redacted(r.text)});
     if (!ec) d = {.where = where, .host = host()};
     // Nobody can tell whether the overlap was to blame; without it the next connection will.
     if (ec && mode_ >= pipelining::across && transactions_.size() > 1) lesson_ = lesson::no_overlap;

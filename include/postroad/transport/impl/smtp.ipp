@@ -13,6 +13,8 @@ POSTROAD_DECL smtp::smtp(smtp_options options) : options_(std::move(options)) {
     postroad::smtp::check(options_.credentials);
     if (options_.server.name.empty() || options_.server.port == 0)
         throw error(errc::invalid_host_name, "the SMTP server has no name or no port");
+    if (options_.window == 0)
+        throw error(errc::invalid_option, "a window of no messages would never send one; the least is 1");
 }
 
 POSTROAD_DECL smtp::smtp(std::string_view url) {
