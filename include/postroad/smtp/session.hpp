@@ -63,7 +63,7 @@ struct session_options {
     smtp::credentials credentials = {};
     /// `window` needs CHUNKING and `across` PIPELINING; without them it is the next lower that the server allows.
     smtp::pipelining pipelining = smtp::pipelining::envelope;
-    /// Transactions in flight with pipelining::window.
+    /// Most transactions in flight with pipelining::window; fewer at first, and after refusals.
     std::size_t window = 16;
     smtp::timeouts timeouts = {};
     /// Random and printable, at least 18 octets; needed with credentials only.
@@ -224,6 +224,7 @@ private:
     void write_recipient(active& t);
     void write_content(active& t);
     void skip_rest(active& t);
+    void adapt_window(const active& t);
     std::size_t sending(std::size_t from) const noexcept;
     void command(phase where, std::string_view text, std::uint32_t recipient = 0);
     void give(active& t);
@@ -255,7 +256,9 @@ private:
     bool secured_ = false;
     smtp::pipelining mode_ = smtp::pipelining::lockstep;  // what the server allows of what is wanted
     smtp::lesson lesson_ = smtp::lesson::none;
-    bool needs_reset_ = false;  // a transaction was left open on the server
+    std::size_t window_now_ = 1;  // grows to options_.window while messages are accepted
+    std::size_t refused_ = 0;     // transactions refused whole, in a window
+    bool needs_reset_ = false;    // a transaction was left open on the server
     bool quit_wanted_ = false;
 };
 

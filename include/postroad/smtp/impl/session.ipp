@@ -14,6 +14,10 @@ namespace detail {
 // Commands buffered beyond this wait until the socket takes some: ten thousand recipients need no megabyte.
 inline constexpr std::size_t max_unwritten_commands = 64 * 1024;
 
+// A window starts with this many transactions, and a connection ends after so many that were refused whole.
+inline constexpr std::size_t first_window = 4;
+inline constexpr std::size_t max_refused_in_window = 4;
+
 // RFC 4954 section 4: servers must take lines of this size in an authentication exchange.
 inline constexpr std::size_t max_auth_line = 12288;
 
@@ -158,7 +162,7 @@ POSTROAD_DECL void session::consumed(std::size_t n, time_point now) {
 
 POSTROAD_DECL std::size_t session::room() const noexcept {
     if (!reusable()) return 0;
-    const std::size_t limit = mode_ == pipelining::window ? options_.window : mode_ == pipelining::across ? 2 : 1;
+    const std::size_t limit = mode_ == pipelining::window ? window_now_ : mode_ == pipelining::across ? 2 : 1;
     return transactions_.size() < limit ? limit - transactions_.size() : 0;
 }
 
@@ -348,6 +352,7 @@ POSTROAD_DECL void session::become_open() {
     options_.credentials = {};
     mode_ = capabilities_.pipelining ? options_.pipelining : pipelining::lockstep;
     if (mode_ == pipelining::window && !capabilities_.chunking) mode_ = pipelining::across;
+    window_now_ = std::min(options_.window, detail::first_window);
     events_.push_back(ready{});
 }
 
@@ -437,7 +442,20 @@ POSTROAD_DECL void session::finish_front() {
            transactions_.front().outstanding == 0) {
         auto t = transactions_.pop_front();
         if (writing_ > 0) --writing_;
+        if (mode_ == pipelining::window) adapt_window(t);
         if (!t.cancelled) give(t);
+    }
+}
+
+// Exim closes a connection at the eleventh RSET behind a refused transaction, and what else is in flight is then in
+// doubt. So the window opens while messages are accepted, and few refusals end the connection in good order.
+POSTROAD_DECL void session::adapt_window(const active& t) {
+    if (t.error) return;  // refused before anything was sent
+    if (t.accepted > 0) {
+        window_now_ = std::min(options_.window, window_now_ + 1);
+    } else {
+        window_now_ = std::max<std::size_t>(1, window_now_ / 2);
+        if (t.mail_accepted && ++refused_ == detail::max_refused_in_window) quit_wanted_ = true;
     }
 }
 
