@@ -96,7 +96,9 @@ public:
         auto& c = connections_.at(id);
         c.state = conn_state::open;
         c.room = room;
+        hosts_[c.host].refused = false;
         pull(id, c, now);
+        if (starved_) feed_all(now);
     }
 
     /// A transaction ended; its session now takes `room` more.
@@ -108,13 +110,17 @@ public:
         const bool broken = f.error && f.error != condition::permanent && f.error != condition::cancelled;
         const bool first_failure = broken && !c.failed;
         c.failed = c.failed || broken;
-        const bool counts = !goes_back(c, f, first_failure);
+        bool counts = !goes_back(c, f, first_failure);
         c.fresh = false;
+        hosts_[c.host].refused = false;
         if (const auto found = jobs_.find(f.id); found != jobs_.end()) {
+            if (!counts) counts = ++found->second.what.returns > max_returns;
             merge(found->second, std::move(f), counts);
             conclude(found, counts, now);
         }
         pull(id, c, now);
+        // What became idle here may serve, or make room for, another destination.
+        if (starved_ && c.in_flight == 0) feed_all(now);
     }
 
     /// A connection is over, or could not be opened.
@@ -125,12 +131,11 @@ public:
         assert(c.in_flight == 0);
         connections_.erase(found);
         const bool unopened = c.state == conn_state::opening && why.error;
-        const bool others = std::ranges::any_of(connections_, [&](const auto& other) {
-            return other.second.host == c.host && other.second.state != conn_state::quitting;
-        });
+        const bool others = has_any(c.host);
         if (unopened) {
             ++hosts_[c.host].next;
-            if (others) pooling_.refused(id, now);
+            hosts_[c.host].refused = others;
+            if (count(c.host, conn_state::open) > 0) pooling_.refused(id, now);
         }
         pooling_.closed(id);
         if (unopened && !others) fail_waiting(c.host, why, now);
@@ -139,12 +144,13 @@ public:
 
     /// Ends a job early. No effect if there is none of that id.
     void cancel(job_id id, cancel_kind kind, errc why, time_point) {
-        if (auto waiting = queueing_.take(id)) {
+        const auto found = jobs_.find(id);
+        if (found == jobs_.end()) {
+            auto waiting = queueing_.take(id);
+            if (!waiting) return;
             waiting->error = why;
             return actions_.push_back(complete{*std::move(waiting)});
         }
-        const auto found = jobs_.find(id);
-        if (found == jobs_.end()) return;
         auto& h = found->second;
         if (h.connection) {
             if (kind == cancel_kind::if_waiting || h.cancelled) return;
@@ -209,6 +215,7 @@ private:
         std::string destination = {};
         std::vector<endpoint> servers = {};
         std::size_t next = 0;
+        bool refused = false;  // a connection; opening more can wait until one of the others moves on
     };
     using jobs = std::unordered_map<job_id, held>;
 
@@ -229,20 +236,24 @@ private:
     }
 
     void feed_all(time_point now) {
+        starved_ = false;
         for (host_id h = 0; h < hosts_.size(); ++h) feed(h, now);
     }
 
     // Finds connections for what waits: idle ones, new ones, then room behind what is under way.
     void feed(host_id h, time_point now) {
-        while (scheduling_.waiting(h, now) > opening(h)) {
+        while (const auto waiting = scheduling_.waiting(h, now)) {
+            const bool more = waiting > count(h, conn_state::opening);
+            if (!more && !has_idle(h)) break;
             const auto d = pooling_.acquire(h, now);
             if (d.what == pooling::advice::reuse) {
                 auto& c = connections_.at(d.which);
                 pull(d.which, c, now);
                 if (c.in_flight == 0) break;
-            } else if (d.what == pooling::advice::open) {
+            } else if (d.what == pooling::advice::open && more && !(hosts_[h].refused && has_any(h))) {
                 open(h);
             } else {
+                starved_ = true;
                 if (d.what == pooling::advice::evict) quit(d.which);
                 break;
             }
@@ -253,9 +264,19 @@ private:
         }
     }
 
-    std::size_t opening(host_id h) const {
+    std::size_t count(host_id h, conn_state s) const {
         return static_cast<std::size_t>(std::ranges::count_if(
-            connections_, [h](const auto& c) { return c.second.host == h && c.second.state == conn_state::opening; }));
+            connections_, [h, s](const auto& c) { return c.second.host == h && c.second.state == s; }));
+    }
+    bool has_idle(host_id h) const {
+        return std::ranges::any_of(connections_, [h](const auto& c) {
+            return c.second.host == h && c.second.state == conn_state::open && c.second.in_flight == 0;
+        });
+    }
+    // Whether there is a connection that is not on its way out.
+    bool has_any(host_id h) const {
+        return std::ranges::any_of(
+            connections_, [h](const auto& c) { return c.second.host == h && c.second.state != conn_state::quitting; });
     }
 
     void open(host_id h) {
@@ -285,18 +306,20 @@ private:
             actions_.push_back(transmit{id, {*next, h.what.mail, h.asked}});
         }
         if (c.state != conn_state::open || c.in_flight > 0 || c.failed) return;
-        if (c.full || draining_ || pooling_.released(id, now) == pooling::fate::close) quit(id);
+        // One without room still waits for replies to a cancelled job: nothing would tell when it has room again.
+        if (c.full || draining_ || c.room == 0 || pooling_.released(id, now) == pooling::fate::close) quit(id);
     }
 
+    static bool is_unsettled(const recipient_outcome& r) noexcept {
+        return r.status == status::not_attempted || r.status == status::deferred;
+    }
+    static bool any_unsettled(const outcome& o) { return std::ranges::any_of(o.recipients, is_unsettled); }
     // Recipients to ask about; empty means all of them, as it does in a transaction.
     static std::vector<std::uint32_t> unsettled(const outcome& o) {
         std::vector<std::uint32_t> result;
-        const auto open = [](const recipient_outcome& r) {
-            return r.status == status::not_attempted || r.status == status::deferred;
-        };
-        if (std::ranges::all_of(o.recipients, open)) return result;
+        if (std::ranges::all_of(o.recipients, is_unsettled)) return result;
         for (std::uint32_t i = 0; i < o.recipients.size(); ++i)
-            if (open(o.recipients[i])) result.push_back(i);
+            if (is_unsettled(o.recipients[i])) result.push_back(i);
         return result;
     }
 
@@ -339,7 +362,8 @@ private:
             if (h.what.error == errc::cancelled) h.what.error = *h.cancelled;
             return finish(found);
         }
-        if (!counts && ++h.what.returns <= max_returns) return scheduling_.admit(h.what, h.host, now);
+        if (!any_unsettled(h.what.result)) return finish(found);
+        if (!counts) return scheduling_.admit(h.what, h.host, now);
         const auto v = scheduling_.judge(h.what, now);
         if (v.what == verdict::kind::done || !Queueing::keeps) return finish(found);
         h.what.due = v.at;
@@ -382,6 +406,7 @@ private:
     std::vector<job> leased_;
     connection_id last_connection_ = 0;
     bool draining_ = false;
+    bool starved_ = false;  // a destination waits for a connection
 };
 
 }  // namespace postroad::engine

@@ -1,0 +1,610 @@
+#include <doctest/doctest.h>
+
+#include "rig.hpp"
+
+using namespace engine_test;
+using pooling::keep_alive;
+using pooling::one_shot;
+using queueing::direct;
+using queueing::memory;
+using scheduling::fifo;
+
+namespace {
+
+const keep_alive one{.max_connections = 1};
+
+rig<> retrying(unsigned attempts, keep_alive p = one) {
+    return rig<>{p, memory{}, fifo{.retry = {.attempts = attempts, .first_wait = 5min}}};
+}
+
+}  // namespace
+
+TEST_CASE("jobs go out in the order they came") {
+    rig<> r(one);
+    r.add_many(3);
+    CHECK(r.did() == "open 1 a.example");
+    r.ready(1);
+    CHECK(r.did() == "give 1 #1");
+    r.accept(1, 1);
+    CHECK(r.did() == "done #1 accepted x1, give 1 #2");
+    r.accept(1, 2);
+    CHECK(r.did() == "done #2 accepted x1, give 1 #3");
+    r.accept(1, 3);
+    CHECK(r.did() == "done #3 accepted x1");
+    CHECK(r.d.idle());
+    CHECK(r.d.connections() == 1);
+}
+
+TEST_CASE("an idle connection is reused") {
+    rig<> r;
+    (void)r.add();
+    CHECK(r.did() == "open 1 a.example");
+    r.ready(1);
+    CHECK(r.did() == "give 1 #1");
+    r.accept(1, 1);
+    CHECK(r.did() == "done #1 accepted x1");
+    (void)r.add();
+    CHECK(r.did() == "give 1 #2");
+}
+
+TEST_CASE("an idle connection is taken rather than one that is still being opened") {
+    rig<> r(keep_alive{.max_connections = 2});
+    r.add_many(2);
+    CHECK(r.did() == "open 1 a.example, open 2 a.example");
+    r.ready(1, 2);
+    CHECK(r.did() == "give 1 #1, give 1 #2");
+    r.accept(1, 1);
+    r.accept(1, 2);
+    (void)r.did();
+    (void)r.add();
+    CHECK(r.did() == "give 1 #3");
+}
+
+TEST_CASE("the cap counts connections that are being opened") {
+    rig<> r(keep_alive{.max_connections = 2});
+    r.add_many(5);
+    CHECK(r.did() == "open 1 a.example, open 2 a.example");
+    r.ready(2);
+    CHECK(r.did() == "give 2 #1");
+    (void)r.add("b.example");
+    CHECK(r.did() == "");
+    CHECK(r.d.connections() == 2);
+}
+
+TEST_CASE("no more connections are opened than there are jobs for them") {
+    rig<> r(keep_alive{.max_connections = 9});
+    r.add_many(2);
+    CHECK(r.did() == "open 1 a.example, open 2 a.example");
+    r.ready(1, 2);
+    CHECK(r.did() == "give 1 #1, give 1 #2");
+    r.ready(2);
+    CHECK(r.did() == "");
+    (void)r.add();
+    CHECK(r.did() == "give 2 #3");
+}
+
+TEST_CASE("a connection with room in its window takes more while it is busy") {
+    rig<> r(one);
+    (void)r.add();
+    (void)r.did();
+    r.ready(1, 2);
+    CHECK(r.did() == "give 1 #1");
+    (void)r.add();
+    CHECK(r.did() == "give 1 #2");
+    (void)r.add();
+    CHECK(r.did() == "");
+    r.accept(1, 1);
+    CHECK(r.did() == "done #1 accepted x1, give 1 #3");
+}
+
+TEST_CASE("the destination that waits gets the connection that becomes idle at another") {
+    rig<> r(one);
+    (void)r.add("a.example");
+    (void)r.did();
+    r.ready(1);
+    (void)r.add("b.example");
+    CHECK(r.did() == "give 1 #1");
+    r.accept(1, 1);
+    CHECK(r.did() == "done #1 accepted x1, quit 1");
+    r.close(1);
+    CHECK(r.did() == "open 2 b.example");
+}
+
+TEST_CASE("a job whose kept connection had gone stale goes back and costs no attempt") {
+    rig<> r(one);
+    r.add_many(2);
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.accept(1, 1);
+    CHECK(r.did() == "done #1 accepted x1, give 1 #2");
+    r.lose(1, 2);
+    CHECK(r.did() == "open 2 a.example");
+    r.ready(2);
+    CHECK(r.did() == "give 2 #2");
+    r.accept(2, 2);
+    CHECK(r.did() == "done #2 accepted x1");
+}
+
+TEST_CASE("421 to MAIL on a kept connection is a farewell and costs no attempt") {
+    rig<> r(one);
+    r.add_many(2);
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.accept(1, 1);
+    (void)r.did();
+    r.finish(1, 2, all(1, status::deferred, phase::mail, 421), {}, 0);
+    r.close(1, errc::service_closing);
+    CHECK(r.did().ends_with("open 2 a.example"));
+    r.ready(2);
+    CHECK(r.did() == "give 2 #2");
+    r.accept(2, 2);
+    CHECK(r.did() == "done #2 accepted x1");
+}
+
+TEST_CASE("421 to MAIL on a fresh connection is an answer") {
+    rig<> r(one);
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.finish(1, 1, all(1, status::deferred, phase::mail, 421), {}, 0);
+    r.close(1, errc::service_closing);
+    CHECK(r.did().find("done #1 deferred x1") == 0);
+}
+
+TEST_CASE("the first failure on a fresh connection counts") {
+    rig<> r(one);
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.lose(1, 1);
+    CHECK(r.did() == "done #1 not_attempted x1 connection_closed");
+}
+
+TEST_CASE("a job behind the one that broke a fresh connection goes back") {
+    rig<> r(one);
+    r.add_many(2);
+    (void)r.did();
+    r.ready(1, 2);
+    CHECK(r.did() == "give 1 #1, give 1 #2");
+    r.finish(1, 1, all(1, status::not_attempted), errc::connection_closed, 0);
+    r.finish(1, 2, all(1, status::not_attempted), errc::connection_closed, 0);
+    r.close(1, errc::connection_closed);
+    CHECK(r.did() == "done #1 not_attempted x1 connection_closed, open 2 a.example");
+    r.ready(2);
+    CHECK(r.did() == "give 2 #2");
+}
+
+TEST_CASE("a job whose content may have arrived does not go back, on whatever connection") {
+    rig<> r(one);
+    r.add_many(2);
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.accept(1, 1);
+    (void)r.did();
+    r.finish(1, 2, all(1, status::in_doubt), errc::connection_closed, 0);
+    r.close(1, errc::connection_closed);
+    CHECK(r.did() == "done #2 in_doubt x1 connection_closed");
+}
+
+TEST_CASE("a job goes back max_returns times; the next time is an attempt") {
+    rig<> r(one);
+    (void)r.add();
+    (void)r.add();
+    const job_id victim = 2;
+    job_id helper = 1;
+    CHECK(r.did() == "open 1 a.example");
+    for (connection_id id = 1; id <= engine::max_returns + 1; ++id) {
+        CAPTURE(id);
+        r.ready(id);
+        (void)r.did();
+        r.accept(id, helper);
+        CHECK(r.did().ends_with("give " + std::to_string(id) + " #2"));
+        // it goes back behind this one
+        (void)r.add();
+        helper = r.last;
+        CHECK(r.done.count(victim) == 0);
+        r.lose(id, victim);
+        (void)r.did();
+    }
+    REQUIRE(r.done.count(victim) == 1);
+    CHECK(text(r.done.at(victim)) == "#2 not_attempted x1 connection_closed");
+}
+
+TEST_CASE("only the recipients that were deferred or not attempted are asked again, and the results are merged") {
+    auto r = retrying(3);
+    (void)r.add("a.example", 4);
+    (void)r.did();
+    r.ready(1);
+    CHECK(r.did() == "give 1 #1");
+    using enum status;
+    r.finish(1, 1, {{.status = accepted}, {.status = deferred}, {.status = rejected}, {.status = not_attempted}});
+    CHECK(r.did() == "");
+    r.pass(5min);
+    CHECK(r.did().find("give") == std::string::npos);
+    r.close(1);
+    CHECK(r.did().ends_with("open 2 a.example"));
+    r.ready(2);
+    CHECK(r.did() == "give 2 #1 r1 r3");
+    r.finish(2, 1, {{.status = accepted, .reply = {.code = 250}}, {.status = rejected, .reply = {.code = 550}}});
+    CHECK(r.did() == "done #1 accepted accepted rejected rejected x2");
+    const auto& recipients = r.done.at(1).result.recipients;
+    CHECK(recipients[1].address == "r1@a.example");
+    CHECK(recipients[1].reply.code == 250);
+    CHECK(recipients[3].address == "r3@a.example");
+    CHECK(recipients[3].reply.code == 550);
+}
+
+TEST_CASE("what is in doubt is never asked again, also when another recipient is") {
+    auto r = retrying(3, keep_alive{.max_connections = 1, .idle = 1h});
+    (void)r.add("a.example", 2);
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.finish(1, 1, {{.status = status::in_doubt}, {.status = status::deferred}});
+    CHECK(r.did() == "");
+    r.pass(5min);
+    CHECK(r.did() == "give 1 #1 r1");
+    r.finish(1, 1, all(1, status::in_doubt));
+    CHECK(r.did() == "done #1 in_doubt in_doubt x2");
+}
+
+TEST_CASE("a job of which nothing is open is done, whatever the scheduler or the error says") {
+    struct stubborn : fifo {
+        verdict judge(const job&, time_point now) const { return {verdict::kind::retry, now}; }
+    };
+    rig<keep_alive, memory, stubborn> r(one);
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.accept(1, 1);
+    r.pass(0s);
+    CHECK(r.did() == "done #1 accepted x1");
+
+    (void)r.add();
+    CHECK(r.did() == "give 1 #2");
+    r.finish(1, 2, all(1, status::rejected), errc::chunking_refused);
+    CHECK(r.did().find("done #2 rejected") == 0);
+}
+
+TEST_CASE("a retry goes out when it is due, not before, and keeps its attempts") {
+    auto r = retrying(2, keep_alive{.max_connections = 1, .idle = 1h});
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.finish(1, 1, all(1, status::deferred));
+    CHECK(r.did() == "");
+    CHECK(r.d.deadline() == r.now + 5min);
+    CHECK_FALSE(r.d.idle());
+    r.pass(5min - 1ns);
+    CHECK(r.did() == "");
+    r.pass(1ns);
+    CHECK(r.did() == "give 1 #1");
+    r.finish(1, 1, all(1, status::deferred));
+    CHECK(r.did() == "done #1 deferred x2");
+    CHECK(r.d.idle());
+}
+
+TEST_CASE("when nobody can connect, every job that waits there fails, once") {
+    rig<> r(one);
+    r.add_many(3);
+    (void)r.add("b.example");
+    CHECK(r.did() == "open 1 a.example");
+    r.refuse(1);
+    CHECK(r.did() ==
+          "done #1 not_attempted x1 timed_out, done #2 not_attempted x1 timed_out, "
+          "done #3 not_attempted x1 timed_out, open 2 b.example");
+    CHECK(r.done.at(1).result.recipients.front().where == phase::connect);
+    CHECK(r.done.at(1).result.details.where == phase::connect);
+}
+
+TEST_CASE("jobs fail when the last of several connections could not be opened, not before") {
+    rig<> r(keep_alive{.max_connections = 3});
+    r.add_many(3);
+    CHECK(r.did() == "open 1 a.example, open 2 a.example, open 3 a.example");
+    r.refuse(2);
+    CHECK(r.did() == "");
+    r.refuse(1);
+    CHECK(r.did() == "");
+    r.refuse(3);
+    CHECK(r.did() ==
+          "done #1 not_attempted x1 timed_out, done #2 not_attempted x1 timed_out, "
+          "done #3 not_attempted x1 timed_out");
+    CHECK(r.d.connections() == 0);
+}
+
+TEST_CASE("a server that nobody reaches is not dialled without end, whatever the pool says") {
+    rig<one_shot> r(one_shot{.max_connections = 2});
+    r.add_many(2);
+    CHECK(r.did() == "open 1 a.example, open 2 a.example");
+    r.refuse(1);
+    CHECK(r.did() == "");
+    r.refuse(2);
+    CHECK(r.did() == "done #1 not_attempted x1 timed_out, done #2 not_attempted x1 timed_out");
+}
+
+TEST_CASE("a refusal while another connection works fails nobody, and the pool opens fewer") {
+    rig<> r(keep_alive{.max_connections = 3, .pause_after_refusal = 30s});
+    r.add_many(4);
+    (void)r.did();
+    r.ready(1);
+    r.refuse(2);
+    r.refuse(3);
+    CHECK(r.did() == "give 1 #1");
+    r.accept(1, 1);
+    (void)r.add();
+    CHECK(r.did() == "done #1 accepted x1, give 1 #2");
+    r.pass(30s);
+    CHECK(r.did() == "open 4 a.example, open 5 a.example");
+}
+
+TEST_CASE("after a refusal a pool without memory opens again when a message has ended, not at once") {
+    rig<one_shot> r(one_shot{.max_connections = 2});
+    r.add_many(3);
+    (void)r.did();
+    r.ready(1);
+    r.refuse(2);
+    CHECK(r.did() == "give 1 #1");
+    (void)r.add();
+    CHECK(r.did() == "");
+    r.accept(1, 1);
+    CHECK(r.did() == "done #1 accepted x1, quit 1, open 3 a.example");
+    r.close(1);
+    CHECK(r.did() == "open 4 a.example");
+}
+
+TEST_CASE("jobs held back by a refusal go on when a connection that was being opened is ready") {
+    rig<one_shot> r(one_shot{.max_connections = 2});
+    r.add_many(2);
+    (void)r.did();
+    r.refuse(1);
+    CHECK(r.did() == "");
+    r.ready(2);
+    CHECK(r.did() == "give 2 #1, open 3 a.example");
+}
+
+TEST_CASE("the next server of a destination is tried after one that cannot be reached") {
+    auto r = retrying(3);
+    (void)r.add("two.example");
+    CHECK(r.did() == "open 1 mx1.two.example");
+    r.refuse(1);
+    r.pass(5min);
+    CHECK(r.did() == "open 2 mx2.two.example");
+    r.refuse(2);
+    r.pass(10min);
+    CHECK(r.did() == "open 3 mx1.two.example");
+}
+
+TEST_CASE("a job is cancelled wherever it waits") {
+    auto r = retrying(2);
+    SUBCASE("in the queue") {
+        auto j = make_job(9, mail_to("a.example", 1));
+        CHECK_FALSE(r.queue.enqueue(j));
+        r.d.cancel(9, cancel_kind::if_waiting, errc::cancelled, r.now);
+        CHECK(r.did() == "done #9 not_attempted x0 cancelled");
+    }
+    SUBCASE("for a connection") {
+        (void)r.add();
+        CHECK(r.did() == "open 1 a.example");
+        r.d.cancel(1, cancel_kind::if_waiting, errc::cancelled, r.now);
+        CHECK(r.did() == "done #1 not_attempted x0 cancelled");
+        r.ready(1);
+        CHECK(r.did() == "");
+    }
+    SUBCASE("for its next attempt") {
+        (void)r.add();
+        (void)r.did();
+        r.ready(1);
+        (void)r.did();
+        r.finish(1, 1, all(1, status::deferred));
+        r.d.cancel(1, cancel_kind::if_waiting, errc::cancelled, r.now);
+        CHECK(r.did() == "done #1 deferred x1 cancelled");
+        r.pass(5min);
+        CHECK(r.did().find("give") == std::string::npos);
+    }
+    CHECK(r.d.idle());
+    r.d.cancel(1, cancel_kind::at_once, errc::cancelled, r.now);
+    CHECK(r.did() == "");
+}
+
+TEST_CASE("a job in flight is cancelled only at once, and its session says how far it got") {
+    auto r = retrying(2);
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.d.cancel(1, cancel_kind::if_waiting, errc::cancelled, r.now);
+    CHECK(r.did() == "");
+    r.d.cancel(1, cancel_kind::at_once, errc::cancelled, r.now);
+    CHECK(r.did() == "interrupt 1 #1");
+    r.d.cancel(1, cancel_kind::at_once, errc::cancelled, r.now);
+    CHECK(r.did() == "");
+    SUBCASE("not far") {
+        r.finish(1, 1, all(1, status::not_attempted), errc::cancelled);
+        CHECK(r.did() == "done #1 not_attempted x1 cancelled");
+    }
+    SUBCASE("perhaps there") {
+        r.finish(1, 1, all(1, status::in_doubt), errc::cancelled);
+        CHECK(r.did() == "done #1 in_doubt x1 cancelled");
+    }
+    SUBCASE("it had arrived") {
+        r.accept(1, 1);
+        CHECK(r.did() == "done #1 accepted x1");
+    }
+    SUBCASE("deferred: not tried again") {
+        r.finish(1, 1, all(1, status::deferred));
+        CHECK(r.did() == "done #1 deferred x1");
+    }
+    CHECK(r.d.idle());
+}
+
+TEST_CASE("a connection that still waits for replies to a cancelled job is not kept for others") {
+    rig<> r(one);
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.d.cancel(1, cancel_kind::at_once, errc::cancelled, r.now);
+    (void)r.did();
+    r.finish(1, 1, all(1, status::not_attempted), errc::cancelled, 0);
+    CHECK(r.did() == "done #1 not_attempted x1 cancelled, quit 1");
+    (void)r.add();
+    CHECK(r.did() == "");
+    r.close(1);
+    CHECK(r.did() == "open 2 a.example");
+}
+
+TEST_CASE("cancel_all ends what waits and what is delayed, and interrupts what is in flight") {
+    auto r = retrying(2, keep_alive{.max_connections = 1, .idle = 1h});
+    r.add_many(2);
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.finish(1, 1, all(1, status::deferred));
+    (void)r.add();
+    auto j = make_job(9, mail_to("b.example", 1));
+    CHECK_FALSE(r.queue.enqueue(j));
+    CHECK(r.did() == "give 1 #2");
+    r.d.cancel_all(errc::shut_down, r.now);
+    (void)r.did();
+    CHECK(text(r.done.at(1)) == "#1 deferred x1 shut_down");
+    CHECK(text(r.done.at(3)) == "#3 not_attempted x0 shut_down");
+    CHECK(text(r.done.at(9)) == "#9 not_attempted x0 shut_down");
+    CHECK_FALSE(r.d.idle());
+    r.finish(1, 2, all(1, status::not_attempted), errc::cancelled);
+    CHECK(r.did() == "done #2 not_attempted x1 shut_down");
+    CHECK(r.d.idle());
+    CHECK(r.queue.size() == 0);
+}
+
+TEST_CASE("quit_all ends idle connections at once and busy ones after what they carry") {
+    rig<> r(keep_alive{.max_connections = 2});
+    r.add_many(2);
+    (void)r.did();
+    r.ready(1);
+    r.ready(2);
+    (void)r.did();
+    r.accept(1, 1);
+    (void)r.did();
+    r.d.quit_all();
+    CHECK(r.did() == "quit 1");
+    r.d.quit_all();
+    CHECK(r.did() == "");
+    r.accept(2, 2);
+    CHECK(r.did() == "done #2 accepted x1, quit 2");
+    r.close(1);
+    r.close(2);
+    CHECK(r.d.connections() == 0);
+}
+
+TEST_CASE("a job that comes while connections quit is still sent") {
+    rig<> r(one);
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.accept(1, 1);
+    r.d.quit_all();
+    CHECK(r.did() == "done #1 accepted x1, quit 1");
+    (void)r.add();
+    CHECK(r.did() == "");
+    r.close(1);
+    CHECK(r.did() == "open 2 a.example");
+    r.ready(2);
+    CHECK(r.did() == "give 2 #2");
+    r.accept(2, 2);
+    CHECK(r.did() == "done #2 accepted x1, quit 2");
+}
+
+TEST_CASE("a connection that was idle long enough is closed") {
+    rig<> r(keep_alive{.max_connections = 1, .idle = 30s});
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.accept(1, 1);
+    (void)r.did();
+    CHECK(r.d.deadline() == r.now + 30s);
+    r.pass(30s);
+    CHECK(r.did() == "quit 1");
+    CHECK(r.d.deadline() == never);
+    (void)r.add();
+    CHECK(r.did() == "");
+    r.close(1);
+    CHECK(r.did() == "open 2 a.example");
+}
+
+TEST_CASE("a connection that carried its number of messages ends, and another takes over") {
+    rig<> r(keep_alive{.max_connections = 1, .messages_per_connection = 2});
+    r.add_many(3);
+    (void)r.did();
+    r.ready(1, 5);
+    CHECK(r.did() == "give 1 #1, give 1 #2");
+    r.accept(1, 1);
+    CHECK(r.did() == "done #1 accepted x1");
+    r.accept(1, 2);
+    CHECK(r.did() == "done #2 accepted x1, quit 1");
+    r.close(1);
+    CHECK(r.did() == "open 2 a.example");
+}
+
+TEST_CASE("direct keeps nothing for another attempt") {
+    rig<keep_alive, direct> r(one, direct{}, fifo{.retry = {.attempts = 9}});
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.finish(1, 1, all(1, status::deferred));
+    CHECK(r.did() == "done #1 deferred x1");
+    CHECK(r.d.idle());
+}
+
+TEST_CASE("jobs in flight and delayed take room in the queue") {
+    rig<> r(one, memory{.capacity = 2}, fifo{.retry = {.attempts = 2}});
+    CHECK_FALSE(r.add());
+    CHECK_FALSE(r.add());
+    CHECK(r.add() == errc::queue_full);
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.finish(1, 1, all(1, status::deferred));
+    CHECK(r.add() == errc::queue_full);
+    CHECK(r.did() == "give 1 #2");
+    r.accept(1, 2);
+    CHECK_FALSE(r.add());
+}
+
+TEST_CASE("jobs are leased look_ahead at a time, and more when one has ended") {
+    rig<> r(one);
+    for (std::size_t i = 0; i <= engine::look_ahead; ++i) {
+        auto j = make_job(++r.last, mail_to("a.example", 1));
+        CHECK_FALSE(r.queue.enqueue(j));
+    }
+    r.d.wake(r.now);
+    CHECK(r.scheduler.waiting(0, r.now) == engine::look_ahead);
+    CHECK(r.d.deadline() == never);
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.accept(1, 1);
+    CHECK(r.d.deadline() == time_point::min());
+    r.d.tick(r.now);
+    CHECK(r.scheduler.waiting(0, r.now) == engine::look_ahead - 1);
+    CHECK(r.queue.next_due() == never);
+}
+
+TEST_CASE("an event of a connection that is gone already is nothing") {
+    rig<> r(one);
+    (void)r.add();
+    (void)r.did();
+    r.refuse(1);
+    (void)r.did();
+    r.refuse(1);
+    CHECK(r.did() == "");
+}

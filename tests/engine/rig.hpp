@@ -1,0 +1,145 @@
+#pragma once
+// A dispatcher without I/O: the test plays servers and clock, and reads what the dispatcher wants as one line of text.
+
+#include <postroad/engine/dispatcher.hpp>
+#include <postroad/pooling/keep_alive.hpp>
+#include <postroad/pooling/one_shot.hpp>
+#include <postroad/queueing/direct.hpp>
+#include <postroad/queueing/memory.hpp>
+#include <postroad/scheduling/fifo.hpp>
+#include <postroad/transport/discard.hpp>
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace engine_test {
+
+using namespace postroad;
+using engine::cancel_kind;
+using pooling::connection_id;
+using namespace std::chrono_literals;
+
+/// Routes by the domain of the first recipient; "two.example" has two servers. Its sessions are played by the test.
+struct by_domain {
+    using axis = postroad::axis::transport;
+    using session_type = transport::discard::session_type;
+    static constexpr bool needs_wire = false;
+
+    std::string_view route(const envelope& e) const { return e.recipients.front().domain(); }
+    std::vector<endpoint> hosts(const std::string& destination) const {
+        if (destination == "two.example") return {{.name = "mx1.two.example"}, {.name = "mx2.two.example"}};
+        return {{.name = destination}};
+    }
+    duration connect_timeout() const { return 30s; }
+    session_type make_session(const endpoint&, const std::string&) const { return {}; }
+};
+static_assert(transport::transport_policy<by_domain>);
+
+inline mail_ptr mail_to(const std::string& domain, std::size_t recipients) {
+    auto m = std::make_shared<mail_object>();
+    m->envelope.reverse_path = address("ann@client.example");
+    for (std::size_t i = 0; i < recipients; ++i)
+        m->envelope.recipients.push_back(address("r" + std::to_string(i) + "@" + domain));
+    return m;
+}
+
+inline job make_job(job_id id, mail_ptr mail) {
+    job j;
+    j.id = id;
+    for (const auto& r : mail->envelope.recipients) j.result.recipients.push_back({.address = r.str()});
+    j.mail = std::move(mail);
+    return j;
+}
+
+inline std::vector<recipient_outcome> all(std::size_t n, status s, phase where = phase::content,
+                                          std::uint16_t code = 0) {
+    return {n, {.status = s, .where = where, .reply = {.code = code}}};
+}
+
+inline std::string text(const job& j) {
+    std::string s = "#" + std::to_string(j.id);
+    for (const auto& r : j.result.recipients) s += " " + std::string(to_string(r.status));
+    s += " x" + std::to_string(j.result.attempts);
+    if (j.error) s += " " + std::string(to_string(static_cast<errc>(j.error.value())));
+    return s;
+}
+
+template <class Pooling = pooling::keep_alive, class Queueing = queueing::memory, class Scheduling = scheduling::fifo>
+struct rig {
+    by_domain transport = {};
+    Pooling pool = {};
+    Queueing queue = {};
+    Scheduling scheduler = {};
+    engine::dispatcher<by_domain, Pooling, Queueing, Scheduling> d{transport, pool, queue, scheduler};
+    time_point now = time_point{} + 1h;
+    job_id last = 0;
+    std::map<job_id, job> done = {};
+    std::map<connection_id, std::map<job_id, std::size_t>> asked = {};  // recipients
+
+    explicit rig(Pooling p = {}, Queueing q = {}, Scheduling s = {})
+        : pool(std::move(p)), queue(std::move(q)), scheduler(std::move(s)) {}
+
+    error_code add(const std::string& domain = "a.example", std::size_t recipients = 1) {
+        auto j = make_job(++last, mail_to(domain, recipients));
+        const auto ec = queue.enqueue(j);
+        d.wake(now);
+        return ec;
+    }
+    void add_many(std::size_t n, const std::string& domain = "a.example") {
+        while (n-- > 0) (void)add(domain);
+    }
+
+    /// What the dispatcher has wanted since the last call.
+    std::string did() {
+        std::string all;
+        while (auto a = d.poll())
+            all += (all.empty() ? "" : ", ") + std::visit([this](auto& x) { return told(x); }, *a);
+        return all;
+    }
+
+    void ready(connection_id id, std::size_t room = 1) { d.ready(id, room, now); }
+    void finish(connection_id id, job_id j, std::vector<recipient_outcome> results, error_code ec = {},
+                std::size_t room = 1) {
+        asked[id].erase(j);
+        d.finished(id, {.id = j, .error = ec, .details = {}, .recipients = std::move(results)}, room, now);
+    }
+    void accept(connection_id id, job_id j) { finish(id, j, all(asked[id][j], status::accepted)); }
+    void close(connection_id id, error_code ec = {}, phase where = phase::idle) {
+        d.closed(id, {.error = ec, .details = {.where = where}}, now);
+    }
+    /// The connection breaks with this job on it, before the end of its content left.
+    void lose(connection_id id, job_id j) {
+        const auto n = asked[id][j];
+        finish(id, j, all(n, status::not_attempted), errc::connection_closed, 0);
+        close(id, errc::connection_closed);
+    }
+    void refuse(connection_id id) { close(id, errc::timed_out, phase::connect); }
+    void pass(duration time) {
+        now += time;
+        d.tick(now);
+    }
+
+private:
+    std::string told(engine::open_connection& o) { return "open " + std::to_string(o.id) + " " + o.to.name; }
+    std::string told(engine::transmit& t) {
+        asked[t.id][t.what.id] = t.what.size();
+        std::string s = "give " + std::to_string(t.id) + " #" + std::to_string(t.what.id);
+        for (const auto i : t.what.recipients) s += " r" + std::to_string(i);
+        return s;
+    }
+    std::string told(engine::interrupt& i) {
+        return "interrupt " + std::to_string(i.id) + " #" + std::to_string(i.job);
+    }
+    std::string told(engine::quit_connection& q) { return "quit " + std::to_string(q.id); }
+    std::string told(engine::complete& c) {
+        auto s = "done " + text(c.what);
+        if (!done.emplace(c.what.id, std::move(c.what)).second) s += " AGAIN";
+        return s;
+    }
+};
+
+}  // namespace engine_test
