@@ -60,6 +60,7 @@ inline errc refusal_code(const outcome& o) {
 }  // namespace detail
 
 POSTROAD_DECL not_accepted::not_accepted(outcome o)
-    : send_error(detail::refusal_code(o), detail::explain_refusals(std::move(o))) {}
+    // A copy: in which order arguments are made is the compiler's choice.
+    : send_error(detail::refusal_code(o), detail::explain_refusals(o)) {}
 
 }  // namespace postroad
