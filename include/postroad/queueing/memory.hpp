@@ -20,7 +20,7 @@ public:
         const std::scoped_lock lock(mutex_);
         if (held_ >= capacity) return errc::queue_full;
         ++held_;
-        arrived_.push_back(std::move(j));
+        arrived_.push_back({std::move(j)});
         return {};
     }
 
@@ -32,7 +32,15 @@ public:
             --n;
         }
         const std::scoped_lock lock(mutex_);
-        for (; n > 0 && !arrived_.empty(); --n) out.push_back(arrived_.pop_front());
+        while (n > 0 && !arrived_.empty()) {
+            auto next = arrived_.pop_front();
+            if (next.taken) {
+                --taken_;
+                continue;
+            }
+            out.push_back(std::move(next.what));
+            --n;
+        }
     }
 
     void settle(job_id) {
@@ -54,16 +62,13 @@ public:
             return j;
         }
         const std::scoped_lock lock(mutex_);
-        std::optional<job> result;
-        for (std::size_t i = arrived_.size(); i > 0; --i) {
-            job j = arrived_.pop_front();
-            if (j.id == id)
-                result = std::move(j);
-            else
-                arrived_.push_back(std::move(j));
-        }
-        if (result) --held_;
-        return result;
+        auto* const found = find(id);
+        if (!found || found->taken) return std::nullopt;
+        found->taken = true;
+        --held_;
+        auto j = std::exchange(found->what, job{.id = id});
+        if (++taken_ > arrived_.size() / 2) sweep();
+        return j;
     }
 
     time_point next_due() const {
@@ -78,11 +83,41 @@ public:
     }
 
 private:
+    // One that was taken out stays as an empty place, since taking it out of the middle would move all others.
+    struct place {
+        job what = {};
+        bool taken = false;
+    };
+
+    // Ids are given in order, and jobs arrive nearly in that order: most are found by halving.
+    place* find(job_id id) noexcept {
+        std::size_t first = 0;
+        for (std::size_t n = arrived_.size(); n > 0;) {
+            const auto half = n / 2;
+            const bool before = arrived_[first + half].what.id < id;
+            if (before) first += half + 1;
+            n = before ? n - half - 1 : half;
+        }
+        if (first < arrived_.size() && arrived_[first].what.id == id) return &arrived_[first];
+        for (std::size_t i = 0; i < arrived_.size(); ++i)
+            if (arrived_[i].what.id == id) return &arrived_[i];
+        return nullptr;
+    }
+
+    void sweep() {
+        for (auto i = arrived_.size(); i > 0; --i) {
+            auto next = arrived_.pop_front();
+            if (!next.taken) arrived_.push_back(std::move(next));
+        }
+        taken_ = 0;
+    }
+
     // By id among equals: jobs that failed together go out again in their order.
     static bool later(const job& a, const job& b) noexcept { return a.due != b.due ? a.due > b.due : a.id > b.id; }
 
-    mutable std::mutex mutex_;  // guards arrived_ and held_: the rest belongs to the mailer's executor
-    ring<job> arrived_;
+    mutable std::mutex mutex_;  // guards arrived_, taken_ and held_: the rest belongs to the mailer's executor
+    ring<place> arrived_;
+    std::size_t taken_ = 0;  // empty places in arrived_, at most half of them
     std::size_t held_ = 0;
     std::vector<job> delayed_;  // a heap, the earliest at the front
 };
