@@ -61,6 +61,8 @@ struct session_options {
     /// What EHLO says: a domain or an address literal (RFC 5321 section 4.1.1.1). Checked by check_client_name().
     std::string client_name = {};
     smtp::credentials credentials = {};
+    /// Without TLS the credentials are not sent, errc::insecure_authentication, unless this says that they may be.
+    bool insecure_authentication = false;
     /// `window` needs CHUNKING and `across` PIPELINING; without them it is the next lower that the server allows.
     smtp::pipelining pipelining = smtp::pipelining::envelope;
     /// Most transactions in flight with pipelining::window; fewer at first, and after refusals.

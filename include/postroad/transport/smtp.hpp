@@ -15,6 +15,9 @@ namespace postroad::transport {
 struct smtp_options {
     endpoint server = {};
     postroad::smtp::credentials credentials = {};
+    /// Whether the credentials may be sent without TLS. Nothing else allows it, neither `smtp+insecure://` nor
+    /// tls::insecure_none: without this it is errc::insecure_authentication.
+    bool insecure_authentication = false;
     /// What EHLO says. The literal tells nobody the name of this machine; a relay that faces other domains should say
     /// its own name.
     std::string client_name = "[127.0.0.1]";

@@ -297,7 +297,7 @@ POSTROAD_DECL void session::begin_auth() {
                     "credentials are given and the server does not offer AUTH");
     state_ = state::authenticating;
     const sasl_channel channel{.encrypted = secured_,
-                               .insecure_allowed = options_.server.security == security::insecure_none,
+                               .insecure_allowed = options_.insecure_authentication,
                                .host = options_.server.name,
                                .port = options_.server.port};
     error_code ec;
