@@ -87,10 +87,12 @@ private:
         do {
             again_ = false;
             if (owner_) owner_->activity(*this);
-            if (write(now)) again_ = true;
+            if (!stopped_ && write(now)) again_ = true;
         } while (again_ && owner_);
         if (link_.done() && owner_) owner_->activity(*this);
         pumping_ = false;
+        // The owner may have abandoned it: nothing may be left pending then.
+        if (stopped_) return;
         if (link_.done()) return stop();
         read();
         arm();

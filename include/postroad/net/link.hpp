@@ -91,7 +91,7 @@ public:
         if (session_.done()) handshake_deadline_ = never;
     }
 
-    /// Nothing more is read; once the output is written the socket is closed.
+    /// Nothing more is read; what the socket takes at once of the output is written, then it is closed.
     bool done() const noexcept { return session_.done(); }
 
 private:

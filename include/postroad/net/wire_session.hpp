@@ -18,7 +18,7 @@ concept wire_session = requires(S s, const S c, std::string_view bytes, time_poi
                                 std::span<std::string_view> parts, std::size_t n) {
     // The wire is up; called once, before anything else.
     { s.started(now) } -> std::same_as<void>;
-    // Octets arrived. Never called after closed() or while wants_tls().
+    // Octets arrived. Never called after closed(). While wants_tls() they came in the clear: they must not count.
     { s.received(bytes, now) } -> std::same_as<void>;
     // Nothing more can come or go: end of stream (errc::connection_closed), or what broke. done() is true afterwards.
     { s.closed(ec, why, now) } -> std::same_as<void>;
@@ -34,7 +34,7 @@ concept wire_session = requires(S s, const S c, std::string_view bytes, time_poi
     { c.deadline() } -> std::same_as<time_point>;
     // What comes next on the wire, once the output is drained, is a TLS handshake; until secured() or closed().
     { c.wants_tls() } -> std::same_as<bool>;
-    // Over: once the output is drained the socket is closed.
+    // Over: what the socket takes at once is written, then it is closed.
     { c.done() } -> std::same_as<bool>;
 };
 
