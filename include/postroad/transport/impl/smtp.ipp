@@ -50,6 +50,7 @@ POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::s
         {.server = host,
          .client_name = options_.client_name,
          .credentials = options_.credentials,
+         .insecure_authentication = options_.insecure_authentication,
          .pipelining = careful ? std::min(options_.pipelining, pipelining::envelope) : options_.pipelining,
          .window = options_.window,
          .timeouts = options_.timeouts,
