@@ -162,7 +162,7 @@ private:
 
     void act() {
         while (auto a = rig_.d.poll()) {
-            std::visit([this](auto& what) { carry_out(what); }, *a);
+            std::visit([this](auto& what) { this->carry_out(what); }, *a);
             invariants();
         }
         check(rig_.queue.size() == open_jobs_.size(), "a job is held until it is completed");

@@ -97,7 +97,7 @@ struct rig {
     std::string did() {
         std::string all;
         while (auto a = d.poll())
-            all += (all.empty() ? "" : ", ") + std::visit([this](auto& x) { return told(x); }, *a);
+            all += (all.empty() ? "" : ", ") + std::visit([this](auto& x) { return this->told(x); }, *a);
         return all;
     }
 
