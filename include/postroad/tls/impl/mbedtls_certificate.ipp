@@ -44,8 +44,10 @@ inline certificate_names names_of(const mbedtls_x509_crt& certificate) {
     certificate_names names;
     for (const auto* san = &certificate.subject_alt_names; san && san->buf.p; san = san->next) {
         std::string value(reinterpret_cast<const char*>(san->buf.p), san->buf.len);
-        if (san->buf.tag == dns_name) names.dns.push_back(std::move(value));
-        if (san->buf.tag == ip_address) names.addresses.push_back(std::move(value));
+        if (san->buf.tag == dns_name)
+            names.dns.push_back(std::move(value));
+        else if (san->buf.tag == ip_address)
+            names.addresses.push_back(std::move(value));
     }
     return names;
 }

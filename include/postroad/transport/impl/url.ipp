@@ -85,7 +85,7 @@ inline std::string take_host(std::string_view& text) {
     if (text.starts_with('[')) {
         const auto end = text.find(']');
         host = text.substr(1, std::min(end, text.size()) - 1);
-        if (end == std::string_view::npos || host.find_first_of(":") == std::string::npos ||
+        if (end == std::string_view::npos || host.find(':') == std::string::npos ||
             host.find('%') != std::string::npos || postroad::tls::address_octets(host).empty())
             refuse_url("in the URL, brackets must hold an IPv6 address without zone");
         text.remove_prefix(end + 1);
