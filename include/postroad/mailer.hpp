@@ -180,9 +180,10 @@ public:
     ticket submit(const Mail& mail) {
         if (runs_on(base_))
             throw error(errc::would_deadlock, "submit() blocks; use async_submit() on the mailer's thread");
-        std::promise<error_code> queued;
-        auto t = post(mail, [&](error_code ec) { queued.set_value(ec); });
-        if (queued.get_future().get()) (void)t.wait();
+        // Shared: the mailer's thread may still be inside set_value() when this one has its answer.
+        const auto queued = std::make_shared<std::promise<error_code>>();
+        auto t = post(mail, [queued](error_code ec) { queued->set_value(ec); });
+        if (queued->get_future().get()) (void)t.wait();
         return t;
     }
 
@@ -205,9 +206,9 @@ public:
     /// is left after `patience` is cancelled with errc::shut_down.
     void shutdown(duration patience = std::chrono::seconds(30)) {
         if (runs_on(base_)) throw error(errc::would_deadlock, "shutdown() blocks; use async_shutdown()");
-        std::promise<void> done;
-        runtime_->shutdown(patience, [&] { done.set_value(); });
-        done.get_future().wait();
+        const auto done = std::make_shared<std::promise<void>>();
+        runtime_->shutdown(patience, [done] { done->set_value(); });
+        done->get_future().wait();
     }
     /// As shutdown(); completes with (error_code), which is never set.
     template <asio::completion_token_for<void(error_code)> Token>
