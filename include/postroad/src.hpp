@@ -17,6 +17,7 @@
 #include <postroad/message/impl/message.ipp>
 #include <postroad/smtp/impl/capabilities.ipp>
 #include <postroad/smtp/impl/credentials.ipp>
+#include <postroad/smtp/impl/handshake.ipp>
 #include <postroad/smtp/impl/reply.ipp>
 #include <postroad/smtp/impl/sasl.ipp>
 #include <postroad/smtp/impl/scram.ipp>

@@ -206,6 +206,10 @@ private:
         std::size_t left = 0;
     };
 
+    // A window starts with this many transactions, and a connection ends after so many that were refused whole.
+    static constexpr std::size_t first_window = 4;
+    static constexpr std::size_t max_refused_in_window = 4;
+
     void on_reply(const reply& r);
     void say_hello();
     void on_hello(const reply& r);
@@ -267,5 +271,6 @@ private:
 }  // namespace postroad::smtp
 
 #ifdef POSTROAD_HEADER_ONLY
+#include <postroad/smtp/impl/handshake.ipp>
 #include <postroad/smtp/impl/session.ipp>
 #endif
