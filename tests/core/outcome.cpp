@@ -116,6 +116,7 @@ TEST_CASE("an endpoint is printed so that its port can be told from its address"
     CHECK(to_string(endpoint{.name = "mail.example", .port = 587}) == "mail.example:587");
     CHECK(to_string(endpoint{.name = "192.0.2.1", .port = 25}) == "192.0.2.1:25");
     CHECK(to_string(endpoint{.name = "2001:db8::1", .port = 465}) == "[2001:db8::1]:465");
+    CHECK(to_string(endpoint{.name = "/run/lmtp", .protocol = protocol::lmtp}) == "/run/lmtp");
     CHECK(endpoint{.name = "a", .port = 1} < endpoint{.name = "a", .port = 2});
     CHECK(endpoint{.name = "a", .security = security::implicit} != endpoint{.name = "a"});
 }

@@ -12,19 +12,31 @@ enum class security : unsigned char {
     starttls,       ///< `smtp://`: plain at first, TLS required before anything of value is sent (RFC 3207)
     implicit,       ///< `smtps://`: TLS from the first octet (RFC 8314 section 3)
     insecure_none,  ///< `smtp+insecure://`: no TLS at all
+    opportunistic,  ///< `smtp+opportunistic://`: TLS if the server offers it, whoever it is (RFC 7435)
 };
 
-/// A server: a name to look up (or an address literal without brackets), and a port.
+/// What is spoken there.
+enum class protocol : unsigned char {
+    smtp,  ///< RFC 5321
+    lmtp,  ///< RFC 2033: the last hop into a mail store, with one reply for each recipient; never on port 25
+};
+
+/// A server: a name to look up (or an address literal without brackets) and a port; or a Unix-domain socket, whose
+/// `name` is its absolute path and whose port is 0.
 struct endpoint {
     std::string name = {};
     std::uint16_t port = 0;
     postroad::security security = postroad::security::starttls;
+    postroad::protocol protocol = postroad::protocol::smtp;
+
+    bool is_local() const noexcept { return name.starts_with('/'); }
 
     friend auto operator<=>(const endpoint&, const endpoint&) = default;
 };
 
-/// "name:port", for people.
+/// "name:port", or the path of a Unix-domain socket; for people.
 inline std::string to_string(const endpoint& e) {
+    if (e.is_local()) return e.name;
     return (e.name.find(':') == std::string::npos ? e.name : "[" + e.name + "]") + ":" + std::to_string(e.port);
 }
 

@@ -151,6 +151,7 @@ POSTROAD_DECL std::string sink::url(std::string_view user) const {
         case security::starttls: text = "smtp://"; break;
         case security::implicit: text = "smtps://"; break;
         case security::insecure_none: text = "smtp+insecure://"; break;
+        case security::opportunistic: text = "smtp+opportunistic://"; break;
     }
     const auto& users = state_->options().users;
     if (const auto found = users.find(user); found != users.end())

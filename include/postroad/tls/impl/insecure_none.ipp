@@ -10,6 +10,7 @@ POSTROAD_DECL std::string scheme_of(const endpoint& to) {
         case security::starttls: return "smtp://";
         case security::implicit: return "smtps://";
         case security::insecure_none: return "smtp+insecure://";
+        case security::opportunistic: return "smtp+opportunistic://";
     }
     return {};
 }

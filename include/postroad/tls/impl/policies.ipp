@@ -6,7 +6,8 @@ namespace postroad::tls {
 
 POSTROAD_DECL start automatic::starts(const endpoint& to) const {
     switch (to.security) {
-        case security::starttls: return start::by_starttls;
+        case security::starttls:
+        case security::opportunistic: return start::by_starttls;
         case security::implicit: return start::immediately;
         case security::insecure_none: return start::never;
     }
