@@ -8,10 +8,26 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace postroad {
 
 using job_id = std::uint64_t;
+
+/// How a message is to be queued and scheduled; what travels is in the envelope.
+struct send_options {
+    /// The class of traffic, of those that the scheduler knows; fifo knows one. See docs/scheduling.md.
+    std::uint8_t traffic_class = 0;
+    /// On whose behalf it is sent: tenants of one class share fairly.
+    std::string tenant = {};
+    /// What it belongs to, such as a campaign, so that all of it can be paused or dropped.
+    std::string tag = {};
+    /// It is not sent before this time has passed.
+    duration delay = duration::zero();
+    /// After this time from its submission it is given up with errc::timed_out, also within a transaction.
+    duration give_up_after = duration::max();
+    friend bool operator==(const send_options&, const send_options&) = default;
+};
 
 /// Who wants to know the outcome of a job.
 class waiter {
@@ -28,7 +44,11 @@ struct job {
     outcome result = {};  ///< one entry for each recipient of the envelope
     error_code error = {};
     time_point due = time_point::min();  ///< not leased before
-    unsigned returns = 0;                ///< attempts that ended before the server was asked, and do not count
+    time_point deadline = never;         ///< given up then
+    std::uint8_t traffic_class = 0;
+    std::string tenant = {};
+    std::string tag = {};
+    unsigned returns = 0;  ///< attempts that ended before the server was asked, and do not count
     std::unique_ptr<postroad::waiter> waiter = {};
 };
 
