@@ -329,3 +329,29 @@ TEST_CASE("no octet in a list brings a control character into an address or a na
             }
         }
 }
+
+TEST_CASE("a domain has a form for those who know ASCII only") {
+    const struct {
+        const char* address;
+        const char* domain;
+    } rows[] = {
+        {"a@example.com", "example.com"},
+        {"a@[192.0.2.1]", "[192.0.2.1]"},
+        {"a@b\u00fccher.example", "xn--bcher-kva.example"},
+        {"a@B\u00dcCHER.example", "xn--bcher-kva.example"},
+        {"a@bu\u0308cher.example", "xn--bcher-kva.example"},
+        {"a@stra\u00dfe.example", "xn--strae-oqa.example"},
+        {"\u00e4@b\u00fccher.example", "xn--bcher-kva.example"},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.address);
+        CHECK(postroad::address(row.address).ascii_domain() == row.domain);
+    }
+    CHECK(postroad::address().ascii_domain() == "");
+}
+
+TEST_CASE("a domain whose mapping makes what no domain holds has no ASCII form") {
+    // account of, fullwidth @ and <, a number with a full stop, a joiner
+    for (const auto* domain : {"\u2100.example", "x\uff20y.example", "x\uff1cy.example", "\u2488.example", "a\u200d.x"})
+        CHECK(postroad::address("a@" + std::string(domain)).ascii_domain() == "");
+}

@@ -44,6 +44,9 @@ public:
     bool null() const noexcept { return text_.empty(); }
     /// Whether a server without SMTPUTF8 can take it.
     bool ascii() const noexcept;
+    /// The domain for those who know ASCII only: a name as A-labels (RFC 5891; mapped as UTS 46 says, not
+    /// transitional), what is ASCII as it is. Empty if the name has no such form.
+    std::string ascii_domain() const;
 
     friend auto operator<=>(const address&, const address&) = default;
 

@@ -3,7 +3,10 @@
 #include <postroad/message/address.hpp>
 #include <postroad/message/utf8.hpp>
 
+#include <idn2.h>
+
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 namespace postroad {
@@ -403,6 +406,20 @@ POSTROAD_DECL address::address(std::string_view text) {
 }
 
 POSTROAD_DECL bool address::ascii() const noexcept { return detail::is_ascii(text_); }
+
+POSTROAD_DECL std::string address::ascii_domain() const {
+    std::string name(domain());
+    if (detail::is_ascii(name)) return name;
+    std::uint8_t* found = nullptr;
+    if (idn2_lookup_u8(reinterpret_cast<const std::uint8_t*>(name.c_str()), &found,
+                       IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
+        return {};
+    name = reinterpret_cast<const char*>(found);
+    idn2_free(found);
+    // mapping makes dots, slashes and spaces of some characters
+    if (!detail::is_ascii(name) || detail::domain_fault(name).what) return {};
+    return name;
+}
 
 POSTROAD_DECL std::vector<mailbox> parse_mailboxes(std::string_view field_value) {
     return detail::mailbox_parser(field_value).run();
