@@ -61,6 +61,7 @@ enum class errc {
     authentication_deferred,
     authentication_failed,
     insecure_authentication,
+    credentials_unavailable,
     // The mailer.
     queue_full,
     shut_down,

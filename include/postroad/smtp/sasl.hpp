@@ -58,6 +58,11 @@ public:
     /// password too.
     bool satisfied() const noexcept { return state_ == state::complete; }
 
+    /// Whether it proves who we are with a token, which may have expired.
+    bool uses_token() const noexcept { return info_ && info_->needs_token(); }
+    /// Whether the server explained why it refuses the token; its reply is about to say so.
+    bool refused() const noexcept { return state_ == state::refused; }
+
     /// Why it failed, or why the server is about to refuse the token. Ours alone, or a word from a fixed list.
     const std::string& explanation() const noexcept { return explanation_; }
 

@@ -35,9 +35,12 @@ enum class pipelining : unsigned char {
                ///< session_options::window
 };
 
-/// What went wrong with more than one transaction in flight, so that the next connection to that server should be
-/// content with `envelope`.
-enum class lesson : unsigned char { none, no_overlap };
+/// What a connection that is over taught about its server.
+enum class lesson : unsigned char {
+    none,
+    no_overlap,  ///< it broke with more than one transaction in flight: `envelope` is for this server
+    no_tls,      ///< STARTTLS is offered and the handshake fails: with security::opportunistic, go in the clear
+};
 
 /// How long the server may take (RFC 5321 section 4.5.3.2 names the minimum of each), counted from the last octet sent
 /// or the last whole reply.
@@ -61,7 +64,11 @@ struct session_options {
     /// What EHLO says: a domain or an address literal (RFC 5321 section 4.1.1.1). Checked by check_client_name().
     std::string client_name = {};
     smtp::credentials credentials = {};
-    /// Without TLS the credentials are not sent, errc::insecure_authentication, unless this says that they may be.
+    /// The credentials come when they are due: the session emits credentials_wanted and waits for an answer. Then
+    /// `credentials` stay empty.
+    bool ask_credentials = false;
+    /// Without TLS the credentials are not sent, errc::insecure_authentication, unless this says that they may be. With
+    /// security::opportunistic they never are.
     bool insecure_authentication = false;
     /// `window` needs CHUNKING and `across` PIPELINING; without them it is the next lower that the server allows.
     smtp::pipelining pipelining = smtp::pipelining::envelope;
@@ -109,7 +116,12 @@ struct closed {
     smtp::lesson lesson = smtp::lesson::none;
 };
 
-using event = std::variant<ready, finished, closed>;
+/// AUTH is due: answer with session::credentials() or session::no_credentials(), before timeouts::auth is over.
+struct credentials_wanted {
+    bool refused_before = false;  ///< the server refused the token that was given last: get another
+};
+
+using event = std::variant<ready, finished, closed, credentials_wanted>;
 
 /// The client's side of one connection. Single-threaded; movable; reads no clock. An interrupted exchange is never
 /// continued: after any error the session is over, and reusable() is false.
@@ -128,6 +140,9 @@ public:
     void closed(error_code ec, std::string explanation, time_point now);
     /// TLS is established after wants_tls(). Everything the server said before is forgotten (RFC 3207 section 4.2).
     void secured(time_point now);
+    /// Octets that only the two ends of this TLS connection know, such as ("tls-exporter", ...) of RFC 9266, for the
+    /// -PLUS mechanisms. Before started() or secured(); without it none of those is used.
+    void channel_binding(std::string name, std::string data);
     /// deadline() has passed.
     void tick(time_point now);
 
@@ -153,6 +168,11 @@ public:
     /// Ends a transaction early, with errc::cancelled. What was begun is drained where the protocol lets it be undone,
     /// otherwise the session ends. No effect if there is no such transaction.
     void cancel(std::uint64_t id, time_point now);
+    /// The answer to credentials_wanted; no effect at any other time. What smtp::check refuses, and no credentials at
+    /// all, end the session with errc::invalid_credentials.
+    void credentials(smtp::credentials c, time_point now);
+    /// The answer when there are none: the session ends with `ec` (errc::credentials_unavailable if it is not set).
+    void no_credentials(error_code ec, std::string explanation, time_point now);
     /// Sends QUIT after the last transaction, and ends.
     void quit(time_point now);
     /// The next event, oldest first.
@@ -172,6 +192,7 @@ private:
         awaiting_helo,
         awaiting_starttls,
         awaiting_tls,
+        awaiting_credentials,
         authenticating,
         open,
         quitting,
@@ -214,8 +235,16 @@ private:
     void say_hello();
     void on_hello(const reply& r);
     void after_hello();
+    void on_starttls(const reply& r);
     void begin_auth();
+    void want_credentials(bool refused_before);
+    void authenticate();
     void on_auth(const reply& r);
+    void on_auth_refused(const reply& r);
+    bool takes_tls() const noexcept;
+    void learn_about_tls(error_code ec) noexcept;
+    std::string redacted(std::string text) const;
+    void forget_credentials() noexcept;
     void become_open();
     void on_transaction_reply(const reply& r, const expected& e);
     void on_recipient(active& t, std::uint32_t i, const reply& r);
@@ -246,6 +275,9 @@ private:
     capabilities capabilities_;
     reply_reader replies_;
     std::optional<authenticator> authenticator_;
+    std::optional<authenticator> previous_;  // the one before it, whose token was refused
+    std::string binding_name_;
+    std::string binding_data_;
     std::string initial_response_;   // waits for the server's empty challenge
     std::string commands_;           // octets of commands: written up to commands_done_,
     std::size_t commands_done_ = 0;  // in segments up to commands_cut_
@@ -260,6 +292,7 @@ private:
     time_point deadline_ = never;
     state state_ = state::awaiting_start;
     bool secured_ = false;
+    bool tls_refused_ = false;
     smtp::pipelining mode_ = smtp::pipelining::lockstep;  // what the server allows of what is wanted
     smtp::lesson lesson_ = smtp::lesson::none;
     std::size_t window_now_ = 1;  // grows to options_.window while messages are accepted

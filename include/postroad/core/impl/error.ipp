@@ -70,6 +70,8 @@ inline constexpr code_text code_texts[] = {
      condition::authentication},
     {errc::insecure_authentication, "insecure_authentication", "credentials are not sent over a connection without TLS",
      condition::authentication},
+    {errc::credentials_unavailable, "credentials_unavailable", "the source of credentials has none now",
+     condition::authentication},
     {errc::queue_full, "queue_full", "the queue is full", condition::limit},
     {errc::shut_down, "shut_down", "the mailer is shutting down", condition::cancelled},
     {errc::cancelled, "cancelled", "the operation was cancelled", condition::cancelled},
@@ -112,7 +114,8 @@ public:
             case errc::reply_too_long: return wanted == condition::limit;
             case errc::queue_full:
             case errc::tls_broken:
-            case errc::authentication_deferred: return wanted == condition::transient;
+            case errc::authentication_deferred:
+            case errc::credentials_unavailable: return wanted == condition::transient;
             case errc::authentication_rejected:
             case errc::tls_certificate: return wanted == condition::permanent;
             default: return false;

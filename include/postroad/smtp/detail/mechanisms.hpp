@@ -20,6 +20,7 @@ struct mechanism_info {
 
     // Whether what is sent lets a listener on the wire use or guess the secret.
     bool needs_tls() const noexcept { return needs != detail::needs::nothing; }
+    bool needs_token() const noexcept { return needs == detail::needs::token || needs == detail::needs::user_and_token; }
     bool client_first() const noexcept { return kind != mechanism::login && kind != mechanism::cram_md5; }
 };
 

@@ -35,8 +35,8 @@ POSTROAD_DECL void session::on_hello(const reply& r) {
     }
     // RFC 5321 section 3.2: a server that does not know EHLO gets HELO, unless something it cannot offer is required.
     const bool unknown = r.code == 500 || r.code == 502 || r.code == 504 || r.code == 550;
-    const bool needs_extensions =
-        (options_.server.security == security::starttls && !secured_) || !options_.credentials.empty();
+    const bool needs_extensions = (options_.server.security == security::starttls && !secured_) ||
+                                  !options_.credentials.empty() || options_.ask_credentials;
     if (state_ == state::awaiting_hello && unknown && !needs_extensions) {
         state_ = state::awaiting_helo;
         return command(phase::hello, "HELO " + options_.client_name + "\r\n");
@@ -45,25 +45,90 @@ POSTROAD_DECL void session::on_hello(const reply& r) {
 }
 
 POSTROAD_DECL void session::after_hello() {
-    if (options_.server.security == security::starttls && !secured_) {
-        if (!capabilities_.starttls)
-            return fail(errc::tls_not_offered, phase::hello,
-                        "TLS is required and the server does not offer STARTTLS; use smtps:// if it expects TLS from "
-                        "the start, or smtp+insecure:// to send in the clear");
+    if (takes_tls()) {
         state_ = state::awaiting_starttls;
         return command(phase::starttls, "STARTTLS\r\n");
     }
-    if (!options_.credentials.empty()) return begin_auth();
+    if (options_.server.security == security::starttls && !secured_)
+        return fail(errc::tls_not_offered, phase::hello,
+                    "TLS is required and the server does not offer STARTTLS; use smtps:// if it expects TLS from "
+                    "the start, or smtp+insecure:// to send in the clear");
+    if (!options_.credentials.empty() || options_.ask_credentials) return begin_auth();
     become_open();
+}
+
+POSTROAD_DECL bool session::takes_tls() const noexcept {
+    const auto how = options_.server.security;
+    return capabilities_.starttls && !secured_ && !tls_refused_ &&
+           (how == security::starttls || how == security::opportunistic);
+}
+
+POSTROAD_DECL void session::on_starttls(const reply& r) {
+    if (r.code == 220) {
+        state_ = state::awaiting_tls;
+        return;
+    }
+    if (options_.server.security != security::opportunistic || r.positive())
+        return fail(errc::tls_refused, phase::starttls, "expected 220 to STARTTLS", r);
+    tls_refused_ = true;
+    after_hello();
+}
+
+// What fails after the server agreed to TLS leaves the connection without use; the next one does without TLS. Octets in
+// the clear behind the 220 are no such failure: they are somebody's work.
+POSTROAD_DECL void session::learn_about_tls(error_code ec) noexcept {
+    if (wants_tls() && options_.server.security == security::opportunistic && ec != condition::cancelled)
+        lesson_ = lesson::no_tls;
+}
+
+POSTROAD_DECL void session::channel_binding(std::string name, std::string data) {
+    binding_name_ = std::move(name);
+    binding_data_ = std::move(data);
 }
 
 POSTROAD_DECL void session::begin_auth() {
     if (capabilities_.auth.empty())
         return fail(errc::authentication_not_offered, phase::auth,
                     "credentials are given and the server does not offer AUTH");
+    if (options_.credentials.empty()) return want_credentials(false);
+    authenticate();
+}
+
+POSTROAD_DECL void session::want_credentials(bool refused_before) {
+    state_ = state::awaiting_credentials;
+    events_.push_back(credentials_wanted{refused_before});
+}
+
+POSTROAD_DECL void session::credentials(smtp::credentials c, time_point now) {
+    if (state_ != state::awaiting_credentials) return;
+    if (c.empty())
+        return fail(errc::invalid_credentials, phase::auth, "credentials were asked for, and those given are empty");
+    try {
+        smtp::check(c);
+    } catch (const error& e) {
+        return fail(e.code(), phase::auth, e.details().explanation);
+    }
+    // What was refused will be refused again, and may lock the account.
+    if (previous_ && c.token == options_.credentials.token)
+        return fail(errc::authentication_rejected, phase::auth,
+                    "the server refused the token, and the same one was given again");
+    options_.credentials = std::move(c);
+    authenticate();
+    arm(now);
+}
+
+POSTROAD_DECL void session::no_credentials(error_code ec, std::string explanation, time_point) {
+    if (state_ != state::awaiting_credentials) return;
+    fail(ec ? ec : make_error_code(errc::credentials_unavailable), phase::auth, std::move(explanation));
+}
+
+POSTROAD_DECL void session::authenticate() {
     state_ = state::authenticating;
+    const bool opportunistic = options_.server.security == security::opportunistic;
     const sasl_channel channel{.encrypted = secured_,
-                               .insecure_allowed = options_.insecure_authentication,
+                               .insecure_allowed = options_.insecure_authentication && !opportunistic,
+                               .binding_name = binding_name_,
+                               .binding_data = binding_data_,
                                .host = options_.server.name,
                                .port = options_.server.port};
     error_code ec;
@@ -104,6 +169,18 @@ POSTROAD_DECL void session::on_auth(const reply& r) {
         return command(phase::auth, base64_encode(response) + "\r\n");
     }
     if (r.positive()) return fail(errc::unexpected_reply, phase::auth, "expected 235 or 334 to AUTH", r);
+    on_auth_refused(r);
+}
+
+POSTROAD_DECL void session::on_auth_refused(const reply& r) {
+    // A token may have expired; a password that is tried again may lock the account.
+    const bool token_refused = authenticator_->uses_token() && (r.code == 535 || authenticator_->refused());
+    if (token_refused && r.permanent() && options_.ask_credentials && !previous_) {
+        previous_ = std::move(authenticator_);
+        authenticator_.reset();
+        initial_response_.clear();
+        return want_credentials(true);
+    }
     const auto why = authenticator_->explanation().empty() ? std::string() : ": " + authenticator_->explanation();
     const auto mechanism = std::string(authenticator_->mechanism());
     if (r.transient())
@@ -112,10 +189,22 @@ POSTROAD_DECL void session::on_auth(const reply& r) {
     fail(errc::authentication_rejected, phase::auth, "the server rejected the credentials by " + mechanism + why, r);
 }
 
+POSTROAD_DECL std::string session::redacted(std::string text) const {
+    for (const auto* a : {&previous_, &authenticator_})
+        if (*a) text = (*a)->redacted(std::move(text));
+    return text;
+}
+
+POSTROAD_DECL void session::forget_credentials() noexcept {
+    authenticator_.reset();
+    previous_.reset();
+    initial_response_.clear();
+    options_.credentials = {};
+}
+
 POSTROAD_DECL void session::become_open() {
     state_ = state::open;
-    authenticator_.reset();
-    options_.credentials = {};
+    forget_credentials();
     mode_ = capabilities_.pipelining ? options_.pipelining : pipelining::lockstep;
     if (mode_ == pipelining::window && !capabilities_.chunking) mode_ = pipelining::across;
     window_now_ = std::min(options_.window, first_window);

@@ -80,6 +80,7 @@ POSTROAD_DECL void session::received(std::string_view bytes, time_point now) {
 }
 
 POSTROAD_DECL void session::closed(error_code ec, std::string explanation, time_point) {
+    learn_about_tls(ec);
     // TLS that comes first fails before the session has begun.
     const bool handshake = state_ == state::awaiting_start && ec == condition::tls;
     fail(ec, handshake ? phase::tls : current_phase(), std::move(explanation));
@@ -95,6 +96,7 @@ POSTROAD_DECL void session::secured(time_point now) {
 
 POSTROAD_DECL void session::tick(time_point now) {
     if (now < deadline_) return;
+    learn_about_tls(errc::timed_out);
     const auto where = current_phase();
     fail(errc::timed_out, where,
          segments_.empty() ? "no reply in time in phase " + std::string(to_string(where))
@@ -211,8 +213,9 @@ POSTROAD_DECL std::optional<event> session::poll() {
 
 POSTROAD_DECL void session::on_reply(const reply& r) {
     if (expected_.empty()) {
-        if (r.code == 421) return fail(errc::service_closing, phase::idle, "the server closes the connection", r);
-        return fail(errc::unsolicited_reply, phase::idle, "the server replied to nothing", r);
+        const auto where = current_phase();
+        if (r.code == 421) return fail(errc::service_closing, where, "the server closes the connection", r);
+        return fail(errc::unsolicited_reply, where, "the server replied to nothing", r);
     }
     const auto e = expected_.front();
     if (commands_sent_ < e.sent_at)
@@ -229,15 +232,13 @@ POSTROAD_DECL void session::on_reply(const reply& r) {
                         "expected 220 as greeting", r);
         case state::awaiting_hello:
         case state::awaiting_helo: return on_hello(r);
-        case state::awaiting_starttls:
-            if (r.code != 220) return fail(errc::tls_refused, phase::starttls, "expected 220 to STARTTLS", r);
-            state_ = state::awaiting_tls;
-            return;
+        case state::awaiting_starttls: return on_starttls(r);
         case state::authenticating: return on_auth(r);
         case state::open: return on_transaction_reply(r, e);
         case state::quitting: return fail({}, phase::quit, {});
         case state::awaiting_start:
         case state::awaiting_tls:
+        case state::awaiting_credentials:
         case state::over: return;
     }
 }
@@ -527,14 +528,13 @@ POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explana
     if (state_ == state::quitting) ec = {};
     diagnostics d{.where = where, .host = host(), .explanation = std::move(explanation), .reply = to_string(r)};
     // A server that echoes what it was sent must not bring a secret into a log.
-    if (authenticator_) d.reply = to_string(reply{r.code, r.enhanced, authenticator_->redacted(r.text)});
+    if (authenticator_ || previous_) d.reply = to_string(reply{r.code, r.enhanced, redacted(r.text)});
     if (!ec) d = {.where = where, .host = host()};
     // Nobody can tell whether the overlap was to blame; without it the next connection will.
     if (ec && mode_ >= pipelining::across && transactions_.size() > 1) lesson_ = lesson::no_overlap;
     state_ = state::over;
     deadline_ = never;
-    authenticator_.reset();
-    options_.credentials = {};
+    forget_credentials();
     fail_transactions(ec, d);
     expected_.clear();
     segments_.clear();
@@ -546,6 +546,7 @@ POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explana
 POSTROAD_DECL phase session::current_phase() const noexcept {
     if (state_ == state::awaiting_tls) return phase::tls;
     if (state_ == state::awaiting_start) return phase::connect;
+    if (state_ == state::awaiting_credentials) return phase::auth;
     return expected_.empty() ? phase::idle : expected_.front().where;
 }
 
@@ -554,7 +555,7 @@ POSTROAD_DECL void session::arm(time_point now) {
         deadline_ = never;
     else if (!segments_.empty())
         deadline_ = after(now, state_ == state::quitting ? options_.timeouts.quit : options_.timeouts.block);
-    else if (expected_.empty() && !wants_tls())
+    else if (expected_.empty() && !wants_tls() && state_ != state::awaiting_credentials)
         deadline_ = never;
     else
         deadline_ = after(now, timeout_of(current_phase()));
