@@ -117,7 +117,7 @@ struct one_each {
     postroad::pooling::decision acquire(host_id h, postroad::time_point) {
         const auto c = std::ranges::find(connections_, h, &entry::host);
         if (c == connections_.end()) return {postroad::pooling::advice::open};
-        if (c->until == postroad::never) return {postroad::pooling::advice::wait};
+        if (c->until == postroad::never) return {postroad::pooling::advice::wait_here};
         c->until = postroad::never;
         return {postroad::pooling::advice::reuse, c->id};
     }

@@ -96,13 +96,13 @@ TEST_CASE("keep_alive opens no more to a destination than worked, until the paus
     for (connection_id id = 1; id <= 4; ++id) p.opening(id, 0);
     p.refused(4, t0);
     p.closed(4);
-    CHECK(p.acquire(0, t0) == decision{advice::wait});
+    CHECK(p.acquire(0, t0) == decision{advice::wait_here});
     CHECK(p.acquire(1, t0) == decision{advice::open});
     p.closed(3);
     CHECK(p.acquire(0, t0) == decision{advice::open});
     p.opening(5, 0);
     CHECK(p.wakeup() == t0 + 30s);
-    CHECK(p.acquire(0, t0 + 30s - 1ns) == decision{advice::wait});
+    CHECK(p.acquire(0, t0 + 30s - 1ns) == decision{advice::wait_here});
     CHECK(p.acquire(0, t0 + 30s) == decision{advice::open});
 }
 
@@ -113,7 +113,7 @@ TEST_CASE("keep_alive allows one connection to a destination that refused everyt
     p.closed(1);
     CHECK(p.acquire(0, t0) == decision{advice::open});
     p.opening(2, 0);
-    CHECK(p.acquire(0, t0) == decision{advice::wait});
+    CHECK(p.acquire(0, t0) == decision{advice::wait_here});
 }
 
 TEST_CASE("keep_alive forgets an idle connection that the server closed") {

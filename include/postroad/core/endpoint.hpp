@@ -28,6 +28,10 @@ struct endpoint {
     std::uint16_t port = 0;
     postroad::security security = postroad::security::starttls;
     postroad::protocol protocol = postroad::protocol::smtp;
+    /// Among the servers of one destination: the lowest goes first, the others when it fails (RFC 5321 section 5.1).
+    std::uint16_t preference = 0;
+    /// Its share of the connections among those of one preference; at least 1.
+    std::uint16_t weight = 1;
 
     bool is_local() const noexcept { return name.starts_with('/'); }
 

@@ -61,7 +61,7 @@ struct recipient_outcome {
 /// What became of a message. `recipients` has one entry for each recipient of the envelope, in its order.
 struct [[nodiscard]] outcome {
     std::vector<recipient_outcome> recipients = {};
-    unsigned attempts = 0;     ///< how many times a server was asked, or a connection to one was tried
+    unsigned attempts = 0;     ///< how often its servers were asked; moving on to the next server is the same attempt
     diagnostics details = {};  ///< of the last attempt, when it failed as a whole
 
     bool all_accepted() const noexcept { return all_are(status::accepted); }

@@ -11,7 +11,10 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
+#include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -61,6 +64,15 @@ inline constexpr std::size_t look_ahead = 4096;
 /// How often a job goes back because its connection ended before the server was asked about it, which costs no attempt.
 inline constexpr unsigned max_returns = 8;
 
+/// How long a server that could not be reached is passed over while its destination has others.
+inline constexpr duration pause_after_failure = std::chrono::seconds(60);
+
+/// How many recipients one transaction of a connection may have.
+struct recipient_limits {
+    std::size_t recipients = std::size_t(-1);
+    std::size_t domains = std::size_t(-1);  ///< different ones among them (RFC 9422, RCPTDOMAINMAX)
+};
+
 /// Single-threaded; reads no clock. The policies belong to the owner and outlive it.
 template <transport::transport_policy Transport, pooling::pooling_policy Pooling, queueing::queueing_policy Queueing,
           scheduling::scheduling_policy Scheduling>
@@ -77,69 +89,106 @@ public:
             if (leased_.empty()) break;
             for (auto& j : leased_) admit(std::move(j), now);
         }
-        feed_all(now);
+        feed_changed(now);
     }
+
+    /// The job is given up at `when`, wherever it is by then.
+    void give_up_at(job_id id, time_point when) { deadlines_.emplace(when, id); }
 
     /// deadline() has passed.
     void tick(time_point now) {
+        while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+            const auto id = deadlines_.begin()->second;
+            deadlines_.erase(deadlines_.begin());
+            cancel(id, cancel_kind::at_once, errc::timed_out, now);
+        }
+        const bool pool_due = pooling_.wakeup() <= now;
         while (const auto id = pooling_.expire(now)) quit(*id);
+        if (pool_due)
+            for (const auto h : std::exchange(limited_, {})) {
+                hosts_[h].limited = false;
+                change(h);
+            }
+        if (scheduling_.wakeup() <= now) ripen(now);
         wake(now);
+        if (pool_due) feed_hungry(now);
     }
 
     time_point deadline() const {
         const auto due = jobs_.size() < look_ahead ? queueing_.next_due() : never;
-        return std::min({due, pooling_.wakeup(), scheduling_.wakeup()});
+        const auto given_up = deadlines_.empty() ? never : deadlines_.begin()->first;
+        return std::min({due, given_up, pooling_.wakeup(), scheduling_.wakeup()});
     }
 
-    /// A connection's session is ready and takes `room` transactions.
-    void ready(connection_id id, std::size_t room, time_point now) {
+    /// A connection's session is ready and takes `room` transactions, each within `limits`.
+    void ready(connection_id id, std::size_t room, time_point now, recipient_limits limits = {}) {
         auto& c = connections_.at(id);
-        c.state = conn_state::open;
+        shift(c, [&] { c.state = conn_state::open; });
         c.room = room;
-        hosts_[c.host].refused = false;
+        c.limits = {std::max<std::size_t>(limits.recipients, 1), std::max<std::size_t>(limits.domains, 1)};
+        auto& h = hosts_[c.host];
+        h.servers[c.server].down_until = time_point::min();
+        const bool was_refused = std::exchange(h.refused, false);
+        const auto of = c.host;
         pull(id, c, now);
-        if (starved_) feed_all(now);
+        if (was_refused) feed(of, now);
+        feed_hungry(now);
     }
 
     /// A transaction ended; its session now takes `room` more.
     void finished(connection_id id, smtp::finished&& f, std::size_t room, time_point now) {
         auto& c = connections_.at(id);
+        const auto of = c.host;
         c.room = room;
-        --c.in_flight;
+        shift(c, [&] { --c.in_flight; });
         // A message that this server cannot take, or a cancelled one, says nothing about the connection.
         const bool broken = f.error && f.error != condition::permanent && f.error != condition::cancelled;
         const bool first_failure = broken && !c.failed;
         c.failed = c.failed || broken;
         bool counts = !goes_back(c, f, first_failure);
         c.fresh = false;
-        hosts_[c.host].refused = false;
+        const bool was_refused = std::exchange(hosts_[of].refused, false);
         if (const auto found = jobs_.find(f.id); found != jobs_.end()) {
             if (!counts) counts = ++found->second.what.returns > max_returns;
-            merge(found->second, std::move(f), counts);
+            const bool elsewhere = counts && broken && fails_over(found->second, c, now);
+            counts = counts && !elsewhere;
+            merge(found->second, c, std::move(f), counts);
             conclude(found, counts, now);
         }
         pull(id, c, now);
+        if (was_refused) feed(of, now);
         // What became idle here may serve, or make room for, another destination.
-        if (starved_ && c.in_flight == 0) feed_all(now);
+        if (c.in_flight == 0) feed_hungry(now);
     }
 
     /// A connection is over, or could not be opened.
     void closed(connection_id id, const smtp::closed& why, time_point now) {
         const auto found = connections_.find(id);
         if (found == connections_.end()) return;
+        if (found->second.in_flight > 0) take_back(id, found->second, why, now);
         const auto c = found->second;
-        assert(c.in_flight == 0);
+        count(c, -1);
         connections_.erase(found);
+        auto& h = hosts_[c.host];
+        std::erase(h.connections, id);
         const bool unopened = c.state == conn_state::opening && why.error;
-        const bool others = has_any(c.host);
         if (unopened) {
-            ++hosts_[c.host].next;
-            hosts_[c.host].refused = others;
-            if (count(c.host, conn_state::open) > 0) pooling_.refused(id, now);
+            const bool works = std::ranges::any_of(h.connections, [&](connection_id other) {
+                const auto& o = connections_.at(other);
+                return o.server == c.server && o.state == conn_state::open;
+            });
+            if (works) pooling_.refused(id, now);
+            if (!works) h.servers[c.server].down_until = after(now, pause_after_failure);
+            h.refused = works || !any_up(h, now);
         }
         pooling_.closed(id);
-        if (unopened && !others) fail_waiting(c.host, why, now);
-        feed_all(now);
+        if (unopened && h.live() == 0 && !any_up(h, now)) {
+            for (auto& s : h.servers) s.down_until = time_point::min();
+            fail_waiting(c.host, why, now);
+        }
+        feed(c.host, now);
+        feed_changed(now);
+        feed_hungry(now);
     }
 
     /// Ends a job early. No effect if there is none of that id.
@@ -148,6 +197,7 @@ public:
         if (found == jobs_.end()) {
             auto waiting = queueing_.take(id);
             if (!waiting) return;
+            forget_deadline(*waiting);
             waiting->error = why;
             return actions_.push_back(complete{*std::move(waiting)});
         }
@@ -171,6 +221,7 @@ public:
         queueing_.lease(std::size_t(-1), never, leased_);
         for (auto& j : leased_) {
             j.error = why;
+            forget_deadline(j);
             queueing_.settle(j.id);
             actions_.push_back(complete{std::move(j)});
         }
@@ -197,9 +248,11 @@ private:
     enum class conn_state : unsigned char { opening, open, quitting };
     struct conn {
         host_id host = 0;
+        std::size_t server = 0;  // index into host::servers
         conn_state state = conn_state::opening;
         std::size_t room = 0;
         std::size_t in_flight = 0;
+        recipient_limits limits = {};
         bool fresh = true;  // carried nothing to its end yet
         bool full = false;  // the pool wants it closed after what it carries
         bool failed = false;
@@ -208,87 +261,191 @@ private:
         job what = {};
         host_id host = 0;
         std::optional<connection_id> connection = {};
-        std::vector<std::uint32_t> asked = {};  // recipients of the attempt that is under way
+        std::vector<std::uint32_t> asked = {};  // recipients of the transaction that is under way; empty: all
+        std::vector<std::uint32_t> rest = {};   // recipients of this attempt for further transactions
+        bool split = false;                     // this attempt takes several transactions
+        std::size_t failovers = 0;
         std::optional<errc> cancelled = {};
+    };
+    struct server {
+        endpoint at = {};
+        time_point down_until = time_point::min();
+        long credit = 0;  // smooth weighted round robin
     };
     struct host {
         std::string destination = {};
-        std::vector<endpoint> servers = {};
-        std::size_t next = 0;
+        std::vector<server> servers = {};
+        std::vector<connection_id> connections = {};
+        std::size_t opening = 0;
+        std::size_t open = 0;
+        std::size_t idle = 0;  // of those that are open
         bool refused = false;  // a connection; opening more can wait until one of the others moves on
+        bool hungry = false;   // in hungry_
+        bool limited = false;  // in limited_
+        bool changed = false;  // in changed_
+
+        // Connections that are not on their way out.
+        std::size_t live() const noexcept { return opening + open; }
+    };
+    struct hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view s) const noexcept { return std::hash<std::string_view>()(s); }
     };
     using jobs = std::unordered_map<job_id, held>;
 
     void admit(job&& j, time_point now) {
         if (j.result.recipients.empty())
             for (const auto& r : j.mail->envelope.recipients) j.result.recipients.push_back({.address = r.str()});
-        const auto h = host_of(transport_.route(j.mail->envelope));
+        host_id h = 0;
+        try {
+            h = host_of(transport_.route(j.mail->envelope));
+        } catch (const error& e) {
+            return refuse(std::move(j), e.code(), e.details());
+        }
+        if (hosts_[h].servers.empty())
+            return refuse(std::move(j), errc::resolve_failed,
+                          {.where = phase::resolve, .explanation = "the transport names no server for this message"});
         const auto id = j.id;
         const auto at = jobs_.emplace(id, held{.what = std::move(j), .host = h}).first;
         scheduling_.admit(at->second.what, h, now);
+        change(h);
+    }
+
+    void refuse(job&& j, error_code ec, const diagnostics& d) {
+        j.error = ec;
+        j.result.details = d;
+        forget_deadline(j);
+        queueing_.settle(j.id);
+        actions_.push_back(complete{std::move(j)});
     }
 
     host_id host_of(std::string_view destination) {
-        for (std::size_t i = 0; i < hosts_.size(); ++i)
-            if (hosts_[i].destination == destination) return static_cast<host_id>(i);
-        hosts_.push_back({std::string(destination), transport_.hosts(std::string(destination))});
-        return static_cast<host_id>(hosts_.size() - 1);
+        if (const auto known = by_name_.find(destination); known != by_name_.end()) return known->second;
+        host made{.destination = std::string(destination)};
+        for (auto& e : transport_.hosts(made.destination)) made.servers.push_back({.at = std::move(e)});
+        const auto h = static_cast<host_id>(hosts_.size());
+        by_name_.emplace(made.destination, h);
+        hosts_.push_back(std::move(made));
+        return h;
     }
 
-    void feed_all(time_point now) {
-        starved_ = false;
-        for (host_id h = 0; h < hosts_.size(); ++h) feed(h, now);
+    void change(host_id h) {
+        if (!std::exchange(hosts_[h].changed, true)) changed_.push_back(h);
+    }
+
+    // Destinations for which more became sendable by time alone; a scheduler that cannot name them has all looked at.
+    void ripen(time_point now) {
+        if constexpr (requires { scheduling_.ripe(now); }) {
+            while (const auto h = scheduling_.ripe(now)) change(*h);
+        } else {
+            for (host_id h = 0; h < hosts_.size(); ++h) change(h);
+        }
+    }
+
+    // Those for which something arrived.
+    void feed_changed(time_point now) {
+        while (!changed_.empty()) {
+            const auto h = changed_.pop_front();
+            hosts_[h].changed = false;
+            feed(h, now);
+        }
+    }
+
+    // Those that wait for the pool's limit over all destinations, in turn, until one finds it reached again.
+    void feed_hungry(time_point now) {
+        for (auto left = hungry_.size(); left > 0 && !hungry_.empty(); --left) {
+            const auto h = hungry_.pop_front();
+            hosts_[h].hungry = false;
+            feed(h, now);
+            if (hosts_[h].hungry) return;
+        }
     }
 
     // Finds connections for what waits: idle ones, new ones, then room behind what is under way.
     void feed(host_id h, time_point now) {
         while (const auto waiting = scheduling_.waiting(h, now)) {
-            const bool more = waiting > count(h, conn_state::opening);
-            if (!more && !has_idle(h)) break;
+            const bool more = waiting > hosts_[h].opening;
+            if (!more && hosts_[h].idle == 0) break;
             const auto d = pooling_.acquire(h, now);
             if (d.what == pooling::advice::reuse) {
                 auto& c = connections_.at(d.which);
                 pull(d.which, c, now);
                 if (c.in_flight == 0) break;
-            } else if (d.what == pooling::advice::open && more && !(hosts_[h].refused && has_any(h))) {
-                open(h);
+            } else if (d.what == pooling::advice::open) {
+                if (!more || (hosts_[h].refused && hosts_[h].live() > 0)) break;
+                open(h, now);
+            } else if (d.what == pooling::advice::wait_here) {
+                if (!std::exchange(hosts_[h].limited, true)) limited_.push_back(h);
+                break;
             } else {
-                starved_ = true;
                 if (d.what == pooling::advice::evict) quit(d.which);
+                if (!std::exchange(hosts_[h].hungry, true)) hungry_.push_back(h);
                 break;
             }
         }
-        for (auto& [id, c] : connections_) {
+        for (std::size_t i = 0; i < hosts_[h].connections.size(); ++i) {
+            const auto id = hosts_[h].connections[i];
+            auto& c = connections_.at(id);
+            if (c.in_flight == 0 || c.room == 0) continue;
             if (scheduling_.waiting(h, now) == 0) break;
-            if (c.host == h && c.in_flight > 0) pull(id, c, now);
+            pull(id, c, now);
         }
     }
 
-    std::size_t count(host_id h, conn_state s) const {
-        return static_cast<std::size_t>(std::ranges::count_if(
-            connections_, [h, s](const auto& c) { return c.second.host == h && c.second.state == s; }));
-    }
-    bool has_idle(host_id h) const {
-        return std::ranges::any_of(connections_, [h](const auto& c) {
-            return c.second.host == h && c.second.state == conn_state::open && c.second.in_flight == 0;
-        });
-    }
-    // Whether there is a connection that is not on its way out.
-    bool has_any(host_id h) const {
-        return std::ranges::any_of(
-            connections_, [h](const auto& c) { return c.second.host == h && c.second.state != conn_state::quitting; });
+    void count(const conn& c, int by) {
+        auto& h = hosts_[c.host];
+        const auto n = static_cast<std::size_t>(by);
+        if (c.state == conn_state::opening) h.opening += n;
+        if (c.state == conn_state::open) h.open += n;
+        if (c.state == conn_state::open && c.in_flight == 0) h.idle += n;
     }
 
-    void open(host_id h) {
+    // Changes what a connection counts as.
+    template <class F>
+    void shift(conn& c, F&& f) {
+        count(c, -1);
+        f();
+        count(c, 1);
+    }
+
+    static bool any_up(const host& h, time_point now) {
+        return std::ranges::any_of(h.servers, [now](const server& s) { return s.down_until <= now; });
+    }
+
+    // The server for a new connection: of those that are not passed over the lowest preference, by weight within it.
+    static std::size_t choose(host& h, time_point now) {
+        const bool all = !any_up(h, now);
+        const auto usable = [&](const server& s) { return all || s.down_until <= now; };
+        unsigned preference = unsigned(-1);
+        for (const auto& s : h.servers)
+            if (usable(s)) preference = std::min<unsigned>(preference, s.at.preference);
+        long total = 0;
+        std::size_t best = h.servers.size();
+        for (std::size_t i = 0; i < h.servers.size(); ++i) {
+            auto& s = h.servers[i];
+            if (!usable(s) || s.at.preference != preference) continue;
+            const long weight = std::max<long>(s.at.weight, 1);
+            s.credit += weight;
+            total += weight;
+            if (best == h.servers.size() || s.credit > h.servers[best].credit) best = i;
+        }
+        h.servers[best].credit -= total;
+        return best;
+    }
+
+    void open(host_id h, time_point now) {
         const auto id = ++last_connection_;
-        connections_.emplace(id, conn{.host = h});
+        const auto which = choose(hosts_[h], now);
+        const auto& c = connections_.emplace(id, conn{.host = h, .server = which}).first->second;
+        count(c, 1);
+        hosts_[h].connections.push_back(id);
         pooling_.opening(id, h);
-        const auto& servers = hosts_[h].servers;
-        actions_.push_back(open_connection{id, servers[hosts_[h].next % servers.size()]});
+        actions_.push_back(open_connection{id, hosts_[h].servers[which].at});
     }
 
     void quit(connection_id id) {
-        connections_.at(id).state = conn_state::quitting;
+        auto& c = connections_.at(id);
+        shift(c, [&] { c.state = conn_state::quitting; });
         actions_.push_back(quit_connection{id});
     }
 
@@ -299,15 +456,37 @@ private:
             if (!next) break;
             auto& h = jobs_.at(*next);
             h.connection = id;
-            h.asked = unsettled(h.what.result);
+            take_recipients(h, c.limits);
             --c.room;
-            ++c.in_flight;
+            shift(c, [&] { ++c.in_flight; });
             c.full = pooling_.carried(id) == pooling::fate::close;
             actions_.push_back(transmit{id, {*next, h.what.mail, h.asked}});
         }
         if (c.state != conn_state::open || c.in_flight > 0 || c.failed) return;
         // One without room still waits for replies to a cancelled job: nothing would tell when it has room again.
         if (c.full || draining_ || c.room == 0 || pooling_.released(id, now) == pooling::fate::close) quit(id);
+    }
+
+    // Those of this transaction into held::asked, what one transaction cannot hold into held::rest.
+    static void take_recipients(held& h, const recipient_limits& limits) {
+        h.asked = h.rest.empty() ? unsettled(h.what.result) : std::exchange(h.rest, {});
+        const auto& all = h.what.result.recipients;
+        const bool whole = h.asked.empty();
+        const auto size = whole ? all.size() : h.asked.size();
+        if (size <= limits.recipients && limits.domains >= size) return;
+        std::vector<std::uint32_t> taken;
+        std::set<std::string_view> domains;
+        for (std::uint32_t i = 0; i < size; ++i) {
+            const auto r = whole ? i : h.asked[i];
+            const auto domain = h.what.mail->envelope.recipients[r].domain();
+            const bool fits =
+                taken.size() < limits.recipients && (domains.contains(domain) || domains.size() < limits.domains);
+            if (fits) domains.insert(domain);
+            (fits ? taken : h.rest).push_back(r);
+        }
+        if (whole && h.rest.empty()) return;
+        h.split = true;
+        h.asked = std::move(taken);
     }
 
     static bool is_unsettled(const recipient_outcome& r) noexcept {
@@ -342,18 +521,57 @@ private:
                f.recipients.front().where == phase::mail;
     }
 
-    static void merge(held& h, smtp::finished&& f, bool counts) {
+    // Whether an attempt that failed with its connection is made again at once, at another server.
+    bool fails_over(held& h, const conn& c, time_point now) {
+        auto& servers = hosts_[c.host].servers;
+        if (servers.size() < 2) return false;
+        servers[c.server].down_until = after(now, pause_after_failure);
+        return any_up(hosts_[c.host], now) && ++h.failovers < servers.size();
+    }
+
+    static void merge(held& h, conn& c, smtp::finished&& f, bool counts) {
         auto& all = h.what.result.recipients;
+        const auto index = [&](std::size_t i) { return h.asked.empty() ? i : h.asked[i]; };
         assert(f.recipients.size() == (h.asked.empty() ? all.size() : h.asked.size()));
+        std::size_t accepted = 0;
         for (std::size_t i = 0; i < f.recipients.size(); ++i) {
-            auto& r = all[h.asked.empty() ? i : h.asked[i]];
+            auto& r = all[index(i)];
             f.recipients[i].address = std::move(r.address);
             r = std::move(f.recipients[i]);
+            if (r.status == status::accepted) ++accepted;
         }
-        if (counts) ++h.what.result.attempts;
+        const bool went = !f.error || f.error == condition::permanent;
+        if (!counts) {
+            // The same recipients again; unless it was split they are those that are unsettled anyway.
+            if (h.split) std::erase_if(h.asked, [&](auto r) { return all[r].status != status::not_attempted; });
+            if (h.split) h.rest.insert(h.rest.begin(), h.asked.begin(), h.asked.end());
+        } else if (!went) {
+            h.rest.clear();
+        } else if (accepted > 0) {
+            // RFC 5321 section 4.5.3.1.10: those beyond what the server takes at a time come at once, by themselves.
+            std::vector<std::uint32_t> again;
+            for (std::size_t i = 0; i < f.recipients.size(); ++i) {
+                auto& r = all[index(i)];
+                if (!too_many(r)) continue;
+                r = {.address = std::move(r.address)};
+                again.push_back(static_cast<std::uint32_t>(index(i)));
+            }
+            if (!again.empty()) c.limits.recipients = std::min(c.limits.recipients, accepted);
+            h.rest.insert(h.rest.begin(), again.begin(), again.end());
+        }
+        if (!h.rest.empty()) h.split = true;
+        if (counts && h.rest.empty()) {
+            h.split = false;
+            ++h.what.result.attempts;
+        }
         h.what.error = f.error;
         h.what.result.details = std::move(f.details);
         h.connection.reset();
+    }
+
+    static bool too_many(const recipient_outcome& r) noexcept {
+        const bool code = r.reply.code == 452 || r.reply.code == 552;
+        return r.where == phase::rcpt && code && (!r.reply.enhanced || r.reply.enhanced.subject == 5);
     }
 
     void conclude(typename jobs::iterator found, bool counts, time_point now) {
@@ -363,9 +581,12 @@ private:
             return finish(found);
         }
         if (!any_unsettled(h.what.result)) return finish(found);
-        if (!counts) return scheduling_.admit(h.what, h.host, now);
+        if (!counts || !h.rest.empty()) {
+            change(h.host);
+            return scheduling_.admit(h.what, h.host, now);
+        }
         const auto v = scheduling_.judge(h.what, now);
-        if (v.what == verdict::kind::done || !Queueing::keeps) return finish(found);
+        if (v.what == verdict::kind::done || !Queueing::keeps || v.at >= h.what.deadline) return finish(found);
         h.what.due = v.at;
         auto j = std::move(h.what);
         jobs_.erase(found);
@@ -375,8 +596,31 @@ private:
     void finish(typename jobs::iterator found) {
         auto j = std::move(found->second.what);
         jobs_.erase(found);
+        forget_deadline(j);
         queueing_.settle(j.id);
         actions_.push_back(complete{std::move(j)});
+    }
+
+    void forget_deadline(const job& j) {
+        if (j.deadline != never) deadlines_.erase({j.deadline, j.id});
+    }
+
+    // What was on its way to a connection that ended before it got it.
+    void take_back(connection_id id, conn& c, const smtp::closed& why, time_point now) {
+        std::vector<job_id> lost;
+        for (const auto& [job, h] : jobs_)
+            if (h.connection == id) lost.push_back(job);
+        for (const auto job : lost) {
+            const auto found = jobs_.find(job);
+            auto& h = found->second;
+            const auto n = h.asked.empty() ? h.what.result.recipients.size() : h.asked.size();
+            shift(c, [&] { --c.in_flight; });
+            const bool counts = ++h.what.returns > max_returns;
+            smtp::finished f{.id = job, .error = errc::connection_closed, .details = why.details, .recipients = {}};
+            f.recipients.resize(n, {.where = why.details.where});
+            merge(h, c, std::move(f), counts);
+            conclude(found, counts, now);
+        }
     }
 
     // Nobody could connect: every message that waits for this destination shares the attempt.
@@ -402,11 +646,15 @@ private:
     jobs jobs_;
     std::unordered_map<connection_id, conn> connections_;
     std::vector<host> hosts_;
+    std::unordered_map<std::string, host_id, hash, std::equal_to<>> by_name_;
+    std::set<std::pair<time_point, job_id>> deadlines_;
+    ring<host_id> changed_;         // have new jobs
+    ring<host_id> hungry_;          // wait for the pool's limit over all destinations
+    std::vector<host_id> limited_;  // wait for a limit of their own
     ring<action> actions_;
     std::vector<job> leased_;
     connection_id last_connection_ = 0;
     bool draining_ = false;
-    bool starved_ = false;  // a destination waits for a connection
 };
 
 }  // namespace postroad::engine

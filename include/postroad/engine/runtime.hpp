@@ -94,6 +94,11 @@ public:
     /// Queues a job. `queued`, if there is one, is told whether it was taken, perhaps later and on the executor; a job
     /// that was not is completed with the reason.
     void enqueue(job j, std::function<void(error_code)> queued) {
+        if (j.deadline != never)
+            asio::post(executor_, [self = this->shared_from_this(), id = j.id, at = j.deadline] {
+                self->dispatcher_.give_up_at(id, at);
+                self->arm();
+            });
         auto ec = closing_.load() ? make_error_code(errc::shut_down) : queueing_.enqueue(j);
         if (ec == errc::queue_full && queueing_.full() == queueing::when_full::wait) {
             const std::scoped_lock lock(parked_mutex_);
@@ -212,7 +217,10 @@ private:
         const auto now = clock::now();
         while (auto e = session.poll()) {
             if (std::holds_alternative<smtp::ready>(*e)) {
-                dispatcher_.ready(id, session.room(), now);
+                recipient_limits limits;
+                if constexpr (requires { session.max_recipients(); }) limits.recipients = session.max_recipients();
+                if constexpr (requires { session.max_domains(); }) limits.domains = session.max_domains();
+                dispatcher_.ready(id, session.room(), now, limits);
             } else if (auto* f = std::get_if<smtp::finished>(&*e)) {
                 dispatcher_.finished(id, std::move(*f), session.room(), now);
             } else {

@@ -33,7 +33,7 @@ struct keep_alive {
         }
         if (const auto l = learned_.find(h);
             l != learned_.end() && now < l->second.until && open_to(h) >= l->second.limit)
-            return {advice::wait};
+            return {advice::wait_here};
         if (connections_.size() < max_connections) return {advice::open};
         if (idle_.empty() || evicting_) return {advice::wait};
         const auto oldest = idle_.front().id;

@@ -15,10 +15,11 @@ using connection_id = std::uint64_t;  ///< never used twice
 
 /// What to do for a destination that has something to send.
 enum class advice : unsigned char {
-    reuse,  ///< take the idle connection `which`; it is busy now
-    open,   ///< open one, and say so by opening()
-    evict,  ///< close the idle connection `which`, of another destination; its end makes room
-    wait,   ///< the limit is reached: something ends or becomes idle first
+    reuse,      ///< take the idle connection `which`; it is busy now
+    open,       ///< open one, and say so by opening()
+    evict,      ///< close the idle connection `which`, of another destination; its end makes room
+    wait,       ///< the limit over all destinations is reached: something ends or becomes idle first
+    wait_here,  ///< the limit of this destination is reached: one of its connections ends first, or time passes
 };
 
 struct decision {

@@ -38,6 +38,10 @@ public:
                 --taken_;
                 continue;
             }
+            if (next.what.due > now) {
+                put_back(std::move(next.what));
+                continue;
+            }
             out.push_back(std::move(next.what));
             --n;
         }
