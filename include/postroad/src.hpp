@@ -15,9 +15,13 @@
 #include <postroad/message/impl/eml.ipp>
 #include <postroad/message/impl/header.ipp>
 #include <postroad/message/impl/message.ipp>
+#include <postroad/net/impl/dialing.ipp>
 #include <postroad/smtp/impl/capabilities.ipp>
 #include <postroad/smtp/impl/credentials.ipp>
+#include <postroad/smtp/impl/credentials_source.ipp>
 #include <postroad/smtp/impl/handshake.ipp>
+#include <postroad/smtp/impl/parameters.ipp>
+#include <postroad/smtp/impl/parameters.ipp>
 #include <postroad/smtp/impl/reply.ipp>
 #include <postroad/smtp/impl/sasl.ipp>
 #include <postroad/smtp/impl/scram.ipp>
@@ -29,6 +33,7 @@
 #include <postroad/testing/impl/server_session_mail.ipp>
 #include <postroad/testing/impl/server_state.ipp>
 #include <postroad/testing/impl/sink.ipp>
+#include <postroad/tls/impl/constraints.ipp>
 #include <postroad/tls/impl/insecure_none.ipp>
 #include <postroad/tls/impl/mbedtls_certificate.ipp>
 #include <postroad/tls/impl/mbedtls_context.ipp>

@@ -29,6 +29,11 @@ enum class errc {
     message_too_large,
     eight_bit_unsupported,
     internationalised_unsupported,
+    binary_unsupported,
+    dsn_unsupported,
+    deliver_by_unsupported,
+    future_release_unsupported,
+    require_tls_unsupported,
     line_too_long,
     // The server's side of the conversation.
     malformed_reply,
