@@ -21,7 +21,6 @@
 #include <postroad/smtp/impl/credentials_source.ipp>
 #include <postroad/smtp/impl/handshake.ipp>
 #include <postroad/smtp/impl/parameters.ipp>
-#include <postroad/smtp/impl/parameters.ipp>
 #include <postroad/smtp/impl/reply.ipp>
 #include <postroad/smtp/impl/sasl.ipp>
 #include <postroad/smtp/impl/scram.ipp>
