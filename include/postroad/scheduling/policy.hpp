@@ -4,7 +4,9 @@
 #include <postroad/core/axis.hpp>
 #include <postroad/pooling/policy.hpp>
 #include <postroad/queueing/job.hpp>
+#include <postroad/smtp/session.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <optional>
@@ -21,7 +23,7 @@ concept scheduling_policy = std::movable<S> &&
     { s.admit(j, h, now) } -> std::same_as<void>;
     // The job that a connection to `h` takes now; it is no longer waiting.
     { s.next(h, now) } -> std::same_as<std::optional<job_id>>;
-    // How many jobs for `h` next() would give now, one after the other.
+    // At most how many jobs for `h` next() would give now, one after the other; 0 only if it gives none.
     { c.waiting(h, now) } -> std::same_as<std::size_t>;
     // A waiting job is cancelled.
     { s.withdraw(id, h) } -> std::same_as<void>;
@@ -30,5 +32,43 @@ concept scheduling_policy = std::movable<S> &&
     // When waiting() grows though nothing happened; `never` if so.
     { c.wakeup() } -> std::same_as<time_point>;
 } && std::same_as<typename S::axis, axis::scheduling>;
+
+/// A scheduler that also says which destination gets the next connection. Where it does not, destinations get one as
+/// they ask, in turn. A connection that has a turn calls next() until that gives nothing.
+template <class S>
+concept gives_turns = scheduling_policy<S> && requires(S s, host_id h, time_point now) {
+    // Who is next, if anybody. A question only: begin() or hold() answers it.
+    { s.turn(now) } -> std::same_as<std::optional<host_id>>;
+    // `h` gets a connection.
+    { s.begin(h, now) } -> std::same_as<void>;
+    // A connection that `h` got has nothing to do, or is gone.
+    { s.end(h, now) } -> std::same_as<void>;
+    // No connection can be had for `h`: it gets no turn until unhold().
+    { s.hold(h) } -> std::same_as<void>;
+    { s.unhold(h) } -> std::same_as<void>;
+};
+
+/// What a destination did, for schedulers that have `signal(h, what, now)`.
+enum class host_event : unsigned char {
+    opened,       ///< a connection is ready
+    refused,      ///< one could not be had while others were open or on their way
+    unreachable,  ///< one could not be had, and there is no other
+    answered,     ///< a message was accepted, or refused for a reason of its own
+    put_off,      ///< the server wants less or nothing for now, or the connection broke under a message
+};
+
+/// Whether a reply is about the server rather than about the message: it is closing, overloaded or out of order.
+inline bool is_busy(const recipient_outcome& r) noexcept {
+    const auto& e = r.reply.enhanced;
+    return r.status == status::deferred &&
+           (r.reply.code == 421 || (e.subject == 3 && e.detail <= 2) || (e.subject == 4 && e.detail == 5));
+}
+
+/// What the end of a transaction says about the destination.
+inline host_event event_of(const smtp::finished& f) noexcept {
+    if (f.error && f.error != condition::permanent && f.error != condition::cancelled) return host_event::put_off;
+    const bool busy = !f.recipients.empty() && std::ranges::all_of(f.recipients, is_busy);
+    return busy ? host_event::put_off : host_event::answered;
+}
 
 }  // namespace postroad::scheduling
