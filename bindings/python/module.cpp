@@ -109,7 +109,7 @@ transport::smtp_options transport_options(const transport::smtp& from_url, const
                        : v == "across" ? pipelining::across
                                        : pipelining::envelope;
     });
-    take<double>(options, "connect_timeout", [&](double v) { o.connect_timeout = seconds(v); });
+    take<double>(options, "connect_timeout", [&](double v) { o.dialing.timeout = seconds(v); });
     take<double>(options, "reply_timeout", [&](double v) {
         const auto t = seconds(v);
         o.timeouts = {.greeting = t,

@@ -16,6 +16,7 @@
 #include <postroad/message/impl/header.ipp>
 #include <postroad/message/impl/message.ipp>
 #include <postroad/net/impl/dialing.ipp>
+#include <postroad/net/impl/dialing.ipp>
 #include <postroad/smtp/impl/capabilities.ipp>
 #include <postroad/smtp/impl/credentials.ipp>
 #include <postroad/smtp/impl/credentials_source.ipp>

@@ -73,7 +73,7 @@ public:
     std::vector<postroad::endpoint> hosts(const std::string& destination) const {
         return {(destination == "inside" ? inside_ : outside_).options().server};
     }
-    postroad::duration connect_timeout() const noexcept { return std::chrono::seconds(10); }
+    postroad::net::dialing dialing() const { return {.timeout = std::chrono::seconds(10)}; }
     session_type make_session(const postroad::endpoint& host, std::string nonce) const {
         const auto& inside = inside_.options().server;
         const bool is_inside = host.name == inside.name && host.port == inside.port;

@@ -34,7 +34,7 @@ struct by_domain {
         if (destination == "two.example") return {{.name = "mx1.two.example"}, {.name = "mx2.two.example"}};
         return {{.name = destination}};
     }
-    duration connect_timeout() const { return 30s; }
+    net::dialing dialing() const { return {}; }
     session_type make_session(const endpoint&, const std::string&) const { return {}; }
 };
 static_assert(transport::transport_policy<by_domain>);

@@ -490,7 +490,7 @@ TEST_CASE("time-outs that never pass do not overflow") {
     auto o = v.options();
     const auto longest = duration::max();
     o.timeouts = {longest, longest, longest, longest, longest, longest, longest, longest, longest, longest, longest};
-    o.connect_timeout = longest;
+    o.dialing.timeout = longest;
     default_mailer mail{transport::smtp{o}};
     CHECK(send(mail, letter()).o.all_accepted());
     mail.shutdown(longest);

@@ -57,7 +57,7 @@ struct world {
     std::shared_ptr<connection> dial(session::options o, tls::start when = tls::start::never,
                                      tls_link::engine_maker engine = {}) {
         auto c = make(std::move(o), when, std::move(engine));
-        c->dial(here(), 30s);
+        c->dial(here(), {.timeout = 30s});
         return c;
     }
 
@@ -114,7 +114,7 @@ TEST_CASE("a connection that is refused closes the session with the system's rea
     const auto nobody = w.here();
     w.acceptor->close();
     const auto c = w.make({.greeting = "hello\n"});
-    c->dial(nobody, 30s);
+    c->dial(nobody, {.timeout = 30s});
     w.run();
     CHECK(c->session().error == std::errc::connection_refused);
     CHECK(c->session().error == condition::transient);
@@ -127,7 +127,7 @@ TEST_CASE("a connection that is refused closes the session with the system's rea
 TEST_CASE("a name that cannot be looked up closes the session") {
     world w;
     const auto c = w.make({});
-    c->dial({.name = "not a host name", .port = 25}, 30s);
+    c->dial({.name = "not a host name", .port = 25}, {.timeout = 30s});
     w.run();
     CHECK(c->session().error == errc::resolve_failed);
     CHECK(w.boss.ends == 1);
@@ -144,7 +144,7 @@ TEST_CASE("a server that does not take the connection in time is given up") {
     }
     w.io->poll();
     const auto c = w.make({});
-    c->dial(w.here(), 50ms);
+    c->dial(w.here(), {.timeout = 50ms});
     w.run_until([&] { return w.boss.ends == 1; });
     CHECK(c->session().error == errc::timed_out);
     CHECK(c->session().explanation.starts_with("cannot connect to 127.0.0.1:"));
@@ -158,7 +158,7 @@ TEST_CASE("a name is looked up and octets pass both ways") {
     const auto c = w.make({.greeting = "hello\n"});
     auto to = w.here();
     to.name = "localhost";
-    c->dial(to, 30s);
+    c->dial(to, {.timeout = 30s});
     w.run();
     CHECK(c->session().events == "started ");
     CHECK(c->session().heard == "welcome\nBYE\n");
@@ -314,7 +314,7 @@ TEST_CASE("what the owner gives the session in activity() goes out") {
         active.session().say("a question\n");
         active.pump();  // asks for nothing more: it is running already
     };
-    c->dial(w.here(), 30s);
+    c->dial(w.here(), {.timeout = 30s});
     w.run();
     CHECK(c->session().heard == "ok\nBYE\n");
 }
@@ -324,7 +324,7 @@ TEST_CASE("the owner may let go of the connection in its last call") {
     play(w, "BYE\n", false);
     auto c = w.make({});
     const std::weak_ptr<connection> watch = c;
-    c->dial(w.here(), 30s);
+    c->dial(w.here(), {.timeout = 30s});
     w.boss.on_end = [&](connection&) { c.reset(); };
     w.run();
     CHECK(w.boss.ends == 1);
@@ -356,14 +356,14 @@ TEST_CASE("abandon closes the socket at once, tells nobody, and leaves nothing p
     auto c = w.make({.patience = 30min});
     const std::weak_ptr<connection> watch = c;
     SUBCASE("before it is connected") {
-        c->dial(w.here(), 1h);
+        c->dial(w.here(), {.timeout = 1h});
         c->abandon();
         w.acceptor->cancel();
         c.reset();
         w.run();
     }
     SUBCASE("while it reads") {
-        c->dial(w.here(), 1h);
+        c->dial(w.here(), {.timeout = 1h});
         w.run_until([&] { return c->session().events == "started "; });
         c->abandon();
         c.reset();
@@ -372,7 +372,7 @@ TEST_CASE("abandon closes the socket at once, tells nobody, and leaves nothing p
     }
     SUBCASE("from within activity()") {
         w.boss.on_activity = [](connection& active) { active.abandon(); };
-        c->dial(w.here(), 1h);
+        c->dial(w.here(), {.timeout = 1h});
         c.reset();
         w.run();
         CHECK(ended == asio::error::eof);
@@ -386,7 +386,7 @@ TEST_CASE("a context that is destroyed with operations pending takes its connect
     const auto start = [&](world& w, session::options o, tls::start when, const endpoint& to) {
         auto c = w.make(std::move(o), when, client_engine());
         watch = c;
-        c->dial(to, 1h);
+        c->dial(to, {.timeout = 1h});
         return c;
     };
     world w;

@@ -268,7 +268,7 @@ private:
                 c->connection = std::make_shared<wire>(
                     executor_, typename wire::link_type(std::move(session), start, engine_maker(o.to)), *c);
                 const auto keep = c->connection;
-                keep->dial(o.to, transport_.connect_timeout());
+                keep->dial(o.to, transport_.dialing());
             } else {
                 c->here.emplace(transport_.make_session(o.to, {}));
                 c->pump();

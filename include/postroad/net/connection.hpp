@@ -5,6 +5,7 @@
 #include <postroad/core/endpoint.hpp>
 #include <postroad/core/error.hpp>
 #include <postroad/net/asio.hpp>
+#include <postroad/net/dialing.hpp>
 #include <postroad/net/link.hpp>
 
 #include <array>
@@ -35,9 +36,10 @@ public:
     Session& session() noexcept { return link_.session(); }
     const link_type& wire() const noexcept { return link_; }
 
-    /// Looks `to` up and connects to the first of its addresses that answers, within `timeout`.
-    void dial(const endpoint& to, duration timeout) {
-        connect_deadline_ = after(clock::now(), timeout);
+    /// Looks `to` up and connects to the first of its addresses that answers. Throws what check() throws.
+    void dial(const endpoint& to, const dialing& how) {
+        check(how);
+        connect_deadline_ = after(clock::now(), how.timeout);
         where_ = to_string(to);
         arm();
         error_code ec;

@@ -18,7 +18,7 @@ struct discard {
 
     std::string_view route(const envelope&) const noexcept { return "discard"; }
     std::vector<endpoint> hosts(const std::string&) const { return {{.name = "discard"}}; }
-    duration connect_timeout() const noexcept { return duration::zero(); }
+    net::dialing dialing() const { return {}; }
     session_type make_session(const endpoint&, const std::string&) const { return {}; }
 };
 

@@ -33,7 +33,7 @@ struct maildir {
 
     std::string_view route(const envelope&) const noexcept { return "maildir"; }
     std::vector<endpoint> hosts(const std::string&) const { return {{.name = "maildir"}}; }
-    duration connect_timeout() const noexcept { return duration::zero(); }
+    net::dialing dialing() const { return {}; }
     session_type make_session(const endpoint&, const std::string&) const { return session_type(path); }
 };
 

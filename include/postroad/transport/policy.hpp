@@ -4,6 +4,7 @@
 #include <postroad/core/axis.hpp>
 #include <postroad/core/clock.hpp>
 #include <postroad/core/endpoint.hpp>
+#include <postroad/net/dialing.hpp>
 #include <postroad/smtp/session.hpp>
 
 #include <concepts>
@@ -43,8 +44,8 @@ concept transport_policy = requires(const T t, const envelope& e, const std::str
     { t.route(e) } -> std::convertible_to<std::string_view>;
     // The servers of a destination, in order of preference; at least one.
     { t.hosts(destination) } -> std::same_as<std::vector<endpoint>>;
-    // How long looking up and connecting may take.
-    { t.connect_timeout() } -> std::same_as<duration>;
+    // How a connection to them is opened; asked before each.
+    { t.dialing() } -> std::convertible_to<net::dialing>;
     // (optional) t.learn(host, lesson): what a connection to `host` that is over taught.
     // A session for one connection to `host`. `nonce` is fresh, random and printable.
     { t.make_session(host, nonce) } -> std::same_as<typename T::session_type>;

@@ -5,7 +5,6 @@
 #include <postroad/transport/policy.hpp>
 #include <postroad/transport/url.hpp>
 
-#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,7 +26,8 @@ struct smtp_options {
     /// Messages in flight on a connection with pipelining::window.
     std::size_t window = 16;
     postroad::smtp::timeouts timeouts = {};
-    duration connect_timeout = std::chrono::seconds(30);
+    /// Time to connect, proxy, local addresses.
+    net::dialing dialing = {};
 };
 
 class smtp {
@@ -40,7 +40,7 @@ public:
     explicit smtp(std::string_view url);
     explicit smtp(const char* url) : smtp(std::string_view(url)) {}
     explicit smtp(const std::string& url) : smtp(std::string_view(url)) {}
-    /// Throws `error` for a client name or credentials that cannot be sent.
+    /// Throws `error` for a client name or credentials that cannot be sent, or for what cannot be dialled.
     explicit smtp(smtp_options options);
 
     const smtp_options& options() const noexcept { return options_; }
@@ -49,7 +49,7 @@ public:
 
     std::string_view route(const envelope&) const noexcept { return options_.server.name; }
     std::vector<endpoint> hosts(const std::string&) const { return {options_.server}; }
-    duration connect_timeout() const noexcept { return options_.connect_timeout; }
+    const net::dialing& dialing() const noexcept { return options_.dialing; }
     session_type make_session(const endpoint& host, std::string nonce) const;
     /// What a connection to `host` taught; make_session() heeds it.
     void learn(const endpoint& host, postroad::smtp::lesson l);

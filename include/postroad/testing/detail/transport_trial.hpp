@@ -25,8 +25,7 @@ public:
         const auto hosts = transport_.hosts(destination);
         rules_.check(!hosts.empty(), "hosts() names at least one server");
         if (hosts.empty()) return rules_.take();
-        rules_.check(!T::needs_wire || transport_.connect_timeout() > duration::zero(),
-                     "connect_timeout() leaves time to connect");
+        rules_.check(dials(), "dialing() is what net::check() takes");
         auto session = transport_.make_session(hosts.front(), "0123456789abcdefghijklmn");
         if constexpr (T::needs_wire)
             wired(session);
@@ -36,6 +35,15 @@ public:
     }
 
 private:
+    bool dials() const {
+        try {
+            net::check(transport_.dialing());
+            return true;
+        } catch (const error&) {
+            return false;
+        }
+    }
+
     template <class Session>
     void wired(Session& s) {
         static_assert(net::wire_session<Session>, "a session over a wire models net::wire_session");

@@ -11,6 +11,7 @@ namespace postroad::transport {
 POSTROAD_DECL smtp::smtp(smtp_options options) : options_(std::move(options)) {
     postroad::smtp::check_client_name(options_.client_name);
     postroad::smtp::check(options_.credentials);
+    net::check(options_.dialing);
     if (options_.server.name.empty() || options_.server.port == 0)
         throw error(errc::invalid_host_name, "the SMTP server has no name or no port");
     if (options_.window == 0)
