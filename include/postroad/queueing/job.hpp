@@ -43,8 +43,9 @@ struct job {
     mail_ptr mail = {};
     outcome result = {};  ///< one entry for each recipient of the envelope
     error_code error = {};
-    time_point due = time_point::min();  ///< not leased before
-    time_point deadline = never;         ///< given up then
+    time_point submitted = time_point::min();  ///< unknown until it is leased for the first time
+    time_point due = time_point::min();        ///< not leased before
+    time_point deadline = never;               ///< given up then
     std::uint8_t traffic_class = 0;
     std::string tenant = {};
     std::string tag = {};
@@ -57,6 +58,7 @@ struct verdict {
     enum class kind : unsigned char { done, retry };
     kind what = kind::done;
     time_point at = never;  ///< of a retry
+    bool late = false;      ///< of a retry: it is time to tell the sender that it takes long; said once
     friend bool operator==(const verdict&, const verdict&) = default;
 };
 
