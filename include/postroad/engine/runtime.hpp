@@ -5,6 +5,7 @@
 #include <postroad/engine/dispatcher.hpp>
 #include <postroad/net/asio.hpp>
 #include <postroad/net/connection.hpp>
+#include <postroad/smtp/credentials_source.hpp>
 #include <postroad/tls/policy.hpp>
 
 #include <atomic>
@@ -150,6 +151,8 @@ public:
         timer_.cancel();
         shutdown_timer_.cancel();
         for (auto& done : std::exchange(when_shut_, {})) done();
+        const std::scoped_lock lock(gate_->mutex);
+        gate_->open = false;
     }
 
     using session_type = typename Transport::session_type;
@@ -160,6 +163,12 @@ private:
     using carrier = std::conditional_t<wired, wired_carrier<runtime>, local_carrier<runtime>>;
     friend wired_carrier<runtime>;
     friend local_carrier<runtime>;
+
+    // Whether the executor may still be used from elsewhere; outlives the runtime.
+    struct gate {
+        std::mutex mutex;
+        bool open = true;  // guarded by mutex
+    };
 
     struct parked {
         job what = {};
@@ -223,6 +232,8 @@ private:
                 dispatcher_.ready(id, session.room(), now, limits);
             } else if (auto* f = std::get_if<smtp::finished>(&*e)) {
                 dispatcher_.finished(id, std::move(*f), session.room(), now);
+            } else if (const auto* w = std::get_if<smtp::credentials_wanted>(&*e)) {
+                ask_credentials(id, session, *w);
             } else {
                 const auto& over = std::get<smtp::closed>(*e);
                 if constexpr (requires { transport_.learn(endpoint{}, over.lesson); })
@@ -233,6 +244,30 @@ private:
             }
         }
         run();
+    }
+
+    // The answer comes when it comes and on any thread: by then the connection, or the mailer, may be gone.
+    void ask_credentials(connection_id id, session_type& session, const smtp::credentials_wanted& w) {
+        if constexpr (requires(smtp::credentials_handler h) { transport_.provide_credentials({}, h); }) {
+            transport_.provide_credentials(
+                {.server = session.peer(), .refused_before = w.refused_before},
+                [gate = gate_, weak = this->weak_from_this(), id](smtp::credentials_answer a) {
+                    const auto self = weak.lock();
+                    const std::scoped_lock lock(gate->mutex);
+                    if (!self || !gate->open) return;
+                    asio::post(self->executor_, [self, id, a = std::move(a)]() mutable {
+                        self->with(id, [&](carrier& c) {
+                            if (a.error)
+                                c.session().no_credentials(a.error, std::move(a.explanation), clock::now());
+                            else
+                                c.session().credentials(std::move(a.credentials), clock::now());
+                            c.pump();
+                        });
+                    });
+                });
+        } else if constexpr (requires { session.no_credentials(error_code{}, std::string{}, clock::now()); }) {
+            session.no_credentials({}, "the transport has no source of credentials", clock::now());
+        }
     }
 
     // Carries actions out until there are none. An action may cause more, also by way of another connection: the
@@ -364,6 +399,7 @@ private:
     std::unordered_map<connection_id, std::unique_ptr<carrier>> connections_;
     std::vector<std::unique_ptr<carrier>> gone_;
     std::vector<std::function<void()>> when_shut_;
+    std::shared_ptr<gate> gate_ = std::make_shared<gate>();
     std::mutex parked_mutex_;  // guards parked_
     std::deque<parked> parked_;
     std::atomic<bool> parked_any_ = false;

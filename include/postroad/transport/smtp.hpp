@@ -2,11 +2,13 @@
 // Sends through one SMTP server: a submission server or a relay. The default transport. See docs/transport.md.
 
 #include <postroad/core/config.hpp>
+#include <postroad/smtp/credentials_source.hpp>
 #include <postroad/transport/policy.hpp>
 #include <postroad/transport/url.hpp>
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace postroad::transport {
@@ -14,6 +16,8 @@ namespace postroad::transport {
 struct smtp_options {
     endpoint server = {};
     postroad::smtp::credentials credentials = {};
+    /// Asked whenever a connection has to authenticate, instead of `credentials`: for tokens that expire.
+    postroad::smtp::credentials_source credentials_source = {};
     /// Whether the credentials may be sent without TLS. Nothing else allows it, neither `smtp+insecure://` nor
     /// tls::insecure_none: without this it is errc::insecure_authentication.
     bool insecure_authentication = false;
@@ -51,6 +55,11 @@ public:
     std::vector<endpoint> hosts(const std::string&) const { return {options_.server}; }
     const net::dialing& dialing() const noexcept { return options_.dialing; }
     session_type make_session(const endpoint& host, std::string nonce) const;
+    /// Asks smtp_options::credentials_source.
+    void provide_credentials(const postroad::smtp::credentials_request& request,
+                             postroad::smtp::credentials_handler done) const {
+        options_.credentials_source.ask(request, std::move(done));
+    }
     /// What a connection to `host` taught; make_session() heeds it.
     void learn(const endpoint& host, postroad::smtp::lesson l);
 
@@ -58,6 +67,7 @@ private:
     smtp_options options_;
     url_options others_;
     std::vector<endpoint> no_overlap_;
+    std::vector<endpoint> no_tls_;
 };
 
 static_assert(transport_policy<smtp>);

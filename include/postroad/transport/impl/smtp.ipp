@@ -16,6 +16,8 @@ POSTROAD_DECL smtp::smtp(smtp_options options) : options_(std::move(options)) {
         throw error(errc::invalid_host_name, "the SMTP server has no name or no port");
     if (options_.window == 0)
         throw error(errc::invalid_option, "a window of no messages would never send one; the least is 1");
+    if (options_.credentials_source && !options_.credentials.empty())
+        throw error(errc::contradiction, "credentials are given, and a source of credentials as well; give one of them");
 }
 
 POSTROAD_DECL smtp::smtp(std::string_view url) {
@@ -45,12 +47,16 @@ POSTROAD_DECL smtp::smtp(std::string_view url) {
 
 POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::string nonce) const {
     using postroad::smtp::pipelining;
-    const bool careful =
-        std::ranges::any_of(no_overlap_, [&](const endpoint& e) { return e.name == host.name && e.port == host.port; });
+    const auto is_host = [&](const endpoint& e) { return e.name == host.name && e.port == host.port; };
+    const bool careful = std::ranges::any_of(no_overlap_, is_host);
+    auto server = host;
+    if (host.security == security::opportunistic && std::ranges::any_of(no_tls_, is_host))
+        server.security = security::insecure_none;
     return session_type(
-        {.server = host,
+        {.server = std::move(server),
          .client_name = options_.client_name,
          .credentials = options_.credentials,
+         .ask_credentials = static_cast<bool>(options_.credentials_source),
          .insecure_authentication = options_.insecure_authentication,
          .pipelining = careful ? std::min(options_.pipelining, pipelining::envelope) : options_.pipelining,
          .window = options_.window,
@@ -59,8 +65,11 @@ POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::s
 }
 
 POSTROAD_DECL void smtp::learn(const endpoint& host, postroad::smtp::lesson l) {
-    if (l == postroad::smtp::lesson::no_overlap && std::ranges::find(no_overlap_, host) == no_overlap_.end())
-        no_overlap_.push_back(host);
+    const auto remember = [&host](std::vector<endpoint>& in) {
+        if (std::ranges::find(in, host) == in.end()) in.push_back(host);
+    };
+    if (l == postroad::smtp::lesson::no_overlap) remember(no_overlap_);
+    if (l == postroad::smtp::lesson::no_tls) remember(no_tls_);
 }
 
 }  // namespace postroad::transport
