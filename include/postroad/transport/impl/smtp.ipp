@@ -17,7 +17,8 @@ POSTROAD_DECL smtp::smtp(smtp_options options) : options_(std::move(options)) {
     if (options_.window == 0)
         throw error(errc::invalid_option, "a window of no messages would never send one; the least is 1");
     if (options_.credentials_source && !options_.credentials.empty())
-        throw error(errc::contradiction, "credentials are given, and a source of credentials as well; give one of them");
+        throw error(errc::contradiction,
+                    "credentials are given, and a source of credentials as well; give one of them");
 }
 
 POSTROAD_DECL smtp::smtp(std::string_view url) {
