@@ -47,6 +47,7 @@ enum class errc {
     connection_closed,
     timed_out,
     resolve_failed,
+    proxy_failed,
     // What an outcome amounts to, where one code must say it.
     recipients_rejected,
     recipients_deferred,

@@ -55,6 +55,7 @@ inline constexpr code_text code_texts[] = {
     {errc::connection_closed, "connection_closed", "the server closed the connection", condition::transient},
     {errc::timed_out, "timed_out", "the server did not answer in time", condition::transient},
     {errc::resolve_failed, "resolve_failed", "the host name cannot be looked up", condition::transient},
+    {errc::proxy_failed, "proxy_failed", "the proxy did not open a way to the server", condition::transient},
     {errc::recipients_rejected, "recipients_rejected", "the server rejected recipients or the message",
      condition::permanent},
     {errc::recipients_deferred, "recipients_deferred", "the server deferred recipients or the message",
