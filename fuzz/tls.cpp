@@ -17,7 +17,8 @@ struct fixture {
     testing::server_identity id = ca.issue({.names = {"mail.example.com"}});
     std::shared_ptr<const tls::mbedtls_context> client =
         std::make_shared<tls::mbedtls_context>(tls::settings{.ca_pem = ca.ca_pem});
-    std::shared_ptr<const tls::mbedtls_context> server = tls::mbedtls_context::server(id.certificate_pem, id.key_pem);
+    std::shared_ptr<const tls::mbedtls_context> server =
+        tls::mbedtls_context::server({.certificate_pem = id.certificate_pem, .key_pem = id.key_pem});
 };
 
 void require(bool holds) {
@@ -41,7 +42,7 @@ void use(tls::mbedtls_engine& client, std::string_view expected) {
 }
 
 void raw(const fixture& f, std::string_view stream, std::size_t step) {
-    tls::mbedtls_engine client(f.client, "mail.example.com");
+    tls::mbedtls_engine client(f.client, {.name = "mail.example.com"});
     static_cast<void>(client.handshake());
     while (!stream.empty()) {
         const auto piece = stream.substr(0, step);
@@ -57,7 +58,7 @@ void raw(const fixture& f, std::string_view stream, std::size_t step) {
 
 void changed(const fixture& f, std::string_view changes) {
     static constexpr std::string_view greeting = "220 mail.example.com ESMTP ready when you are\r\n";
-    tls::mbedtls_engine client(f.client, "mail.example.com"), server(f.server, "");
+    tls::mbedtls_engine client(f.client, {.name = "mail.example.com"}), server(f.server);
     bool greeted = false;
     static_cast<void>(client.handshake());
     while (!client.output().empty() || !server.output().empty()) {

@@ -68,10 +68,11 @@ TEST_CASE("the engine of the page about TLS is driven without a socket") {
     const auto ca = postroad::testing::authority::create();
     const auto id = ca.issue({.names = {"mail.example.com"}, .addresses = {"127.0.0.1"}});
 
-    const auto at_server = postroad::tls::mbedtls_context::server(id.certificate_pem, id.key_pem);
+    const auto at_server =
+        postroad::tls::mbedtls_context::server({.certificate_pem = id.certificate_pem, .key_pem = id.key_pem});
     const postroad::tls::required at_client{.options = {.ca_pem = ca.ca_pem}};
     //]
-    postroad::tls::mbedtls_engine client(at_client.make_context(), "127.0.0.1"), server(at_server, "");
+    postroad::tls::mbedtls_engine client(at_client.make_context(), {.name = "127.0.0.1"}), server(at_server);
     std::string to_server, to_client;
     bool done = false;
     for (int round = 0; round < 10 && !done; ++round) {
@@ -81,8 +82,8 @@ TEST_CASE("the engine of the page about TLS is driven without a socket") {
     CHECK(done);
     CHECK(client.facts().version.starts_with("TLSv1."));
 
-    postroad::tls::mbedtls_engine deceived(at_client.make_context(), "mail.example.org");
-    postroad::tls::mbedtls_engine other(at_server, "");
+    postroad::tls::mbedtls_engine deceived(at_client.make_context(), {.name = "mail.example.org"});
+    postroad::tls::mbedtls_engine other(at_server);
     to_server.clear();
     to_client.clear();
     std::string text;

@@ -110,13 +110,13 @@ inline const testing::authority& ca() {
 
 inline tls_link::engine_maker client_engine(std::string trusted = ca().ca_pem) {
     const auto context = std::make_shared<tls::mbedtls_context>(tls::settings{.ca_pem = std::move(trusted)});
-    return [context] { return std::make_unique<tls::mbedtls_engine>(context, "mail.example.com"); };
+    return [context] { return std::make_unique<tls::mbedtls_engine>(context, endpoint{.name = "mail.example.com"}); };
 }
 
 inline tls_link::engine_maker server_engine() {
     static const auto id = ca().issue({.names = {"mail.example.com"}});
-    const auto context = tls::mbedtls_context::server(id.certificate_pem, id.key_pem);
-    return [context] { return std::make_unique<tls::mbedtls_engine>(context, ""); };
+    const auto context = tls::mbedtls_context::server({.certificate_pem = id.certificate_pem, .key_pem = id.key_pem});
+    return [context] { return std::make_unique<tls::mbedtls_engine>(context); };
 }
 
 inline std::string pattern(std::size_t size) {

@@ -37,8 +37,9 @@ std::string thrown(Make make) {
     return "nothing";
 }
 
+template <class E>
 std::string thrown_for(const tls::settings& options) {
-    return thrown([&] { tls::mbedtls_context context(options); });
+    return thrown([&] { typename E::context_type context(options); });
 }
 
 /// Sets an environment variable for one test.
@@ -68,65 +69,63 @@ constexpr auto configuration = "the TLS configuration is not usable: ";
 
 }  // namespace
 
-TEST_CASE("a CA that cannot be read is left out and does not spoil the bundle") {
+TEST_CASE_TEMPLATE("a CA that cannot be read is left out and does not spoil the bundle", E, ENGINES) {
     std::string broken = ca().ca_pem;
     broken[broken.find('\n') + 10] = '!';
     const auto other = testing::authority::create("other CA");
     const auto cut = other.ca_pem.substr(0, other.ca_pem.find("-----END"));
     const auto bundle =
         "# comment\n" + other.ca_pem + broken + constrained_ca + "\nnot PEM\n" + cut + ca().ca_pem + cut;
-    const auto context = std::make_shared<tls::mbedtls_context>(tls::settings{.ca_pem = bundle});
+    const auto context = client_context<E>({.ca_pem = bundle});
     CHECK(context->trusted() == 2);
     CHECK(context->skipped() == 4);
-    CHECK(pair(mail_example(), "mail.example.com", context).shake());
-    CHECK(pair(other.issue({.names = {"mail.example.com"}}), "mail.example.com", context).shake());
+    CHECK(pair<E>(mail_example(), "mail.example.com", context).shake());
+    CHECK(pair<E>(other.issue({.names = {"mail.example.com"}}), "mail.example.com", context).shake());
 }
 
-TEST_CASE("no usable CA is an error of the configuration") {
-    CHECK(thrown_for({.ca_pem = constrained_ca}) ==
+TEST_CASE_TEMPLATE("no usable CA is an error of the configuration", E, ENGINES) {
+    CHECK(thrown_for<E>({.ca_pem = constrained_ca}) ==
           std::string(configuration) + "no CA certificate could be loaded from ca_pem (1 could not be read)");
-    CHECK(thrown_for({.ca_pem = "hello"}) ==
+    CHECK(thrown_for<E>({.ca_pem = "hello"}) ==
           std::string(configuration) + "no CA certificate could be loaded from ca_pem (0 could not be read)");
     const file empty("");
-    CHECK(thrown_for({.ca_file = empty.path}) == std::string(configuration) +
-                                                     "no CA certificate could be loaded from \"" + empty.path +
-                                                     "\" (0 could not be read)");
-    CHECK(thrown_for({.ca_file = "/nonexistent/ca.pem"}) ==
+    CHECK(thrown_for<E>({.ca_file = empty.path}) == std::string(configuration) +
+                                                        "no CA certificate could be loaded from \"" + empty.path +
+                                                        "\" (0 could not be read)");
+    CHECK(thrown_for<E>({.ca_file = "/nonexistent/ca.pem"}) ==
           std::string(configuration) + "the CA file \"/nonexistent/ca.pem\" cannot be read");
-    CHECK(thrown_for({.ca_file = "/"}) == std::string(configuration) + "the CA file \"/\" cannot be read");
+    CHECK(thrown_for<E>({.ca_file = "/"}) == std::string(configuration) + "the CA file \"/\" cannot be read");
 }
 
-TEST_CASE("two sources of CAs contradict each other") {
-    CHECK(thrown_for({.ca_file = "ca.pem", .ca_pem = "x"}) ==
+TEST_CASE_TEMPLATE("two sources of CAs contradict each other", E, ENGINES) {
+    CHECK(thrown_for<E>({.ca_file = "ca.pem", .ca_pem = "x"}) ==
           "two settings contradict each other: ca_file and ca_pem are both given; one of them names the CAs");
 }
 
-TEST_CASE("ca_file is read, and SSL_CERT_FILE where no file is given") {
+TEST_CASE_TEMPLATE("ca_file is read, and SSL_CERT_FILE where no file is given", E, ENGINES) {
     const file own(ca().ca_pem), other(testing::authority::create("other CA").ca_pem);
-    CHECK(pair(mail_example(), "mail.example.com",
-               std::make_shared<tls::mbedtls_context>(tls::settings{.ca_file = own.path}))
-              .shake());
+    CHECK(pair<E>(mail_example(), "mail.example.com", client_context<E>({.ca_file = own.path})).shake());
     const environment variable("SSL_CERT_FILE", own.path);
-    const tls::automatic by_environment;
-    CHECK(pair(mail_example(), "mail.example.com", by_environment.make_context()).shake());
-    const tls::automatic by_file{.options = {.ca_file = other.path}};
-    CHECK_FALSE(pair(mail_example(), "mail.example.com", by_file.make_context()).shake());
+    const tls::scheme_policy<tls::rule::automatic, E> by_environment;
+    CHECK(pair<E>(mail_example(), "mail.example.com", by_environment.make_context()).shake());
+    const tls::scheme_policy<tls::rule::automatic, E> by_file{.options = {.ca_file = other.path}};
+    CHECK_FALSE(pair<E>(mail_example(), "mail.example.com", by_file.make_context()).shake());
 }
 
-TEST_CASE("an unreadable SSL_CERT_FILE is an error, not a reason to trust something else") {
+TEST_CASE_TEMPLATE("an unreadable SSL_CERT_FILE is an error, not a reason to trust something else", E, ENGINES) {
     const environment variable("SSL_CERT_FILE", "/nonexistent/ca.pem");
-    CHECK(thrown_for({}) ==
+    CHECK(thrown_for<E>({}) ==
           std::string(configuration) + "the CA file \"/nonexistent/ca.pem\" (SSL_CERT_FILE) cannot be read");
 }
 
-TEST_CASE("a server's certificate and key that cannot be read are errors") {
+TEST_CASE_TEMPLATE("a server's certificate and key that cannot be read are errors", E, ENGINES) {
     const auto id = mail_example();
     CHECK(thrown([&] {
-              tls::mbedtls_context::server("x", id.key_pem);
-          }).starts_with(std::string(configuration) + "the server's certificate cannot be read: "));
+              E::context_type::server({.certificate_pem = "x", .key_pem = id.key_pem});
+          }).starts_with(std::string(configuration) + "the certificate of the server cannot be read: "));
     CHECK(thrown([&] {
-              tls::mbedtls_context::server(id.certificate_pem, "x");
-          }).starts_with(std::string(configuration) + "the server's key cannot be read: "));
+              E::context_type::server({.certificate_pem = id.certificate_pem, .key_pem = "x"});
+          }).starts_with(std::string(configuration) + "the key of the server cannot be read: "));
 }
 
 TEST_CASE("certificates for tests refuse an address that is none") {

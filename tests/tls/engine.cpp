@@ -18,7 +18,8 @@ std::string pattern(std::size_t size) {
 }
 
 /// Sends `text` through `from` to `to` with bounded output and input.
-std::string transfer(tls::mbedtls_engine& from, tls::mbedtls_engine& to, std::string_view text, std::size_t step) {
+template <class From, class To>
+std::string transfer(From& from, To& to, std::string_view text, std::size_t step) {
     std::string got;
     while (!text.empty()) {
         text.remove_prefix(from.write(text));
@@ -30,12 +31,12 @@ std::string transfer(tls::mbedtls_engine& from, tls::mbedtls_engine& to, std::st
 
 }  // namespace
 
-TEST_CASE("two engines shake hands and exchange text, however the octets are cut") {
-    for (const auto newest : {tls::protocol::tls_1_2, tls::protocol::tls_1_3})
+TEST_CASE_TEMPLATE("two engines shake hands and exchange text, however the octets are cut", E, ENGINES) {
+    for (const auto newest : versions<E>())
         for (const std::size_t step :
              {std::string::npos, std::size_t{1}, std::size_t{2}, std::size_t{7}, std::size_t{1000}}) {
             CAPTURE(step);
-            pair p(mail_example(), "mail.example.com", client_context(newest));
+            pair<E> p(mail_example(), "mail.example.com", client_context<E>({.newest = newest}));
             REQUIRE(p.shake(step));
             CHECK(transfer(p.client, p.server, "EHLO client.example\r\n", step) == "EHLO client.example\r\n");
             CHECK(transfer(p.server, p.client, "250 mail.example.com\r\n", step) == "250 mail.example.com\r\n");
@@ -44,8 +45,8 @@ TEST_CASE("two engines shake hands and exchange text, however the octets are cut
         }
 }
 
-TEST_CASE("facts tell version, cipher and the server's certificate") {
-    pair p(mail_example(), "mail.example.com", client_context(tls::protocol::tls_1_2));
+TEST_CASE_TEMPLATE("facts tell version, cipher and the server's certificate", E, ENGINES) {
+    pair<E> p(mail_example(), "mail.example.com", client_context<E>({.newest = tls::protocol::tls_1_2}));
     CHECK(p.client.facts().version.empty());
     REQUIRE(p.shake());
     const auto facts = p.client.facts();
@@ -58,23 +59,23 @@ TEST_CASE("facts tell version, cipher and the server's certificate") {
 }
 
 #if MBEDTLS_VERSION_MAJOR >= 3
-TEST_CASE("TLS 1.3 is spoken when both sides may") {
-    pair p;
+TEST_CASE_TEMPLATE("TLS 1.3 is spoken when both sides may", E, ENGINES) {
+    pair<E> p;
     REQUIRE(p.shake());
     CHECK(p.client.facts().version == "TLSv1.3");
 }
 #endif
 
-TEST_CASE("megabytes pass both ways unchanged") {
-    pair p;
+TEST_CASE_TEMPLATE("megabytes pass both ways unchanged", E, ENGINES) {
+    pair<E> p;
     REQUIRE(p.shake());
     const auto text = pattern(3'000'000);
     CHECK(transfer(p.client, p.server, text, 16'384) == text);
     CHECK(transfer(p.server, p.client, text, 100'000) == text);
 }
 
-TEST_CASE("reading with one octet of room loses nothing") {
-    pair p;
+TEST_CASE_TEMPLATE("reading with one octet of room loses nothing", E, ENGINES) {
+    pair<E> p;
     REQUIRE(p.shake());
     REQUIRE(p.server.write("250 ok\r\n") == 8);
     carry(p.server, p.client, 5, [] {});
@@ -83,19 +84,19 @@ TEST_CASE("reading with one octet of room loses nothing") {
     CHECK(last == tls::read_result{.state = tls::read_state::want_input});
 }
 
-TEST_CASE("write stops at the bound of the output and goes on when it was sent") {
-    pair p;
+TEST_CASE_TEMPLATE("write stops at the bound of the output and goes on when it was sent", E, ENGINES) {
+    pair<E> p;
     REQUIRE(p.shake());
     const auto text = pattern(1'000'000);
     const auto taken = p.client.write(text);
     CHECK(taken < 100'000);
     CHECK(taken >= 4 * 16'000);
-    CHECK(p.client.output().size() >= tls::mbedtls_engine::output_limit);
-    CHECK(p.client.output().size() < tls::mbedtls_engine::output_limit + 17'000);
+    CHECK(p.client.output().size() >= E::output_limit);
+    CHECK(p.client.output().size() < E::output_limit + 17'000);
     CHECK(p.client.write("more") == 0);
     CHECK_FALSE(p.client.error());
     // one octet below the bound, one more record fits
-    const auto above = p.client.output().size() - tls::mbedtls_engine::output_limit;
+    const auto above = p.client.output().size() - E::output_limit;
     p.server.received(p.client.output().substr(0, above));
     p.client.consumed(above);
     CHECK(p.client.write("more") == 0);
@@ -107,8 +108,8 @@ TEST_CASE("write stops at the bound of the output and goes on when it was sent")
     CHECK(got == text.substr(0, taken) + "more");
 }
 
-TEST_CASE("what output() showed stays in place while other calls add to it") {
-    pair p;
+TEST_CASE_TEMPLATE("what output() showed stays in place while other calls add to it", E, ENGINES) {
+    pair<E> p;
     REQUIRE(p.shake());
     REQUIRE(p.client.write("QUIT\r\n") == 6);
     const auto shown = p.client.output();
@@ -124,9 +125,9 @@ TEST_CASE("what output() showed stays in place while other calls add to it") {
     CHECK(got.size() == 30'000);
 }
 
-TEST_CASE("input that nobody reads fails the engine behind its bound") {
-    constexpr auto limit = tls::mbedtls_engine::input_limit;
-    pair p;
+TEST_CASE_TEMPLATE("input that nobody reads fails the engine behind its bound", E, ENGINES) {
+    constexpr auto limit = E::input_limit;
+    pair<E> p;
     REQUIRE(p.shake());
     p.client.received(std::string(limit, 'x'));
     CHECK_FALSE(p.client.error());
@@ -137,8 +138,8 @@ TEST_CASE("input that nobody reads fails the engine behind its bound") {
     CHECK(p.client.read(&c, 1).state == tls::read_state::failed);
 }
 
-TEST_CASE("close_notify ends the stream for the peer") {
-    pair p;
+TEST_CASE_TEMPLATE("close_notify ends the stream for the peer", E, ENGINES) {
+    pair<E> p;
     REQUIRE(p.shake());
     REQUIRE(p.client.write("QUIT\r\n") == 6);
     p.client.close();
@@ -155,10 +156,10 @@ TEST_CASE("close_notify ends the stream for the peer") {
     CHECK_FALSE(p.server.error());
 }
 
-TEST_CASE("a stream that ends without close_notify is broken, not closed") {
+TEST_CASE_TEMPLATE("a stream that ends without close_notify is broken, not closed", E, ENGINES) {
     for (const std::size_t cut : {std::size_t{0}, std::size_t{1}, std::size_t{6}}) {
         CAPTURE(cut);
-        pair p;
+        pair<E> p;
         REQUIRE(p.shake());
         REQUIRE(p.server.write("221 bye\r\n") == 9);
         if (cut) REQUIRE(p.server.output().size() > cut);
@@ -173,8 +174,8 @@ TEST_CASE("a stream that ends without close_notify is broken, not closed") {
     }
 }
 
-TEST_CASE("a changed octet breaks the stream and leaves an alert to send") {
-    pair p;
+TEST_CASE_TEMPLATE("a changed octet breaks the stream and leaves an alert to send", E, ENGINES) {
+    pair<E> p;
     REQUIRE(p.shake());
     REQUIRE(p.server.write("250 2.0.0 queued\r\n") > 0);
     std::string octets(p.server.output());
@@ -188,8 +189,8 @@ TEST_CASE("a changed octet breaks the stream and leaves an alert to send") {
     CHECK(p.client.write("x") == 0);
 }
 
-TEST_CASE("a lost record breaks the stream") {
-    pair p;
+TEST_CASE_TEMPLATE("a lost record breaks the stream", E, ENGINES) {
+    pair<E> p;
     REQUIRE(p.shake());
     REQUIRE(p.server.write("250-first\r\n") > 0);
     p.server.consumed(p.server.output().size());
@@ -199,8 +200,8 @@ TEST_CASE("a lost record breaks the stream") {
     CHECK(p.client.error() == errc::tls_broken);
 }
 
-TEST_CASE("a server that talks in the clear is told apart from one that breaks TLS") {
-    tls::mbedtls_engine client(client_context(), "mail.example.com");
+TEST_CASE_TEMPLATE("a server that talks in the clear is told apart from one that breaks TLS", E, ENGINES) {
+    E client(client_context<E>(), {.name = "mail.example.com"});
     REQUIRE(client.handshake() == tls::progress::want_input);
     client.received("220 mail.example.com ESMTP\r\n");
     CHECK(client.handshake() == tls::progress::failed);
@@ -212,11 +213,11 @@ TEST_CASE("a server that talks in the clear is told apart from one that breaks T
     CHECK(client.handshake() == tls::progress::failed);
 }
 
-TEST_CASE("garbage in the handshake is an error, and the name of the server is in it") {
+TEST_CASE_TEMPLATE("garbage in the handshake is an error, and the name of the server is in it", E, ENGINES) {
     for (const auto& garbage :
          {std::string(5, '\0'), std::string(200, '\xff'), std::string("HTTP/1.1 400 Bad"),
           std::string("\x16\x03\x03\x00\x04\x02\x00\x00\x00", 9), std::string("\x15\x03\x03\x00\x02\x02\x28", 7)}) {
-        tls::mbedtls_engine client(client_context(), "mail.example.com");
+        E client(client_context<E>(), {.name = "mail.example.com"});
         REQUIRE(client.handshake() == tls::progress::want_input);
         client.received(garbage);
         CHECK(client.handshake() == tls::progress::failed);
@@ -226,10 +227,10 @@ TEST_CASE("garbage in the handshake is an error, and the name of the server is i
     }
 }
 
-TEST_CASE("a server that hangs up in the handshake is named as that") {
+TEST_CASE_TEMPLATE("a server that hangs up in the handshake is named as that", E, ENGINES) {
     for (const bool halfway : {false, true}) {
         CAPTURE(halfway);
-        pair p;
+        pair<E> p;
         REQUIRE(p.client.handshake() == tls::progress::want_input);
         carry(p.client, p.server, std::string::npos, [&] { CHECK(p.server.handshake() == tls::progress::want_input); });
         const auto flight = p.server.output();
@@ -241,11 +242,11 @@ TEST_CASE("a server that hangs up in the handshake is named as that") {
     }
 }
 
-TEST_CASE("many handshakes at the same time share one context") {
-    const auto clients = client_context();
-    std::vector<std::unique_ptr<pair>> pairs;
+TEST_CASE_TEMPLATE("many handshakes at the same time share one context", E, ENGINES) {
+    const auto clients = client_context<E>();
+    std::vector<std::unique_ptr<pair<E>>> pairs;
     for (int i = 0; i < 100; ++i) {
-        pairs.push_back(std::make_unique<pair>(mail_example(), "mail.example.com", clients));
+        pairs.push_back(std::make_unique<pair<E>>(mail_example(), "mail.example.com", clients));
         REQUIRE(pairs.back()->client.handshake() == tls::progress::want_input);
     }
     for (auto& p : pairs)
@@ -253,16 +254,16 @@ TEST_CASE("many handshakes at the same time share one context") {
     for (auto& p : pairs) CHECK(p->shake());
 }
 
-TEST_CASE("threads share one context") {
-    const auto clients = client_context();
-    const auto servers = server_context(mail_example());
+TEST_CASE_TEMPLATE("threads share one context", E, ENGINES) {
+    const auto clients = client_context<E>();
+    const auto servers = server_context<E>(mail_example());
     std::atomic<int> done = 0;
     {
         std::vector<std::jthread> threads;
         for (int i = 0; i < 4; ++i)
             threads.emplace_back([&] {
                 for (int k = 0; k < 10; ++k) {
-                    pair p(clients, servers);
+                    pair<E> p(clients, servers);
                     done += p.shake() && transfer(p.client, p.server, "NOOP\r\n", 100) == "NOOP\r\n";
                 }
             });
@@ -271,7 +272,7 @@ TEST_CASE("threads share one context") {
 }
 
 TEST_CASE("a policy that stands for no TLS has an engine that does nothing") {
-    tls::no_engine none(tls::insecure_none{}.make_context(), "mail.example.com");
+    tls::no_engine none(tls::insecure_none{}.make_context(), {.name = "mail.example.com"});
     CHECK(none.handshake() == tls::progress::failed);
     CHECK(none.error() == errc::tls_configuration);
     static_assert(std::is_empty_v<tls::insecure_none>);

@@ -1,6 +1,8 @@
 #pragma once
 // Two engines that talk to each other in memory, for the tests of this directory.
 
+#include <doctest/doctest.h>
+
 #include <postroad/testing/certificates.hpp>
 #include <postroad/tls/policies.hpp>
 
@@ -8,6 +10,14 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <vector>
+
+#if __has_include(<openssl/ssl.h>) && __has_include(<postroad/tls/openssl.hpp>)
+#include <postroad/tls/openssl.hpp>
+#define ENGINES tls::mbedtls_engine, tls::openssl_engine
+#else
+#define ENGINES tls::mbedtls_engine
+#endif
 
 namespace postroad::tls {
 
@@ -36,18 +46,37 @@ inline const testing::server_identity& mail_example() {
     return made;
 }
 
-inline std::shared_ptr<const tls::mbedtls_context> client_context(tls::protocol newest = tls::protocol::tls_1_3) {
-    return std::make_shared<tls::mbedtls_context>(tls::settings{.ca_pem = ca().ca_pem, .newest = newest});
+/// Trusts the CA of these tests, unless `options` names another.
+template <class Engine>
+std::shared_ptr<const typename Engine::context_type> client_context(tls::settings options = {}) {
+    if (options.ca_pem.empty() && options.ca_file.empty() && options.ca_path.empty()) options.ca_pem = ca().ca_pem;
+    return std::make_shared<typename Engine::context_type>(options);
 }
 
-inline std::shared_ptr<const tls::mbedtls_context> server_context(const testing::server_identity& id,
-                                                                  tls::protocol newest = tls::protocol::tls_1_3) {
-    return tls::mbedtls_context::server(id.certificate_pem, id.key_pem, newest);
+template <class Engine>
+std::shared_ptr<const typename Engine::context_type> server_context(const testing::server_identity& id,
+                                                                    tls::server_settings options = {}) {
+    options.certificate_pem = id.certificate_pem;
+    options.key_pem = id.key_pem;
+    return Engine::context_type::server(options);
+}
+
+/// Whether both sides of a pair of these engines may speak TLS 1.3.
+template <class Engine>
+constexpr bool has_tls_1_3 = true;
+template <>
+inline constexpr bool has_tls_1_3<tls::mbedtls_engine> = tls::detail::mbedtls_has_tls_1_3;
+
+/// The versions that an engine speaks.
+template <class Engine>
+std::vector<tls::protocol> versions() {
+    if (!has_tls_1_3<Engine>) return {tls::protocol::tls_1_2};
+    return {tls::protocol::tls_1_2, tls::protocol::tls_1_3};
 }
 
 /// Moves what `from` wants to send into `to`, `step` octets at a time, and lets `react` see each piece.
-template <class React>
-void carry(tls::mbedtls_engine& from, tls::mbedtls_engine& to, std::size_t step, React react) {
+template <class From, class To, class React>
+void carry(From& from, To& to, std::size_t step, React react) {
     while (!from.output().empty()) {
         const auto piece = from.output().substr(0, step);
         to.received(piece);
@@ -56,13 +85,31 @@ void carry(tls::mbedtls_engine& from, tls::mbedtls_engine& to, std::size_t step,
     }
 }
 
+/// All plaintext that waits in `e`; `last` is what ended the reading.
+template <class Engine>
+std::string read_all(Engine& e, tls::read_result* last = nullptr, std::size_t size = 4096) {
+    std::string text, buffer(size, '\0');
+    while (true) {
+        const auto r = e.read(buffer.data(), buffer.size());
+        if (r.state != tls::read_state::data) {
+            if (last) *last = r;
+            return text;
+        }
+        text.append(buffer, 0, r.size);
+    }
+}
+
+template <class Client, class Server = Client>
 struct pair {
+    using client_contexts = std::shared_ptr<const typename Client::context_type>;
+    using server_contexts = std::shared_ptr<const typename Server::context_type>;
+
     explicit pair(const testing::server_identity& id = mail_example(), const std::string& name = "mail.example.com",
-                  std::shared_ptr<const tls::mbedtls_context> trusts = client_context(),
-                  tls::protocol server_newest = tls::protocol::tls_1_3)
-        : client(std::move(trusts), name), server(server_context(id, server_newest), "") {}
-    pair(std::shared_ptr<const tls::mbedtls_context> clients, std::shared_ptr<const tls::mbedtls_context> servers)
-        : client(std::move(clients), "mail.example.com"), server(std::move(servers), "") {}
+                  client_contexts trusts = client_context<Client>())
+        : client(std::move(trusts), {.name = name, .port = 465}), server(server_context<Server>(id)) {}
+    pair(client_contexts clients, server_contexts servers,
+         const endpoint& to = {.name = "mail.example.com", .port = 465})
+        : client(std::move(clients), to), server(std::move(servers)) {}
 
     /// Runs both handshakes until neither moves. True when both are done.
     bool shake(std::size_t step = std::string::npos) {
@@ -75,20 +122,22 @@ struct pair {
         return c == tls::progress::done && s == tls::progress::done;
     }
 
-    tls::mbedtls_engine client, server;
-};
-
-/// All plaintext that waits in `e`; `last` is what ended the reading.
-inline std::string read_all(tls::mbedtls_engine& e, tls::read_result* last = nullptr, std::size_t size = 4096) {
-    std::string text, buffer(size, '\0');
-    while (true) {
-        const auto r = e.read(buffer.data(), buffer.size());
-        if (r.state != tls::read_state::data) {
-            if (last) *last = r;
-            return text;
+    /// Sends a line each way, so that what follows a handshake (tickets, a late refusal) arrives.
+    bool talk() {
+        static_cast<void>(client.write("NOOP\r\n"));
+        carry(client, server, std::string::npos, [] {});
+        if (read_all(server) != "NOOP\r\n") {
+            carry(server, client, std::string::npos, [] {});
+            static_cast<void>(read_all(client));
+            return false;
         }
-        text.append(buffer, 0, r.size);
+        static_cast<void>(server.write("250 ok\r\n"));
+        carry(server, client, std::string::npos, [] {});
+        return read_all(client) == "250 ok\r\n";
     }
-}
+
+    Client client;
+    Server server;
+};
 
 }  // namespace tls_test

@@ -16,10 +16,11 @@ struct row {
     std::string explanation;  ///< empty: accepted
 };
 
+template <class E>
 void check(const row& r) {
     CAPTURE(r.what);
-    for (const auto newest : {tls::protocol::tls_1_2, tls::protocol::tls_1_3}) {
-        pair p(r.presented, r.expected, client_context(newest));
+    for (const auto newest : versions<E>()) {
+        pair<E> p(r.presented, r.expected, client_context<E>({.newest = newest}));
         const bool done = p.shake();
         CHECK(p.client.explanation() == r.explanation);
         if (r.explanation.empty()) {
@@ -39,7 +40,7 @@ void check(const row& r) {
 
 }  // namespace
 
-TEST_CASE("a certificate is accepted for the names in its subjectAltName only") {
+TEST_CASE_TEMPLATE("a certificate is accepted for the names in its subjectAltName only", E, ENGINES) {
     const auto issue = [](testing::certificate_options o) { return ca().issue(o); };
     const auto host = issue({.names = {"a.example", "mail.example.com"}});
     const auto wild = issue({.names = {"*.example.com"}});
@@ -71,91 +72,93 @@ TEST_CASE("a certificate is accepted for the names in its subjectAltName only") 
         {"NUL in the name", issue({.names = {"mail.example.com\0.evil.invalid"s}}), "mail.example.com",
          "certificate of mail.example.com is for mail.example.com\\x00.evil.invalid; expected mail.example.com"},
     };
-    for (const auto& r : rows) check(r);
+    for (const auto& r : rows) check<E>(r);
 }
 
-TEST_CASE("a certificate outside its dates is refused with the date") {
-    check({"expired", ca().issue({.names = {"mail.example.com"}, .not_after = "20200201000000"}), "mail.example.com",
-           "certificate of mail.example.com expired on 2020-02-01"});
-    check({"not yet valid", ca().issue({.names = {"mail.example.com"}, .not_before = "20980101000000"}),
-           "mail.example.com", "certificate of mail.example.com is not valid before 2098-01-01"});
+TEST_CASE_TEMPLATE("a certificate outside its dates is refused with the date", E, ENGINES) {
+    check<E>({"expired", ca().issue({.names = {"mail.example.com"}, .not_after = "20200201000000"}), "mail.example.com",
+              "certificate of mail.example.com expired on 2020-02-01"});
+    check<E>({"not yet valid", ca().issue({.names = {"mail.example.com"}, .not_before = "20980101000000"}),
+              "mail.example.com", "certificate of mail.example.com is not valid before 2098-01-01"});
 }
 
-TEST_CASE("a certificate without a chain to a trusted CA is refused with the CA's name") {
+TEST_CASE_TEMPLATE("a certificate without a chain to a trusted CA is refused with the CA's name", E, ENGINES) {
     const auto stranger = testing::authority::create("stranger CA");
-    check({"unknown CA", stranger.issue({.names = {"mail.example.com"}}), "mail.example.com",
-           "certificate of mail.example.com is signed by an unknown CA \"CN=stranger CA\"; give ca_file if it is your "
-           "own"});
-    check({"self-signed", testing::self_signed({.names = {"mail.example.com"}}), "mail.example.com",
-           "certificate of mail.example.com is self-signed; give ca_file if it is your own"});
+    check<E>(
+        {"unknown CA", stranger.issue({.names = {"mail.example.com"}}), "mail.example.com",
+         "certificate of mail.example.com is signed by an unknown CA \"CN=stranger CA\"; give ca_file if it is your "
+         "own"});
+    check<E>({"self-signed", testing::self_signed({.names = {"mail.example.com"}}), "mail.example.com",
+              "certificate of mail.example.com is self-signed; give ca_file if it is your own"});
     const auto impostor = testing::authority::create();
-    check({"another CA of the same name", impostor.issue({.names = {"mail.example.com"}}), "mail.example.com",
-           "certificate of mail.example.com is signed by an unknown CA \"CN=postroad test CA\"; give ca_file if it is "
-           "your own"});
-    check(
+    check<E>(
+        {"another CA of the same name", impostor.issue({.names = {"mail.example.com"}}), "mail.example.com",
+         "certificate of mail.example.com is signed by an unknown CA \"CN=postroad test CA\"; give ca_file if it is "
+         "your own"});
+    check<E>(
         {"everything wrong", stranger.issue({.names = {"a.example"}, .not_after = "20200201000000"}),
          "mail.example.com",
          "certificate of mail.example.com is for a.example; expected mail.example.com, and expired on 2020-02-01, and "
          "is signed by an unknown CA \"CN=stranger CA\"; give ca_file if it is your own"});
 }
 
-TEST_CASE("a chain over an intermediate CA is followed, and needs to be sent") {
+TEST_CASE_TEMPLATE("a chain over an intermediate CA is followed, and needs to be sent", E, ENGINES) {
     const auto middle = ca().intermediate("middle CA");
     auto id = middle.issue({.names = {"mail.example.com"}});
-    check({"intermediate missing", id, "mail.example.com",
-           "certificate of mail.example.com is signed by an unknown CA \"CN=middle CA\"; give ca_file if it is your "
-           "own"});
+    check<E>({"intermediate missing", id, "mail.example.com",
+              "certificate of mail.example.com is signed by an unknown CA \"CN=middle CA\"; give ca_file if it is your "
+              "own"});
     id.certificate_pem += middle.ca_pem;
-    check({"intermediate sent", id, "mail.example.com", ""});
+    check<E>({"intermediate sent", id, "mail.example.com", ""});
 }
 
-TEST_CASE("a server's certificate cannot act as a CA") {
+TEST_CASE_TEMPLATE("a server's certificate cannot act as a CA", E, ENGINES) {
     const auto leaf = ca().issue({.names = {"evil.invalid"}, .common_name = "evil.invalid"});
     const testing::authority forged{.ca_pem = leaf.certificate_pem, .key_pem = leaf.key_pem};
     auto id = forged.issue({.names = {"mail.example.com"}});
     id.certificate_pem += leaf.certificate_pem;
-    check({"leaf as CA", id, "mail.example.com",
-           "certificate of mail.example.com is signed by an unknown CA \"CN=evil.invalid\"; give ca_file if it is your "
-           "own"});
+    check<E>(
+        {"leaf as CA", id, "mail.example.com",
+         "certificate of mail.example.com is signed by an unknown CA \"CN=evil.invalid\"; give ca_file if it is your "
+         "own"});
 }
 
-TEST_CASE("text of a certificate is escaped and cut in explanations") {
-    pair p(ca().issue({.names = {"evil\r\n\x1b[31m" + std::string(100, 'x')}}));
+TEST_CASE_TEMPLATE("text of a certificate is escaped and cut in explanations", E, ENGINES) {
+    pair<E> p(ca().issue({.names = {"evil\r\n\x1b[31m" + std::string(100, 'x')}}));
     REQUIRE_FALSE(p.shake());
     CHECK(p.client.explanation() == "certificate of mail.example.com is for evil\\x0d\\x0a\\x1b[31m" +
                                         std::string(60, 'x') + "...; expected mail.example.com");
 }
 
-TEST_CASE("a self-signed certificate is accepted when it is the trusted one") {
+TEST_CASE_TEMPLATE("a self-signed certificate is accepted when it is the trusted one", E, ENGINES) {
     const auto id = testing::self_signed({.names = {"mail.example.com"}});
-    const auto trusts = std::make_shared<tls::mbedtls_context>(tls::settings{.ca_pem = id.certificate_pem});
-    CHECK(pair(id, "mail.example.com", trusts).shake());
-    CHECK_FALSE(pair(id, "mail.example.org", trusts).shake());
+    const auto trusts = client_context<E>({.ca_pem = id.certificate_pem});
+    CHECK(pair<E>(id, "mail.example.com", trusts).shake());
+    CHECK_FALSE(pair<E>(id, "mail.example.org", trusts).shake());
 }
 
-TEST_CASE("server_name is verified instead of the endpoint's name") {
+TEST_CASE_TEMPLATE("server_name is verified instead of the endpoint's name", E, ENGINES) {
     const tls::settings options{.ca_pem = ca().ca_pem, .server_name = "mail.example.com"};
-    const auto trusts = std::make_shared<tls::mbedtls_context>(options);
-    CHECK(pair(mail_example(), "127.0.0.1", trusts).shake());
-    pair p(ca().issue({.names = {"a.example"}}), "a.example", trusts);
+    const auto trusts = client_context<E>(options);
+    CHECK(pair<E>(mail_example(), "127.0.0.1", trusts).shake());
+    pair<E> p(ca().issue({.names = {"a.example"}}), "a.example", trusts);
     CHECK_FALSE(p.shake());
     CHECK(p.client.explanation() == "certificate of mail.example.com is for a.example; expected mail.example.com");
 }
 
-TEST_CASE("without verification every certificate is taken") {
-    const auto blind =
-        std::make_shared<tls::mbedtls_context>(tls::settings{.verify = tls::verification::insecure_none});
+TEST_CASE_TEMPLATE("without verification every certificate is taken", E, ENGINES) {
+    const auto blind = client_context<E>({.verify = tls::verification::insecure_none});
     for (const auto& id : {testing::self_signed({.not_after = "20200201000000"}), mail_example()})
         for (const char* name : {"mail.example.org", "192.0.2.1", "not a name"}) {
-            pair p(id, name, blind);
+            pair<E> p(id, name, blind);
             CHECK(p.shake());
             CHECK(p.client.explanation().empty());
         }
 }
 
-TEST_CASE("a name that no certificate can carry fails before anything is sent") {
+TEST_CASE_TEMPLATE("a name that no certificate can carry fails before anything is sent", E, ENGINES) {
     for (const auto& name : {""s, "m\xc3\xbcller.example"s, "a b"s, "mail.example.com\0x"s, std::string(300, 'a')}) {
-        tls::mbedtls_engine client(client_context(), name);
+        E client(client_context<E>(), {.name = name});
         CHECK(client.handshake() == tls::progress::failed);
         CHECK(client.error() == errc::tls_configuration);
         CHECK(client.output().empty());
@@ -163,8 +166,8 @@ TEST_CASE("a name that no certificate can carry fails before anything is sent") 
     }
 }
 
-TEST_CASE("SNI names the host, and never an address") {
-    tls::mbedtls_engine named(client_context(), "mail.example.com"), numbered(client_context(), "192.0.2.1");
+TEST_CASE_TEMPLATE("SNI names the host, and never an address", E, ENGINES) {
+    E named(client_context<E>(), {.name = "mail.example.com"}), numbered(client_context<E>(), {.name = "192.0.2.1"});
     static_cast<void>(named.handshake());
     static_cast<void>(numbered.handshake());
     CHECK(named.output().find("mail.example.com") != std::string_view::npos);

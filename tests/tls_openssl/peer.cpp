@@ -92,7 +92,7 @@ bool converse(connection& c) {
 int run(int argc, char** argv) {
     const tls::settings options{.ca_file = argv[3],
                                 .newest = argc > 4 ? tls::protocol::tls_1_2 : tls::protocol::tls_1_3};
-    tls::mbedtls_engine engine(std::make_shared<tls::mbedtls_context>(options), argv[2]);
+    tls::mbedtls_engine engine(std::make_shared<tls::mbedtls_context>(options), {.name = argv[2]});
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(static_cast<std::uint16_t>(std::atoi(argv[1])));

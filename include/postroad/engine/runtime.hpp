@@ -297,6 +297,7 @@ private:
                 const auto start = tls_.starts(o.to);
                 o.to.security = start == tls::start::never         ? security::insecure_none
                                 : start == tls::start::immediately ? security::implicit
+                                : start == tls::start::if_offered  ? security::opportunistic
                                                                    : security::starttls;
                 auto session = transport_.make_session(o.to, fresh_nonce());
                 using wire = typename carrier::wire;
@@ -319,7 +320,7 @@ private:
             const auto self = weak.lock();
             if (!self) throw error(errc::shut_down, "the mailer is gone");
             if (!self->tls_context_) self->tls_context_ = self->tls_.make_context();
-            return std::make_unique<typename Tls::engine_type>(self->tls_context_, to.name);
+            return std::make_unique<typename Tls::engine_type>(self->tls_context_, to);
         };
     }
 

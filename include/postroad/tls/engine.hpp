@@ -2,51 +2,13 @@
 // TLS without I/O: ciphertext goes in and comes out as octets, plaintext likewise. See docs/tls.md.
 
 #include <postroad/core/error.hpp>
+#include <postroad/tls/settings.hpp>
 
 #include <concepts>
 #include <cstddef>
-#include <string>
 #include <string_view>
 
 namespace postroad::tls {
-
-/// When TLS starts on a connection.
-enum class start : unsigned char {
-    immediately,  ///< with the first octet (RFC 8314 section 3)
-    by_starttls,  ///< after STARTTLS, before anything of value is sent (RFC 3207)
-    never,        ///< not at all
-};
-
-/// What is asked of the server's certificate.
-enum class verification : unsigned char {
-    full,           ///< a chain to a trusted CA, dates, and the server's name (RFC 9525)
-    insecure_none,  ///< nothing: whoever sits on the wire can read and change the mail
-};
-
-/// The newest version that is offered; the oldest is always TLS 1.2 (RFC 8997).
-enum class protocol : unsigned char { tls_1_2, tls_1_3 };
-
-/// What a verified connection needs. The defaults verify against the system's CAs.
-struct settings {
-    /// A file of PEM certificates to trust instead of the system's.
-    std::string ca_file = {};
-    /// PEM certificates to trust instead of the system's, as text. Not together with `ca_file`.
-    std::string ca_pem = {};
-    /// The name to send (SNI) and to verify instead of the endpoint's: for a tunnel or an address.
-    std::string server_name = {};
-    verification verify = verification::full;
-    /// Lower it only for a server that cannot bear the newer one.
-    protocol newest = protocol::tls_1_3;
-};
-
-/// Of an established connection, for people: control characters are escaped.
-struct facts {
-    std::string version = {};       ///< "TLSv1.3"
-    std::string cipher = {};        ///< the cipher suite
-    std::string peer_subject = {};  ///< subject of the peer's certificate, empty when it sent none
-    std::string peer_issuer = {};
-    std::string peer_expires = {};  ///< "2030-01-31"
-};
 
 /// Where a handshake stands.
 enum class progress : unsigned char { done, want_input, failed };
@@ -83,6 +45,8 @@ struct read_result {
 ///   error()                What failed: errc::tls_handshake, tls_certificate or tls_broken. Stays.
 ///   explanation()          For people: what was expected, what was presented, what to do. Empty without error.
 ///   facts()                After the handshake was done.
+///   channel_binding()      Optional: what SASL's -PLUS mechanisms bind to, after the handshake was done. Its name is
+///                          empty when there is nothing to bind to.
 template <class E>
 concept engine = requires(E e, const E c, std::string_view octets, std::size_t n, char* to) {
     e.received(octets);
@@ -97,5 +61,14 @@ concept engine = requires(E e, const E c, std::string_view octets, std::size_t n
     { c.explanation() } -> std::convertible_to<std::string_view>;
     { c.facts() } -> std::same_as<facts>;
 };
+
+/// What `e` offers for binding, nothing when it does not know of it.
+template <engine E>
+channel_binding binding_of(E& e) {
+    if constexpr (requires { e.channel_binding(); })
+        return e.channel_binding();
+    else
+        return {};
+}
 
 }  // namespace postroad::tls

@@ -9,7 +9,9 @@ struct no_context {};
 
 /// Stands where an engine is not used. Every call fails or does nothing; it is never made into a connection.
 struct no_engine {
-    no_engine(std::shared_ptr<const no_context>, const std::string&) {}
+    using context_type = no_context;
+
+    no_engine(std::shared_ptr<const no_context>, const endpoint&) {}
     void received(std::string_view) {}
     void end_of_stream() {}
     std::string_view output() const { return {}; }

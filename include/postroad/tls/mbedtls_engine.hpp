@@ -1,6 +1,7 @@
 #pragma once
 // TLS over mbedTLS 2.28 or 3.6, as a model of the engine concept. See docs/tls.md.
 
+#include <postroad/core/endpoint.hpp>
 #include <postroad/tls/engine.hpp>
 #include <postroad/tls/names.hpp>
 
@@ -8,24 +9,25 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <mbedtls/ssl.h>
 
 namespace postroad::tls {
 
-/// What connections share: trusted CAs, configuration, random numbers. Immutable after construction; any number of
-/// engines on any number of threads may use one.
+/// What connections share: trusted CAs, our certificate, random numbers, sessions to resume. Any number of engines on
+/// any number of threads may use one.
 class mbedtls_context {
 public:
     /// For clients. Trusts the CAs that `options` name; else the file that the environment variable SSL_CERT_FILE
     /// names; else the first bundle found at the usual places. A certificate in a bundle that mbedTLS cannot read is
-    /// left out and counted, not an error. Reads files. Throws error(errc::tls_configuration) when no CA is left,
-    /// error(errc::contradiction) when two sources are given.
+    /// left out and counted, not an error. Reads files. Throws error(errc::tls_configuration) when no CA is left or our
+    /// certificate and key cannot be used, error(errc::contradiction) when two sources are given,
+    /// error(errc::invalid_option) for a malformed pin.
     explicit mbedtls_context(const settings& options);
 
-    /// For servers, as the test sink needs one: PEM text of the certificate with its chain, and of the key.
-    static std::shared_ptr<const mbedtls_context> server(const std::string& certificate_pem, const std::string& key_pem,
-                                                         protocol newest = protocol::tls_1_3);
+    /// For servers, as the test sink needs one.
+    static std::shared_ptr<const mbedtls_context> server(const server_settings& options);
 
     mbedtls_context(const mbedtls_context&) = delete;
     mbedtls_context& operator=(const mbedtls_context&) = delete;
@@ -34,6 +36,8 @@ public:
     /// CAs in use, and those left out because they could not be read.
     std::size_t trusted() const noexcept;
     std::size_t skipped() const noexcept;
+    /// Sessions that wait to be resumed, session_store::limit at most.
+    std::size_t resumable() const;
 
 private:
     friend class mbedtls_engine;
@@ -45,18 +49,22 @@ private:
 /// One connection over mbedTLS. Client or server as its context is. Not movable: mbedTLS keeps its address.
 ///
 /// A client verifies inside the handshake, so no plaintext goes to a server that was not verified: the chain and the
-/// dates by mbedTLS, the name by names_match() over the certificate's subjectAltName. Needs about 45 KiB, and what is
-/// in flight. Belongs to one thread at a time.
+/// dates by mbedTLS; the name, over the certificate's subjectAltName, name constraints of CAs and pins by us. Sends SNI
+/// for a host name, never for an address; no ALPN, since SMTP has no name there; never renegotiates. Needs about 45
+/// KiB, and what is in flight. Belongs to one thread at a time.
 class mbedtls_engine {
 public:
+    using context_type = mbedtls_context;
+
     /// Most octets of ciphertext that may wait for handshake() or read(); one more fails the engine.
     static constexpr std::size_t input_limit = 256 * 1024;
     /// write() takes nothing while this much or more waits in output(), so output() stays below it plus one record.
     static constexpr std::size_t output_limit = 64 * 1024;
 
-    /// `peer_name` is the server that is meant, a host name or an address literal; the server side ignores it. Does not
-    /// throw for a bad name: the handshake then fails and says so.
-    mbedtls_engine(std::shared_ptr<const mbedtls_context> context, const std::string& peer_name);
+    /// `peer` is the server that is meant, a host name or an address literal; the server side ignores it. With
+    /// security::opportunistic the certificate is looked at and taken in any case: facts() tells. Does not throw for a
+    /// bad name: the handshake then fails and says so.
+    explicit mbedtls_engine(std::shared_ptr<const mbedtls_context> context, const endpoint& peer = {});
     mbedtls_engine(const mbedtls_engine&) = delete;
     mbedtls_engine& operator=(const mbedtls_engine&) = delete;
     ~mbedtls_engine();
@@ -72,6 +80,8 @@ public:
     error_code error() const noexcept { return error_; }
     const std::string& explanation() const noexcept { return explanation_; }
     tls::facts facts() const;
+    /// "tls-exporter" with TLS 1.3, else "tls-server-end-point".
+    tls::channel_binding channel_binding();
 
 private:
     enum class state : unsigned char { handshaking, established, closing, failed };
@@ -81,6 +91,10 @@ private:
     static int verify(void* self, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags);
 
     void setup();
+    void offer_session();
+    void keep_session(bool once);
+    bool certificate_is_good(mbedtls_x509_crt& certificate, int depth, std::uint32_t flags);
+    void established();
     bool has_input() const noexcept { return in_used_ < in_.size(); }
     std::size_t waiting() const noexcept { return sending_.size() - sent_ + pending_.size(); }
     void fail(errc code, std::string explanation);
@@ -89,11 +103,17 @@ private:
 
     std::shared_ptr<const mbedtls_context> context_;
     std::string expected_;
+    std::string server_;  // the key to its sessions
     mbedtls_ssl_context ssl_;
     state state_ = state::handshaking;
+    bool lenient_ = false;
     bool ended_ = false;
     bool peer_closed_ = false;
     bool name_checked_ = false;
+    bool offered_ = false;
+    bool resumed_ = false;
+    bool verified_ = false;
+    bool heard_ = false;  // plaintext came
     std::string in_;
     std::size_t in_used_ = 0;
     std::string first_octets_;  // tells a server that talks in the clear from one that breaks TLS
@@ -104,6 +124,10 @@ private:
     error_code error_;
     std::string explanation_;
     std::string reasons_;  // what verify() found against the certificates, for people
+    // Of the chain, from its top down.
+    std::vector<std::string> constraints_;
+    std::vector<std::string> pins_;
+    std::string certificate_;  // of the peer, DER
 };
 
 static_assert(engine<mbedtls_engine>);

@@ -7,15 +7,14 @@
 
 #include <concepts>
 #include <memory>
-#include <string>
 
 namespace postroad::tls {
 
 /// A policy of the tls axis.
 ///
-///   engine_type            Models `engine`; made once per connection that uses TLS, from a context and the name that
-///                          the certificate must carry.
-///   context_type           What all connections of a mailer share: trusted CAs, random numbers. Immutable.
+///   engine_type            Models `engine`; made once per connection that uses TLS, from a context and the endpoint,
+///                          whose name the certificate must carry. security::opportunistic there: it need not.
+///   context_type           What all connections of a mailer share: trusted CAs, random numbers. Any thread.
 ///   starts(endpoint)       Called before each connection is opened. Throws error(errc::contradiction) when the
 ///                          endpoint's scheme says otherwise. Must not block.
 ///   make_context()         Called at most once per mailer, and only when a connection uses TLS. May read files;
@@ -27,7 +26,7 @@ concept tls_policy = requires(const P p, const endpoint& to) {
     { p.starts(to) } -> std::same_as<start>;
     { p.make_context() } -> std::same_as<std::shared_ptr<const typename P::context_type>>;
 }
-&&std::same_as<typename P::axis, postroad::axis::tls>&& engine<typename P::engine_type>&& std::constructible_from<
-    typename P::engine_type, std::shared_ptr<const typename P::context_type>, const std::string&>;
+&&std::same_as<typename P::axis, postroad::axis::tls>&& engine<typename P::engine_type>&&
+    std::constructible_from<typename P::engine_type, std::shared_ptr<const typename P::context_type>, const endpoint&>;
 
 }  // namespace postroad::tls

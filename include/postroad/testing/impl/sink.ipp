@@ -77,7 +77,7 @@ struct sink::engine_room {
 
     void adopt(tcp::socket socket) {
         const bool at_once = state->options().security == security::implicit;
-        auto make_engine = [this] { return std::make_unique<tls::mbedtls_engine>(context, std::string()); };
+        auto make_engine = [this] { return std::make_unique<tls::mbedtls_engine>(context); };
         auto c = std::make_shared<connection>(
             io.get_executor(),
             connection::link_type(server_session(state), at_once ? tls::start::immediately : tls::start::by_starttls,
@@ -135,7 +135,8 @@ POSTROAD_DECL sink::sink(server_options server, listen_options where)
         const auto ca = authority::create("postroad sink CA");
         const auto identity = ca.issue(where.certificate);
         ca_pem_ = ca.ca_pem;
-        context = tls::mbedtls_context::server(identity.certificate_pem, identity.key_pem);
+        context =
+            tls::mbedtls_context::server({.certificate_pem = identity.certificate_pem, .key_pem = identity.key_pem});
     }
     room_ = std::make_unique<engine_room>(state_, std::move(context));
     port_ = room_->listen(where);

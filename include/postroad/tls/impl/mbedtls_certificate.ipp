@@ -1,13 +1,17 @@
 #pragma once
 // What mbedTLS says of certificates and errors, in words.
 
+#include <postroad/core/base64.hpp>
 #include <postroad/core/error.hpp>
+#include <postroad/tls/detail/der.hpp>
 #include <postroad/tls/names.hpp>
 
 #include <cstdio>
 #include <string>
 
 #include <mbedtls/error.h>
+#include <mbedtls/md.h>
+#include <mbedtls/oid.h>
 #include <mbedtls/x509_crt.h>
 
 namespace postroad::tls::detail {
@@ -50,6 +54,48 @@ inline certificate_names names_of(const mbedtls_x509_crt& certificate) {
             names.addresses.push_back(std::move(value));
     }
     return names;
+}
+
+inline std::string_view text_of(const mbedtls_x509_buf& b) noexcept {
+    return {reinterpret_cast<const char*>(b.p), b.len};
+}
+
+/// Empty when this mbedTLS lacks the digest.
+inline std::string digest_of(mbedtls_md_type_t type, std::string_view octets) {
+    unsigned char value[MBEDTLS_MD_MAX_SIZE];
+    const auto* info = mbedtls_md_info_from_type(type);
+    if (!info || mbedtls_md(info, reinterpret_cast<const unsigned char*>(octets.data()), octets.size(), value) != 0)
+        return {};
+    return {reinterpret_cast<const char*>(value), mbedtls_md_get_size(info)};
+}
+
+/// RFC 7469 section 2.4, over a SubjectPublicKeyInfo.
+inline std::string pin_of(std::string_view public_key) {
+    return base64_encode(digest_of(MBEDTLS_MD_SHA256, public_key));
+}
+
+/// The data of tls-server-end-point (RFC 5929 section 4.1): the certificate's digest by the hash of its signature, by
+/// SHA-256 in place of MD5 and SHA-1.
+inline std::string end_point_digest(std::string_view certificate) {
+    const auto parts = parts_of(certificate);
+    const auto as_asn1 = [](std::string_view oid) {
+        mbedtls_asn1_buf buffer{};
+        buffer.tag = der::oid;
+        buffer.len = oid.size();
+        buffer.p = reinterpret_cast<unsigned char*>(const_cast<char*>(oid.data()));
+        return buffer;
+    };
+    auto hash = MBEDTLS_MD_NONE;
+    auto key = MBEDTLS_PK_NONE;
+    if (parts.signature_oid == oid_rsassa_pss) {
+        const auto oid = as_asn1(pss_hash_oid(parts.signature_parameters));
+        if (oid.len == 0 || mbedtls_oid_get_md_alg(&oid, &hash) != 0) hash = MBEDTLS_MD_SHA1;
+    } else {
+        const auto oid = as_asn1(parts.signature_oid);
+        if (mbedtls_oid_get_sig_alg(&oid, &hash, &key) != 0) return {};
+    }
+    if (hash == MBEDTLS_MD_MD5 || hash == MBEDTLS_MD_SHA1) hash = MBEDTLS_MD_SHA256;
+    return digest_of(hash, certificate);
 }
 
 inline std::string usage_reason(std::uint32_t flags) {

@@ -1,17 +1,19 @@
 #pragma once
 
+#include <postroad/tls/detail/material.hpp>
 #include <postroad/tls/impl/mbedtls_certificate.ipp>
 #include <postroad/tls/mbedtls_engine.hpp>
+#include <postroad/tls/sessions.hpp>
 
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <utility>
 
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
+#include <mbedtls/pem.h>
 #include <mbedtls/pk.h>
+#include <mbedtls/ssl_ticket.h>
 #include <mbedtls/version.h>
 #if MBEDTLS_VERSION_MAJOR >= 3
 #include <psa/crypto.h>
@@ -23,40 +25,11 @@ namespace detail {
 // Mbed-TLS/mbedtls pull request 10672: these take a TLS 1.2 server's RSA-PSS signature for a wrong one.
 inline constexpr bool has_pss_bug = MBEDTLS_VERSION_NUMBER >= 0x03060000 && MBEDTLS_VERSION_NUMBER < 0x03060700;
 
-inline bool read_file(const std::string& path, std::string& text) {
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-    if (!file) return false;
-    char part[16384];
-    while (const auto size = std::fread(part, 1, sizeof part, file.get())) text.append(part, size);
-    return std::ferror(file.get()) == 0;
-}
-
-/// PEM text of the CAs and, for people, where it came from.
-inline std::pair<std::string, std::string> find_cas(const settings& options) {
-    if (!options.ca_file.empty() && !options.ca_pem.empty())
-        throw error(errc::contradiction, "ca_file and ca_pem are both given; one of them names the CAs");
-    if (!options.ca_pem.empty()) return {options.ca_pem, "ca_pem"};
-    std::string text;
-    const char* from_environment = std::getenv("SSL_CERT_FILE");
-    const bool environment = options.ca_file.empty() && from_environment && *from_environment;
-    const auto file = environment ? std::string(from_environment) : options.ca_file;
-    if (!file.empty()) {
-        const auto where = "\"" + file + "\"" + (environment ? " (SSL_CERT_FILE)" : "");
-        if (!read_file(file, text)) throw error(errc::tls_configuration, "the CA file " + where + " cannot be read");
-        return {std::move(text), where};
-    }
-    static constexpr const char* usual_places[] = {
-        "/etc/ssl/certs/ca-certificates.crt",                 // Debian, Arch, Alpine
-        "/etc/pki/tls/certs/ca-bundle.crt",                   // Fedora, RHEL
-        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  // RHEL
-        "/etc/ssl/ca-bundle.pem",                             // openSUSE
-        "/etc/ssl/cert.pem",                                  // macOS, OpenBSD
-        "/usr/local/share/certs/ca-root-nss.crt",             // FreeBSD
-    };
-    for (const char* place : usual_places)
-        if (read_file(place, text)) return {std::move(text), place};
-    throw error(errc::tls_configuration, "no CA certificates are at the usual places; give ca_file");
-}
+#if MBEDTLS_VERSION_MAJOR >= 3 && defined(MBEDTLS_SSL_PROTO_TLS1_3)
+inline constexpr bool mbedtls_has_tls_1_3 = true;
+#else
+inline constexpr bool mbedtls_has_tls_1_3 = false;
+#endif
 
 }  // namespace detail
 
@@ -65,35 +38,36 @@ struct mbedtls_context::parts {
     mbedtls_ctr_drbg_context random;
     std::mutex random_lock;  // mbedTLS may be built without threads of its own
     mbedtls_ssl_config config;
+    mbedtls_ssl_config lenient;  // looks at certificates and goes on
     mbedtls_x509_crt cas, own;
     mbedtls_pk_context key;
+    mbedtls_ssl_ticket_context tickets;
     bool client = true;
     verification verify = verification::full;
+    resumption resume = resumption::allowed;
     std::string server_name;
+    std::vector<std::string> pins;
+    session_store sessions;
     std::size_t trusted = 0, skipped = 0;
 
-    explicit parts(bool for_client, protocol newest) : client(for_client) {
+    explicit parts(bool for_client) : client(for_client) {
         mbedtls_entropy_init(&entropy);
         mbedtls_ctr_drbg_init(&random);
         mbedtls_ssl_config_init(&config);
+        mbedtls_ssl_config_init(&lenient);
         mbedtls_x509_crt_init(&cas);
         mbedtls_x509_crt_init(&own);
         mbedtls_pk_init(&key);
-        try {
-            configure(newest);
-        } catch (...) {
-            release();
-            throw;
-        }
+        mbedtls_ssl_ticket_init(&tickets);
     }
     parts(const parts&) = delete;
     parts& operator=(const parts&) = delete;
-    ~parts() { release(); }
-
-    void release() noexcept {
+    ~parts() {
+        mbedtls_ssl_ticket_free(&tickets);
         mbedtls_pk_free(&key);
         mbedtls_x509_crt_free(&own);
         mbedtls_x509_crt_free(&cas);
+        mbedtls_ssl_config_free(&lenient);
         mbedtls_ssl_config_free(&config);
         mbedtls_ctr_drbg_free(&random);
         mbedtls_entropy_free(&entropy);
@@ -105,20 +79,27 @@ struct mbedtls_context::parts {
         return mbedtls_ctr_drbg_random(&p.random, to, size);
     }
 
-    void configure(protocol newest) {
+    void seed() {
 #if MBEDTLS_VERSION_MAJOR >= 3
         static const auto ready = psa_crypto_init();
         if (ready != PSA_SUCCESS) throw error(errc::tls_configuration, "psa_crypto_init failed");
 #endif
         detail::require_tls(mbedtls_ctr_drbg_seed(&random, mbedtls_entropy_func, &entropy, nullptr, 0),
                             "no random numbers for TLS");
-        detail::require_tls(mbedtls_ssl_config_defaults(&config, client ? MBEDTLS_SSL_IS_CLIENT : MBEDTLS_SSL_IS_SERVER,
+    }
+
+    void configure(mbedtls_ssl_config& c, protocol oldest, protocol newest) {
+        detail::require_tls(mbedtls_ssl_config_defaults(&c, client ? MBEDTLS_SSL_IS_CLIENT : MBEDTLS_SSL_IS_SERVER,
                                                         MBEDTLS_SSL_TRANSPORT_STREAM, MBEDTLS_SSL_PRESET_DEFAULT),
                             "TLS cannot be configured");
-        mbedtls_ssl_conf_rng(&config, &draw, this);
+        mbedtls_ssl_conf_rng(&c, &draw, this);
+#if defined(MBEDTLS_SSL_RENEGOTIATION)
+        mbedtls_ssl_conf_renegotiation(&c, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+#endif
 #if MBEDTLS_VERSION_MAJOR >= 3
-        mbedtls_ssl_conf_min_tls_version(&config, MBEDTLS_SSL_VERSION_TLS1_2);
-        if (newest == protocol::tls_1_2) mbedtls_ssl_conf_max_tls_version(&config, MBEDTLS_SSL_VERSION_TLS1_2);
+        mbedtls_ssl_conf_min_tls_version(
+            &c, oldest == protocol::tls_1_3 ? MBEDTLS_SSL_VERSION_TLS1_3 : MBEDTLS_SSL_VERSION_TLS1_2);
+        if (newest == protocol::tls_1_2) mbedtls_ssl_conf_max_tls_version(&c, MBEDTLS_SSL_VERSION_TLS1_2);
         // A server that follows the client's order then never signs with PSS in TLS 1.2; TLS 1.3 still does.
         static constexpr std::uint16_t pss_last[] = {
             MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
@@ -127,68 +108,121 @@ struct mbedtls_context::parts {
             MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
             MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,    MBEDTLS_TLS1_3_SIG_NONE,
         };
-        if (client && detail::has_pss_bug) mbedtls_ssl_conf_sig_algs(&config, pss_last);
+        if (client && detail::has_pss_bug) mbedtls_ssl_conf_sig_algs(&c, pss_last);
 #else
+        static_cast<void>(oldest);
         static_cast<void>(newest);
-        mbedtls_ssl_conf_min_version(&config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+        mbedtls_ssl_conf_min_version(&c, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
 #endif
+        if (client) {
+            mbedtls_ssl_conf_session_tickets(&c, resume == resumption::allowed ? MBEDTLS_SSL_SESSION_TICKETS_ENABLED
+                                                                               : MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+#ifdef MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED
+            if (resume == resumption::allowed)
+                mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+                    &c, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+#endif
+        }
     }
 
-    // One by one: mbedTLS gives up the rest of a bundle at a certificate whose base64 is broken.
-    void trust(std::string_view pem) {
-        static constexpr std::string_view begin = "-----BEGIN CERTIFICATE-----", end = "-----END CERTIFICATE-----";
-        for (auto from = pem.find(begin); from != pem.npos; from = pem.find(begin, from + begin.size())) {
-            const auto to = pem.find(end, from);
-            if (to == pem.npos) {
-                ++skipped;
-                return;
-            }
-            const std::string one(pem.substr(from, to + end.size() - from));
-            const auto* octets = reinterpret_cast<const unsigned char*>(one.c_str());
-            ++(mbedtls_x509_crt_parse(&cas, octets, one.size() + 1) == 0 ? trusted : skipped);
+    void configure_client(const settings& options) {
+        verify = options.verify;
+        resume = options.resume;
+        server_name = options.server_name;
+        pins = options.pins;
+        configure(config, options.oldest, options.newest);
+        configure(lenient, options.oldest, options.newest);
+        if (const auto id = detail::find_identity(options); !id.empty()) {
+            take_identity(id.certificate, id.key.reveal(), options.key_passphrase.reveal(), id.certificate_from,
+                          id.key_from);
+            for (auto* c : {&config, &lenient})
+                detail::require_tls(mbedtls_ssl_conf_own_cert(c, &own, &key), "our certificate and key");
         }
+        mbedtls_ssl_conf_authmode(&lenient, MBEDTLS_SSL_VERIFY_OPTIONAL);
+        if (verify == verification::insecure_none) {
+            mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_NONE);
+            mbedtls_ssl_conf_authmode(&lenient, MBEDTLS_SSL_VERIFY_NONE);
+            return;
+        }
+        const auto source = detail::find_cas(options);
+        trust(source);
+        for (auto* c : {&config, &lenient}) mbedtls_ssl_conf_ca_chain(c, &cas, nullptr);
+        mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_REQUIRED);
+    }
+
+    void configure_server(const server_settings& options) {
+        resume = options.resume;
+        configure(config, protocol::tls_1_2, options.newest);
+        take_identity(options.certificate_pem, options.key_pem, {}, "the server", "the server");
+        detail::require_tls(mbedtls_ssl_conf_own_cert(&config, &own, &key), "the server's certificate and key");
+        if (resume == resumption::allowed) {
+            static constexpr std::uint32_t lifetime = 24 * 60 * 60;
+            detail::require_tls(mbedtls_ssl_ticket_setup(&tickets, &draw, this, MBEDTLS_CIPHER_AES_256_GCM, lifetime),
+                                "no keys for session tickets");
+            mbedtls_ssl_conf_session_tickets_cb(&config, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse, &tickets);
+        }
+        if (options.client_ca_pem.empty()) return;
+        trust({options.client_ca_pem, "client_ca_pem"});
+        mbedtls_ssl_conf_ca_chain(&config, &cas, nullptr);
+        mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_REQUIRED);
+    }
+
+    void trust(const detail::pem_source& source) {
+        const detail::bundle found(source.text, [this](const std::string& one) {
+            return mbedtls_x509_crt_parse(&cas, reinterpret_cast<const unsigned char*>(one.c_str()), one.size() + 1) ==
+                   0;
+        });
+        trusted = found.trusted;
+        skipped = found.skipped;
+        detail::require_cas(found, source.where);
+    }
+
+    // `pem` must be followed by a NUL, which mbedTLS counts.
+    void take_identity(const std::string& certificate, std::string_view key_pem, std::string_view passphrase,
+                       const std::string& certificate_from, const std::string& key_from) {
+        const auto octets = [](std::string_view s) { return reinterpret_cast<const unsigned char*>(s.data()); };
+        detail::require_tls(mbedtls_x509_crt_parse(&own, octets(certificate), certificate.size() + 1),
+                            "the certificate of " + certificate_from + " cannot be read");
+#if MBEDTLS_VERSION_MAJOR >= 3
+        const int rc =
+            mbedtls_pk_parse_key(&key, octets(key_pem), key_pem.size() + 1,
+                                 passphrase.empty() ? nullptr : octets(passphrase), passphrase.size(), &draw, this);
+#else
+        const int rc = mbedtls_pk_parse_key(&key, octets(key_pem), key_pem.size() + 1,
+                                            passphrase.empty() ? nullptr : octets(passphrase), passphrase.size());
+#endif
+        if (rc == MBEDTLS_ERR_PK_PASSWORD_MISMATCH || rc == MBEDTLS_ERR_PEM_PASSWORD_MISMATCH)
+            throw error(errc::tls_configuration, "key_passphrase is not that of the key of " + key_from);
+        detail::require_tls(rc, "the key of " + key_from + " cannot be read");
+#if MBEDTLS_VERSION_MAJOR >= 3
+        const int pair = mbedtls_pk_check_pair(&own.pk, &key, &draw, this);
+#else
+        const int pair = mbedtls_pk_check_pair(&own.pk, &key);
+#endif
+        if (pair != 0)
+            throw error(errc::tls_configuration,
+                        "the key of " + key_from + " does not belong to the certificate of " + certificate_from);
     }
 };
 
 POSTROAD_DECL mbedtls_context::mbedtls_context(std::unique_ptr<parts> p) : parts_(std::move(p)) {}
 POSTROAD_DECL mbedtls_context::~mbedtls_context() = default;
 
-POSTROAD_DECL mbedtls_context::mbedtls_context(const settings& options)
-    : parts_(std::make_unique<parts>(true, options.newest)) {
-    parts_->server_name = options.server_name;
-    parts_->verify = options.verify;
-    if (options.verify == verification::insecure_none) {
-        mbedtls_ssl_conf_authmode(&parts_->config, MBEDTLS_SSL_VERIFY_NONE);
-        return;
-    }
-    const auto [pem, where] = detail::find_cas(options);
-    parts_->trust(pem);
-    if (parts_->trusted == 0)
-        throw error(errc::tls_configuration, "no CA certificate could be loaded from " + where + " (" +
-                                                 std::to_string(parts_->skipped) + " could not be read)");
-    mbedtls_ssl_conf_ca_chain(&parts_->config, &parts_->cas, nullptr);
-    mbedtls_ssl_conf_authmode(&parts_->config, MBEDTLS_SSL_VERIFY_REQUIRED);
+POSTROAD_DECL mbedtls_context::mbedtls_context(const settings& options) : parts_(std::make_unique<parts>(true)) {
+    detail::check_settings(options, detail::mbedtls_has_tls_1_3, "mbedTLS");
+    parts_->seed();
+    parts_->configure_client(options);
 }
 
-POSTROAD_DECL std::shared_ptr<const mbedtls_context> mbedtls_context::server(const std::string& certificate_pem,
-                                                                             const std::string& key_pem,
-                                                                             protocol newest) {
-    auto p = std::make_unique<parts>(false, newest);
-    const auto octets = [](const std::string& s) { return reinterpret_cast<const unsigned char*>(s.c_str()); };
-    detail::require_tls(mbedtls_x509_crt_parse(&p->own, octets(certificate_pem), certificate_pem.size() + 1),
-                        "the server's certificate cannot be read");
-#if MBEDTLS_VERSION_MAJOR >= 3
-    const int rc =
-        mbedtls_pk_parse_key(&p->key, octets(key_pem), key_pem.size() + 1, nullptr, 0, &parts::draw, p.get());
-#else
-    const int rc = mbedtls_pk_parse_key(&p->key, octets(key_pem), key_pem.size() + 1, nullptr, 0);
-#endif
-    detail::require_tls(rc, "the server's key cannot be read");
-    detail::require_tls(mbedtls_ssl_conf_own_cert(&p->config, &p->own, &p->key), "the server's certificate and key");
+POSTROAD_DECL std::shared_ptr<const mbedtls_context> mbedtls_context::server(const server_settings& options) {
+    auto p = std::make_unique<parts>(false);
+    p->seed();
+    p->configure_server(options);
     return std::shared_ptr<const mbedtls_context>(new mbedtls_context(std::move(p)));
 }
 
 POSTROAD_DECL std::size_t mbedtls_context::trusted() const noexcept { return parts_->trusted; }
 POSTROAD_DECL std::size_t mbedtls_context::skipped() const noexcept { return parts_->skipped; }
+POSTROAD_DECL std::size_t mbedtls_context::resumable() const { return parts_->sessions.size(); }
 
 }  // namespace postroad::tls

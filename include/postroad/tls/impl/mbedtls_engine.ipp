@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/tls/constraints.hpp>
 #include <postroad/tls/impl/mbedtls_certificate.ipp>
 #include <postroad/tls/impl/mbedtls_context.ipp>
 #include <postroad/tls/mbedtls_engine.hpp>
@@ -13,9 +14,14 @@
 namespace postroad::tls {
 namespace detail {
 
-inline bool looks_like_a_reply(std::string_view octets) noexcept {
-    const auto digit = [&](std::size_t i) { return octets[i] >= '0' && octets[i] <= '9'; };
-    return octets.size() >= 4 && digit(0) && digit(1) && digit(2) && (octets[3] == ' ' || octets[3] == '-');
+inline bool is_past(const std::string& certificate) {
+    mbedtls_x509_crt parsed;
+    mbedtls_x509_crt_init(&parsed);
+    const bool past = mbedtls_x509_crt_parse_der(&parsed, reinterpret_cast<const unsigned char*>(certificate.data()),
+                                                 certificate.size()) != 0 ||
+                      mbedtls_x509_time_is_past(&parsed.valid_to) != 0;
+    mbedtls_x509_crt_free(&parsed);
+    return past;
 }
 
 // What to do, where the error alone does not say it.
@@ -32,12 +38,12 @@ inline std::string hint(int rc) {
 
 }  // namespace detail
 
-POSTROAD_DECL mbedtls_engine::mbedtls_engine(std::shared_ptr<const mbedtls_context> context,
-                                             const std::string& peer_name)
-    : context_(std::move(context)), expected_(peer_name) {
+POSTROAD_DECL mbedtls_engine::mbedtls_engine(std::shared_ptr<const mbedtls_context> context, const endpoint& peer)
+    : context_(std::move(context)), expected_(peer.name), lenient_(peer.security == security::opportunistic) {
     const auto& parts = *context_->parts_;
     if (!parts.server_name.empty()) expected_ = parts.server_name;
     if (expected_.ends_with('.')) expected_.pop_back();
+    server_ = expected_ + " at " + to_string(peer);
     mbedtls_ssl_init(&ssl_);
     setup();
 }
@@ -46,20 +52,55 @@ POSTROAD_DECL mbedtls_engine::~mbedtls_engine() { mbedtls_ssl_free(&ssl_); }
 
 POSTROAD_DECL void mbedtls_engine::setup() {
     const auto& parts = *context_->parts_;
-    if (const int rc = mbedtls_ssl_setup(&ssl_, &parts.config))
+    if (const int rc = mbedtls_ssl_setup(&ssl_, parts.client && lenient_ ? &parts.lenient : &parts.config))
         return fail(errc::tls_configuration, "TLS cannot be set up: " + detail::mbedtls_text(rc));
     mbedtls_ssl_set_bio(&ssl_, this, &send, &receive, nullptr);
     if (!parts.client) return;
     const bool named = is_host_name(expected_) && address_octets(expected_).empty();
-    if (!named && address_octets(expected_).empty() && parts.verify == verification::full)
-        return fail(errc::tls_configuration, "\"" + escaped(expected_) +
-                                                 "\" is not a host name or address that a certificate could name; "
-                                                 "write international names in their xn-- form");
+    if (!named && address_octets(expected_).empty() && parts.verify == verification::full && !lenient_)
+        return fail(errc::tls_configuration, detail::no_certificate_name(expected_));
     // SNI carries no address (RFC 6066 section 3). mbedTLS 3.6 refuses to verify without this call, so it is made
     // with nullptr too; verify() checks the name in either case.
     if (const int rc = mbedtls_ssl_set_hostname(&ssl_, named ? expected_.c_str() : nullptr))
         return fail(errc::tls_configuration, "TLS cannot be set up: " + detail::mbedtls_text(rc));
-    if (parts.verify == verification::full) mbedtls_ssl_set_verify(&ssl_, &verify, this);
+    if (parts.verify == verification::insecure_none) return;
+    mbedtls_ssl_set_verify(&ssl_, &verify, this);
+    offer_session();
+}
+
+// Within the same context only, so under the same CAs, pins and certificate of ours.
+POSTROAD_DECL void mbedtls_engine::offer_session() {
+    auto& parts = *context_->parts_;
+    if (parts.resume == resumption::never) return;
+    auto kept = parts.sessions.take(server_);
+    if (!kept) return;
+    // A server could otherwise renew its tickets for ever and outlive its certificate.
+    if (detail::is_past(kept->certificate)) return parts.sessions.forget(server_);
+    mbedtls_ssl_session session;
+    mbedtls_ssl_session_init(&session);
+    const auto text = kept->state.reveal();
+    offered_ =
+        mbedtls_ssl_session_load(&session, reinterpret_cast<const unsigned char*>(text.data()), text.size()) == 0 &&
+        mbedtls_ssl_set_session(&ssl_, &session) == 0;
+    mbedtls_ssl_session_free(&session);
+    if (offered_) certificate_ = std::move(kept->certificate);
+}
+
+POSTROAD_DECL void mbedtls_engine::keep_session(bool once) {
+    auto& parts = *context_->parts_;
+    if (!parts.client || !verified_ || parts.resume == resumption::never) return;
+    mbedtls_ssl_session session;
+    mbedtls_ssl_session_init(&session);
+    std::size_t size = 0;
+    std::string text;
+    bool saved = mbedtls_ssl_get_session(&ssl_, &session) == 0;
+    if (saved) {
+        mbedtls_ssl_session_save(&session, nullptr, 0, &size);
+        text.resize(size);
+        saved = mbedtls_ssl_session_save(&session, reinterpret_cast<unsigned char*>(text.data()), size, &size) == 0;
+    }
+    mbedtls_ssl_session_free(&session);
+    if (saved) parts.sessions.put(server_, {secret(std::move(text)), certificate_, once});
 }
 
 POSTROAD_DECL int mbedtls_engine::send(void* self, const unsigned char* data, std::size_t size) {
@@ -80,24 +121,48 @@ POSTROAD_DECL int mbedtls_engine::receive(void* self, unsigned char* to, std::si
     return static_cast<int>(size);
 }
 
+// Called for each certificate of the chain that was found, from its top down.
 POSTROAD_DECL int mbedtls_engine::verify(void* self, mbedtls_x509_crt* certificate, int depth, std::uint32_t* flags) {
     auto& e = *static_cast<mbedtls_engine*>(self);
     try {
-        certificate_names names;
-        if (depth == 0) {
-            names = detail::names_of(*certificate);
-            e.name_checked_ = true;
-            // mbedTLS falls back to the common name, and 2.28 does not look at addresses.
-            if (!names_match(names, e.expected_)) *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
-        }
-        if (*flags == 0) return 0;
-        auto reason = detail::reasons(*certificate, depth, *flags, names, e.expected_);
-        if (!e.reasons_.empty()) reason += "; " + e.reasons_;
-        e.reasons_ = std::move(reason);
+        // mbedTLS falls back to the common name, and 2.28 does not look at addresses: names are checked here.
+        if (!e.certificate_is_good(*certificate, depth, *flags)) *flags |= MBEDTLS_X509_BADCERT_OTHER;
         return 0;
     } catch (const std::bad_alloc&) {
         return MBEDTLS_ERR_X509_FATAL_ERROR;
     }
+}
+
+POSTROAD_DECL bool mbedtls_engine::certificate_is_good(mbedtls_x509_crt& certificate, int depth, std::uint32_t flags) {
+    const auto& wanted = context_->parts_->pins;
+    const auto octets = detail::text_of(certificate.raw);
+    const auto parts = detail::parts_of(octets);
+    if (!wanted.empty()) pins_.insert(pins_.begin(), detail::pin_of(parts.public_key));
+    std::vector<std::string> problems;
+    certificate_names names;
+    if (depth > 0) {
+        if (const auto c = detail::find_extension(parts.extensions, detail::oid_name_constraints); !c.empty())
+            constraints_.emplace_back(c);
+    } else {
+        name_checked_ = true;
+        certificate_ = octets;
+        names = detail::names_of(certificate);
+        if (names_match(names, expected_))
+            flags &= ~static_cast<std::uint32_t>(MBEDTLS_X509_BADCERT_CN_MISMATCH);
+        else
+            flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+        for (const auto& c : constraints_)
+            if (auto why = constraint_violation(c, names, expected_); !why.empty())
+                problems.push_back("comes with a CA that " + why);
+        if (!wanted.empty() && !detail::any_pinned(wanted, pins_))
+            problems.push_back(detail::pin_reason(wanted, pins_));
+    }
+    if (flags != 0) problems.insert(problems.begin(), detail::reasons(certificate, depth, flags, names, expected_));
+    if (problems.empty()) return true;
+    std::string reason;
+    for (const auto& p : problems) reason += (reason.empty() ? "" : ", and ") + p;
+    reasons_ = std::move(reason) + (reasons_.empty() ? "" : "; " + reasons_);
+    return false;
 }
 
 POSTROAD_DECL void mbedtls_engine::received(std::string_view ciphertext) {
@@ -128,12 +193,7 @@ POSTROAD_DECL progress mbedtls_engine::handshake() {
     while (state_ == state::handshaking) {
         const int rc = mbedtls_ssl_handshake(&ssl_);
         if (rc == 0) {
-            const auto& parts = *context_->parts_;
-            if (parts.client && parts.verify == verification::full &&
-                (!name_checked_ || mbedtls_ssl_get_verify_result(&ssl_) != 0))
-                fail(errc::tls_certificate, "the certificate of " + expected_ + " was not verified");
-            else
-                state_ = state::established;
+            established();
         } else if (rc != MBEDTLS_ERR_SSL_WANT_READ) {
             fail_handshake(rc);
         } else if (!has_input() && !ended_) {
@@ -143,16 +203,38 @@ POSTROAD_DECL progress mbedtls_engine::handshake() {
     return state_ == state::failed ? progress::failed : progress::done;
 }
 
+POSTROAD_DECL void mbedtls_engine::established() {
+    const auto& parts = *context_->parts_;
+    // A full handshake shows a certificate to verify(); what goes on without was begun with a session we kept.
+    resumed_ = offered_ && !name_checked_;
+    if (const auto* certificate = mbedtls_ssl_get_peer_cert(&ssl_)) certificate_ = detail::text_of(certificate->raw);
+    const auto flags = mbedtls_ssl_get_verify_result(&ssl_);
+    if (parts.client) {
+        verified_ = parts.verify == verification::full && flags == 0 && reasons_.empty() && (name_checked_ || resumed_);
+        if (parts.verify == verification::full && !lenient_ && !verified_)
+            return fail(errc::tls_certificate, "the certificate of " + expected_ + " was not verified");
+        if (!verified_ && reasons_.empty() && parts.verify == verification::full)
+            reasons_ = detail::usage_reason(flags);
+    } else {
+        verified_ = parts.trusted != 0;
+    }
+    state_ = state::established;
+    if (std::string_view(mbedtls_ssl_get_version(&ssl_)) == "TLSv1.2") keep_session(false);
+}
+
 POSTROAD_DECL read_result mbedtls_engine::read(char* to, std::size_t size) {
     assert(state_ != state::handshaking && size > 0);
     while (state_ != state::failed && !peer_closed_) {
         const int rc = mbedtls_ssl_read(&ssl_, reinterpret_cast<unsigned char*>(to), size);
-        if (rc > 0) return {.state = read_state::data, .size = static_cast<std::size_t>(rc)};
+        if (rc > 0) {
+            heard_ = true;
+            return {.state = read_state::data, .size = static_cast<std::size_t>(rc)};
+        }
         if (rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
             peer_closed_ = true;
 #ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET
         } else if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
-            continue;
+            keep_session(true);
 #endif
         } else if (rc == MBEDTLS_ERR_SSL_WANT_READ) {
             // After a session ticket 3.6 may ask for input although the next record is here already.
@@ -192,9 +274,10 @@ POSTROAD_DECL void mbedtls_engine::fail(errc code, std::string explanation) {
 POSTROAD_DECL void mbedtls_engine::fail_handshake(int rc) {
     const auto& parts = *context_->parts_;
     const std::string peer = parts.client ? "the server" : "the client";
+    if (offered_) context_->parts_->sessions.forget(server_);
     // All bits: verification was not reached.
     const auto flags = mbedtls_ssl_get_verify_result(&ssl_);
-    if (parts.client && parts.verify == verification::full && flags != 0 && flags != 0xffffffffu) {
+    if (parts.client && parts.verify == verification::full && !lenient_ && flags != 0 && flags != 0xffffffffu) {
         if (reasons_.empty()) reasons_ = detail::usage_reason(flags);
         return fail(errc::tls_certificate, "certificate of " + expected_ + " " + reasons_);
     }
@@ -214,6 +297,9 @@ POSTROAD_DECL void mbedtls_engine::fail_stream(int rc) {
     if (rc == MBEDTLS_ERR_SSL_CONN_EOF || rc == 0)
         return fail(errc::tls_broken, "the connection ended without close_notify: something may be cut off");
     // In TLS 1.3 a server refuses the client's part of the handshake only here.
+    if (context_->parts_->client && !heard_ && rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
+        return fail(errc::tls_handshake, expected_ + " ended the TLS handshake: " + detail::mbedtls_text(rc) +
+                                             detail::client_certificate_hint(context_->parts_->own.raw.len != 0));
     fail(errc::tls_broken, "TLS broke: " + detail::mbedtls_text(rc));
 }
 
@@ -222,12 +308,39 @@ POSTROAD_DECL tls::facts mbedtls_engine::facts() const {
     if (state_ != state::established && state_ != state::closing) return result;
     if (const auto* text = mbedtls_ssl_get_version(&ssl_)) result.version = text;
     if (const auto* text = mbedtls_ssl_get_ciphersuite(&ssl_)) result.cipher = text;
-    if (const auto* certificate = mbedtls_ssl_get_peer_cert(&ssl_)) {
-        result.peer_subject = detail::name_text(certificate->subject);
-        result.peer_issuer = detail::name_text(certificate->issuer);
-        result.peer_expires = detail::date_text(certificate->valid_to);
+    result.resumed = resumed_;
+    result.verified = verified_;
+    if (!verified_) result.doubt = reasons_;
+    mbedtls_x509_crt certificate;
+    mbedtls_x509_crt_init(&certificate);
+    const auto* octets = reinterpret_cast<const unsigned char*>(certificate_.data());
+    if (!certificate_.empty() && mbedtls_x509_crt_parse_der(&certificate, octets, certificate_.size()) == 0) {
+        result.peer_subject = detail::name_text(certificate.subject);
+        result.peer_issuer = detail::name_text(certificate.issuer);
+        result.peer_expires = detail::date_text(certificate.valid_to);
     }
+    mbedtls_x509_crt_free(&certificate);
     return result;
+}
+
+POSTROAD_DECL tls::channel_binding mbedtls_engine::channel_binding() {
+    if (state_ != state::established) return {};
+#ifdef MBEDTLS_SSL_KEYING_MATERIAL_EXPORT
+    // In TLS 1.2 it would need the extended master secret, of which mbedTLS does not tell whether it is in use.
+    if (std::string_view(mbedtls_ssl_get_version(&ssl_)) == "TLSv1.3") {
+        std::string data(32, '\0');
+        if (mbedtls_ssl_export_keying_material(&ssl_, reinterpret_cast<unsigned char*>(data.data()), data.size(),
+                                               detail::exporter_label.data(), detail::exporter_label.size(), nullptr, 0,
+                                               1) == 0)
+            return {"tls-exporter", std::move(data)};
+    }
+#endif
+    // The server binds to its own certificate, which is the first of our chain.
+    const auto certificate =
+        context_->parts_->client ? std::string_view(certificate_) : detail::text_of(context_->parts_->own.raw);
+    auto data = detail::end_point_digest(certificate);
+    if (data.empty()) return {};
+    return {"tls-server-end-point", std::move(data)};
 }
 
 }  // namespace postroad::tls

@@ -1,27 +1,26 @@
 #pragma once
 
-#include <postroad/tls/policies.hpp>
+#include <postroad/tls/scheme_policy.hpp>
 
-namespace postroad::tls {
+namespace postroad::tls::detail {
 
-POSTROAD_DECL start automatic::starts(const endpoint& to) const {
+POSTROAD_DECL start start_by(rule r, const endpoint& to) {
+    const auto demand = [&](security s, const char* policy, const char* scheme) {
+        if (to.security != s) throw_contradiction(policy, to, scheme);
+    };
+    switch (r) {
+        case rule::required: demand(security::starttls, "tls::required", "smtp://"); break;
+        case rule::implicit: demand(security::implicit, "tls::implicit", "smtps://"); break;
+        case rule::opportunistic: demand(security::opportunistic, "tls::opportunistic", "smtp+opportunistic://"); break;
+        case rule::automatic: break;
+    }
     switch (to.security) {
-        case security::starttls:
-        case security::opportunistic: return start::by_starttls;
+        case security::starttls: return start::by_starttls;
         case security::implicit: return start::immediately;
         case security::insecure_none: return start::never;
+        case security::opportunistic: return start::if_offered;
     }
     return start::by_starttls;
 }
 
-POSTROAD_DECL start required::starts(const endpoint& to) const {
-    if (to.security != security::starttls) detail::throw_contradiction("tls::required", to, "smtp://");
-    return start::by_starttls;
-}
-
-POSTROAD_DECL start implicit::starts(const endpoint& to) const {
-    if (to.security != security::implicit) detail::throw_contradiction("tls::implicit", to, "smtps://");
-    return start::immediately;
-}
-
-}  // namespace postroad::tls
+}  // namespace postroad::tls::detail
