@@ -11,10 +11,15 @@
 #include <postroad/core/impl/outcome.ipp>
 #include <postroad/impl/mailer.ipp>
 #include <postroad/message/impl/address.ipp>
+#include <postroad/message/impl/composition.ipp>
 #include <postroad/message/impl/content.ipp>
+#include <postroad/message/impl/conversion.ipp>
 #include <postroad/message/impl/eml.ipp>
+#include <postroad/message/impl/encoding.ipp>
+#include <postroad/message/impl/fields.ipp>
 #include <postroad/message/impl/header.ipp>
 #include <postroad/message/impl/message.ipp>
+#include <postroad/message/impl/source.ipp>
 #include <postroad/net/impl/dialing.ipp>
 #include <postroad/net/impl/dialing.ipp>
 #include <postroad/smtp/impl/capabilities.ipp>

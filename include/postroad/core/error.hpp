@@ -25,6 +25,7 @@ enum class errc {
     no_sender,
     no_recipients,
     unreadable_file,
+    changed_file,
     // What the message needs and this server lacks.
     message_too_large,
     eight_bit_unsupported,

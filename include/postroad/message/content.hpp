@@ -3,24 +3,46 @@
 
 #include <postroad/core/config.hpp>
 #include <postroad/core/error.hpp>
+#include <postroad/message/source.hpp>
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace postroad {
 
+/// What a server takes in bodies, each including the former.
+enum class transfer : unsigned char {
+    seven_bit,  ///< ASCII in lines of at most 998 octets: every server
+    eight_bit,  ///< any octet but NUL, in such lines: with 8BITMIME (RFC 6152)
+    binary,     ///< anything: with BINARYMIME and CHUNKING (RFC 3030 section 3)
+};
+
+namespace detail {
+class composition;
+}
+
 /// Frozen content (header and body). Each of CRLF, CR and LF in the source has become CRLF, and the last line ends with
-/// one, so no bare CR or LF ever reaches the wire (RFC 5321 section 2.3.8). Cheap to copy; safe to share between
-/// threads.
+/// one, so no bare CR or LF ever reaches the wire (RFC 5321 section 2.3.8); only content that is binary() has others.
+/// Cheap to copy; safe to share between threads.
 class content {
     struct shared {
-        std::string text;
+        std::string text;                   // all of it, unless there are pieces
+        std::vector<detail::piece> pieces;  // content that streams
+        std::uint64_t size = 0;
         std::uint64_t longest_line = 0;
         bool eight_bit = false;
         bool eight_bit_header = false;
         bool leading_dots = false;
+        bool binary = false;
+        transfer form = transfer::binary;                          // of what `composed` can give, this is
+        std::shared_ptr<const detail::composition> composed = {};  // null: there is no other form
+        mutable std::mutex gathering = {};
+        mutable std::optional<std::string> gathered = {};  // the pieces, once text() was called
     };
 
 public:
@@ -30,36 +52,76 @@ public:
     static content from_text(std::string text);
 
     /// Octets with CRLF line ends, without dot stuffing: what SIZE= declares (RFC 1870 section 5).
-    std::uint64_t size() const noexcept { return shared_ ? shared_->text.size() : 0; }
-    /// All of it.
-    std::string_view text() const noexcept { return shared_ ? std::string_view(shared_->text) : std::string_view{}; }
+    std::uint64_t size() const noexcept { return shared_ ? shared_->size : 0; }
+    /// All of it. Content that streams is read into memory by the first call, and stays there; this may throw
+    /// errc::unreadable_file or errc::changed_file. A reader shows it in blocks instead.
+    std::string_view text() const {
+        if (!shared_) return {};
+        return shared_->pieces.empty() ? std::string_view(shared_->text) : gathered_text();
+    }
+    /// Whether parts of it are read, or encoded, while it is sent.
+    bool streams() const noexcept { return shared_ && !shared_->pieces.empty(); }
     /// Whether an octet is above 127: then the server must offer 8BITMIME (RFC 6152).
     bool eight_bit() const noexcept { return shared_ && shared_->eight_bit; }
     /// Whether the header holds such an octet: then it is an internationalised message (RFC 6531).
     bool eight_bit_header() const noexcept { return shared_ && shared_->eight_bit_header; }
-    /// Octets of the longest line without its CRLF; SMTP allows 998 (RFC 5321 section 4.5.3.1.6).
+    /// Whether it holds what only BINARYMIME carries: NUL, a bare CR or LF, long lines (RFC 3030 section 3).
+    bool binary() const noexcept { return shared_ && shared_->binary; }
+    /// Octets of the longest line without its CRLF; SMTP allows 998 (RFC 5321 section 4.5.3.1.6). Lines of parts that
+    /// are binary do not count.
     std::uint64_t longest_line() const noexcept { return shared_ ? shared_->longest_line : 0; }
     /// Whether a line begins with a dot, which DATA must double (RFC 5321 section 4.5.2).
     bool leading_dots() const noexcept { return shared_ && shared_->leading_dots; }
+
+    /// The same message for a server that takes at most `most`. Content that `message` composed is given its encodings
+    /// anew, as wide as `most` allows. All other content stays as it is if it fits; otherwise its leaf parts that do
+    /// not fit become quoted-printable or base64, and all else stays (RFC 6152 section 3). Signatures of whole messages
+    /// (DKIM) break by that.
+    ///
+    /// Throws, or sets `ec` and returns empty content: errc::eight_bit_unsupported or errc::line_too_long if it cannot
+    /// be done (a part in multipart/signed, which nobody may change; text outside the parts; broken structure),
+    /// errc::internationalised_unsupported for a header field in UTF-8. The explanation says which part.
+    content as(transfer most) const;
+    content as(transfer most, error_code& ec, std::string* explanation = nullptr) const;
 
     /// Reads content from its start, in pieces, and keeps it alive.
     class reader {
     public:
         reader() = default;
-        explicit reader(const content& c) noexcept : shared_(c.shared_) {}
-        /// What comes next, contiguous; empty only at the end. Valid until consume().
+        explicit reader(const content& c) : shared_(c.shared_) {
+            if (c.streams()) stream_ = std::make_unique<detail::piece_stream>(shared_->pieces);
+        }
+        /// What comes next, contiguous; empty only at the end and after a failure. Valid until consume().
         std::string_view peek() const noexcept {
+            if (stream_) return stream_->view();
             return shared_ ? std::string_view(shared_->text).substr(at_) : std::string_view{};
         }
-        /// Moves on by `n` octets of what peek() showed.
-        void consume(std::size_t n) noexcept { at_ += n; }
+        /// Moves on by `n` octets of what peek() showed. Of content that streams this may read a file.
+        void consume(std::size_t n) noexcept {
+            at_ += n;
+            if (stream_) stream_->advance(n);
+        }
+        /// Whether peek() shows all that is left.
+        bool all_in_view() const noexcept { return !stream_ || stream_->all_in_view(); }
+        /// Why there is no more, although it is not the end: errc::unreadable_file, errc::changed_file. Whoever sends
+        /// it must not complete the message.
+        error_code failure() const noexcept { return stream_ ? stream_->failure() : error_code{}; }
+        /// That in words; empty without a failure.
+        std::string explanation() const { return stream_ ? stream_->explanation() : std::string{}; }
 
     private:
         std::shared_ptr<const shared> shared_;
+        std::unique_ptr<detail::piece_stream> stream_;
         std::size_t at_ = 0;
     };
 
 private:
+    friend class detail::composition;
+
+    bool fits(transfer most) const noexcept;
+    std::string_view gathered_text() const;
+    static content from_lines(std::string text);
+
     std::shared_ptr<const shared> shared_;
 };
 

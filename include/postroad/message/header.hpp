@@ -3,6 +3,8 @@
 
 #include <postroad/core/config.hpp>
 #include <postroad/message/address.hpp>
+#include <postroad/message/encoding.hpp>
+#include <postroad/message/lines.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -13,8 +15,7 @@
 
 namespace postroad::detail {
 
-inline constexpr std::size_t max_line = 998;         // octets without CRLF (RFC 5322 section 2.1.1)
-inline constexpr std::size_t preferred_line = 78;    // the same section
+inline constexpr std::size_t preferred_line = 78;    // octets without CRLF (RFC 5322 section 2.1.1)
 inline constexpr std::size_t max_encoded_word = 75;  // RFC 2047 section 2; a line that holds one has at most 76
 inline constexpr std::size_t max_field_name = 76;    // octets; ours
 
@@ -62,9 +63,6 @@ POSTROAD_DECL std::string format_date(std::chrono::system_clock::time_point when
 
 /// Whether `text` can travel as it is: ASCII, no NUL, lines within 998 octets.
 POSTROAD_DECL bool is_seven_bit(std::string_view text) noexcept;
-
-/// Quoted-printable (RFC 2045 section 6.7) of text; CRLF, CR and LF are line ends. Lines have at most 76 octets.
-POSTROAD_DECL std::string quoted_printable(std::string_view text);
 
 }  // namespace postroad::detail
 

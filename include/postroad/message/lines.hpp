@@ -10,6 +10,8 @@
 
 namespace postroad::detail {
 
+inline constexpr std::size_t max_line = 998;  // octets without CRLF (RFC 5322 section 2.1.1)
+
 inline std::size_t find_octet(std::string_view text, char c, std::size_t from = 0) noexcept {
     // memchr, because libstdc++ turns find() of one char into it only after checks that cost on short lines
     const void* found = from < text.size() ? std::memchr(text.data() + from, c, text.size() - from) : nullptr;
@@ -57,6 +59,37 @@ inline line_scan scan_lines(std::string_view text) noexcept {
     }
     return s;
 }
+
+/// The same over text that comes in pieces, with CRLF line ends.
+class line_meter {
+public:
+    void feed(std::string_view text) noexcept {
+        high_ = high_ || has_high_octet(text);
+        while (!text.empty()) {
+            leading_dots_ = leading_dots_ || (column_ == 0 && text[0] == '.');
+            const auto lf = find_octet(text, '\n');
+            column_ += lf;
+            longest_ = std::max(longest_, lf < text.size() && lf > 0 ? column_ - 1 : column_);
+            if (lf == text.size()) return;
+            column_ = 0;
+            text.remove_prefix(lf + 1);
+        }
+    }
+    /// Something in between whose last line has `column` octets.
+    void skip(std::size_t column) noexcept {
+        column_ = column;
+        longest_ = std::max(longest_, column);
+    }
+    bool leading_dots() const noexcept { return leading_dots_; }
+    bool high() const noexcept { return high_; }
+    std::size_t longest() const noexcept { return longest_; }
+
+private:
+    std::size_t column_ = 0;
+    std::size_t longest_ = 0;
+    bool leading_dots_ = false;
+    bool high_ = false;
+};
 
 /// Each CRLF, CR and LF as CRLF, and one behind the last line.
 inline std::string with_crlf(std::string_view text) {

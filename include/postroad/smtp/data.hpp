@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace postroad::smtp {
@@ -22,16 +23,22 @@ class data_writer {
 public:
     data_writer() = default;
     /// Of empty content only the end of data is sent, or nothing.
-    explicit data_writer(const content& c, framing f = framing::dot) noexcept
+    explicit data_writer(const content& c, framing f = framing::dot)
         : reader_(c), end_sent_(f == framing::dot ? 0 : end.size()), stuff_(f == framing::dot && c.leading_dots()) {}
 
-    /// Fills `parts` with what comes next; returns how many were filled, 0 only at the end. The views are valid until
-    /// consume().
+    /// Fills `parts` with what comes next; returns how many were filled, 0 only at the end and after a failure. The
+    /// views are valid until consume(). Content that streams is shown block by block: see all_in_view().
     std::size_t show(std::span<std::string_view> parts) const noexcept;
     /// Moves on by `n` octets, at most what show() showed; returns how many of them it took.
     std::size_t consume(std::size_t n) noexcept;
     /// Whether all of it was consumed.
-    bool done() const noexcept { return end_sent_ == end.size() && reader_.peek().empty(); }
+    bool done() const noexcept { return end_sent_ == end.size() && reader_.peek().empty() && !failure(); }
+    /// Whether what show() can show, given parts enough, is all that is left.
+    bool all_in_view() const noexcept { return reader_.all_in_view(); }
+    /// Why the content ended early (content::reader::failure()). Neither the end of data nor the octets that BDAT
+    /// announced will come, so the connection must be closed.
+    error_code failure() const noexcept { return reader_.failure(); }
+    std::string explanation() const { return reader_.explanation(); }
 
 private:
     static constexpr std::string_view end = ".\r\n";
@@ -65,7 +72,8 @@ inline std::size_t data_writer::show(std::span<std::string_view> parts) const no
         text.remove_prefix(doubled ? length - 1 : length);
         at_line_start = false;
     }
-    if (text.empty() && end_sent_ < end.size() && count < parts.size()) parts[count++] = end.substr(end_sent_);
+    if (text.empty() && end_sent_ < end.size() && count < parts.size() && reader_.all_in_view())
+        parts[count++] = end.substr(end_sent_);
     return count;
 }
 
@@ -79,7 +87,7 @@ inline std::size_t data_writer::consume(std::size_t n) noexcept {
         reader_.consume(dot_sent_once ? step - 1 : step);
         taken += step;
     }
-    if (taken < n) {
+    if (taken < n && !failure()) {
         const auto step = end.size() - end_sent_ < n - taken ? end.size() - end_sent_ : n - taken;
         end_sent_ += step;
         taken += step;

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <postroad/message/composition.hpp>
 #include <postroad/message/content.hpp>
+#include <postroad/message/conversion.hpp>
 #include <postroad/message/lines.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace postroad {
@@ -10,6 +13,10 @@ namespace postroad {
 POSTROAD_DECL content content::from_text(std::string text) {
     if (const auto nul = detail::find_octet(text, '\0'); nul != text.size())
         throw error(errc::invalid_message, "the message holds a NUL at octet " + std::to_string(nul));
+    return from_lines(std::move(text));
+}
+
+POSTROAD_DECL content content::from_lines(std::string text) {
     auto scan = detail::scan_lines(text);
     if (!scan.only_crlf) {
         text = detail::with_crlf(text);
@@ -17,6 +24,7 @@ POSTROAD_DECL content content::from_text(std::string text) {
     }
     auto s = std::make_shared<shared>();
     s->text = std::move(text);
+    s->size = s->text.size();
     s->longest_line = scan.longest;
     s->leading_dots = scan.leading_dots;
     const std::string_view all = s->text;
@@ -25,6 +33,51 @@ POSTROAD_DECL content content::from_text(std::string text) {
     content result;
     result.shared_ = std::move(s);
     return result;
+}
+
+POSTROAD_DECL std::string_view content::gathered_text() const {
+    const std::lock_guard lock(shared_->gathering);
+    if (!shared_->gathered) {
+        std::string all;
+        all.reserve(static_cast<std::size_t>(size()));
+        reader r(*this);
+        for (auto next = r.peek(); !next.empty(); next = r.peek()) {
+            all += next;
+            r.consume(next.size());
+        }
+        if (const auto ec = r.failure()) throw error(ec, {.explanation = r.explanation()});
+        shared_->gathered = std::move(all);
+    }
+    return *shared_->gathered;
+}
+
+POSTROAD_DECL bool content::fits(transfer most) const noexcept {
+    if (!shared_ || most == transfer::binary) return true;
+    return !shared_->binary && shared_->longest_line <= detail::max_line &&
+           (most == transfer::eight_bit || !shared_->eight_bit);
+}
+
+POSTROAD_DECL content content::as(transfer most, error_code& ec, std::string* explanation) const {
+    ec.clear();
+    try {
+        return as(most);
+    } catch (const error& e) {
+        ec = e.code();
+        if (explanation) *explanation = e.details().explanation;
+        return {};
+    }
+}
+
+POSTROAD_DECL content content::as(transfer most) const {
+    if (shared_ && shared_->composed) {
+        const bool same = std::min(most, shared_->composed->widest()) == shared_->form;
+        return same ? *this : shared_->composed->render(most);
+    }
+    if (fits(most)) return *this;
+    if (eight_bit_header() && most == transfer::seven_bit)
+        throw error(errc::internationalised_unsupported,
+                    "the header holds UTF-8, which only a server with SMTPUTF8 takes");
+    return from_lines(detail::converted(text(), most));
 }
 
 }  // namespace postroad

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <postroad/message/eml.hpp>
+#include <postroad/message/fields.hpp>
 #include <postroad/message/lines.hpp>
 #include <postroad/message/recipient_list.hpp>
 #include <postroad/message/utf8.hpp>
@@ -14,44 +15,16 @@
 namespace postroad {
 namespace detail {
 
-struct eml_field {
-    std::string_view name;   // empty: the line is no field, but it is kept
-    std::string_view value;  // with its folding, without the last CRLF
-    std::string_view all;
-};
-
-inline std::string_view trimmed(std::string_view text) noexcept {
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
-
-// `header` has CRLF line ends and no empty line.
-inline std::vector<eml_field> split_fields(std::string_view header) {
-    std::vector<eml_field> fields;
-    for (std::size_t at = 0; at < header.size();) {
-        const auto start = at;
-        do at = find_octet(header, '\n', at) + 1;
-        while (at < header.size() && (header[at] == ' ' || header[at] == '\t'));
-        eml_field f{{}, {}, header.substr(start, at - start)};
-        if (const auto colon = f.all.find(':'); colon < f.all.find('\r')) {
-            f.name = trimmed(f.all.substr(0, colon));
-            f.value = f.all.substr(colon + 1, f.all.size() - colon - 3);
-        }
-        fields.push_back(f);
-    }
-    return fields;
-}
-
-inline bool stays_behind(const eml_field& f) noexcept {
+inline bool stays_behind(const header_field& f) noexcept {
     return equal_ignoring_case(f.name, "Bcc") || equal_ignoring_case(f.name, "Resent-Bcc") ||
            equal_ignoring_case(f.name, "Return-Path");
 }
 
-inline bool is_resent(const eml_field& f) noexcept { return equal_ignoring_case(f.name.substr(0, 7), "Resent-"); }
+inline bool is_resent(const header_field& f) noexcept { return equal_ignoring_case(f.name.substr(0, 7), "Resent-"); }
 
 // The topmost block of Resent- fields, under their names without "Resent-"; all other fields if there is none.
-inline std::vector<eml_field> fields_that_count(const std::vector<eml_field>& fields) {
-    std::vector<eml_field> block;
+inline std::vector<header_field> fields_that_count(const std::vector<header_field>& fields) {
+    std::vector<header_field> block;
     auto f = std::ranges::find_if(fields, is_resent);
     if (f == fields.end()) return fields;
     for (; f != fields.end() && is_resent(*f); ++f) {
@@ -62,7 +35,7 @@ inline std::vector<eml_field> fields_that_count(const std::vector<eml_field>& fi
     return block;
 }
 
-inline std::vector<mailbox> mailboxes_of(const eml_field& f) {
+inline std::vector<mailbox> mailboxes_of(const header_field& f) {
     try {
         return parse_mailboxes(f.value);
     } catch (const error& e) {
@@ -70,7 +43,7 @@ inline std::vector<mailbox> mailboxes_of(const eml_field& f) {
     }
 }
 
-inline envelope envelope_of(const std::vector<eml_field>& all) {
+inline envelope envelope_of(const std::vector<header_field>& all) {
     const auto fields = fields_that_count(all);
     const std::string prefix = std::ranges::any_of(all, is_resent) ? "Resent-" : "";
     envelope result;

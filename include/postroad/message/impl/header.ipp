@@ -244,36 +244,4 @@ POSTROAD_DECL bool is_seven_bit(std::string_view text) noexcept {
     return true;
 }
 
-POSTROAD_DECL std::string quoted_printable(std::string_view text) {
-    static constexpr std::size_t max_qp_line = 76;
-    std::string result;
-    result.reserve(text.size() + text.size() / 4);
-    std::string piece;
-    std::size_t column = 0;
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        const char c = text[at];
-        if (c == '\r' || c == '\n') {
-            if (text.substr(at, 2) == "\r\n") ++at;
-            result += "\r\n";
-            column = 0;
-            continue;
-        }
-        const bool ends_line = at + 1 == text.size() || text[at + 1] == '\r' || text[at + 1] == '\n';
-        piece.clear();
-        if ((is_space(c) && !ends_line) || (c > ' ' && c < 0x7f && c != '=')) {
-            piece += c;
-        } else {
-            append_hex(piece, c);
-        }
-        // the last octet of a line needs no room for the = of a soft break
-        if (column + piece.size() + (ends_line ? 0 : 1) > max_qp_line) {
-            result += "=\r\n";
-            column = 0;
-        }
-        result += piece;
-        column += piece.size();
-    }
-    return result;
-}
-
 }  // namespace postroad::detail

@@ -1,0 +1,23 @@
+#pragma once
+// Making a message that exists fit for a server that takes less: parts are encoded, nothing else changes (RFC 6152
+// section 3).
+
+#include <postroad/core/config.hpp>
+#include <postroad/message/content.hpp>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace postroad::detail {
+
+inline constexpr std::size_t max_mime_depth = 50;  // multiparts and messages within each other
+
+/// `text`, with CRLF line ends, for a server that takes at most `most`. Throws as content::as() does.
+POSTROAD_DECL std::string converted(std::string_view text, transfer most);
+
+}  // namespace postroad::detail
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/message/impl/conversion.ipp>
+#endif

@@ -1,0 +1,148 @@
+#include <doctest/doctest.h>
+#include <postroad/message/content.hpp>
+#include <postroad/message/conversion.hpp>
+#include <postroad/message/lines.hpp>
+
+#include <ostream>
+#include <string>
+
+using postroad::content;
+using postroad::errc;
+using postroad::transfer;
+
+namespace {
+
+std::string as(transfer most, const std::string& text) { return std::string(content::from_text(text).as(most).text()); }
+std::string seven(const std::string& text) { return as(transfer::seven_bit, text); }
+
+struct refusal {
+    postroad::error_code code;
+    std::string why;
+};
+refusal refused(const std::string& text, transfer most = transfer::seven_bit) {
+    refusal r;
+    (void)content::from_text(text).as(most, r.code, &r.why);
+    return r;
+}
+
+}  // namespace
+
+TEST_CASE("what fits stays as it is") {
+    const auto ascii = content::from_text("Subject: x\n\nplain\n");
+    CHECK(ascii.as(transfer::seven_bit).text().data() == ascii.text().data());
+    const auto latin = content::from_text("Subject: x\n\n\xc3\xa4\n");
+    CHECK(latin.as(transfer::eight_bit).text().data() == latin.text().data());
+    CHECK(latin.as(transfer::binary).text().data() == latin.text().data());
+    CHECK(content{}.as(transfer::seven_bit).size() == 0);
+}
+
+TEST_CASE("an 8-bit text becomes quoted-printable or base64, whichever is shorter") {
+    CHECK(seven("Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\nX: y\n\nGr\xc3\xbc\xc3\x9f"
+                "e an alle, die das lesen\n") ==
+          "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\nX: y\r\n\r\n"
+          "Gr=C3=BC=C3=9Fe an alle, die das lesen\r\n");
+    CHECK(seven("Content-Type: text/plain; charset=utf-8\n\n\xc3\xa4\xc3\xb6\xc3\xbc\n") ==
+          "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nw6TDtsO8DQo=\r\n");
+    CHECK(seven("Subject: no type\n\nein \xe4 in Latin-1, ohne Angabe\n") ==
+          "Subject: no type\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+          "ein =E4 in Latin-1, ohne Angabe\r\n");
+    CHECK(seven("Content-Type: application/x\nContent-Transfer-Encoding: binary\n\nabc \xff def\n") ==
+          "Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\nYWJjIP8gZGVmDQo=\r\n");
+}
+
+TEST_CASE("only the parts of a multipart that need it are encoded") {
+    const std::string before =
+        "Content-Type: multipart/mixed; boundary=\"a b\" (x)\nContent-Transfer-Encoding: 8bit\n\npreamble\n--a b\n\n"
+        "plain\n\n--a b  \nContent-Type: TEXT/html\n\nein \xc3\xa4 unter vielen\n--a bc\n--a b\n--a b\n"
+        "Content-Type: message/rfc822\n\nSubject: in\n\nein \xc3\xb6 unter vielen\n--a b--\nend\n";
+    CHECK(seven(before) ==
+          "Content-Type: multipart/mixed; boundary=\"a b\" (x)\r\nContent-Transfer-Encoding: 7bit\r\n\r\npreamble\r\n"
+          "--a b\r\n\r\nplain\r\n\r\n--a b  \r\nContent-Type: TEXT/html\r\n"
+          "Content-Transfer-Encoding: quoted-printable\r\n\r\nein =C3=A4 unter vielen\r\n--a bc\r\n--a b\r\n--a b\r\n"
+          "Content-Type: message/rfc822\r\n\r\nSubject: in\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+          "ein =C3=B6 unter vielen\r\n--a b--\r\nend\r\n");
+}
+
+TEST_CASE("parts of a digest are messages") {
+    CHECK(
+        seven(
+            "Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: in\n\nein \xc3\xa4 unter vielen\n--b--\n") ==
+        "Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: in\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\nein =C3=A4 unter vielen\r\n--b--\r\n");
+}
+
+TEST_CASE("lines of 998 octets pass and lines of 999 are encoded (row 49)") {
+    const std::string head = "Content-Type: text/plain\n\n";
+    const auto fits = head + std::string(998, 'x') + "\n";
+    CHECK(as(transfer::eight_bit, fits).size() == fits.size() + 3);
+    const auto text = as(transfer::eight_bit, head + std::string(999, 'x') + "\n");
+    CHECK(text.find("quoted-printable\r\n\r\n" + std::string(75, 'x') + "=\r\n") != std::string::npos);
+    CHECK(content::from_text(text).longest_line() == 76);
+    CHECK(as(transfer::binary, head + std::string(999, 'x') + "\n").size() > 999);
+}
+
+TEST_CASE("what cannot be encoded is refused, and the part is named") {
+    struct row {
+        const char* text;
+        errc code;
+        const char* why;
+    };
+    const row rows[] = {
+        {"Content-Type: multipart/signed; boundary=b\n\n--b\n\n\xc3\xa4\n--b--\n", errc::eight_bit_unsupported,
+         "the message holds 8-bit octets and cannot be encoded: it is signed, and must stay as it is"},
+        {"Content-Type: multipart/mixed; boundary=a\n\n--a\n\n--a\nContent-Type: multipart/signed; boundary=b\n\n"
+         "--b\n\n\xc3\xa4\n--b--\n--a--\n",
+         errc::eight_bit_unsupported,
+         "part 2 holds 8-bit octets and cannot be encoded: it is signed, and must stay as it is"},
+        {"Subject: \xc3\xa4\n\n", errc::internationalised_unsupported,
+         "the header holds UTF-8, which only a server with SMTPUTF8 takes"},
+        {"Content-Type: multipart/mixed; boundary=a\n\n--a\nX: \xc3\xa4\n\n--a--\n",
+         errc::internationalised_unsupported, "the header of part 1 holds UTF-8"},
+        {"Content-Type: multipart/mixed; boundary=a\n\n\xc3\xa4\n--a\n\n--a--\n", errc::eight_bit_unsupported,
+         "the message holds 8-bit octets and cannot be encoded: they stand between its parts"},
+        {"Content-Type: multipart/mixed\n\n\xc3\xa4\n", errc::eight_bit_unsupported,
+         "the message holds 8-bit octets and cannot be encoded: its boundary is not found"},
+        {"Content-Type: message/partial\n\n\xc3\xa4\n", errc::eight_bit_unsupported,
+         "the message holds 8-bit octets and cannot be encoded: message/partial must not be encoded"},
+        {"Content-Transfer-Encoding: base64\n\n\xc3\xa4\n", errc::eight_bit_unsupported,
+         "the message holds 8-bit octets and cannot be encoded: it is said to be base64 already"},
+    };
+    for (const auto& r : rows) {
+        CAPTURE(r.text);
+        const auto found = refused(r.text);
+        CHECK(found.code == r.code);
+        CHECK(found.why == r.why);
+    }
+    const std::string long_line(999, 'x');
+    CHECK(refused("Content-Type: multipart/signed; boundary=b\n\n--b\n\n" + long_line + "\n--b--\n").code ==
+          errc::line_too_long);
+    CHECK(refused("X: " + long_line + "\n\n", transfer::eight_bit).why ==
+          "the header of the message holds a line of more than 998 octets");
+    CHECK_THROWS_AS((void)content::from_text("Subject: \xc3\xa4\n\n").as(transfer::seven_bit), postroad::error);
+}
+
+TEST_CASE("parts nest to the limit and not beyond") {
+    const auto nested = [](std::size_t depth) {
+        std::string text;
+        for (std::size_t i = 0; i < depth; ++i) text += "Content-Type: message/rfc822\n\n";
+        return text + "Content-Type: text/plain\n\nein \xc3\xa4 unter vielen\n";
+    };
+    CHECK(!refused(nested(postroad::detail::max_mime_depth - 1)).code);
+    CHECK(refused(nested(postroad::detail::max_mime_depth)).code == errc::eight_bit_unsupported);
+}
+
+TEST_CASE("conversion of any octets fits or is refused") {
+    // every text of these pieces up to a length: structure that is broken in all ways
+    const std::string pieces[] = {"--b\n", "--b--\n", "\n", "\xc3\xa4", "Content-Type: multipart/mixed; boundary=b\n",
+                                  "x"};
+    std::size_t total = 1;
+    for (std::size_t length = 0; length <= 5; ++length, total *= 6)
+        for (std::size_t n = 0; n < total; ++n) {
+            std::string text = "Content-Type: multipart/mixed; boundary=b\n\n";
+            for (std::size_t i = 0, rest = n; i < length; ++i, rest /= 6) text += pieces[rest % 6];
+            postroad::error_code ec;
+            const auto c = content::from_text(text).as(transfer::seven_bit, ec);
+            const bool good = ec ? c.size() == 0 : !c.eight_bit() && c.text().ends_with("\r\n");
+            if (!good) FAIL(text);
+        }
+}
