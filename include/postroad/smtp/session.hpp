@@ -12,6 +12,7 @@
 #include <postroad/message/mail_object.hpp>
 #include <postroad/smtp/capabilities.hpp>
 #include <postroad/smtp/data.hpp>
+#include <postroad/smtp/parameters.hpp>
 #include <postroad/smtp/reply.hpp>
 #include <postroad/smtp/sasl.hpp>
 
@@ -38,8 +39,10 @@ enum class pipelining : unsigned char {
 /// What a connection that is over taught about its server.
 enum class lesson : unsigned char {
     none,
-    no_overlap,  ///< it broke with more than one transaction in flight: `envelope` is for this server
-    no_tls,      ///< STARTTLS is offered and the handshake fails: with security::opportunistic, go in the clear
+    no_overlap,     ///< it broke with more than one transaction in flight: `envelope` is for this server
+    no_chunking,    ///< CHUNKING is offered and BDAT is not taken
+    no_pipelining,  ///< PIPELINING is offered and the replies to commands sent together did not come: `lockstep`
+    no_tls,         ///< STARTTLS is offered and the handshake fails: with security::opportunistic, go in the clear
 };
 
 /// How long the server may take (RFC 5321 section 4.5.3.2 names the minimum of each), counted from the last octet sent
@@ -74,16 +77,27 @@ struct session_options {
     smtp::pipelining pipelining = smtp::pipelining::envelope;
     /// Most transactions in flight with pipelining::window; fewer at first, and after refusals.
     std::size_t window = 16;
+    /// False: as if the server did not offer CHUNKING, see lesson::no_chunking.
+    bool chunking = true;
+    /// Most recipients in one transaction; 0: as many as the server's LIMITS say (RFC 9422), else
+    /// default_recipients.
+    std::size_t recipients_per_transaction = 0;
     smtp::timeouts timeouts = {};
     /// Random and printable, at least 18 octets; needed with credentials only.
     std::string nonce = {};
 };
+
+/// How many recipients every server must take in one transaction (RFC 5321 section 4.5.3.1.8).
+inline constexpr std::size_t default_recipients = 100;
 
 /// Octets of the text of a reply that an outcome keeps: a server may answer each of many recipients at length.
 inline constexpr std::size_t max_kept_reply_text = 2048;
 
 /// Throws `error` (errc::invalid_host_name) unless `name` is a domain or an address literal.
 POSTROAD_DECL void check_client_name(std::string_view name);
+
+/// Throws `error` (errc::contradiction) for LMTP on port 25 (RFC 2033 section 5).
+POSTROAD_DECL void check_endpoint(const endpoint& e);
 
 /// What is sent in one go: a mail object, to some or all of its recipients.
 struct transaction {
@@ -114,6 +128,7 @@ struct closed {
     error_code error = {};  ///< none after QUIT
     diagnostics details = {};
     smtp::lesson lesson = smtp::lesson::none;
+    std::string lesson_reason = {};  ///< for people: what was withdrawn and why
 };
 
 /// AUTH is due: answer with session::credentials() or session::no_credentials(), before timeouts::auth is over.
@@ -123,11 +138,12 @@ struct credentials_wanted {
 
 using event = std::variant<ready, finished, closed, credentials_wanted>;
 
-/// The client's side of one connection. Single-threaded; movable; reads no clock. An interrupted exchange is never
-/// continued: after any error the session is over, and reusable() is false.
+/// The client's side of one connection, in SMTP or LMTP as endpoint::protocol says. Single-threaded; movable; reads no
+/// clock. An interrupted exchange is never continued: after any error the session is over, and reusable() is false.
 class session {
 public:
-    /// `options` are copied where they outlive the handshake. Throws what smtp::check and check_client_name throw.
+    /// `options` are copied where they outlive the handshake. Throws what smtp::check, check_client_name and
+    /// check_endpoint throw.
     explicit session(session_options options);
 
     // What the connection tells.
@@ -163,6 +179,10 @@ public:
 
     /// How many transactions it takes now without making them wait for an idle server.
     std::size_t room() const noexcept;
+    /// How many recipients, and of how many domains, one transaction should name. Known when the session is ready; a
+    /// server may refuse some of fewer, with 452, and take them in another transaction (RFC 5321 section 4.5.3.1.10).
+    std::size_t max_recipients() const noexcept;
+    std::size_t max_domains() const noexcept;
     /// Gives it a transaction. The events `finished` come in the order of submission.
     void submit(transaction t, time_point now);
     /// Ends a transaction early, with errc::cancelled. What was begun is drained where the protocol lets it be undone,
@@ -207,13 +227,17 @@ private:
         std::size_t next_recipient = 0;
         std::size_t accepted = 0;     // recipients accepted so far
         std::size_t outstanding = 0;  // replies that must still come
+        std::size_t answered = 0;     // replies to the content, of which LMTP gives one for each accepted recipient
         error_code error = {};
         diagnostics details = {};
         session::step step = step::mail;
         bool mail_accepted = false;
-        bool go = false;            // 354 came, or none is needed
-        bool content_sent = false;  // the end of data was handed to the socket
-        bool cancelled = false;     // its `finished` was already given
+        bool go = false;             // 354 came, or none is needed
+        bool content_sent = false;   // the end of data was handed to the socket
+        bool cancelled = false;      // its `finished` was already given
+        bool chunked = false;        // BDAT, not DATA
+        bool broken_off = false;     // its content will not be finished
+        bool ascii_domains = false;  // as A-labels, for a server without SMTPUTF8
     };
     // A reply that must come, for a command whose last octet is the `sent_at`th.
     struct expected {
@@ -250,14 +274,22 @@ private:
     void on_recipient(active& t, std::uint32_t i, const reply& r);
     void on_data(active& t, const reply& r);
     void on_content(active& t, const reply& r);
+    void on_chunk_refused(active& t, const reply& r);
     void decide(active& t, phase where, const reply& r);
+    void decide_next(active& t, const reply& r);
+    bool more_replies_due(const expected& e) const noexcept;
     void finish_front();
     bool refuse_locally(active& t);
+    std::optional<lack> find_lack(active& t) const;
     bool may_start() const noexcept;
     void write_more();
     void write_mail(active& t);
     void write_recipient(active& t);
     void write_content(active& t);
+    void write_path(const active& t, const address& a);
+    void break_off(std::size_t i);
+    bool stalled() const noexcept;
+    bool lmtp() const noexcept { return options_.server.protocol == protocol::lmtp; }
     void skip_rest(active& t);
     void adapt_window(const active& t);
     std::size_t sending(std::size_t from) const noexcept;
@@ -296,9 +328,12 @@ private:
     smtp::pipelining mode_ = smtp::pipelining::lockstep;  // what the server allows of what is wanted
     smtp::lesson lesson_ = smtp::lesson::none;
     std::size_t window_now_ = 1;  // grows to options_.window while messages are accepted
-    std::size_t refused_ = 0;     // transactions refused whole, in a window
-    bool needs_reset_ = false;    // a transaction was left open on the server
+    std::string lesson_reason_;
+    std::size_t submitted_ = 0;
+    std::size_t refused_ = 0;   // transactions refused whole, in a window
+    bool needs_reset_ = false;  // a transaction was left open on the server
     bool quit_wanted_ = false;
+    bool broken_off_ = false;  // nothing is written behind the content that was
 };
 
 }  // namespace postroad::smtp

@@ -64,10 +64,11 @@ public:
     void learn(const endpoint& host, postroad::smtp::lesson l);
 
 private:
+    bool taught(const endpoint& host, postroad::smtp::lesson l) const;
+
     smtp_options options_;
     url_options others_;
-    std::vector<endpoint> no_overlap_;
-    std::vector<endpoint> no_tls_;
+    std::vector<std::pair<endpoint, postroad::smtp::lesson>> learned_;
 };
 
 static_assert(transport_policy<smtp>);

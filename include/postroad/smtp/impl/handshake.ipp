@@ -18,7 +18,7 @@ inline constexpr std::size_t max_auth_line = 12288;
 
 POSTROAD_DECL void session::say_hello() {
     state_ = state::awaiting_hello;
-    command(phase::hello, "EHLO " + options_.client_name + "\r\n");
+    command(phase::hello, (lmtp() ? "LHLO " : "EHLO ") + options_.client_name + "\r\n");
 }
 
 POSTROAD_DECL void session::on_hello(const reply& r) {
@@ -37,11 +37,12 @@ POSTROAD_DECL void session::on_hello(const reply& r) {
     const bool unknown = r.code == 500 || r.code == 502 || r.code == 504 || r.code == 550;
     const bool needs_extensions = (options_.server.security == security::starttls && !secured_) ||
                                   !options_.credentials.empty() || options_.ask_credentials;
-    if (state_ == state::awaiting_hello && unknown && !needs_extensions) {
+    if (state_ == state::awaiting_hello && unknown && !needs_extensions && !lmtp()) {
         state_ = state::awaiting_helo;
         return command(phase::hello, "HELO " + options_.client_name + "\r\n");
     }
-    fail(r.positive() ? errc::unexpected_reply : errc::hello_refused, phase::hello, "expected 250 to EHLO", r);
+    fail(r.positive() ? errc::unexpected_reply : errc::hello_refused, phase::hello,
+         lmtp() ? "expected 250 to LHLO" : "expected 250 to EHLO", r);
 }
 
 POSTROAD_DECL void session::after_hello() {
@@ -205,6 +206,7 @@ POSTROAD_DECL void session::forget_credentials() noexcept {
 POSTROAD_DECL void session::become_open() {
     state_ = state::open;
     forget_credentials();
+    capabilities_.chunking = capabilities_.chunking && options_.chunking;
     mode_ = capabilities_.pipelining ? options_.pipelining : pipelining::lockstep;
     if (mode_ == pipelining::window && !capabilities_.chunking) mode_ = pipelining::across;
     window_now_ = std::min(options_.window, first_window);

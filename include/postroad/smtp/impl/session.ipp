@@ -1,10 +1,12 @@
 #pragma once
 
+#include <postroad/message/utf8.hpp>
 #include <postroad/smtp/session.hpp>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
 #include <utility>
 
 namespace postroad::smtp {
@@ -33,6 +35,22 @@ inline bool needs_smtputf8(const mail_object& mail) noexcept {
            !std::ranges::all_of(mail.envelope.recipients, [](const address& a) { return a.ascii(); });
 }
 
+// Whether it can be written for a server without SMTPUTF8, with its domain as A-labels.
+inline bool has_ascii_form(const address& a) {
+    return a.ascii() || (postroad::detail::is_ascii(a.local()) && !a.ascii_domain().empty());
+}
+
+inline const address& recipient(const transaction& t, std::size_t i) {
+    return t.mail->envelope.recipients[t.recipients.empty() ? i : t.recipients[i]];
+}
+
+inline bool has_ascii_form(const transaction& t) {
+    if (t.mail->content.eight_bit_header() || !has_ascii_form(t.mail->envelope.reverse_path)) return false;
+    for (std::size_t i = 0; i < t.size(); ++i)
+        if (!has_ascii_form(recipient(t, i))) return false;
+    return true;
+}
+
 }  // namespace detail
 
 POSTROAD_DECL void check_client_name(std::string_view name) {
@@ -44,8 +62,14 @@ POSTROAD_DECL void check_client_name(std::string_view name) {
                     "the client name \"" + escaped(name, 80) + "\" is neither a domain nor an address literal");
 }
 
+POSTROAD_DECL void check_endpoint(const endpoint& e) {
+    if (e.protocol == protocol::lmtp && e.port == 25)
+        throw error(errc::contradiction, "LMTP must not be spoken on port 25 (RFC 2033 section 5), which is SMTP's");
+}
+
 POSTROAD_DECL session::session(session_options options) : options_(std::move(options)) {
     check_client_name(options_.client_name);
+    check_endpoint(options_.server);
     smtp::check(options_.credentials);
 }
 
@@ -98,9 +122,14 @@ POSTROAD_DECL void session::tick(time_point now) {
     if (now < deadline_) return;
     learn_about_tls(errc::timed_out);
     const auto where = current_phase();
+    const bool envelope = where == phase::mail || where == phase::rcpt || where == phase::data;
+    if (envelope && segments_.empty() && expected_.size() > 1) {
+        lesson_ = lesson::no_pipelining;
+        lesson_reason_ = "no reply came while several commands were waiting for theirs";
+    }
     fail(errc::timed_out, where,
-         segments_.empty() ? "no reply in time in phase " + std::string(to_string(where))
-                           : std::string("the server stopped taking octets"));
+         segments_.empty() || stalled() ? "no reply in time in phase " + std::string(to_string(where))
+                                        : std::string("the server stopped taking octets"));
 }
 
 POSTROAD_DECL std::size_t session::output(std::span<std::string_view> parts) const {
@@ -114,6 +143,7 @@ POSTROAD_DECL std::size_t session::output(std::span<std::string_view> parts) con
             continue;
         }
         const auto which = sending(from);
+        if (transactions_[which].broken_off) break;
         from = which + 1;
         // What follows a content that is not shown whole must wait: then the parts are used up.
         count += transactions_[which].writer.show(parts.subspan(count));
@@ -157,7 +187,20 @@ POSTROAD_DECL void session::consumed(std::size_t n, time_point now) {
 POSTROAD_DECL std::size_t session::room() const noexcept {
     if (!reusable()) return 0;
     const std::size_t limit = mode_ == pipelining::window ? window_now_ : mode_ == pipelining::across ? 2 : 1;
-    return transactions_.size() < limit ? limit - transactions_.size() : 0;
+    const std::size_t room = transactions_.size() < limit ? limit - transactions_.size() : 0;
+    const auto mailmax = capabilities_.limits.mailmax;
+    return mailmax ? std::min(room, *mailmax - submitted_) : room;
+}
+
+POSTROAD_DECL std::size_t session::max_recipients() const noexcept {
+    const auto wanted = options_.recipients_per_transaction;
+    const auto said = capabilities_.limits.rcptmax;
+    if (wanted == 0) return said.value_or(default_recipients);
+    return said ? std::min<std::size_t>(wanted, *said) : wanted;
+}
+
+POSTROAD_DECL std::size_t session::max_domains() const noexcept {
+    return capabilities_.limits.rcptdomainmax.value_or(std::numeric_limits<std::uint32_t>::max());
 }
 
 POSTROAD_DECL void session::submit(transaction t, time_point now) {
@@ -166,6 +209,7 @@ POSTROAD_DECL void session::submit(transaction t, time_point now) {
     a.what = std::move(t);
     const bool idle = expected_.empty() && segments_.empty();
     transactions_.push_back(std::move(a));
+    if (++submitted_ == capabilities_.limits.mailmax) quit_wanted_ = true;
     if (state_ == state::over) {
         fail_transactions(errc::connection_closed, {.where = phase::idle, .host = host()});
         return;
@@ -190,8 +234,7 @@ POSTROAD_DECL void session::cancel(std::uint64_t id, time_point now) {
         case step::content: break;  // the reply to DATA tells whether it can be left
         case step::written:
             // A content that has begun cannot be taken back, and one that left whole needs only its reply.
-            if (!t.content_sent && t.outstanding > 0)
-                return fail(errc::connection_closed, phase::content, "a transaction was cancelled within its content");
+            if (!t.content_sent && t.outstanding > 0) break_off(i);
             break;
     }
     write_more();
@@ -221,10 +264,20 @@ POSTROAD_DECL void session::on_reply(const reply& r) {
     if (commands_sent_ < e.sent_at)
         return fail(errc::unsolicited_reply, e.where, "the server replied before the command was sent", r);
     if (r.code == 421 && state_ != state::quitting) {
-        if (state_ == state::open && e.where != phase::reset) decide(transactions_.front(), e.where, r);
+        if (state_ == state::open && e.where != phase::reset) {
+            auto& t = transactions_.front();
+            // In LMTP it is the answer for one recipient, and the others have none.
+            if (lmtp() && e.where == phase::content && t.content_sent)
+                decide_next(t, r);
+            else
+                decide(t, e.where, r);
+        }
         return fail(errc::service_closing, e.where, "the server closes the connection", r);
     }
-    (void)expected_.pop_front();
+    if (more_replies_due(e))
+        ++transactions_.front().outstanding;
+    else
+        (void)expected_.pop_front();
     switch (state_) {
         case state::awaiting_greeting:
             if (r.code == 220) return say_hello();
@@ -273,18 +326,43 @@ POSTROAD_DECL void session::on_content(active& t, const reply& r) {
         return fail(errc::unsolicited_reply, phase::content, "the server replied before the end of the content", r);
     }
     const bool unknown = r.code == 500 || r.code == 502 || r.code == 503 || r.code == 504;
-    if (mode_ == pipelining::window && unknown && t.accepted > 0) {
-        // Not a word about the message: it goes again with DATA, over another connection.
-        lesson_ = lesson::no_overlap;
-        quit_wanted_ = true;
-        t.content_sent = false;
-        return leave_undecided(t, errc::chunking_refused,
-                               {.where = phase::content,
-                                .host = host(),
-                                .explanation = "the server offers CHUNKING and does not take BDAT",
-                                .reply = to_string(r)});
-    }
-    decide(t, phase::content, r);
+    if (t.chunked && unknown && t.accepted > 0 && t.answered == 0) return on_chunk_refused(t, r);
+    ++t.answered;
+    if (lmtp())
+        decide_next(t, r);
+    else
+        decide(t, phase::content, r);
+}
+
+// Not a word about the message: it goes again with DATA, over another connection.
+POSTROAD_DECL void session::on_chunk_refused(active& t, const reply& r) {
+    lesson_ = lesson::no_chunking;
+    lesson_reason_ = "the server offers CHUNKING and does not take BDAT: " + to_string(r);
+    quit_wanted_ = true;
+    t.content_sent = false;
+    leave_undecided(t, errc::chunking_refused,
+                    {.where = phase::content,
+                     .host = host(),
+                     .explanation = "the server offers CHUNKING and does not take BDAT",
+                     .reply = to_string(r)});
+    // One reply came where one for each recipient was due: what the next one is for cannot be told.
+    if (lmtp() && t.accepted > 1)
+        fail(errc::chunking_refused, phase::content, "the server offers CHUNKING and does not take BDAT", r);
+}
+
+// RFC 2033 section 4.2: one for each accepted recipient; 503 to BDAT when there is none.
+POSTROAD_DECL bool session::more_replies_due(const expected& e) const noexcept {
+    if (!lmtp() || state_ != state::open || e.where != phase::content) return false;
+    const auto& t = transactions_.front();
+    return t.content_sent && t.answered + 1 < t.accepted;
+}
+
+POSTROAD_DECL void session::decide_next(active& t, const reply& r) {
+    while (t.next_recipient < t.results.size() && t.results[t.next_recipient].status != status::not_attempted)
+        ++t.next_recipient;
+    if (t.next_recipient == t.results.size()) return;
+    t.results[t.next_recipient++] = {
+        .status = detail::status_of(r, phase::content), .where = phase::content, .reply = detail::kept(r)};
 }
 
 POSTROAD_DECL void session::on_recipient(active& t, std::uint32_t i, const reply& r) {
@@ -307,6 +385,9 @@ POSTROAD_DECL void session::on_data(active& t, const reply& r) {
         return skip_rest(t);
     }
     const bool nobody = t.accepted == 0 || !t.mail_accepted;
+    if (lmtp() && nobody)
+        return fail(errc::unexpected_reply, phase::data, "354 though no recipient is accepted (RFC 2033 section 4.2)",
+                    r);
     if (t.cancelled && !nobody)
         return fail(errc::connection_closed, phase::data, "a transaction was cancelled when its content was due");
     // RFC 2920 section 3.1: 354 though no recipient is left means that the end of data must be sent alone.
@@ -332,6 +413,19 @@ POSTROAD_DECL void session::finish_front() {
         if (mode_ == pipelining::window) adapt_window(t);
         if (!t.cancelled) give(t);
     }
+    if (broken_off_ && !transactions_.empty() && transactions_.front().broken_off)
+        fail(errc::connection_closed, phase::content, "a content was broken off");
+}
+
+// Its content ends here, so that it can be taken for no message. What was begun before gets its replies, then the
+// connection ends: what it is about is known by then.
+POSTROAD_DECL void session::break_off(std::size_t i) {
+    transactions_[i].broken_off = broken_off_ = quit_wanted_ = true;
+    finish_front();
+}
+
+POSTROAD_DECL bool session::stalled() const noexcept {
+    return broken_off_ && !segments_.empty() && segments_.front().content && transactions_[sending(0)].broken_off;
 }
 
 // Exim closes a connection at the eleventh RSET behind a refused transaction, and what else is in flight is then in
@@ -346,30 +440,34 @@ POSTROAD_DECL void session::adapt_window(const active& t) {
     }
 }
 
+POSTROAD_DECL std::optional<lack> session::find_lack(active& t) const {
+    const auto& mail = *t.what.mail;
+    if (capabilities_.size && mail.content.size() > *capabilities_.size)
+        return lack{errc::message_too_large, "the message has " + std::to_string(mail.content.size()) +
+                                                 " octets, the server takes " + std::to_string(*capabilities_.size)};
+    if (mail.content.longest_line() > 998)
+        return lack{errc::line_too_long, "a line of the message has " + std::to_string(mail.content.longest_line()) +
+                                             " octets; SMTP allows 998 (RFC 5321 section 4.5.3.1.6)"};
+    if (!capabilities_.smtputf8 && detail::needs_smtputf8(mail)) {
+        if (!detail::has_ascii_form(t.what))
+            return lack{errc::internationalised_unsupported,
+                        "the local part of an address or a header field is not ASCII and the server does not offer "
+                        "SMTPUTF8"};
+        t.ascii_domains = true;
+    }
+    if (mail.content.eight_bit() && !capabilities_.eight_bit_mime)
+        return lack{errc::eight_bit_unsupported,
+                    "the message holds 8-bit octets and the server does not offer 8BITMIME"};
+    return smtp::find_lack(mail.envelope, capabilities_,
+                           secured_ && options_.server.security != security::opportunistic);
+}
+
 // What this server cannot take is refused before anything of it is sent.
 POSTROAD_DECL bool session::refuse_locally(active& t) {
-    const auto& mail = *t.what.mail;
-    errc e{};
-    std::string why;
-    if (capabilities_.size && mail.content.size() > *capabilities_.size) {
-        e = errc::message_too_large;
-        why = "the message has " + std::to_string(mail.content.size()) + " octets, the server takes " +
-              std::to_string(*capabilities_.size);
-    } else if (mail.content.longest_line() > 998) {
-        e = errc::line_too_long;
-        why = "a line of the message has " + std::to_string(mail.content.longest_line()) +
-              " octets; SMTP allows 998 (RFC 5321 section 4.5.3.1.6)";
-    } else if (detail::needs_smtputf8(mail) && !capabilities_.smtputf8) {
-        e = errc::internationalised_unsupported;
-        why = "an address or a header field is not ASCII and the server does not offer SMTPUTF8";
-    } else if (mail.content.eight_bit() && !capabilities_.eight_bit_mime) {
-        e = errc::eight_bit_unsupported;
-        why = "the message holds 8-bit octets and the server does not offer 8BITMIME";
-    } else {
-        return false;
-    }
-    t.error = e;
-    t.details = {.where = phase::mail, .host = host(), .explanation = std::move(why)};
+    auto missing = find_lack(t);
+    if (!missing) return false;
+    t.error = missing->code;
+    t.details = {.where = phase::mail, .host = host(), .explanation = std::move(missing->explanation)};
     for (auto& result : t.results) {
         result.status = status::rejected;
         result.where = phase::mail;
@@ -383,7 +481,7 @@ POSTROAD_DECL bool session::may_start() const noexcept {
 }
 
 POSTROAD_DECL void session::write_more() {
-    while (state_ == state::open && writing_ < transactions_.size() &&
+    while (state_ == state::open && !broken_off_ && writing_ < transactions_.size() &&
            commands_.size() - commands_done_ < detail::max_unwritten_commands) {
         auto& t = transactions_[writing_];
         // Behind what is not pipelined, the reply comes first.
@@ -415,7 +513,8 @@ POSTROAD_DECL void session::write_more() {
                     skip_rest(t);
                     break;
                 }
-                if (mode_ == pipelining::window)
+                t.chunked = mode_ == pipelining::window;
+                if (t.chunked)
                     t.go = true;
                 else
                     command(phase::data, "DATA\r\n");
@@ -440,15 +539,27 @@ POSTROAD_DECL void session::write_more() {
 POSTROAD_DECL void session::write_recipient(active& t) {
     const auto& what = t.what;
     const auto i = t.next_recipient++;
-    const auto& to = what.mail->envelope.recipients[what.recipients.empty() ? i : what.recipients[i]];
-    commands_.append("RCPT TO:<").append(to.str());
-    command(phase::rcpt, ">\r\n", static_cast<std::uint32_t>(i));
+    commands_.append("RCPT TO:<");
+    write_path(t, detail::recipient(what, i));
+    commands_.append(">");
+    const auto& asked = what.mail->envelope.recipient_options;
+    if (const auto which = what.recipients.empty() ? i : what.recipients[i]; which < asked.size())
+        detail::append_parameters(commands_, asked[which]);
+    command(phase::rcpt, "\r\n", static_cast<std::uint32_t>(i));
     if (t.next_recipient == t.results.size()) t.step = step::data;
+}
+
+POSTROAD_DECL void session::write_path(const active& t, const address& a) {
+    if (t.ascii_domains && !a.ascii())
+        commands_.append(a.local()).append("@").append(a.ascii_domain());
+    else
+        commands_.append(a.str());
 }
 
 POSTROAD_DECL void session::write_content(active& t) {
     t.step = step::written;
-    if (mode_ == pipelining::window) {
+    t.next_recipient = 0;
+    if (t.chunked) {
         t.writer = data_writer(t.what.mail->content, framing::chunk);
         commands_.append("BDAT ");
         detail::append_number(commands_, t.what.mail->content.size());
@@ -464,13 +575,16 @@ POSTROAD_DECL void session::write_content(active& t) {
 
 POSTROAD_DECL void session::write_mail(active& t) {
     const auto& mail = *t.what.mail;
-    commands_.append("MAIL FROM:<").append(mail.envelope.reverse_path.str()).append(">");
+    commands_.append("MAIL FROM:<");
+    write_path(t, mail.envelope.reverse_path);
+    commands_.append(">");
     if (capabilities_.size_declaration) {
         commands_.append(" SIZE=");
         detail::append_number(commands_, mail.content.size());
     }
     if (mail.content.eight_bit()) commands_.append(" BODY=8BITMIME");
-    if (detail::needs_smtputf8(mail)) commands_.append(" SMTPUTF8");
+    if (!t.ascii_domains && detail::needs_smtputf8(mail)) commands_.append(" SMTPUTF8");
+    detail::append_parameters(commands_, mail.envelope.options, capabilities_);
     command(phase::mail, "\r\n");
     t.step = step::recipients;
 }
@@ -531,7 +645,11 @@ POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explana
     if (authenticator_ || previous_) d.reply = to_string(reply{r.code, r.enhanced, redacted(r.text)});
     if (!ec) d = {.where = where, .host = host()};
     // Nobody can tell whether the overlap was to blame; without it the next connection will.
-    if (ec && mode_ >= pipelining::across && transactions_.size() > 1) lesson_ = lesson::no_overlap;
+    if (ec && mode_ >= pipelining::across && transactions_.size() > 1 && !broken_off_ &&
+        lesson_ != lesson::no_chunking) {
+        lesson_ = lesson::no_overlap;
+        lesson_reason_ = "the connection broke with " + std::to_string(transactions_.size()) + " messages in flight";
+    }
     state_ = state::over;
     deadline_ = never;
     forget_credentials();
@@ -540,7 +658,7 @@ POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explana
     segments_.clear();
     commands_.clear();
     commands_done_ = commands_cut_ = 0;
-    events_.push_back(smtp::closed{ec, std::move(d), lesson_});
+    events_.push_back(smtp::closed{ec, std::move(d), lesson_, std::move(lesson_reason_)});
 }
 
 POSTROAD_DECL phase session::current_phase() const noexcept {
@@ -553,7 +671,7 @@ POSTROAD_DECL phase session::current_phase() const noexcept {
 POSTROAD_DECL void session::arm(time_point now) {
     if (state_ == state::over || state_ == state::awaiting_start)
         deadline_ = never;
-    else if (!segments_.empty())
+    else if (!segments_.empty() && !stalled())
         deadline_ = after(now, state_ == state::quitting ? options_.timeouts.quit : options_.timeouts.block);
     else if (expected_.empty() && !wants_tls() && state_ != state::awaiting_credentials)
         deadline_ = never;

@@ -47,30 +47,34 @@ POSTROAD_DECL smtp::smtp(std::string_view url) {
 }
 
 POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::string nonce) const {
+    using postroad::smtp::lesson;
     using postroad::smtp::pipelining;
-    const auto is_host = [&](const endpoint& e) { return e.name == host.name && e.port == host.port; };
-    const bool careful = std::ranges::any_of(no_overlap_, is_host);
+    auto mode = options_.pipelining;
+    if (taught(host, lesson::no_overlap)) mode = std::min(mode, pipelining::envelope);
+    if (taught(host, lesson::no_pipelining)) mode = pipelining::lockstep;
     auto server = host;
-    if (host.security == security::opportunistic && std::ranges::any_of(no_tls_, is_host))
+    if (host.security == security::opportunistic && taught(host, lesson::no_tls))
         server.security = security::insecure_none;
-    return session_type(
-        {.server = std::move(server),
-         .client_name = options_.client_name,
-         .credentials = options_.credentials,
-         .ask_credentials = static_cast<bool>(options_.credentials_source),
-         .insecure_authentication = options_.insecure_authentication,
-         .pipelining = careful ? std::min(options_.pipelining, pipelining::envelope) : options_.pipelining,
-         .window = options_.window,
-         .timeouts = options_.timeouts,
-         .nonce = std::move(nonce)});
+    return session_type({.server = std::move(server),
+                         .client_name = options_.client_name,
+                         .credentials = options_.credentials,
+                         .ask_credentials = static_cast<bool>(options_.credentials_source),
+                         .insecure_authentication = options_.insecure_authentication,
+                         .pipelining = mode,
+                         .window = options_.window,
+                         .chunking = !taught(host, lesson::no_chunking),
+                         .timeouts = options_.timeouts,
+                         .nonce = std::move(nonce)});
 }
 
 POSTROAD_DECL void smtp::learn(const endpoint& host, postroad::smtp::lesson l) {
-    const auto remember = [&host](std::vector<endpoint>& in) {
-        if (std::ranges::find(in, host) == in.end()) in.push_back(host);
-    };
-    if (l == postroad::smtp::lesson::no_overlap) remember(no_overlap_);
-    if (l == postroad::smtp::lesson::no_tls) remember(no_tls_);
+    if (l != postroad::smtp::lesson::none && !taught(host, l)) learned_.emplace_back(host, l);
+}
+
+POSTROAD_DECL bool smtp::taught(const endpoint& host, postroad::smtp::lesson l) const {
+    return std::ranges::any_of(learned_, [&](const auto& known) {
+        return known.first.name == host.name && known.first.port == host.port && known.second == l;
+    });
 }
 
 }  // namespace postroad::transport
