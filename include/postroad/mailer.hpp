@@ -147,23 +147,27 @@ public:
 
     /// Sends `mail` (a message, a mail_object or a mail_ptr) and waits for its outcome. Throws `send_error` when there
     /// is none to be had from a server: bad input, no connection, TLS, authentication, time-out, a full queue,
-    /// shutdown. A refusal by the server is an outcome, not an exception.
+    /// shutdown. A refusal by the server is an outcome, not an exception. `options`: class, delay, deadline.
     template <class Mail>
-    outcome send(const Mail& mail) {
+    outcome send(const Mail& mail, const send_options& options = {}) {
         error_code ec;
-        auto o = send(mail, ec);
+        auto o = send(mail, options, ec);
         if (ec) throw send_error(ec, std::move(o));
         return o;
     }
     /// As above, with the error in `ec`. errc::would_deadlock on a thread that runs the mailer.
     template <class Mail>
-    outcome send(const Mail& mail, error_code& ec) {
+    outcome send(const Mail& mail, const send_options& options, error_code& ec) {
         ec = {};
         if (runs_on(base_)) {
             ec = errc::would_deadlock;
             return {};
         }
-        return post(mail, {}).wait(ec);
+        return post(mail, options, {}).wait(ec);
+    }
+    template <class Mail>
+    outcome send(const Mail& mail, error_code& ec) {
+        return send(mail, {}, ec);
     }
 
     /// Sends `mail` and completes with (error_code, outcome). Errors as with send(). Cancellation: `total` while the
@@ -171,18 +175,23 @@ public:
     /// and what had left whole is `in_doubt`; the code is errc::cancelled.
     template <class Mail, asio::completion_token_for<void(error_code, outcome)> Token>
     auto async_send(Mail mail, Token&& token) {
-        return asio::async_initiate<Token, void(error_code, outcome)>(initiation{runtime_}, token, std::move(mail));
+        return async_send(std::move(mail), send_options{}, std::forward<Token>(token));
+    }
+    template <class Mail, asio::completion_token_for<void(error_code, outcome)> Token>
+    auto async_send(Mail mail, send_options options, Token&& token) {
+        return asio::async_initiate<Token, void(error_code, outcome)>(initiation{runtime_}, token, std::move(mail),
+                                                                      std::move(options));
     }
 
     /// Queues `mail` and returns once it is queued; with queueing::when_full::wait it may block for room. Throws
     /// `send_error`: bad input, errc::queue_full, errc::shut_down.
     template <class Mail>
-    ticket submit(const Mail& mail) {
+    ticket submit(const Mail& mail, const send_options& options = {}) {
         if (runs_on(base_))
             throw error(errc::would_deadlock, "submit() blocks; use async_submit() on the mailer's thread");
         // Shared: the mailer's thread may still be inside set_value() when this one has its answer.
         const auto queued = std::make_shared<std::promise<error_code>>();
-        auto t = post(mail, [queued](error_code ec) { queued->set_value(ec); });
+        auto t = post(mail, options, [queued](error_code ec) { queued->set_value(ec); });
         if (queued->get_future().get()) (void)t.wait();
         return t;
     }
@@ -190,16 +199,20 @@ public:
     /// Queues `mail` and completes with (error_code, ticket) once it is queued. Not cancellable.
     template <class Mail, asio::completion_token_for<void(error_code, ticket)> Token>
     auto async_submit(Mail mail, Token&& token) {
+        return async_submit(std::move(mail), send_options{}, std::forward<Token>(token));
+    }
+    template <class Mail, asio::completion_token_for<void(error_code, ticket)> Token>
+    auto async_submit(Mail mail, send_options options, Token&& token) {
         return asio::async_initiate<Token, void(error_code, ticket)>(
-            [r = runtime_, base = base_](auto&& handler, const Mail& m) {
+            [r = runtime_, base = base_](auto&& handler, const Mail& m, const send_options& o) {
                 auto h =
                     std::make_shared<net::any_handler<ticket>>(std::forward<decltype(handler)>(handler), r->executor());
                 auto box = std::make_shared<engine::mailbox_of_one>();
                 const auto t = make_ticket(r, base, box);
-                queue(*r, t.id(), m, std::make_unique<engine::ticket_waiter>(std::move(box)),
+                queue(*r, t.id(), m, o, std::make_unique<engine::ticket_waiter>(std::move(box)),
                       [h, t](error_code ec) { (*h)(ec, t); });
             },
-            token, std::move(mail));
+            token, std::move(mail), std::move(options));
     }
 
     /// Takes no more messages, waits until those it holds have their outcome, and ends the connections with QUIT. What
@@ -238,7 +251,7 @@ private:
         executor_type get_executor() const noexcept { return to->executor(); }
 
         template <class Handler, class Mail>
-        void operator()(Handler&& handler, const Mail& mail) const {
+        void operator()(Handler&& handler, const Mail& mail, const send_options& options) const {
             const auto id = to->next_id();
             if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected())
                 slot.assign([weak = std::weak_ptr<runtime>(to), id](asio::cancellation_type type) {
@@ -248,7 +261,7 @@ private:
                     if (const auto r = weak.lock())
                         r->cancel(id, at_once ? engine::cancel_kind::at_once : engine::cancel_kind::if_waiting);
                 });
-            queue(*to, id, mail,
+            queue(*to, id, mail, options,
                   std::make_unique<send_waiter>(
                       net::any_handler<outcome>(std::forward<Handler>(handler), to->executor())),
                   {});
@@ -256,7 +269,7 @@ private:
     };
 
     template <class Mail>
-    static void queue(runtime& r, job_id id, const Mail& mail, std::unique_ptr<waiter> w,
+    static void queue(runtime& r, job_id id, const Mail& mail, const send_options& options, std::unique_ptr<waiter> w,
                       std::function<void(error_code)> queued) {
         job j;
         j.id = id;
@@ -272,14 +285,15 @@ private:
         }
         j.result.recipients.reserve(j.mail->envelope.recipients.size());
         for (const auto& to : j.mail->envelope.recipients) j.result.recipients.push_back({.address = to.str()});
-        r.enqueue(std::move(j), std::move(queued));
+        r.enqueue(std::move(j), options, std::move(queued));
     }
 
     template <class Mail>
-    ticket post(const Mail& mail, std::function<void(error_code)> queued) {
+    ticket post(const Mail& mail, const send_options& options, std::function<void(error_code)> queued) {
         auto box = std::make_shared<engine::mailbox_of_one>();
         auto t = make_ticket(runtime_, base_, box);
-        queue(*runtime_, t.id(), mail, std::make_unique<engine::ticket_waiter>(std::move(box)), std::move(queued));
+        queue(*runtime_, t.id(), mail, options, std::make_unique<engine::ticket_waiter>(std::move(box)),
+              std::move(queued));
         return t;
     }
 

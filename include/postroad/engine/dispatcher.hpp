@@ -83,9 +83,9 @@ public:
 
     /// The queue may have jobs that are due.
     void wake(time_point now) {
-        while (jobs_.size() < look_ahead) {
+        while (jobs_.size() < ahead()) {
             leased_.clear();
-            queueing_.lease(look_ahead - jobs_.size(), now, leased_);
+            queueing_.lease(ahead() - jobs_.size(), now, leased_);
             if (leased_.empty()) break;
             for (auto& j : leased_) admit(std::move(j), now);
         }
@@ -115,7 +115,7 @@ public:
     }
 
     time_point deadline() const {
-        const auto due = jobs_.size() < look_ahead ? queueing_.next_due() : never;
+        const auto due = jobs_.size() < ahead() ? queueing_.next_due() : never;
         const auto given_up = deadlines_.empty() ? never : deadlines_.begin()->first;
         return std::min({due, given_up, pooling_.wakeup(), scheduling_.wakeup()});
     }
@@ -130,8 +130,9 @@ public:
         h.servers[c.server].down_until = time_point::min();
         const bool was_refused = std::exchange(h.refused, false);
         const auto of = c.host;
+        tell(of, scheduling::host_event::opened, now);
         pull(id, c, now);
-        if (was_refused) feed(of, now);
+        if (was_refused || takes_turns) feed(of, now);
         feed_hungry(now);
     }
 
@@ -146,6 +147,8 @@ public:
         const bool first_failure = broken && !c.failed;
         c.failed = c.failed || broken;
         bool counts = !goes_back(c, f, first_failure);
+        if (is_farewell(c, f)) hung_up(id, now);
+        if (counts) tell(of, scheduling::event_of(f), now);
         c.fresh = false;
         const bool was_refused = std::exchange(hosts_[of].refused, false);
         if (const auto found = jobs_.find(f.id); found != jobs_.end()) {
@@ -156,7 +159,7 @@ public:
             conclude(found, counts, now);
         }
         pull(id, c, now);
-        if (was_refused) feed(of, now);
+        if (was_refused || (takes_turns && c.in_flight == 0)) feed(of, now);
         // What became idle here may serve, or make room for, another destination.
         if (c.in_flight == 0) feed_hungry(now);
     }
@@ -180,8 +183,13 @@ public:
             if (works) pooling_.refused(id, now);
             if (!works) h.servers[c.server].down_until = after(now, pause_after_failure);
             h.refused = works || !any_up(h, now);
+            tell(c.host, h.live() > 0 ? scheduling::host_event::refused : scheduling::host_event::unreachable, now);
+        } else if (c.state == conn_state::open && !c.failed) {
+            hung_up(id, now);
         }
         pooling_.closed(id);
+        if (c.turn) end_turn(c.host, now);
+        if (c.successor) succeed(*c.successor, now);
         if (unopened && h.live() == 0 && !any_up(h, now)) {
             for (auto& s : h.servers) s.down_until = time_point::min();
             fail_waiting(c.host, why, now);
@@ -245,6 +253,9 @@ public:
     std::size_t connections() const noexcept { return connections_.size(); }
 
 private:
+    // Whether the scheduler says which destination gets the next connection; otherwise they get one as they ask.
+    static constexpr bool takes_turns = scheduling::gives_turns<Scheduling>;
+
     enum class conn_state : unsigned char { opening, open, quitting };
     struct conn {
         host_id host = 0;
@@ -256,6 +267,8 @@ private:
         bool fresh = true;  // carried nothing to its end yet
         bool full = false;  // the pool wants it closed after what it carries
         bool failed = false;
+        bool turn = false;                      // given by the scheduler, until it is idle
+        std::optional<host_id> successor = {};  // it was evicted for this destination
     };
     struct held {
         job what = {};
@@ -277,6 +290,7 @@ private:
         std::vector<server> servers = {};
         std::vector<connection_id> connections = {};
         std::size_t opening = 0;
+        std::size_t coming = 0;  // once an evicted connection of another destination is gone
         std::size_t open = 0;
         std::size_t idle = 0;  // of those that are open
         bool refused = false;  // a connection; opening more can wait until one of the others moves on
@@ -294,6 +308,7 @@ private:
     using jobs = std::unordered_map<job_id, held>;
 
     void admit(job&& j, time_point now) {
+        if (j.submitted == time_point::min()) j.submitted = now;
         if (j.result.recipients.empty())
             for (const auto& r : j.mail->envelope.recipients) j.result.recipients.push_back({.address = r.str()});
         host_id h = 0;
@@ -353,6 +368,7 @@ private:
 
     // Those that wait for the pool's limit over all destinations, in turn, until one finds it reached again.
     void feed_hungry(time_point now) {
+        if constexpr (takes_turns) return take_turns(now);
         for (auto left = hungry_.size(); left > 0 && !hungry_.empty(); --left) {
             const auto h = hungry_.pop_front();
             hosts_[h].hungry = false;
@@ -363,8 +379,24 @@ private:
 
     // Finds connections for what waits: idle ones, new ones, then room behind what is under way.
     void feed(host_id h, time_point now) {
+        if constexpr (takes_turns) {
+            scheduling_.unhold(h);
+            take_turns(now);
+        } else {
+            find_connections(h, now);
+        }
+        for (std::size_t i = 0; i < hosts_[h].connections.size(); ++i) {
+            const auto id = hosts_[h].connections[i];
+            auto& c = connections_.at(id);
+            if (c.in_flight == 0 || c.room == 0) continue;
+            if (scheduling_.waiting(h, now) == 0) break;
+            pull(id, c, now);
+        }
+    }
+
+    void find_connections(host_id h, time_point now) {
         while (const auto waiting = scheduling_.waiting(h, now)) {
-            const bool more = waiting > hosts_[h].opening;
+            const bool more = waiting > hosts_[h].opening + hosts_[h].coming;
             if (!more && hosts_[h].idle == 0) break;
             const auto d = pooling_.acquire(h, now);
             if (d.what == pooling::advice::reuse) {
@@ -377,19 +409,77 @@ private:
             } else if (d.what == pooling::advice::wait_here) {
                 if (!std::exchange(hosts_[h].limited, true)) limited_.push_back(h);
                 break;
+            } else if (d.what == pooling::advice::evict) {
+                replace(d.which, h);
             } else {
-                if (d.what == pooling::advice::evict) quit(d.which);
                 if (!std::exchange(hosts_[h].hungry, true)) hungry_.push_back(h);
                 break;
             }
         }
-        for (std::size_t i = 0; i < hosts_[h].connections.size(); ++i) {
-            const auto id = hosts_[h].connections[i];
-            auto& c = connections_.at(id);
-            if (c.in_flight == 0 || c.room == 0) continue;
-            if (scheduling_.waiting(h, now) == 0) break;
-            pull(id, c, now);
+    }
+
+    // The scheduler says who gets the next connection, until it or the pool has no more.
+    void take_turns(time_point now) {
+        if constexpr (takes_turns) {
+            while (const auto h = scheduling_.turn(now)) {
+                const auto d = pooling_.acquire(*h, now);
+                if (d.what == pooling::advice::wait) return;
+                if (d.what == pooling::advice::reuse) {
+                    auto& c = connections_.at(d.which);
+                    c.turn = true;
+                    scheduling_.begin(*h, now);
+                    pull(d.which, c, now);
+                } else if (d.what == pooling::advice::open && !(hosts_[*h].refused && hosts_[*h].live() > 0)) {
+                    scheduling_.begin(*h, now);
+                    open(*h, now);
+                } else if (d.what == pooling::advice::evict) {
+                    scheduling_.begin(*h, now);
+                    replace(d.which, *h);
+                } else {
+                    scheduling_.hold(*h);
+                    if (d.what == pooling::advice::wait_here && !std::exchange(hosts_[*h].limited, true))
+                        limited_.push_back(*h);
+                }
+            }
         }
+    }
+
+    void end_turn(host_id h, time_point now) {
+        if constexpr (takes_turns) scheduling_.end(h, now);
+    }
+    void tell(host_id h, scheduling::host_event what, time_point now) {
+        if constexpr (requires { scheduling_.signal(h, what, now); }) scheduling_.signal(h, what, now);
+    }
+    // The server ended it though we would have gone on.
+    void hung_up(connection_id id, time_point now) {
+        if constexpr (requires { pooling_.hung_up(id, now); }) pooling_.hung_up(id, now);
+    }
+    std::size_t ahead() const {
+        if constexpr (requires { scheduling_.look_ahead; }) return scheduling_.look_ahead;
+        return look_ahead;
+    }
+
+    // The end of one connection makes room for one to `h`.
+    void replace(connection_id id, host_id h) {
+        connections_.at(id).successor = h;
+        ++hosts_[h].coming;
+        quit(id);
+    }
+    void succeed(host_id h, time_point now) {
+        --hosts_[h].coming;
+        const bool refused = hosts_[h].refused && hosts_[h].live() > 0;
+        const bool more = scheduling_.waiting(h, now) > (takes_turns ? 0 : hosts_[h].opening);
+        // The pool has the last word: what made it evict may have changed.
+        const auto d = draining_ || refused || !more ? pooling::decision{} : pooling_.acquire(h, now);
+        if (d.what == pooling::advice::open) return open(h, now);
+        if (d.what == pooling::advice::evict) return replace(d.which, h);
+        if (d.what == pooling::advice::reuse) {
+            auto& c = connections_.at(d.which);
+            c.turn = takes_turns;
+            return pull(d.which, c, now);
+        }
+        end_turn(h, now);
+        change(h);
     }
 
     void count(const conn& c, int by) {
@@ -436,7 +526,7 @@ private:
     void open(host_id h, time_point now) {
         const auto id = ++last_connection_;
         const auto which = choose(hosts_[h], now);
-        const auto& c = connections_.emplace(id, conn{.host = h, .server = which}).first->second;
+        const auto& c = connections_.emplace(id, conn{.host = h, .server = which, .turn = takes_turns}).first->second;
         count(c, 1);
         hosts_[h].connections.push_back(id);
         pooling_.opening(id, h);
@@ -463,6 +553,7 @@ private:
             actions_.push_back(transmit{id, {*next, h.what.mail, h.asked}});
         }
         if (c.state != conn_state::open || c.in_flight > 0 || c.failed) return;
+        if (std::exchange(c.turn, false)) end_turn(c.host, now);
         // One without room still waits for replies to a cancelled job: nothing would tell when it has room again.
         if (c.full || draining_ || c.room == 0 || pooling_.released(id, now) == pooling::fate::close) quit(id);
     }
@@ -625,10 +716,15 @@ private:
 
     // Nobody could connect: every message that waits for this destination shares the attempt.
     void fail_waiting(host_id h, const smtp::closed& why, time_point now) {
-        for (auto left = scheduling_.waiting(h, now); left > 0; --left) {
-            const auto id = scheduling_.next(h, now);
-            if (!id) return;
-            const auto found = jobs_.find(*id);
+        std::vector<job_id> waiting;
+        if constexpr (requires { scheduling_.shed(h); }) {
+            while (const auto id = scheduling_.shed(h)) waiting.push_back(*id);
+        } else {
+            for (auto left = scheduling_.waiting(h, now); left > 0; --left)
+                if (const auto id = scheduling_.next(h, now)) waiting.push_back(*id);
+        }
+        for (const auto id : waiting) {
+            const auto found = jobs_.find(id);
             auto& j = found->second.what;
             for (auto& r : j.result.recipients)
                 if (r.status == status::not_attempted) r.where = why.details.where;

@@ -94,7 +94,13 @@ public:
 
     /// Queues a job. `queued`, if there is one, is told whether it was taken, perhaps later and on the executor; a job
     /// that was not is completed with the reason.
-    void enqueue(job j, std::function<void(error_code)> queued) {
+    void enqueue(job j, const send_options& options, std::function<void(error_code)> queued) {
+        j.traffic_class = options.traffic_class;
+        j.tenant = options.tenant;
+        j.tag = options.tag;
+        j.submitted = clock::now();
+        if (options.delay > duration::zero()) j.due = after(j.submitted, options.delay);
+        if (options.give_up_after != duration::max()) j.deadline = after(j.submitted, options.give_up_after);
         if (j.deadline != never)
             asio::post(executor_, [self = this->shared_from_this(), id = j.id, at = j.deadline] {
                 self->dispatcher_.give_up_at(id, at);
@@ -164,6 +170,14 @@ private:
     friend wired_carrier<runtime>;
     friend local_carrier<runtime>;
 
+    // Set while it lives, also when a policy throws.
+    struct mark {
+        bool& set;
+        explicit mark(bool& b) : set(b) { set = true; }
+        ~mark() { set = false; }
+        mark(const mark&) = delete;
+        mark& operator=(const mark&) = delete;
+    };
     // Whether the executor may still be used from elsewhere; outlives the runtime.
     struct gate {
         std::mutex mutex;
@@ -273,7 +287,14 @@ private:
     // Carries actions out until there are none. An action may cause more, also by way of another connection: the
     // outermost call does them all.
     void run() {
-        if (std::exchange(running_, true)) return;
+        if (running_) return;
+        carry_out_all();
+        if (closing_.load() && !stopped_) finish_shutdown();
+        arm();
+    }
+
+    void carry_out_all() {
+        const mark running(running_);
         for (;;) {
             while (auto a = dispatcher_.poll()) std::visit([this](auto& what) { this->carry_out(what); }, *a);
             if (parked_any_.load()) {
@@ -282,9 +303,6 @@ private:
             }
             if (!dispatcher_.has_actions()) break;
         }
-        running_ = false;
-        if (closing_.load() && !stopped_) finish_shutdown();
-        arm();
     }
 
     void carry_out(open_connection& o) {
