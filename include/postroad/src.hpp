@@ -21,7 +21,8 @@
 #include <postroad/message/impl/message.ipp>
 #include <postroad/message/impl/source.ipp>
 #include <postroad/net/impl/dialing.ipp>
-#include <postroad/net/impl/dialing.ipp>
+#include <postroad/net/impl/eyeballs.ipp>
+#include <postroad/net/impl/tunnel.ipp>
 #include <postroad/smtp/impl/capabilities.ipp>
 #include <postroad/smtp/impl/credentials.ipp>
 #include <postroad/smtp/impl/credentials_source.ipp>
