@@ -76,7 +76,7 @@ TEST_CASE("an unknown mechanism is named, and the known ones with it") {
     auto c = good();
     c.mechanisms = {"PLAIN", "SCRAM-SHA-512"};
     CHECK(complaint(c) ==
-          "unknown mechanism \"SCRAM-SHA-512\"; postroad has SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, "
+          "unknown mechanism \"SCRAM-SHA-512\"; postroad has SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, "
           "SCRAM-SHA-1, PLAIN, LOGIN, OAUTHBEARER, XOAUTH2, CRAM-MD5, EXTERNAL, ANONYMOUS");
     c.mechanisms = {"plain"};
     CHECK_FALSE(complaint(c).empty());

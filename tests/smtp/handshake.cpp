@@ -446,3 +446,69 @@ TEST_CASE("mechanism downgrade: a client that could bind says so where -PLUS is 
     t.hello({"AUTH SCRAM-SHA-256"});
     CHECK(t.client() == "AUTH SCRAM-SHA-256 " + base64_encode("y,,n=user,r=rOprNGfwEbeRWgbNEkqO") + "\r\n");
 }
+
+TEST_CASE("a refusal of -PLUS says what it was bound by") {
+    auto o = options(security::starttls);
+    o.credentials = {.user = "user", .password = secret("pencil")};
+    talk t(std::move(o));
+    t.hello({"STARTTLS"});
+    CHECK(t.client() == "STARTTLS\r\n");
+    t.server("220 go");
+    t.session.channel_binding("tls-server-end-point", "0123456789abcdef0123456789abcdef");
+    t.session.secured(t.now);
+    t.hello({"AUTH SCRAM-SHA-1-PLUS SCRAM-SHA-256"});
+    CHECK(t.client().starts_with("AUTH SCRAM-SHA-1-PLUS "));
+    t.server("535 no");
+    CHECK(t.error() == errc::authentication_rejected);
+    CHECK(t.all_text().find("bound by tls-server-end-point") != std::string::npos);
+}
+
+TEST_CASE("SCRAM: a 235 without the server's proof is not believed, at any step") {
+    const auto server_first = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"s;
+    for (const bool early : {true, false}) {
+        CAPTURE(early);
+        auto o = options(security::implicit);
+        o.credentials = {.user = "user", .password = secret("pencil")};
+        talk t(std::move(o));
+        t.hello({"AUTH SCRAM-SHA-256"});
+        CHECK(t.client().starts_with("AUTH SCRAM-SHA-256 "));
+        if (!early) {
+            t.server("334 " + base64_encode(server_first));
+            CHECK(t.client().ends_with("\r\n"));
+        }
+        t.server("235 welcome");
+        CHECK(t.error() == errc::authentication_failed);
+        CHECK(t.client() == "");
+        CHECK_FALSE(t.ready);
+    }
+}
+
+TEST_CASE("hostile challenges end every mechanism within few lines, and nothing of the secret is repeated") {
+    for (const std::string mechanism : {"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2",
+                                        "OAUTHBEARER", "EXTERNAL", "ANONYMOUS"}) {
+        for (const auto& challenge :
+             {""s, "not base64"s, base64_encode("\0\r\nQUIT\r\n"s), base64_encode("r=,s=,i=-1"),
+              base64_encode("{\"status\":\"a-token pencil-and-paper\"}"), std::string(4000, 'A')}) {
+            CAPTURE(mechanism);
+            CAPTURE(challenge);
+            auto o = options(security::implicit);
+            o.credentials = {.user = "user",
+                             .password = secret("pencil-and-paper"),
+                             .token = secret("a-token"),
+                             .mechanisms = {mechanism}};
+            talk t(std::move(o));
+            t.hello({"AUTH " + mechanism});
+            int rounds = 0;
+            for (; rounds < 6 && !t.error(); ++rounds) {
+                const auto said = t.client();
+                CHECK(said.find('\n') == said.size() - 1);
+                t.server("334 " + challenge);
+            }
+            CHECK(rounds < 6);
+            CHECK(t.error() == errc::authentication_failed);
+            CHECK(t.all_text().find("pencil-and") == std::string::npos);
+            CHECK(t.all_text().find("a-token") == std::string::npos);
+            CHECK_FALSE(t.ready);
+        }
+    }
+}

@@ -75,7 +75,7 @@ TEST_CASE("the strongest mechanism that both sides have is used") {
                      "PLAIN",       "SCRAM-SHA-1",   "SCRAM-SHA-1-PLUS",  "XOAUTH2",
                      "OAUTHBEARER", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"};
     for (const auto* expected :
-         {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN", "LOGIN"}) {
+         {"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"}) {
         CHECK(choose(with_password(), offered, in_bound_tls).mechanism == expected);
         std::erase(offered, expected);
     }

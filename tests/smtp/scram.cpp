@@ -227,7 +227,7 @@ TEST_CASE("an error of the server is a failure at either step, and quoted only i
     CHECK(refusal_of_first("e=pencil") == "SCRAM: the server reports an error");
 }
 
-TEST_CASE("the flag y is sent only where binding is possible and no -PLUS was offered") {
+TEST_CASE("mechanism downgrade: the flag y is sent where binding is possible and not offered for the mechanism") {
     const auto first = [](const sasl_channel& channel, const names& offered) {
         error_code ec;
         authenticator a({.user = "u", .password = secret("p"), .mechanisms = {"SCRAM-SHA-256"}}, offered, channel,
@@ -237,6 +237,7 @@ TEST_CASE("the flag y is sent only where binding is possible and no -PLUS was of
     const sasl_channel can_bind{.encrypted = true, .binding_name = "tls-exporter", .binding_data = "x"};
     CHECK(first(can_bind, {"SCRAM-SHA-256"}) == "y");
     CHECK(first(can_bind, {"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}) == "n");
+    CHECK(first(can_bind, {"SCRAM-SHA-256", "SCRAM-SHA-1-PLUS"}) == "y");
     CHECK(first({.encrypted = true}, {"SCRAM-SHA-256"}) == "n");
 }
 

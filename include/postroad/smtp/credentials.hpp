@@ -25,7 +25,7 @@ struct credentials {
     secret token = {};                  ///< OAuth 2.0 bearer token (RFC 6750); then the password is not used
     std::string authorization_id = {};  ///< to act as another identity; empty: as the user
     /// Mechanisms that may be used, in order of preference. Empty means, with a token: OAUTHBEARER, XOAUTH2; else:
-    /// SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, SCRAM-SHA-1, PLAIN, LOGIN. CRAM-MD5, EXTERNAL and
+    /// SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, PLAIN, LOGIN. CRAM-MD5, EXTERNAL and
     /// ANONYMOUS are used only when named here.
     std::vector<std::string> mechanisms = {};
 

@@ -24,12 +24,13 @@ struct mechanism_info {
     bool client_first() const noexcept { return kind != mechanism::login && kind != mechanism::cram_md5; }
 };
 
-// Strongest first; the first `default_passwords` entries are the default order with a password, the next
+// Strongest first, where binding to the channel counts more than the hash: who sits between has nothing to gain by
+// taking the one with the better hash out of the server's list. The first `default_passwords` entries are the default order with a password, the next
 // `default_tokens` that with a token. The rest has to be asked for.
 inline constexpr mechanism_info mechanism_table[] = {
     {"SCRAM-SHA-256-PLUS", mechanism::scram, needs::password, scram_hash::sha256, true},
-    {"SCRAM-SHA-256", mechanism::scram, needs::password, scram_hash::sha256, false},
     {"SCRAM-SHA-1-PLUS", mechanism::scram, needs::password, scram_hash::sha1, true},
+    {"SCRAM-SHA-256", mechanism::scram, needs::password, scram_hash::sha256, false},
     {"SCRAM-SHA-1", mechanism::scram, needs::password, scram_hash::sha1, false},
     {"PLAIN", mechanism::plain, needs::password},
     {"LOGIN", mechanism::login, needs::password},

@@ -183,7 +183,9 @@ POSTROAD_DECL void session::on_auth_refused(const reply& r) {
         return want_credentials(true);
     }
     const auto why = authenticator_->explanation().empty() ? std::string() : ": " + authenticator_->explanation();
-    const auto mechanism = std::string(authenticator_->mechanism());
+    auto mechanism = std::string(authenticator_->mechanism());
+    if (mechanism.ends_with("-PLUS"))
+        mechanism += " (bound by " + binding_name_ + "; if that is beyond the server, name one without -PLUS)";
     if (r.transient())
         return fail(errc::authentication_deferred, phase::auth,
                     "the server cannot authenticate now by " + mechanism + why, r);

@@ -124,7 +124,7 @@ POSTROAD_DECL bool authenticator::start_scram(std::span<const std::string> offer
     if (info_->binds_channel)
         flag = "p=" + channel.binding_name;
     else if (detail::has_channel_binding(channel) &&
-             std::ranges::none_of(offered, [](const std::string& name) { return name.ends_with("-PLUS"); }))
+             std::ranges::find(offered, std::string(info_->name) + "-PLUS") == offered.end())
         flag = "y";  // if the server did offer -PLUS and somebody took it out of the list, it notices
     scram_.emplace(scram_options{.hash = info_->hash,
                                  .user = credentials_.user,
