@@ -78,9 +78,16 @@ smtp::session_options options_of(const script& s) {
                            : value == "window" ? smtp::pipelining::window
                                                : smtp::pipelining::envelope;
         else if (name == "security")
-            o.server.security = value == "starttls"   ? security::starttls
-                                : value == "implicit" ? security::implicit
-                                                      : security::insecure_none;
+            o.server.security = value == "starttls"        ? security::starttls
+                                : value == "implicit"      ? security::implicit
+                                : value == "opportunistic" ? security::opportunistic
+                                                           : security::insecure_none;
+        else if (name == "protocol")
+            o.server.protocol = value == "lmtp" ? protocol::lmtp : protocol::smtp;
+        else if (name == "chunking")
+            o.chunking = value != "no";
+        else if (name == "recipients")
+            o.recipients_per_transaction = std::stoul(value);
         else if (name == "credentials")
             o.credentials = {.user = value.substr(0, value.find(':')),
                              .password = secret(value.substr(value.find(':') + 1)),
@@ -222,9 +229,18 @@ private:
             t->body_sent = true;
         } else if (s.kind == "end-of-data")
             expect(".\r\n");
+        else if (s.kind == "ask")
+            ask(s.text);
         else if (s.kind == "submit")
             submit(s.text);
-        else if (s.kind == "tls") {
+        else if (s.kind == "take")
+            allowance_ = s.text == "all" ? unlimited : std::stoul(s.text);
+        else if (s.kind == "part")
+            expect_part(std::stoul(s.text));
+        else if (s.kind == "room") {
+            if (session_.room() != std::stoul(s.text))
+                throw failure("it has room for " + std::to_string(session_.room()));
+        } else if (s.kind == "tls") {
             if (!session_.wants_tls()) throw failure("the client does not want TLS");
             session_.secured(now_);
         } else if (s.kind == "close")
@@ -261,6 +277,9 @@ private:
             std::string bytes;
             for (std::size_t i = 0; i < count; ++i) bytes += parts[i];
             if (how_.output_at_most != 0) bytes.resize(std::min(bytes.size(), how_.output_at_most));
+            bytes.resize(std::min(bytes.size(), allowance_));
+            if (bytes.empty()) return;
+            if (allowance_ != unlimited) allowance_ -= bytes.size();
             sent_ += bytes;
             all_sent_ += bytes;
             session_.consumed(bytes.size(), now_);
@@ -286,8 +305,58 @@ private:
                 outcomes_.push_back(text);
             } else if (auto* c = std::get_if<smtp::closed>(&*e)) {
                 closed_ = c->error ? std::string(to_string(static_cast<errc>(c->error.value()))) : std::string();
+                if (c->lesson != smtp::lesson::none)
+                    *closed_ += (closed_->empty() ? "lesson " : " lesson ") + name_of(c->lesson);
+                if ((c->lesson != smtp::lesson::none && c->lesson != smtp::lesson::no_tls) == c->lesson_reason.empty())
+                    throw failure("a lesson without a reason, or a reason without a lesson");
             }
         }
+    }
+
+    static std::string name_of(smtp::lesson l) {
+        switch (l) {
+            case smtp::lesson::none: return "none";
+            case smtp::lesson::no_overlap: return "no_overlap";
+            case smtp::lesson::no_chunking: return "no_chunking";
+            case smtp::lesson::no_pipelining: return "no_pipelining";
+            case smtp::lesson::no_tls: return "no_tls";
+        }
+        return {};
+    }
+
+    void expect_part(std::size_t n) {
+        const auto t = std::ranges::find(transactions_, false, &sent_transaction::body_sent);
+        if (t == transactions_.end()) throw failure("no transaction waits to send its content");
+        const auto whole =
+            sent_.starts_with("BDAT ") ? "BDAT " + std::to_string(t->chunk.size()) + " LAST\r\n" + t->chunk : t->wire;
+        expect(whole.substr(0, n));
+    }
+
+    void ask(const std::string& text) {
+        const auto space = std::min(text.find(' '), text.size());
+        const auto name = text.substr(0, space);
+        const auto value = text.substr(std::min(space + 1, text.size()));
+        const auto has = [&value](const char* word) { return value.find(word) != std::string::npos; };
+        if (name == "returned")
+            asked_.returned = value == "full" ? returned::full : returned::headers;
+        else if (name == "envelope-id")
+            asked_.envelope_id = value;
+        else if (name == "deliver-by")
+            asked_.deliver_by = {.within = std::chrono::seconds(std::stoi(value))};
+        else if (name == "hold-for")
+            asked_.hold_for = std::chrono::seconds(std::stoi(value));
+        else if (name == "priority")
+            asked_.priority = std::stoi(value);
+        else if (name == "require-tls")
+            asked_.require_tls = true;
+        else if (name == "submitter")
+            asked_.submitter = address(value);
+        else if (name == "notify")
+            asked_of_recipients_.notify = {has("never"), has("success"), has("failure"), has("delay")};
+        else if (name == "original-recipient")
+            asked_of_recipients_.original_recipient = value;
+        else
+            throw failure("unknown wish " + name);
     }
 
     void submit(const std::string& text) {
@@ -299,6 +368,9 @@ private:
         mail.envelope.reverse_path = from == "<>" ? address() : address(from);
         for (const auto& to : split(text.substr(arrow + 4, quote - arrow - 4), ", "))
             mail.envelope.recipients.emplace_back(to);
+        mail.envelope.options = asked_;
+        if (asked_of_recipients_ != recipient_options{})
+            mail.envelope.recipient_options.assign(mail.envelope.recipients.size(), asked_of_recipients_);
         mail.content = content::from_text(unescape(text.substr(quote + 2, text.size() - quote - 3)));
         sent_transaction t{.id = transactions_.size() + 1,
                            .wire = stuffed(mail.content.text()),
@@ -316,6 +388,10 @@ private:
     std::string pending_;
     std::string sent_;  // what no step has claimed yet
     std::string all_sent_;
+    static constexpr auto unlimited = std::size_t(-1);
+    std::size_t allowance_ = unlimited;
+    mail_options asked_;
+    recipient_options asked_of_recipients_;
     std::size_t fed_ = 0;
     std::vector<sent_transaction> transactions_;
     std::map<std::uint64_t, int> ended_;

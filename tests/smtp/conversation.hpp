@@ -2,15 +2,32 @@
 // Plays a conversation, written as text, against smtp::session. The files lie in tests/conversations/; their first line
 // says the story. One step a line:
 //
-//   option NAME VALUE     before anything else: pipelining, security, credentials (user:password)
-//   S: LINE               the server says it        S~ BYTES  the same without the line end, escapes \r \n \0 \xNN
-//   allowed C: LINE               the client must have said it, and nothing else submit ADDR -> ADDR, ADDR "TEXT" a
-//   transaction whose content is that one line, escapes allowed body                  the client must have sent the
-//   content of the oldest transaction that waits to, and the end of data tls                   the client must want
-//   TLS, which is established now close                 the server closes the connection wait SECONDS          time
-//   passes cancel N              the Nth transaction (from 1) is cancelled quit                  the owner asks for the
-//   end outcome ADDR STATUS [CODE [ENHANCED]]; ...[; error NAME]   the next transaction to end closed [NAME] the
-//   session is over, with that error reusable | unusable
+// clang-format off
+//   option NAME VALUE      before anything else: pipelining, security, protocol, credentials (user:password), auth,
+//                          chunking (no), recipients
+//   S: LINE                the server says it
+//   S~ BYTES               the same without the line end, escapes \r \n \0 \xNN allowed
+//   C: LINE                the client must have said it, and nothing else
+//   ask NAME VALUE         for the messages from here on: returned, envelope-id, deliver-by, hold-for, priority,
+//                          require-tls, submitter; for each of their recipients: notify, original-recipient
+//   submit ADDR -> ADDR, ADDR "TEXT"   a transaction whose content is that one line, escapes allowed
+//   body                   the client must have sent the content of the oldest transaction that waits to, and the end
+//                          of data
+//   chunk                  the same with BDAT
+//   part N                 the client must have sent the first N octets of what body or chunk name; needs `take`
+//   take N                 from here on, the client's octets are taken up to the Nth from here
+//   take all               as at the start
+//   end-of-data            the client must have sent an empty content
+//   tls                    the client must want TLS, which is established now
+//   close                  the server closes the connection
+//   wait SECONDS           time passes
+//   cancel N               the Nth transaction (from 1) is cancelled
+//   quit                   the owner asks for the end
+//   outcome ADDR STATUS [CODE [ENHANCED]]; ...[; error NAME]   the next transaction to end
+//   closed [NAME] [lesson NAME]        the session is over, with that error
+//   reusable | unusable
+//   room N                 how many transactions it takes
+// clang-format on
 
 #include <postroad/smtp/session.hpp>
 
