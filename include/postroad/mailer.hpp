@@ -13,12 +13,14 @@
 #include <postroad/pooling/keep_alive.hpp>
 #include <postroad/queueing/memory.hpp>
 #include <postroad/scheduling/fifo.hpp>
+#include <postroad/smtp/parameters.hpp>
 #include <postroad/tls/policies.hpp>
 #include <postroad/transport/smtp.hpp>
 
 #include <asio/async_result.hpp>
 #include <asio/cancellation_type.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <concepts>
@@ -92,6 +94,7 @@ inline mail_ptr prepare(mail_ptr mail) {
     if (mail->envelope.recipients.empty()) throw error(errc::no_recipients, "the envelope names no recipient");
     for (const auto& r : mail->envelope.recipients)
         if (r.null()) throw error(errc::invalid_address, "a recipient is the null address <>");
+    smtp::check(mail->envelope);
     return mail;
 }
 inline mail_ptr prepare(mail_object mail) { return prepare(std::make_shared<const mail_object>(std::move(mail))); }
@@ -323,7 +326,8 @@ private:
     }
 
     void start(asio::any_io_executor executor, Transport t, Tls s, Pooling p, Queueing q, Scheduling c) {
-        if constexpr (requires { s.starts(t.options().server); }) (void)s.starts(t.options().server);
+        if constexpr (requires { s.starts(t.options().server); })
+            for (const auto& server : t.hosts({})) (void)s.starts(server);
         runtime_ = std::make_shared<runtime>(std::move(executor), std::move(t), std::move(s), std::move(p),
                                              std::move(q), std::move(c));
     }
@@ -343,17 +347,30 @@ private:
 
 namespace detail {
 
+// Options of a URL that belong to the tls axis.
+inline constexpr std::string_view tls_option_names[] = {"ca", "certificate", "key", "pin", "tls"};
+
 // A default policy, with what the URL of the transport says about its axis.
 template <class Transport>
 tls::automatic adjusted(tls::automatic p, const Transport& t) {
-    if constexpr (std::is_same_v<Transport, transport::smtp>)
-        for (const auto& [name, value] : t.other_options())
-            if (name == "ca") p.options.ca_file = value;
+    if constexpr (requires { t.other_options(); })
+        for (const auto& [name, value] : t.other_options()) {
+            if (name == "ca") (value.ends_with('/') ? p.options.ca_path : p.options.ca_file) = value;
+            if (name == "certificate") p.options.certificate_file = value;
+            if (name == "key") p.options.key_file = value;
+            if (name == "tls" && value == "insecure_no_verify") p.options.verify = tls::verification::insecure_none;
+            if (name == "pin")
+                for (std::size_t from = 0; from <= value.size();) {
+                    const auto comma = std::min(value.find(',', from), value.size());
+                    p.options.pins.push_back(value.substr(from, comma - from));
+                    from = comma + 1;
+                }
+        }
     return p;
 }
 template <class Transport>
 pooling::keep_alive adjusted(pooling::keep_alive p, const Transport& t) {
-    if constexpr (std::is_same_v<Transport, transport::smtp>)
+    if constexpr (requires { t.other_options(); })
         for (const auto& [name, value] : t.other_options())
             if (name == "connections")
                 (void)std::from_chars(value.data(), value.data() + value.size(), p.max_connections);
@@ -367,9 +384,10 @@ P adjusted(P p, const Transport&) {
 // An option of the URL and a policy given by value, of one axis: which of them counts would be a guess.
 template <class Transport>
 void refuse_both(const Transport& t, std::string_view option, bool policy_given) {
-    if constexpr (std::is_same_v<Transport, transport::smtp>)
+    if constexpr (requires { t.other_options(); })
         for (const auto& entry : t.other_options())
-            if (policy_given && entry.first == option)
+            // How TLS starts is in the endpoint; a policy may stand beside that.
+            if (policy_given && entry.first == option && (option != "tls" || entry.second == "insecure_no_verify"))
                 throw error(errc::contradiction, "the URL's option \"" + std::string(option) +
                                                      "\" and a policy given to the mailer speak of the same thing");
 }
@@ -407,7 +425,7 @@ struct five {
     }
     base make(auto&&... executor) {
         auto t = transport();
-        refuse_both(t, "ca", given<axis::tls> > 0);
+        for (const auto name : tls_option_names) refuse_both(t, name, given<axis::tls> > 0);
         refuse_both(t, "connections", given<axis::pooling> > 0);
         auto s = take<axis::tls, tls_type>(t);
         auto p = take<axis::pooling, pooling_type>(t);

@@ -190,7 +190,9 @@ public:
         pooling_.closed(id);
         if (c.turn) end_turn(c.host, now);
         if (c.successor) succeed(*c.successor, now);
-        if (unopened && h.live() == 0 && !any_up(h, now)) {
+        // Refused credentials are not tried elsewhere: many failures lock an account.
+        const bool hopeless = why.error == errc::authentication_rejected;
+        if (unopened && h.live() == 0 && (hopeless || !any_up(h, now))) {
             for (auto& s : h.servers) s.down_until = time_point::min();
             fail_waiting(c.host, why, now);
         }

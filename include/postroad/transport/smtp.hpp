@@ -1,5 +1,6 @@
 #pragma once
-// Sends through one SMTP server: a submission server or a relay. The default transport. See docs/transport.md.
+// Sends through an SMTP or LMTP server, or several that are as good: submission servers, relays, mail stores. The
+// default transport. See docs/transport.md.
 
 #include <postroad/core/config.hpp>
 #include <postroad/smtp/credentials_source.hpp>
@@ -15,6 +16,9 @@ namespace postroad::transport {
 
 struct smtp_options {
     endpoint server = {};
+    /// Servers that take the same mail and the same credentials. endpoint::preference and endpoint::weight, also of
+    /// `server`, say which is used when. What is in doubt at one is never given to another.
+    std::vector<endpoint> more_servers = {};
     postroad::smtp::credentials credentials = {};
     /// Asked whenever a connection has to authenticate, instead of `credentials`: for tokens that expire.
     postroad::smtp::credentials_source credentials_source = {};
@@ -29,6 +33,9 @@ struct smtp_options {
     postroad::smtp::pipelining pipelining = postroad::smtp::pipelining::envelope;
     /// Messages in flight on a connection with pipelining::window.
     std::size_t window = 16;
+    /// Most recipients in one transaction, 0 for as many as servers must take (RFC 5321 section 4.5.3.1.8), or as the
+    /// server's LIMITS say. Those beyond go in further ones.
+    std::size_t recipients_per_transaction = 0;
     postroad::smtp::timeouts timeouts = {};
     /// Time to connect, proxy, local addresses.
     net::dialing dialing = {};
@@ -48,11 +55,12 @@ public:
     explicit smtp(smtp_options options);
 
     const smtp_options& options() const noexcept { return options_; }
-    /// Options of the URL that concern other axes: `ca`, `connections`. The mailer hands them to its default policies.
+    /// Options of the URL that concern other axes, as they stand in it: `connections`, and those of TLS. The mailer
+    /// hands them to its default policies.
     const url_options& other_options() const noexcept { return others_; }
 
     std::string_view route(const envelope&) const noexcept { return options_.server.name; }
-    std::vector<endpoint> hosts(const std::string&) const { return {options_.server}; }
+    std::vector<endpoint> hosts(const std::string&) const;
     const net::dialing& dialing() const noexcept { return options_.dialing; }
     session_type make_session(const endpoint& host, std::string nonce) const;
     /// Asks smtp_options::credentials_source.
@@ -64,6 +72,7 @@ public:
     void learn(const endpoint& host, postroad::smtp::lesson l);
 
 private:
+    void check() const;
     bool taught(const endpoint& host, postroad::smtp::lesson l) const;
 
     smtp_options options_;

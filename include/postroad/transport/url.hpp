@@ -3,6 +3,7 @@
 
 #include <postroad/core/config.hpp>
 #include <postroad/core/endpoint.hpp>
+#include <postroad/net/dialing.hpp>
 #include <postroad/smtp/credentials.hpp>
 
 #include <cstddef>
@@ -21,11 +22,25 @@ inline constexpr unsigned max_url_connections = 10000;
 /// Greatest value of the option `window`.
 inline constexpr unsigned max_url_window = 1000;
 
+/// Greatest value of the option `recipients`.
+inline constexpr unsigned max_url_recipients = 100'000;
+/// Servers in the option `backup`.
+inline constexpr std::size_t max_url_backups = 16;
+/// Octets of the path of a Unix-domain socket: what fits into sockaddr_un.
+inline constexpr std::size_t max_socket_path = 107;
+
 /// The options a URL may carry behind "?":
-/// `auth` = mechanisms that may be used, by preference, with commas; `ca` = a file of trusted certificates;
-/// `connections` = 1 to max_url_connections; `helo` = the name said in EHLO, a domain or an address literal;
-/// `pipelining` = lockstep, envelope, across or window; `window` = transactions in flight, 1 to max_url_window.
-inline constexpr std::string_view url_option_names[] = {"auth", "ca", "connections", "helo", "pipelining", "window"};
+/// `auth` = mechanisms that may be used, by preference, with commas; `backup` = further servers, host or host:port with
+/// commas, each used when those before it fail; `ca` = a file of trusted certificates, or a folder of them with / at
+/// its end; `certificate`, `key` = files of the client's own; `connections`, or `pool`, = most connections at a time, 1
+/// to max_url_connections; `helo` = the name said in EHLO, a domain or an address literal; `local` = address of this
+/// machine to connect from; `pin` = base64 of the SHA-256 of the server's public key, more with commas; `pipelining` =
+/// lockstep, envelope, across or window; `proxy` = a URL, socks5:// or http://; `recipients` = most in one transaction;
+/// `tls` = auto (by port: 465 is implicit), required, implicit, opportunistic, insecure_none or insecure_no_verify;
+/// `window` = transactions in flight, 1 to max_url_window.
+inline constexpr std::string_view url_option_names[] = {"auth", "backup", "ca",         "certificate", "connections",
+                                                        "helo", "key",    "local",      "pin",         "pipelining",
+                                                        "pool", "proxy",  "recipients", "tls",         "window"};
 
 /// Name and value, decoded.
 using url_options = std::vector<std::pair<std::string, std::string>>;
@@ -38,16 +53,21 @@ struct url_parts {
 };
 
 /// Takes a URL apart (RFC 3986). Schemes and their ports: `smtp` 587 with STARTTLS required, `smtps` 465 with TLS from
-/// the start, `smtp+insecure` 25 without TLS. The host is a domain name, which becomes lower case, an IPv4 address or
-/// an IPv6 address in brackets. User, password and option values are percent-decoded; they are UTF-8 and hold no
-/// control character. Path and fragment are not allowed. Throws `error`: errc::invalid_url, errc::invalid_credentials
-/// (user or password), errc::invalid_option (a name not in `known`, or twice). No error quotes anything but the name of
-/// an option, since any part may be a password that was not encoded.
+/// the start, `smtp+opportunistic` 25 with STARTTLS if it is offered, `smtp+insecure` 25 without TLS; `lmtp` 24 with
+/// STARTTLS required, `lmtp+insecure` 24 without TLS, and `lmtp+unix` with the path of a socket instead of a host:
+/// `lmtp+unix:///run/dovecot/lmtp`. The host is a domain name, which becomes lower case, an IPv4 address or an IPv6
+/// address in brackets. User, password and option values are percent-decoded; they are UTF-8 and hold no control
+/// character. Path and fragment are not allowed. Throws `error`: errc::invalid_url, errc::invalid_credentials (user or
+/// password), errc::invalid_option (a name not in `known`, or twice). No error quotes anything but the name of an
+/// option, since any part may be a password that was not encoded.
 POSTROAD_DECL url_parts parse_url(std::string_view url, std::span<const std::string_view> known = url_option_names);
 
 /// Throws `error` (errc::invalid_option), naming option and allowed values, if one of url_option_names has a value that
 /// it cannot have. Others are not looked at. Files are not opened.
 POSTROAD_DECL void check_options(const url_options& options);
+
+/// The servers in the value of `backup`: like `first` but for name, port and preference. Throws `error`.
+POSTROAD_DECL std::vector<endpoint> backup_list(std::string_view value, const endpoint& first);
 
 /// The names in the value of `auth`, upper case. Throws `error` (errc::invalid_option) for one postroad lacks.
 POSTROAD_DECL std::vector<std::string> mechanism_list(std::string_view value);

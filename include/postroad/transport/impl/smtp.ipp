@@ -8,18 +8,26 @@
 
 namespace postroad::transport {
 
-POSTROAD_DECL smtp::smtp(smtp_options options) : options_(std::move(options)) {
-    postroad::smtp::check_client_name(options_.client_name);
-    postroad::smtp::check(options_.credentials);
-    net::check(options_.dialing);
-    if (options_.server.name.empty() || options_.server.port == 0)
-        throw error(errc::invalid_host_name, "the SMTP server has no name or no port");
-    if (options_.window == 0)
-        throw error(errc::invalid_option, "a window of no messages would never send one; the least is 1");
-    if (options_.credentials_source && !options_.credentials.empty())
-        throw error(errc::contradiction,
-                    "credentials are given, and a source of credentials as well; give one of them");
+namespace detail {
+
+// What `tls` says about a server whose scheme has said something already.
+inline security security_of(std::string_view tls, const endpoint& e) {
+    const bool by_starttls = e.security == security::starttls;
+    if (tls == "auto") return by_starttls && e.port == 465 ? security::implicit : e.security;
+    if (tls == "insecure_no_verify" && e.security != security::insecure_none) return e.security;
+    const auto wanted = tls == "required"        ? security::starttls
+                        : tls == "implicit"      ? security::implicit
+                        : tls == "opportunistic" ? security::opportunistic
+                                                 : security::insecure_none;
+    if (tls != "insecure_no_verify" && (by_starttls || wanted == e.security)) return wanted;
+    throw error(errc::contradiction,
+                "the URL's scheme and its option \"tls\" say different things; with smtp:// the "
+                "option alone decides");
 }
+
+}  // namespace detail
+
+POSTROAD_DECL smtp::smtp(smtp_options options) : options_(std::move(options)) { check(); }
 
 POSTROAD_DECL smtp::smtp(std::string_view url) {
     using postroad::smtp::pipelining;
@@ -27,6 +35,12 @@ POSTROAD_DECL smtp::smtp(std::string_view url) {
     check_options(parts.options);
     options_.server = std::move(parts.server);
     options_.credentials = std::move(parts.credentials);
+    const auto number = [](const std::string& value, auto& to) {
+        (void)std::from_chars(value.data(), value.data() + value.size(), to);
+    };
+    // Before `backup`, whose servers are like the first.
+    for (const auto& [name, value] : parts.options)
+        if (name == "tls") options_.server.security = detail::security_of(value, options_.server);
     for (auto& [name, value] : parts.options) {
         if (name == "helo")
             options_.client_name = value;
@@ -36,14 +50,49 @@ POSTROAD_DECL smtp::smtp(std::string_view url) {
                                   : value == "window" ? pipelining::window
                                                       : pipelining::envelope;
         else if (name == "window")
-            (void)std::from_chars(value.data(), value.data() + value.size(), options_.window);
+            number(value, options_.window);
+        else if (name == "recipients")
+            number(value, options_.recipients_per_transaction);
         else if (name == "auth")
             options_.credentials.mechanisms = mechanism_list(value);
+        else if (name == "backup")
+            options_.more_servers = backup_list(value, options_.server);
+        else if (name == "proxy")
+            options_.dialing.proxy = net::parse_proxy(value);
+        else if (name == "local")
+            options_.dialing.local_addresses = {value};
         else
-            others_.emplace_back(name, value);
+            others_.emplace_back(name == "pool" ? "connections" : name, value);
     }
-    postroad::smtp::check_client_name(options_.client_name);
-    postroad::smtp::check(options_.credentials);
+    check();
+}
+
+POSTROAD_DECL void smtp::check() const {
+    const auto& o = options_;
+    postroad::smtp::check_client_name(o.client_name);
+    postroad::smtp::check(o.credentials);
+    net::check(o.dialing);
+    for (const auto& s : hosts({})) {
+        if (s.name.empty() || (s.port == 0 && !s.is_local()))
+            throw error(errc::invalid_host_name, "an SMTP server has no name or no port");
+        if (s.protocol == protocol::lmtp && s.port == 25)
+            throw error(errc::contradiction, "LMTP must not be spoken on port 25 (RFC 2033 section 5)");
+    }
+    if (o.window == 0)
+        throw error(errc::invalid_option, "a window of no messages would never send one; the least is 1");
+    if (o.credentials_source && !o.credentials.empty())
+        throw error(errc::contradiction,
+                    "credentials are given, and a source of credentials as well; give one of them");
+    std::size_t pools = 0;
+    for (const auto& other : others_)
+        if (other.first == "connections" && ++pools > 1)
+            throw error(errc::contradiction, "the options \"connections\" and \"pool\" of the URL are the same");
+}
+
+POSTROAD_DECL std::vector<endpoint> smtp::hosts(const std::string&) const {
+    std::vector<endpoint> all{options_.server};
+    all.insert(all.end(), options_.more_servers.begin(), options_.more_servers.end());
+    return all;
 }
 
 POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::string nonce) const {
@@ -63,6 +112,7 @@ POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::s
                          .pipelining = mode,
                          .window = options_.window,
                          .chunking = !taught(host, lesson::no_chunking),
+                         .recipients_per_transaction = options_.recipients_per_transaction,
                          .timeouts = options_.timeouts,
                          .nonce = std::move(nonce)});
 }

@@ -19,23 +19,30 @@ namespace detail {
 
 struct url_scheme {
     std::string_view prefix;
-    std::uint16_t port;
+    std::uint16_t port;  // 0: a path follows
     postroad::security security;
+    postroad::protocol protocol = postroad::protocol::smtp;
 };
 
 inline constexpr url_scheme url_schemes[] = {
     {"smtp://", 587, security::starttls},
     {"smtps://", 465, security::implicit},
     {"smtp+insecure://", 25, security::insecure_none},
+    {"smtp+opportunistic://", 25, security::opportunistic},
+    {"lmtp://", 24, security::starttls, protocol::lmtp},
+    {"lmtp+insecure://", 24, security::insecure_none, protocol::lmtp},
+    {"lmtp+unix://", 0, security::insecure_none, protocol::lmtp},
 };
 
 inline endpoint take_scheme(std::string_view& url) {
     for (const auto& s : url_schemes)
         if (postroad::detail::equal_ignoring_case(url.substr(0, s.prefix.size()), s.prefix)) {
             url.remove_prefix(s.prefix.size());
-            return {.port = s.port, .security = s.security};
+            return {.port = s.port, .security = s.security, .protocol = s.protocol};
         }
-    refuse_url("the URL must begin with smtp://, smtps:// or smtp+insecure://");
+    refuse_url(
+        "the URL must begin with smtp://, smtps://, smtp+opportunistic://, smtp+insecure://, lmtp://, lmtp+insecure:// "
+        "or lmtp+unix://");
 }
 
 inline int hex_digit(char c) noexcept {
@@ -108,6 +115,25 @@ std::optional<Number> number_within(std::string_view text, Number lowest, Number
     const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (ec != std::errc{} || end != text.data() + text.size() || value < lowest || value > highest) return {};
     return value;
+}
+
+inline std::uint16_t take_port(std::string_view text) {
+    const auto port = number_within<std::uint16_t>(text.substr(std::min<std::size_t>(text.size(), 1)), 1, 65535);
+    if (!text.starts_with(':') || !port) refuse_url("the port in the URL must be a number from 1 to 65535");
+    return *port;
+}
+
+// The path of a Unix-domain socket, up to the options.
+inline std::string take_path(std::string_view& rest) {
+    const auto end = std::min(rest.find('?'), rest.size());
+    auto path = percent_decoded(rest.substr(0, end));
+    rest.remove_prefix(end);
+    if (path.size() < 2 || path.size() > max_socket_path || path.find('\0') != std::string::npos)
+        refuse_url(
+            "lmtp+unix:// must be followed by the absolute path of a socket, as in lmtp+unix:///run/lmtp, of at "
+            "most " +
+            std::to_string(max_socket_path) + " octets");
+    return path;
 }
 
 inline void take_user(std::string_view text, postroad::smtp::credentials& c) {
@@ -210,32 +236,61 @@ POSTROAD_DECL url_parts parse_url(std::string_view url, std::span<const std::str
         detail::take_user(authority.substr(0, at), parts.credentials);
         authority.remove_prefix(at + 1);
     }
-    parts.server.name = detail::take_host(authority);
-    if (!authority.empty()) {
-        const auto port = detail::number_within<std::uint16_t>(authority.substr(1), 1, 65535);
-        if (authority[0] != ':' || !port) detail::refuse_url("the port in the URL must be a number from 1 to 65535");
-        parts.server.port = *port;
+    if (parts.server.port == 0) {
+        if (!authority.empty()) detail::refuse_url("lmtp+unix:// takes no user and no host, only a path");
+        parts.server.name = detail::take_path(rest);
+    } else {
+        parts.server.name = detail::take_host(authority);
+        if (!authority.empty()) parts.server.port = detail::take_port(authority);
+        if (rest.starts_with('/')) rest.remove_prefix(1);
     }
-    if (rest.starts_with('/')) rest.remove_prefix(1);
     if (!rest.empty() && rest[0] != '?') detail::refuse_url("the URL must not have a path");
     if (!rest.empty()) parts.options = detail::parse_options(rest.substr(1), known);
     return parts;
 }
 
 POSTROAD_DECL void check_options(const url_options& options) {
-    for (const auto& [name, value] : options) {
-        if (name == "ca" && value.empty()) detail::refuse_option("option \"ca\" must name a file");
+    const auto number = [](const auto& o, unsigned highest) {
+        if (!detail::number_within<unsigned>(o.second, 1, highest))
+            detail::refuse_option("option \"" + o.first + "\" must be a number from 1 to " + std::to_string(highest));
+    };
+    const auto one_of = [](const auto& o, std::initializer_list<std::string_view> values) {
+        if (std::ranges::find(values, o.second) != values.end()) return;
+        std::string text;
+        for (const auto v : values) text.append(text.empty() ? "" : ", ").append(v);
+        detail::refuse_option("option \"" + o.first + "\" must be one of " + text);
+    };
+    for (const auto& o : options) {
+        const auto& [name, value] = o;
+        if (value.empty()) detail::refuse_option("option \"" + name + "\" has no value");
         if (name == "helo" && !detail::is_client_name(value))
             detail::refuse_option("option \"helo\" must be a domain name or an address literal such as [192.0.2.1]");
-        if (name == "pipelining" && value != "lockstep" && value != "envelope" && value != "across" &&
-            value != "window")
-            detail::refuse_option("option \"pipelining\" must be lockstep, envelope, across or window");
-        if (name == "window" && !detail::number_within<unsigned>(value, 1, max_url_window))
-            detail::refuse_option("option \"window\" must be a number from 1 to " + std::to_string(max_url_window));
-        if (name == "connections" && !detail::number_within<unsigned>(value, 1, max_url_connections))
-            detail::refuse_option("option \"connections\" must be a number from 1 to " +
-                                  std::to_string(max_url_connections));
+        if (name == "pipelining") one_of(o, {"lockstep", "envelope", "across", "window"});
+        if (name == "tls")
+            one_of(o, {"auto", "required", "implicit", "opportunistic", "insecure_none", "insecure_no_verify"});
+        if (name == "window") number(o, max_url_window);
+        if (name == "connections" || name == "pool") number(o, max_url_connections);
+        if (name == "recipients") number(o, max_url_recipients);
         if (name == "auth") mechanism_list(value);
+        if (name == "backup") backup_list(value, {});
+        if (name == "proxy") (void)net::parse_proxy(value);
+    }
+}
+
+POSTROAD_DECL std::vector<endpoint> backup_list(std::string_view value, const endpoint& first) {
+    std::vector<endpoint> result;
+    while (true) {
+        const auto comma = value.find(',');
+        auto one = value.substr(0, comma);
+        auto e = first;
+        e.name = detail::take_host(one);
+        if (!one.empty()) e.port = detail::take_port(one);
+        e.preference = static_cast<std::uint16_t>(first.preference + 1 + result.size());
+        result.push_back(std::move(e));
+        if (result.size() > max_url_backups)
+            detail::refuse_option("option \"backup\" names more than " + std::to_string(max_url_backups) + " servers");
+        if (comma == std::string_view::npos) return result;
+        value.remove_prefix(comma + 1);
     }
 }
 
