@@ -4,6 +4,7 @@
 #include <postroad/core/config.hpp>
 #include <postroad/core/error.hpp>
 #include <postroad/message/source.hpp>
+#include <postroad/message/transfer.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -15,16 +16,13 @@
 
 namespace postroad {
 
-/// What a server takes in bodies, each including the former.
-enum class transfer : unsigned char {
-    seven_bit,  ///< ASCII in lines of at most 998 octets: every server
-    eight_bit,  ///< any octet but NUL, in such lines: with 8BITMIME (RFC 6152)
-    binary,     ///< anything: with BINARYMIME and CHUNKING (RFC 3030 section 3)
-};
+class content;
 
 namespace detail {
 class composition;
-}
+POSTROAD_DECL transfer widest(const composition& c) noexcept;
+POSTROAD_DECL content rendered(const composition& c, transfer most);
+}  // namespace detail
 
 /// Frozen content (header and body). Each of CRLF, CR and LF in the source has become CRLF, and the last line ends with
 /// one, so no bare CR or LF ever reaches the wire (RFC 5321 section 2.3.8); only content that is binary() has others.
@@ -103,8 +101,9 @@ public:
         }
         /// Whether peek() shows all that is left.
         bool all_in_view() const noexcept { return !stream_ || stream_->all_in_view(); }
-        /// Why there is no more, although it is not the end: errc::unreadable_file, errc::changed_file. Whoever sends
-        /// it must not complete the message.
+        /// Whether there is no more although it is not the end. Whoever sends it must not complete the message.
+        bool failed() const noexcept { return stream_ && stream_->failed(); }
+        /// Why: errc::unreadable_file, errc::changed_file.
         error_code failure() const noexcept { return stream_ ? stream_->failure() : error_code{}; }
         /// That in words; empty without a failure.
         std::string explanation() const { return stream_ ? stream_->explanation() : std::string{}; }

@@ -3,7 +3,7 @@
 // section 3).
 
 #include <postroad/core/config.hpp>
-#include <postroad/message/content.hpp>
+#include <postroad/message/transfer.hpp>
 
 #include <cstddef>
 #include <string>

@@ -32,11 +32,12 @@ public:
     /// Moves on by `n` octets, at most what show() showed; returns how many of them it took.
     std::size_t consume(std::size_t n) noexcept;
     /// Whether all of it was consumed.
-    bool done() const noexcept { return end_sent_ == end.size() && reader_.peek().empty() && !failure(); }
+    bool done() const noexcept { return end_sent_ == end.size() && reader_.peek().empty() && !failed(); }
     /// Whether what show() can show, given parts enough, is all that is left.
     bool all_in_view() const noexcept { return reader_.all_in_view(); }
-    /// Why the content ended early (content::reader::failure()). Neither the end of data nor the octets that BDAT
-    /// announced will come, so the connection must be closed.
+    /// Whether the content ended early (content::reader). Neither the end of data nor the octets that BDAT announced
+    /// will come, so the connection must be closed.
+    bool failed() const noexcept { return reader_.failed(); }
     error_code failure() const noexcept { return reader_.failure(); }
     std::string explanation() const { return reader_.explanation(); }
 
@@ -87,7 +88,7 @@ inline std::size_t data_writer::consume(std::size_t n) noexcept {
         reader_.consume(dot_sent_once ? step - 1 : step);
         taken += step;
     }
-    if (taken < n && !failure()) {
+    if (taken < n && !failed()) {
         const auto step = end.size() - end_sent_ < n - taken ? end.size() - end_sent_ : n - taken;
         end_sent_ += step;
         taken += step;

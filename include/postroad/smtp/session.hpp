@@ -286,6 +286,7 @@ private:
     void write_mail(active& t);
     void write_recipient(active& t);
     void write_content(active& t);
+    void give_up_content(std::size_t i);
     void write_path(const active& t, const address& a);
     void break_off(std::size_t i);
     bool stalled() const noexcept;

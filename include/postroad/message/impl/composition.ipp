@@ -149,6 +149,9 @@ POSTROAD_DECL void composition::write_body(const leaf& l, transfer most, output&
     }
 }
 
+POSTROAD_DECL transfer widest(const composition& c) noexcept { return c.widest(); }
+POSTROAD_DECL content rendered(const composition& c, transfer most) { return c.render(most); }
+
 POSTROAD_DECL content composition::render(transfer most) const {
     output to;
     const auto limit = widest();

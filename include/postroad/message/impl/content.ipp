@@ -70,8 +70,8 @@ POSTROAD_DECL content content::as(transfer most, error_code& ec, std::string* ex
 
 POSTROAD_DECL content content::as(transfer most) const {
     if (shared_ && shared_->composed) {
-        const bool same = std::min(most, shared_->composed->widest()) == shared_->form;
-        return same ? *this : shared_->composed->render(most);
+        const bool same = std::min(most, detail::widest(*shared_->composed)) == shared_->form;
+        return same ? *this : detail::rendered(*shared_->composed, most);
     }
     if (fits(most)) return *this;
     if (eight_bit_header() && most == transfer::seven_bit)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/error.hpp>
 #include <postroad/message/conversion.hpp>
 #include <postroad/message/encoding.hpp>
 #include <postroad/message/fields.hpp>

@@ -145,8 +145,10 @@ POSTROAD_DECL std::size_t session::output(std::span<std::string_view> parts) con
         const auto which = sending(from);
         if (transactions_[which].broken_off) break;
         from = which + 1;
-        // What follows a content that is not shown whole must wait: then the parts are used up.
-        count += transactions_[which].writer.show(parts.subspan(count));
+        // What follows a content that is not shown whole must wait: then the parts are used up, or it streams.
+        const auto& writer = transactions_[which].writer;
+        count += writer.show(parts.subspan(count));
+        if (!writer.all_in_view()) break;
     }
     return count;
 }
@@ -162,8 +164,13 @@ POSTROAD_DECL void session::consumed(std::size_t n, time_point now) {
     while (!segments_.empty()) {
         auto& s = segments_.front();
         if (s.content) {
-            auto& t = transactions_[sending(0)];
+            const auto which = sending(0);
+            auto& t = transactions_[which];
             n -= t.writer.consume(n);
+            if (t.writer.failed()) {
+                give_up_content(which);
+                break;
+            }
             if (!t.writer.done()) break;
             t.content_sent = true;
         } else {
@@ -393,6 +400,7 @@ POSTROAD_DECL void session::on_data(active& t, const reply& r) {
     // RFC 2920 section 3.1: 354 though no recipient is left means that the end of data must be sent alone.
     t.writer = nobody ? data_writer(content{}) : data_writer(t.what.mail->content);
     t.go = true;
+    if (t.writer.failed()) give_up_content(0);
 }
 
 POSTROAD_DECL void session::decide(active& t, phase where, const reply& r) {
@@ -422,6 +430,20 @@ POSTROAD_DECL void session::finish_front() {
 POSTROAD_DECL void session::break_off(std::size_t i) {
     transactions_[i].broken_off = broken_off_ = quit_wanted_ = true;
     finish_front();
+}
+
+// Its file cannot be read, or is another. The message must be composed anew: no other server will do.
+POSTROAD_DECL void session::give_up_content(std::size_t i) {
+    auto& t = transactions_[i];
+    t.error = t.writer.failure();
+    t.details = {.where = phase::content, .host = host(), .explanation = t.writer.explanation()};
+    for (auto& result : t.results) {
+        if (result.status != status::not_attempted) continue;
+        result.status = status::rejected;
+        result.where = phase::content;
+        result.reply = {};
+    }
+    break_off(i);
 }
 
 POSTROAD_DECL bool session::stalled() const noexcept {
@@ -561,6 +583,7 @@ POSTROAD_DECL void session::write_content(active& t) {
     t.next_recipient = 0;
     if (t.chunked) {
         t.writer = data_writer(t.what.mail->content, framing::chunk);
+        if (t.writer.failed()) return give_up_content(writing_);
         commands_.append("BDAT ");
         detail::append_number(commands_, t.what.mail->content.size());
         command(phase::content, " LAST\r\n");
