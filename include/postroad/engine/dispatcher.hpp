@@ -450,7 +450,8 @@ private:
         if constexpr (takes_turns) scheduling_.end(h, now);
     }
     void tell(host_id h, scheduling::host_event what, time_point now) {
-        if constexpr (requires { scheduling_.signal(h, what, now); }) scheduling_.signal(h, what, now);
+        if constexpr (requires { scheduling_.signal(h, what, hosts_[h].open, now); })
+            scheduling_.signal(h, what, hosts_[h].open, now);
     }
     // The server ended it though we would have gone on.
     void hung_up(connection_id id, time_point now) {
