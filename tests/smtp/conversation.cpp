@@ -84,6 +84,8 @@ smtp::session_options options_of(const script& s) {
                                                            : security::insecure_none;
         else if (name == "protocol")
             o.server.protocol = value == "lmtp" ? protocol::lmtp : protocol::smtp;
+        else if (name == "convert")
+            o.down_convert = value == "yes";
         else if (name == "chunking")
             o.chunking = value != "no";
         else if (name == "recipients")
@@ -102,7 +104,10 @@ smtp::session_options options_of(const script& s) {
 
 class player {
 public:
-    player(const script& s, const delivery& how) : session_(options_of(s)), how_(how) { session_.started(now_); }
+    player(const script& s, const delivery& how) : session_(options_of(s)), how_(how) {
+        converted_ = std::ranges::any_of(s.options, [](const step& o) { return o.text == "convert yes"; });
+        session_.started(now_);
+    }
 
     void take(const step& s) {
         try {
@@ -372,9 +377,9 @@ private:
         if (asked_of_recipients_ != recipient_options{})
             mail.envelope.recipient_options.assign(mail.envelope.recipients.size(), asked_of_recipients_);
         mail.content = content::from_text(unescape(text.substr(quote + 2, text.size() - quote - 3)));
-        sent_transaction t{.id = transactions_.size() + 1,
-                           .wire = stuffed(mail.content.text()),
-                           .chunk = std::string(mail.content.text())};
+        const auto sent = converted_ ? mail.content.as(transfer::seven_bit) : mail.content;
+        sent_transaction t{
+            .id = transactions_.size() + 1, .wire = stuffed(sent.text()), .chunk = std::string(sent.text())};
         smtp::transaction what{.id = t.id};
         for (const auto& to : mail.envelope.recipients) t.recipients.push_back(to.str());
         what.mail = std::make_shared<const mail_object>(std::move(mail));
@@ -399,6 +404,7 @@ private:
     std::vector<std::string> outcomes_;
     std::optional<std::string> closed_;
     bool closed_seen_ = false;
+    bool converted_ = false;
 
     friend std::string conversation::play_and_break(const script&, std::size_t, const std::string&);
 };

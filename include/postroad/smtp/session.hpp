@@ -79,6 +79,9 @@ struct session_options {
     std::size_t window = 16;
     /// False: as if the server did not offer CHUNKING, see lesson::no_chunking.
     bool chunking = true;
+    /// Whether a message that is wider than the server takes is re-encoded for it (content::as()); otherwise it is
+    /// refused, with errc::eight_bit_unsupported, binary_unsupported or line_too_long.
+    bool down_convert = true;
     /// Most recipients in one transaction; 0: as many as the server's LIMITS say (RFC 9422), else
     /// default_recipients.
     std::size_t recipients_per_transaction = 0;
@@ -224,6 +227,7 @@ private:
         transaction what = {};
         std::vector<recipient_outcome> results = {};
         data_writer writer = {};
+        std::optional<content> converted = {};  // goes instead of that of the mail object
         std::size_t next_recipient = 0;
         std::size_t accepted = 0;     // recipients accepted so far
         std::size_t outstanding = 0;  // replies that must still come
@@ -281,6 +285,10 @@ private:
     void finish_front();
     bool refuse_locally(active& t);
     std::optional<lack> find_lack(active& t) const;
+    std::optional<lack> convert(active& t) const;
+    static const content& content_of(const active& t) noexcept {
+        return t.converted ? *t.converted : t.what.mail->content;
+    }
     bool may_start() const noexcept;
     void write_more();
     void write_mail(active& t);

@@ -398,7 +398,7 @@ POSTROAD_DECL void session::on_data(active& t, const reply& r) {
     if (t.cancelled && !nobody)
         return fail(errc::connection_closed, phase::data, "a transaction was cancelled when its content was due");
     // RFC 2920 section 3.1: 354 though no recipient is left means that the end of data must be sent alone.
-    t.writer = nobody ? data_writer(content{}) : data_writer(t.what.mail->content);
+    t.writer = nobody ? data_writer(content{}) : data_writer(content_of(t));
     t.go = true;
     if (t.writer.failed()) give_up_content(0);
 }
@@ -462,14 +462,33 @@ POSTROAD_DECL void session::adapt_window(const active& t) {
     }
 }
 
+// Makes the content fit what the server takes.
+POSTROAD_DECL std::optional<lack> session::convert(active& t) const {
+    const auto& c = t.what.mail->content;
+    const bool takes_binary = capabilities_.chunking && capabilities_.binarymime;
+    lack missing;
+    if (c.binary() && !takes_binary)
+        missing = {errc::binary_unsupported, "the message is binary and the server does not offer BINARYMIME"};
+    else if (c.longest_line() > 998)
+        missing = {errc::line_too_long, "a line of the message has " + std::to_string(c.longest_line()) +
+                                            " octets; SMTP allows 998 (RFC 5321 section 4.5.3.1.6)"};
+    else if (c.eight_bit() && !c.binary() && !capabilities_.eight_bit_mime)
+        missing = {errc::eight_bit_unsupported,
+                   "the message holds 8-bit octets and the server does not offer 8BITMIME"};
+    else
+        return {};
+    if (!options_.down_convert) return missing;
+    error_code ec;
+    std::string why;
+    t.converted = c.as(capabilities_.eight_bit_mime ? transfer::eight_bit : transfer::seven_bit, ec, &why);
+    if (!ec) return {};
+    t.converted.reset();
+    missing.explanation += "; it cannot be encoded otherwise: " + why;
+    return missing;
+}
+
 POSTROAD_DECL std::optional<lack> session::find_lack(active& t) const {
     const auto& mail = *t.what.mail;
-    if (capabilities_.size && mail.content.size() > *capabilities_.size)
-        return lack{errc::message_too_large, "the message has " + std::to_string(mail.content.size()) +
-                                                 " octets, the server takes " + std::to_string(*capabilities_.size)};
-    if (mail.content.longest_line() > 998)
-        return lack{errc::line_too_long, "a line of the message has " + std::to_string(mail.content.longest_line()) +
-                                             " octets; SMTP allows 998 (RFC 5321 section 4.5.3.1.6)"};
     if (!capabilities_.smtputf8 && detail::needs_smtputf8(mail)) {
         if (!detail::has_ascii_form(t.what))
             return lack{errc::internationalised_unsupported,
@@ -477,9 +496,10 @@ POSTROAD_DECL std::optional<lack> session::find_lack(active& t) const {
                         "SMTPUTF8"};
         t.ascii_domains = true;
     }
-    if (mail.content.eight_bit() && !capabilities_.eight_bit_mime)
-        return lack{errc::eight_bit_unsupported,
-                    "the message holds 8-bit octets and the server does not offer 8BITMIME"};
+    if (auto l = convert(t)) return l;
+    if (const auto size = content_of(t).size(); capabilities_.size && size > *capabilities_.size)
+        return lack{errc::message_too_large, "the message has " + std::to_string(size) + " octets, the server takes " +
+                                                 std::to_string(*capabilities_.size)};
     return smtp::find_lack(mail.envelope, capabilities_,
                            secured_ && options_.server.security != security::opportunistic);
 }
@@ -535,7 +555,7 @@ POSTROAD_DECL void session::write_more() {
                     skip_rest(t);
                     break;
                 }
-                t.chunked = mode_ == pipelining::window;
+                t.chunked = mode_ == pipelining::window || content_of(t).binary();
                 if (t.chunked)
                     t.go = true;
                 else
@@ -582,10 +602,10 @@ POSTROAD_DECL void session::write_content(active& t) {
     t.step = step::written;
     t.next_recipient = 0;
     if (t.chunked) {
-        t.writer = data_writer(t.what.mail->content, framing::chunk);
+        t.writer = data_writer(content_of(t), framing::chunk);
         if (t.writer.failed()) return give_up_content(writing_);
         commands_.append("BDAT ");
-        detail::append_number(commands_, t.what.mail->content.size());
+        detail::append_number(commands_, content_of(t).size());
         command(phase::content, " LAST\r\n");
         // Exim accepts the next message under the sender of one it refused, unless RSET stands between them.
         needs_reset_ = true;
@@ -603,9 +623,12 @@ POSTROAD_DECL void session::write_mail(active& t) {
     commands_.append(">");
     if (capabilities_.size_declaration) {
         commands_.append(" SIZE=");
-        detail::append_number(commands_, mail.content.size());
+        detail::append_number(commands_, content_of(t).size());
     }
-    if (mail.content.eight_bit()) commands_.append(" BODY=8BITMIME");
+    if (content_of(t).binary())
+        commands_.append(" BODY=BINARYMIME");
+    else if (content_of(t).eight_bit())
+        commands_.append(" BODY=8BITMIME");
     if (!t.ascii_domains && detail::needs_smtputf8(mail)) commands_.append(" SMTPUTF8");
     detail::append_parameters(commands_, mail.envelope.options, capabilities_);
     command(phase::mail, "\r\n");
