@@ -32,6 +32,8 @@
 #include <postroad/smtp/impl/sasl.ipp>
 #include <postroad/smtp/impl/scram.ipp>
 #include <postroad/smtp/impl/session.ipp>
+#include <postroad/scheduling/impl/fair_lines.ipp>
+#include <postroad/scheduling/impl/retry_rules.ipp>
 #include <postroad/testing/impl/certificates.ipp>
 #include <postroad/testing/impl/fault.ipp>
 #include <postroad/testing/impl/server_session.ipp>

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <postroad/scheduling/fair.hpp>
 #include <postroad/scheduling/fifo.hpp>
 
 #include <chrono>
@@ -10,6 +11,7 @@ using namespace postroad;
 using namespace std::chrono_literals;
 using rules_test::broke;
 using rules_test::listed;
+using scheduling::fair;
 using scheduling::fifo;
 using scheduling::host_id;
 using testing::check_scheduling;
@@ -45,6 +47,9 @@ struct mixes_hosts : fifo {
 };
 struct counts_wrong : fifo {
     std::size_t waiting(host_id h, time_point now) const { return fifo::waiting(h, now) / 2; }
+};
+struct counts_too_many : fifo {
+    std::size_t waiting(host_id h, time_point now) const { return fifo::waiting(h, now) * 1000; }
 };
 struct loses_jobs : fifo {
     void admit(const job& j, host_id h, time_point now) {
@@ -85,6 +90,11 @@ bool caught(const char* rule) {
 TEST_CASE("our schedulers keep the rules of their axis") {
     CHECK(listed(check_scheduling([] { return fifo{}; })) == "");
     CHECK(listed(check_scheduling([] { return fifo{.retry = {.attempts = 20}}; })) == "");
+    CHECK(listed(check_scheduling([] { return fair{}; })) == "");
+    CHECK(listed(check_scheduling([] { return fair{.weights = {}, .burst = 1, .per_destination = 1}; })) == "");
+    CHECK(listed(check_scheduling([] { return fair{.pace = {2, 1s}}; })) == "");
+    CHECK(listed(check_scheduling([] { return fair{.tenant_pace = {3, 1s}, .pacer = {.ahead = 2}}; })) == "");
+    CHECK(listed(check_scheduling([] { return fair{.pace = {5, 1s}, .mailer_pace = {7, 2s}}; })) == "");
 }
 
 TEST_CASE("a scheduler that withholds jobs for a time can keep the rules") {
@@ -94,7 +104,8 @@ TEST_CASE("a scheduler that withholds jobs for a time can keep the rules") {
 TEST_CASE("the suite finds schedulers that break a rule") {
     CHECK(caught<gives_twice>("next() gives only what waits, and once"));
     CHECK(caught<mixes_hosts>("next() gives only jobs of that destination"));
-    CHECK(caught<counts_wrong>("waiting() counts what next() gives, one after the other"));
+    CHECK(caught<counts_wrong>("next() gives a job when waiting() says so, and only then"));
+    CHECK(caught<counts_too_many>("waiting() counts jobs that wait"));
     CHECK(caught<loses_jobs>("every job is given in the end; wakeup() tells when"));
     CHECK(caught<never_wakes>("every job is given in the end; wakeup() tells when"));
     CHECK(caught<cannot_withdraw>("next() gives only what waits, and once"));

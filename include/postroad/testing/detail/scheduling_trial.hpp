@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <utility>
+#include <vector>
 
 namespace postroad::testing::detail {
 
@@ -57,14 +59,21 @@ private:
     }
 
     void admit(job_id id, pooling::host_id h) {
-        scheduler_.admit(trial_job(id, mail_), h, now_);
+        auto j = trial_job(id, mail_);
+        j.traffic_class = static_cast<std::uint8_t>(id % 3);
+        j.tenant = id % 5 < 2 ? "a" : "b";
+        j.tag = id % 7 < 3 ? "c" : "";
+        scheduler_.admit(j, h, now_);
         jobs_.emplace(id, h);
     }
 
     job_id next(pooling::host_id h) {
+        give_turns();
         const auto said = scheduler_.waiting(h, now_);
+        rules_.check(said <= jobs_.size(), "waiting() counts jobs that wait");
         const auto id = scheduler_.next(h, now_);
         rules_.check(id.has_value() == (said > 0), "next() gives a job when waiting() says so, and only then");
+        end_turns();
         if (!id) return 0;
         const auto found = jobs_.find(*id);
         rules_.check(found != jobs_.end(), "next() gives only what waits, and once");
@@ -75,11 +84,26 @@ private:
     }
 
     bool drain(pooling::host_id h) {
-        const auto said = scheduler_.waiting(h, now_);
-        rules_.check(said <= jobs_.size(), "waiting() counts jobs that wait");
-        for (auto left = std::min(said, jobs_.size()); left > 0; --left) (void)next(h);
-        rules_.check(scheduler_.waiting(h, now_) == 0, "waiting() counts what next() gives, one after the other");
-        return said > 0;
+        const auto held = jobs_.size();
+        for (auto left = held; left > 0 && next(h) != 0; --left) {
+        }
+        rules_.check(next(h) == 0, "next() gives no more jobs than wait");
+        return jobs_.size() < held;
+    }
+
+    // A scheduler that gives turns says which destinations have connections.
+    void give_turns() {
+        if constexpr (scheduling::gives_turns<S>)
+            for (auto left = 2 * jobs_.size() + 9; left > 0; --left) {
+                const auto h = scheduler_.turn(now_);
+                if (!h) return;
+                scheduler_.begin(*h, now_);
+                turns_.push_back(*h);
+            }
+    }
+    void end_turns() {
+        if constexpr (scheduling::gives_turns<S>)
+            for (const auto h : std::exchange(turns_, {})) scheduler_.end(h, now_);
     }
 
     void drain_all() {
@@ -125,6 +149,7 @@ private:
     dice dice_{3};
     mail_ptr mail_ = trial_mail();
     std::map<job_id, pooling::host_id> jobs_;
+    std::vector<pooling::host_id> turns_;
     job_id last_ = 0;
     time_point now_ = time_point{} + std::chrono::hours(1);
 };

@@ -1,0 +1,61 @@
+#pragma once
+// How many messages go out in a time: a part of schedulers. See docs/scheduling.md.
+
+#include <postroad/core/clock.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <concepts>
+
+namespace postroad::scheduling {
+
+/// So many messages in a time, such as `{50, std::chrono::seconds(1)}`. The default is any number.
+struct rate {
+    unsigned messages = 0;  ///< 0: any number
+    duration per = std::chrono::seconds(1);
+
+    bool limited() const noexcept { return messages > 0 && per > duration::zero(); }
+    friend bool operator==(const rate&, const rate&) = default;
+};
+
+/// A part that paces. Its state is for one destination, tenant or mailer; a new one has sent nothing.
+template <class P>
+concept pacer_part = std::movable<P> && std::default_initializable<typename P::state> &&
+    requires(const P c, typename P::state s, const typename P::state cs, rate r, time_point now) {
+    // When the next message may go; in the past if it may go now.
+    { c.ready_at(cs, r) } -> std::same_as<time_point>;
+    // One goes now; called only once ready_at() has passed.
+    { c.reserve(s, r, now) } -> std::same_as<void>;
+    // From when on it is as good as new.
+    { c.forget_at(cs) } -> std::same_as<time_point>;
+};
+
+/// The generic cell rate algorithm: even spacing, with a few messages ahead of it. Over any time T, no more than
+/// `T * rate + ahead` messages are sent.
+struct pacer {
+    /// Messages that may go at once after a pause; at least 1.
+    unsigned ahead = 1;
+
+    struct state {
+        time_point empty_at = time_point::min();  // when what was sent has been paid for
+    };
+
+    time_point ready_at(const state& s, rate r) const noexcept {
+        if (!r.limited() || s.empty_at == time_point::min()) return time_point::min();
+        return s.empty_at - interval(r) * (std::max(ahead, 1u) - 1);
+    }
+    time_point forget_at(const state& s) const noexcept { return s.empty_at; }
+    void reserve(state& s, rate r, time_point now) const noexcept {
+        if (r.limited()) s.empty_at = after(std::max(s.empty_at, now), interval(r));
+    }
+
+    /// Internal: rounded up, so that the rate is never exceeded.
+    static duration interval(rate r) noexcept {
+        const auto n = static_cast<duration::rep>(r.messages);
+        return duration((r.per.count() + n - 1) / n);
+    }
+};
+
+static_assert(pacer_part<pacer>);
+
+}  // namespace postroad::scheduling
