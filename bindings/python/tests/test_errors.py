@@ -64,10 +64,10 @@ def test_timed_out_is_a_timeout_error(make_server, message):
 
 def test_a_server_without_what_the_message_needs_is_permanent(make_server):
     server = make_server(extensions=())
-    content = "From: a@x.example\nTo: b@x.example\n\nGrüße\n".encode()
+    content = "From: a@x.example\nTo: b@x.example\nSubject: Grüße\n\nHi\n".encode()
     with postroad.Mailer(server.url, close_timeout=0) as mail, pytest.raises(postroad.PermanentError) as e:
         mail.submit(content).wait(20)
-    assert e.value.code == "eight_bit_unsupported"
+    assert e.value.code == "internationalised_unsupported"
     assert len(e.value.receipt.rejected) == 1
 
 
