@@ -49,6 +49,7 @@ function(postroad_install)
                 "${CMAKE_CURRENT_BINARY_DIR}/postroad-config-version.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_asio.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_mbedtls.cmake"
+                "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_openssl.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_idn2.cmake" DESTINATION ${destination})
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
           FILES_MATCHING PATTERN "*.hpp" PATTERN "*.ipp")

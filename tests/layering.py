@@ -34,7 +34,7 @@ MAY_READ_CLOCKS = re.compile(r"(net/|testing/|engine/(impl/)?runtime\.[hi]pp)")
 # Slow to compile, or missing from the oldest supported compilers.
 BANNED = {"iostream", "regex", "format", "expected", "source_location", "asio.hpp"}
 # Parts that need more than Asio and mbedTLS: included by name, always inline, never from src.hpp.
-OPT_IN: set[str] = set()
+OPT_IN = {f"tls/impl/openssl_{part}.ipp" for part in ("certificate", "context", "engine")}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)

@@ -32,6 +32,8 @@ def build_and_run(build):
     run("cmake", "--build", build)
     run(build / "consumer")
     run(build / "consumer_separate")
+    if (build / "consumer_openssl").exists():
+        run(build / "consumer_openssl")
 
 
 def install(work):
@@ -51,6 +53,13 @@ def find_package(work):
     prefix = f"-Dpostroad_ROOT={work / 'moved'}"
     configure(CONSUMER, work / "found", prefix, "-DWANTED_VERSION=0.1")
     build_and_run(work / "found")
+
+
+def component_is_found(work):
+    prefix = f"-Dpostroad_ROOT={work / 'moved'}"
+    configure(CONSUMER, work / "openssl", prefix, "-DWANTED_COMPONENTS=openssl")
+    run("cmake", "--build", work / "openssl", "--target", "consumer_openssl")
+    run(work / "openssl/consumer_openssl")
 
 
 def newer_version_is_refused(work):
@@ -81,7 +90,7 @@ def add_subdirectory(work):
 
 def main():
     os.environ.pop("CXXFLAGS", None)
-    cases = [install, find_package, newer_version_is_refused, unknown_component_is_refused,
+    cases = [install, find_package, component_is_found, newer_version_is_refused, unknown_component_is_refused,
              missing_dependency_is_named, add_subdirectory]
     failed = 0
     with tempfile.TemporaryDirectory(prefix="postroad-packaging-") as folder:

@@ -51,7 +51,7 @@ TEST_CASE_TEMPLATE("facts tell version, cipher and the server's certificate", E,
     REQUIRE(p.shake());
     const auto facts = p.client.facts();
     CHECK(facts.version == "TLSv1.2");
-    CHECK(facts.cipher.starts_with("TLS-ECDHE-ECDSA-"));
+    CHECK(facts.cipher.find("ECDHE-ECDSA-") != std::string::npos);
     CHECK(facts.peer_subject == "CN=postroad test");
     CHECK(facts.peer_issuer == "CN=postroad test CA");
     CHECK(facts.peer_expires == "2099-12-31");
@@ -129,6 +129,7 @@ TEST_CASE_TEMPLATE("input that nobody reads fails the engine behind its bound", 
     constexpr auto limit = E::input_limit;
     pair<E> p;
     REQUIRE(p.shake());
+    read_all(p.client);
     p.client.received(std::string(limit, 'x'));
     CHECK_FALSE(p.client.error());
     p.client.received("x");

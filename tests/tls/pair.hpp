@@ -15,8 +15,12 @@
 #if __has_include(<openssl/ssl.h>) && __has_include(<postroad/tls/openssl.hpp>)
 #include <postroad/tls/openssl.hpp>
 #define ENGINES tls::mbedtls_engine, tls::openssl_engine
+#define SIDES                                                                                             \
+    (sides<tls::mbedtls_engine, tls::mbedtls_engine>), (sides<tls::mbedtls_engine, tls::openssl_engine>), \
+        (sides<tls::openssl_engine, tls::mbedtls_engine>), (sides<tls::openssl_engine, tls::openssl_engine>)
 #else
 #define ENGINES tls::mbedtls_engine
+#define SIDES (sides<tls::mbedtls_engine, tls::mbedtls_engine>)
 #endif
 
 namespace postroad::tls {

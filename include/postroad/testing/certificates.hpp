@@ -8,16 +8,20 @@
 
 namespace postroad::testing {
 
+/// Whom a certificate is for (extended key usage).
+enum class certificate_usage : unsigned char { server, client };
+
 /// What a certificate says. The defaults make one that is valid from 2020 to 2099, for servers.
 struct certificate_options {
     std::vector<std::string> names = {};        ///< dNSName of subjectAltName, octets as they are
     std::vector<std::string> addresses = {};    ///< iPAddress, as literals
     std::string common_name = "postroad test";  ///< no "," or "="
+    certificate_usage usage = certificate_usage::server;
     std::string not_before = "20200101000000";  ///< YYYYMMDDhhmmss, UTC
     std::string not_after = "20991231235959";   ///< YYYYMMDDhhmmss, UTC
 };
 
-/// A certificate and its key, in PEM.
+/// A certificate and its key, in PEM, of a server or a client.
 struct server_identity {
     std::string certificate_pem = {};
     std::string key_pem = {};
@@ -31,10 +35,11 @@ struct authority {
     /// A CA that signed itself. Throws error(errc::tls_configuration) when mbedTLS fails, as the others do.
     static authority create(const std::string& common_name = "postroad test CA");
 
-    /// A CA below this one. Servers present its `ca_pem` behind their own certificate.
-    authority intermediate(const std::string& common_name) const;
+    /// A CA below this one. Servers present its `ca_pem` behind their own certificate. With `permitted` it may speak
+    /// for these domains and what is below them only (name constraints, not critical).
+    authority intermediate(const std::string& common_name, const std::vector<std::string>& permitted = {}) const;
 
-    /// A server's certificate, signed by this CA.
+    /// A server's or client's certificate, signed by this CA.
     server_identity issue(const certificate_options& options) const;
 };
 

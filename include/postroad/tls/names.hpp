@@ -33,6 +33,9 @@ POSTROAD_DECL bool is_host_name(std::string_view text) noexcept;
 /// For people: `a.example, *.b.example, 192.0.2.1`, escaped, at most `most` of them.
 POSTROAD_DECL std::string to_string(const certificate_names& names, std::size_t most = 5);
 
+/// For people, when names_match() says no: what was presented and what was expected.
+POSTROAD_DECL std::string names_reason(const certificate_names& presented, std::string_view expected);
+
 }  // namespace postroad::tls
 
 #ifdef POSTROAD_HEADER_ONLY

@@ -116,7 +116,17 @@ inline std::string alternative_names(const certificate_options& options) {
     return list.empty() ? list : der(0x30, list);
 }
 
-inline server_identity make_certificate(const certificate_options& options, const authority* issuer, bool is_ca) {
+/// NameConstraints (RFC 5280 section 4.2.1.10) with permitted dNSNames.
+inline std::string name_constraints(const std::vector<std::string>& permitted) {
+    std::string subtrees;
+    for (const auto& name : permitted) subtrees += der(0x30, der(0x82, name));
+    return der(0x30, der(0xa0, subtrees));
+}
+
+/// A CA when `permitted` is given, without constraints when that is empty.
+inline server_identity make_certificate(const certificate_options& options, const authority* issuer,
+                                        const std::vector<std::string>* permitted) {
+    const bool is_ca = permitted != nullptr;
     certificate_maker m;
     m.make_key();
     const auto subject = "CN=" + options.common_name;
@@ -138,12 +148,15 @@ inline server_identity make_certificate(const certificate_options& options, cons
     require_tls(mbedtls_x509write_crt_set_basic_constraints(&m.draft, is_ca ? 1 : 0, -1), "the constraints");
     if (is_ca) {
         require_tls(mbedtls_x509write_crt_set_key_usage(&m.draft, MBEDTLS_X509_KU_KEY_CERT_SIGN), "the key usage");
+        static constexpr std::string_view constraints_oid = tls::detail::oid_name_constraints;
+        if (!permitted->empty()) m.add_extension(constraints_oid, name_constraints(*permitted));
     } else {
         static constexpr std::string_view usage_oid(MBEDTLS_OID_EXTENDED_KEY_USAGE,
                                                     MBEDTLS_OID_SIZE(MBEDTLS_OID_EXTENDED_KEY_USAGE));
         static constexpr std::string_view names_oid(MBEDTLS_OID_SUBJECT_ALT_NAME,
                                                     MBEDTLS_OID_SIZE(MBEDTLS_OID_SUBJECT_ALT_NAME));
-        const std::string usage = MBEDTLS_OID_SERVER_AUTH;
+        const std::string usage =
+            options.usage == certificate_usage::server ? MBEDTLS_OID_SERVER_AUTH : MBEDTLS_OID_CLIENT_AUTH;
         m.add_extension(usage_oid, der(0x30, der(0x06, usage)));
         if (const auto names = alternative_names(options); !names.empty()) m.add_extension(names_oid, names);
     }
@@ -159,21 +172,23 @@ inline server_identity make_certificate(const certificate_options& options, cons
 }  // namespace detail
 
 POSTROAD_DECL authority authority::create(const std::string& common_name) {
-    auto made = detail::make_certificate({.common_name = common_name}, nullptr, true);
+    const std::vector<std::string> all;
+    auto made = detail::make_certificate({.common_name = common_name}, nullptr, &all);
     return {.ca_pem = std::move(made.certificate_pem), .key_pem = std::move(made.key_pem)};
 }
 
-POSTROAD_DECL authority authority::intermediate(const std::string& common_name) const {
-    auto made = detail::make_certificate({.common_name = common_name}, this, true);
+POSTROAD_DECL authority authority::intermediate(const std::string& common_name,
+                                                const std::vector<std::string>& permitted) const {
+    auto made = detail::make_certificate({.common_name = common_name}, this, &permitted);
     return {.ca_pem = std::move(made.certificate_pem), .key_pem = std::move(made.key_pem)};
 }
 
 POSTROAD_DECL server_identity authority::issue(const certificate_options& options) const {
-    return detail::make_certificate(options, this, false);
+    return detail::make_certificate(options, this, nullptr);
 }
 
 POSTROAD_DECL server_identity self_signed(const certificate_options& options) {
-    return detail::make_certificate(options, nullptr, false);
+    return detail::make_certificate(options, nullptr, nullptr);
 }
 
 }  // namespace postroad::testing

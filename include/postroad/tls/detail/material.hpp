@@ -93,9 +93,9 @@ struct bundle {
         std::set<std::string_view> seen;
         for (auto from = pem.find(begin); from != pem.npos; from = pem.find(begin, from + begin.size())) {
             const auto to = pem.find(end, from);
-            if (to == pem.npos) {
+            if (to == pem.npos || pem.find(begin, from + begin.size()) < to) {
                 ++skipped;
-                return;
+                continue;
             }
             const auto one = pem.substr(from, to + end.size() - from);
             if (seen.insert(one).second) ++(load(std::string(one)) ? trusted : skipped);
@@ -172,14 +172,17 @@ inline void check_settings(const settings& options, bool has_tls_1_3, const char
     }
 }
 
+inline std::string joined(const std::vector<std::string>& parts, const char* between) {
+    std::string text;
+    for (const auto& part : parts) text += (text.empty() ? "" : between) + part;
+    return text;
+}
+
 /// Why none of `presented` (pins, the server's first) is among `wanted`.
 inline std::string pin_reason(const std::vector<std::string>& wanted, const std::vector<std::string>& presented) {
-    std::string text = "has the key pin " + (presented.empty() ? std::string("(none)") : presented.front());
-    if (presented.size() > 1) text += " (its CAs: ";
-    for (std::size_t i = 1; i < presented.size(); ++i) text += presented[i] + (i + 1 < presented.size() ? ", " : ")");
-    text += "; expected ";
-    for (std::size_t i = 0; i < wanted.size(); ++i) text += (i ? " or " : "") + wanted[i];
-    return text;
+    auto text = "has the key pin " + (presented.empty() ? std::string("(none)") : presented.front());
+    if (presented.size() > 1) text += " (its CAs: " + joined({presented.begin() + 1, presented.end()}, ", ") + ")";
+    return text + "; expected " + joined(wanted, " or ");
 }
 
 inline bool any_pinned(const std::vector<std::string>& wanted, const std::vector<std::string>& presented) {

@@ -110,18 +110,12 @@ inline std::string usage_reason(std::uint32_t flags) {
     return reason;
 }
 
-inline std::string name_reason(const certificate_names& names, const std::string& expected) {
-    if (names.dns.empty() && names.addresses.empty())
-        return "names no host (it has no subjectAltName, and a common name does not count); expected " + expected;
-    return "is for " + to_string(names) + "; expected " + expected;
-}
-
 /// Why `certificate`, the server's at depth 0 or a CA above it, was not accepted.
 inline std::string reasons(const mbedtls_x509_crt& certificate, int depth, std::uint32_t flags,
                            const certificate_names& names, const std::string& expected) {
     std::string text;
     const auto add = [&](const std::string& reason) { text += (text.empty() ? "" : ", and ") + reason; };
-    if (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) add(name_reason(names, expected));
+    if (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) add(names_reason(names, expected));
     if (flags & MBEDTLS_X509_BADCERT_EXPIRED) add("expired on " + date_text(certificate.valid_to));
     if (flags & MBEDTLS_X509_BADCERT_FUTURE) add("is not valid before " + date_text(certificate.valid_from));
     if (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) {

@@ -159,9 +159,7 @@ POSTROAD_DECL bool mbedtls_engine::certificate_is_good(mbedtls_x509_crt& certifi
     }
     if (flags != 0) problems.insert(problems.begin(), detail::reasons(certificate, depth, flags, names, expected_));
     if (problems.empty()) return true;
-    std::string reason;
-    for (const auto& p : problems) reason += (reason.empty() ? "" : ", and ") + p;
-    reasons_ = std::move(reason) + (reasons_.empty() ? "" : "; " + reasons_);
+    reasons_ = detail::joined(problems, ", and ") + (reasons_.empty() ? "" : "; " + reasons_);
     return false;
 }
 

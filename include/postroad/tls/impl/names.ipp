@@ -143,4 +143,11 @@ POSTROAD_DECL std::string to_string(const certificate_names& names, std::size_t 
     return text;
 }
 
+POSTROAD_DECL std::string names_reason(const certificate_names& presented, std::string_view expected) {
+    const auto wanted = "; expected " + std::string(expected);
+    if (presented.dns.empty() && presented.addresses.empty())
+        return "names no host (it has no subjectAltName, and a common name does not count)" + wanted;
+    return "is for " + to_string(presented) + wanted;
+}
+
 }  // namespace postroad::tls
