@@ -56,14 +56,98 @@ TEST_CASE("keep_alive reuses the connection that was used last, of the same dest
     CHECK(p.acquire(0, t0) == decision{advice::open});
 }
 
-TEST_CASE("keep_alive evicts the connection that was idle longest, one at a time") {
-    keep_alive p{.max_connections = 2};
+TEST_CASE("keep_alive evicts the connection that would be closed first") {
+    keep_alive p{.max_connections = 3};
     idle_ones(p, 0, 1, 2);
-    CHECK(p.acquire(1, t0) == decision{advice::evict, 1});
-    CHECK(p.acquire(1, t0) == decision{advice::wait});
-    CHECK(p.acquire(0, t0) == decision{advice::reuse, 2});
+    idle_ones(p, 5, 3, 1, t0 + 1s);
+    CHECK(p.acquire(1, t0 + 1s) == decision{advice::evict, 1});
+    CHECK(p.acquire(1, t0 + 1s) == decision{advice::evict, 2});
+    CHECK(p.acquire(0, t0 + 1s) == decision{advice::evict, 3});
+    CHECK(p.acquire(0, t0 + 1s) == decision{advice::wait});
     p.closed(1);
+    CHECK(p.acquire(1, t0 + 1s) == decision{advice::open});
+}
+
+TEST_CASE("keep_alive has a cap for each destination beside the one for all") {
+    keep_alive p{.max_connections = 5, .per_destination = 2, .first = 9};
+    for (connection_id id = 1; id <= 2; ++id) {
+        CHECK(p.acquire(0, t0) == decision{advice::open});
+        p.opening(id, 0);
+    }
+    CHECK(p.acquire(0, t0) == decision{advice::wait_here});
     CHECK(p.acquire(1, t0) == decision{advice::open});
+    p.closed(2);
+    CHECK(p.acquire(0, t0) == decision{advice::open});
+}
+
+TEST_CASE("keep_alive opens a few connections to a destination at first, and then as many more as work") {
+    keep_alive p{.max_connections = 100, .first = 2};
+    connection_id last = 0;
+    const auto opened = [&] {
+        std::size_t n = 0;
+        for (; p.acquire(0, t0) == decision{advice::open}; ++n) p.opening(++last, 0);
+        CHECK(p.acquire(0, t0) == decision{advice::wait_here});
+        return n;
+    };
+    const auto all_ready = [&] {
+        for (connection_id id = 1; id <= last; ++id) (void)p.carried(id);
+    };
+    CHECK(opened() == 2);
+    all_ready();
+    CHECK(opened() == 2);
+    all_ready();
+    CHECK(opened() == 4);
+    all_ready();
+    CHECK(opened() == 8);
+    p.closed(last);
+    CHECK(opened() == 1);
+}
+
+TEST_CASE("keep_alive learns how long a server waits, and forgets it") {
+    keep_alive p{.idle = 30s, .memory = 1h};
+    idle_ones(p, 0, 1, 2);
+    idle_ones(p, 7, 3, 1);
+    p.hung_up(1, t0 + 10s);
+    p.closed(1);
+    (void)p.acquire(0, t0 + 10s);
+    CHECK(p.released(2, t0 + 10s) == fate::keep);
+    CHECK_FALSE(p.expire(t0 + 19s - 1ns).has_value());
+    CHECK(p.expire(t0 + 19s) == 2);
+    CHECK_FALSE(p.expire(t0 + 30s - 1ns).has_value());
+    CHECK(p.expire(t0 + 30s) == 3);
+    const auto later = t0 + 10s + 1h;
+    idle_ones(p, 0, 9, 1, later);
+    CHECK_FALSE(p.expire(later + 30s - 1ns).has_value());
+    CHECK(p.expire(later + 30s) == 9);
+}
+
+TEST_CASE("keep_alive learns how many messages a server takes, when it is seen twice") {
+    keep_alive p{.max_connections = 9, .messages_per_connection = 100};
+    const auto farewell_after = [&p](connection_id id, int n) {
+        p.opening(id, 0);
+        for (int i = 0; i <= n; ++i) CHECK(p.carried(id) == fate::keep);
+        p.hung_up(id, t0);  // 421 to the last of them
+        p.closed(id);
+    };
+    farewell_after(1, 5);
+    farewell_after(2, 7);
+    farewell_after(3, 7);
+    p.opening(4, 0);
+    for (int i = 1; i < 7; ++i) CHECK(p.carried(4) == fate::keep);
+    CHECK(p.carried(4) == fate::close);
+    p.opening(5, 1);
+    for (int i = 1; i <= 7; ++i) CHECK(p.carried(5) == fate::keep);
+}
+
+TEST_CASE("keep_alive takes 421 after a rest for a lesson about the rest") {
+    keep_alive p{.idle = 30s};
+    idle_ones(p, 0, 1, 1);
+    CHECK(p.acquire(0, t0 + 20s) == decision{advice::reuse, 1});
+    (void)p.carried(1);
+    p.hung_up(1, t0 + 20s);
+    p.closed(1);
+    idle_ones(p, 0, 2, 1, t0 + 60s);
+    CHECK(p.expire(t0 + 78s) == 2);
 }
 
 TEST_CASE("keep_alive closes a connection that was idle for the whole time, not before") {
@@ -129,6 +213,7 @@ TEST_CASE("keep_alive bears ends and refusals of connections it does not know") 
     keep_alive p;
     p.closed(9);
     p.refused(9, t0);
+    p.hung_up(9, t0);
     CHECK(p.carried(9) == fate::close);
     CHECK(p.released(9, t0) == fate::close);
     CHECK(p.acquire(0, t0) == decision{advice::open});

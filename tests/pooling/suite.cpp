@@ -31,7 +31,10 @@ struct mixes_hosts : keep_alive {
     void opening(connection_id id, host_id) { keep_alive::opening(id, 0); }
 };
 struct forgets_ends : keep_alive {
-    void closed(connection_id id) { connections_.erase(id); }
+    void closed(connection_id id) {
+        const auto c = connections_.find(id);
+        if (c == connections_.end() || !c->second.is_idle) keep_alive::closed(id);
+    }
 };
 struct keeps_spent_ones : keep_alive {
     fate released(connection_id id, time_point now) {
@@ -41,7 +44,7 @@ struct keeps_spent_ones : keep_alive {
 };
 struct expires_twice : keep_alive {
     std::optional<connection_id> expire(time_point now) {
-        if (!idle_.empty() && idle_.front().until <= now) return idle_.front().id;
+        if (!idle_.empty() && idle_.begin()->first <= now) return idle_.begin()->second;
         return keep_alive::expire(now);
     }
 };
@@ -58,6 +61,8 @@ TEST_CASE("our pools keep the rules of their axis") {
           "");
     CHECK(listed(check_pooling([] { return keep_alive{.max_connections = 3, .idle = 0s, .pause_after_refusal = 0s}; },
                                3)) == "");
+    CHECK(listed(check_pooling([] { return keep_alive{.max_connections = 9, .per_destination = 2, .first = 1}; }, 9)) ==
+          "");
     CHECK(listed(check_pooling([] { return one_shot{}; }, 4)) == "");
     CHECK(listed(check_pooling([] { return one_shot{.max_connections = 1}; }, 1)) == "");
 }

@@ -17,9 +17,9 @@ using connection_id = std::uint64_t;  ///< never used twice
 enum class advice : unsigned char {
     reuse,      ///< take the idle connection `which`; it is busy now
     open,       ///< open one, and say so by opening()
-    evict,      ///< close the idle connection `which`, of another destination; its end makes room
+    evict,      ///< close the idle connection `which`, of another destination; once it is gone, one is opened
     wait,       ///< the limit over all destinations is reached: something ends or becomes idle first
-    wait_here,  ///< the limit of this destination is reached: one of its connections ends first, or time passes
+    wait_here,  ///< the limit of this destination is reached: one of its connections moves on first, or time passes
 };
 
 struct decision {
@@ -46,6 +46,7 @@ concept pooling_policy = std::movable<P> && requires(P p, const P c, host_id h, 
     { p.refused(id, now) } -> std::same_as<void>;
     // `id` is gone.
     { p.closed(id) } -> std::same_as<void>;
+    // (optional) p.hung_up(id, now): the server ends `id`, which was idle, or by 421 in place of the next message.
     // An idle connection that has been kept long enough; it is to be closed. Called until there is none.
     { p.expire(now) } -> std::same_as<std::optional<connection_id>>;
     // When expire() or acquire() has a new answer though nothing happened; `never` if so.
