@@ -6,10 +6,14 @@
 #include <postroad/core/error.hpp>
 #include <postroad/net/asio.hpp>
 #include <postroad/net/dialing.hpp>
+#include <postroad/net/eyeballs.hpp>
 #include <postroad/net/link.hpp>
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,9 +21,9 @@
 
 namespace postroad::net {
 
-/// Carries one session over one TCP connection. Everything runs on the executor it was made with, which must not run
-/// two handlers at a time (a strand, or an io_context with one thread). Held by its owner and by its pending
-/// operations.
+/// Carries one session over one connection, by TCP or to a Unix-domain socket. Everything runs on the executor it was
+/// made with, which must not run two handlers at a time (a strand, or an io_context with one thread). Held by its owner
+/// and by its pending operations.
 ///
 /// `Owner` has two functions, called on that executor:
 ///   activity(connection&)  the session may have events; whatever it is given now goes out in the same write
@@ -28,39 +32,42 @@ template <wire_session Session, tls::engine Engine, class Owner>
 class connection : public std::enable_shared_from_this<connection<Session, Engine, Owner>> {
 public:
     using tcp = asio::ip::tcp;
+    using socket_type = asio::generic::stream_protocol::socket;
     using link_type = link<Session, Engine>;
 
-    connection(asio::any_io_executor executor, link_type link, Owner& owner)
+    connection(const asio::any_io_executor& executor, link_type link, Owner& owner)
         : socket_(executor), timer_(executor), resolver_(executor), link_(std::move(link)), owner_(&owner) {}
 
     Session& session() noexcept { return link_.session(); }
     const link_type& wire() const noexcept { return link_; }
 
-    /// Looks `to` up and connects to the first of its addresses that answers. Throws what check() throws.
-    void dial(const endpoint& to, const dialing& how) {
+    /// Looks `to` up, or the proxy, and connects to the first of its addresses that answers. The system's resolver
+    /// cannot be interrupted: whoever destroys the io_context waits for a look-up that it is busy with. Throws what
+    /// check() and tunnel throw.
+    void dial(const endpoint& to, const dialing& how) { dial(to, {}, how); }
+
+    /// The same, where the `addresses` of `to` are known already. They are not used with a proxy.
+    void dial(const endpoint& to, const std::vector<std::string>& addresses, const dialing& how) {
         check(how);
-        connect_deadline_ = after(clock::now(), how.timeout);
+        how_ = how;
         where_ = to_string(to);
-        arm();
-        error_code ec;
-        if (const auto literal = asio::ip::make_address(to.name, ec); !ec) {
-            return connect({tcp::endpoint(literal, to.port)});
+        connect_deadline_ = after(clock::now(), how.timeout);
+        if (to.is_local()) return race(eyeballs({to.name}, {}));
+        auto next = endpoint{.name = to.name, .port = to.port};
+        if (const auto& p = how.proxy) {
+            link_.through(tunnel(*p, to), connect_deadline_);
+            next = {.name = p->host, .port = p->port};
+            where_ += " through the proxy " + to_string(next);
         }
-        resolver_.async_resolve(
-            to.name, std::to_string(to.port), tcp::resolver::numeric_service,
-            [self = this->shared_from_this()](error_code failed, const tcp::resolver::results_type& found) {
-                if (self->stopped_) return;
-                if (failed) {
-                    self->link_.broken(errc::resolve_failed, "cannot look up " + self->where_ + ": " + failed.message(),
-                                       clock::now());
-                    return self->pump();
-                }
-                self->connect({found.begin(), found.end()});
-            });
+        port_ = next.port;
+        arm();
+        if (!how.proxy && !addresses.empty()) return race(eyeballs(addresses, how_));
+        look_up(next);
     }
 
     /// Takes over a connected socket, as a server does. It must belong to the same executor.
-    void adopt(tcp::socket socket) {
+    template <class Socket>
+    void adopt(Socket socket) {
         socket_ = std::move(socket);
         connected();
     }
@@ -100,24 +107,93 @@ private:
         arm();
     }
 
-    void connect(std::vector<tcp::endpoint> addresses) {
-        addresses_ = std::move(addresses);
-        asio::async_connect(
-            socket_, addresses_, [self = this->shared_from_this()](error_code ec, const tcp::endpoint&) {
+    void look_up(const endpoint& next) {
+        error_code ec;
+        asio::ip::make_address(next.name, ec);
+        if (!ec) return race(eyeballs({next.name}, how_));
+        resolver_.async_resolve(
+            next.name, std::to_string(next.port), tcp::resolver::numeric_service,
+            [self = this->shared_from_this()](error_code failed, const tcp::resolver::results_type& found) {
                 if (self->stopped_) return;
-                if (ec) {
-                    self->link_.broken(plain(ec), "cannot connect to " + self->where_ + ": " + ec.message(),
-                                       clock::now());
-                    return self->pump();
-                }
-                self->connected();
+                if (failed) return self->give_up(errc::resolve_failed, "cannot look up ", failed.message());
+                std::vector<std::string> addresses;
+                for (const auto& f : found) addresses.push_back(f.endpoint().address().to_string());
+                self->race(eyeballs(addresses, self->how_));
             });
+    }
+
+    void race(eyeballs e) {
+        eyeballs_ = std::move(e);
+        race(clock::now());
+    }
+
+    void race(time_point now) {
+        while (const auto* address = eyeballs_.poll(now)) attempt(*address);
+        if (eyeballs_.exhausted()) return give_up(eyeballs_.error(), "cannot connect to ", eyeballs_.explanation());
+        arm();
+    }
+
+    void give_up(error_code ec, const std::string& what, const std::string& why) {
+        const bool no_files = ec == std::errc::too_many_files_open || ec == std::errc::too_many_files_open_in_system;
+        const bool not_ours = ec == std::errc::address_not_available && !how_.local_addresses.empty();
+        link_.broken(ec,
+                     what + where_ + ": " + why +
+                         (no_files   ? "; raise the limit of open files, or lower max_connections"
+                          : not_ours ? "; is the local address one of this machine?"
+                                     : ""),
+                     clock::now());
+        pump();
+    }
+
+    void attempt(const std::string& address) {
+        const auto s = std::make_shared<socket_type>(socket_.get_executor());
+        error_code ec;
+        const auto to = open(*s, address, ec);
+        if (ec) return eyeballs_.failed(address, plain(ec));
+        attempts_.push_back(s);
+        s->async_connect(to, [self = this->shared_from_this(), s, address](error_code failed) {
+            if (self->stopped_ || std::erase(self->attempts_, s) == 0) return;
+            if (failed) {
+                self->eyeballs_.failed(address, plain(failed));
+                return self->race(clock::now());
+            }
+            self->socket_ = std::move(*s);
+            self->connected();
+        });
+    }
+
+    // Opens `s` for `address`, and binds it to the local address of that family.
+    socket_type::endpoint_type open(socket_type& s, const std::string& address, error_code& ec) {
+        if (address.starts_with('/')) return open_local(s, address, ec);
+        const tcp::endpoint to(asio::ip::make_address(address, ec), port_);
+        if (!ec) s.open(to.protocol(), ec);
+        for (const auto& local : how_.local_addresses) {
+            if (ec || is_ipv6(local) != is_ipv6(address)) continue;
+            const auto from = asio::ip::make_address(local, ec);
+            if (!ec) s.bind(tcp::endpoint(from, 0), ec);
+        }
+        return to;
+    }
+
+    socket_type::endpoint_type open_local(socket_type& s, const std::string& path, error_code& ec) {
+        try {
+            const asio::local::stream_protocol::endpoint to(path);
+            s.open(to.protocol(), ec);
+            return to;
+        } catch (const std::system_error& too_long) {
+            ec = too_long.code();
+            return {};
+        }
     }
 
     void connected() {
         error_code ignored;
+        for (const auto& s : std::exchange(attempts_, {})) s->close(ignored);
+        eyeballs_ = {};
+        how_.proxy.reset();
         // Each write is a whole batch: waiting to fill a segment would stall it for a delayed acknowledgement.
         socket_.set_option(tcp::no_delay(true), ignored);
+        ask_when_silent(socket_, how_.keep_alive);
         socket_.non_blocking(true, ignored);
         connect_deadline_ = never;
         connected_ = true;
@@ -155,7 +231,7 @@ private:
 
     void wait_writable() {
         write_pending_ = true;
-        socket_.async_wait(tcp::socket::wait_write, [self = this->shared_from_this()](error_code ec) {
+        socket_.async_wait(socket_type::wait_write, [self = this->shared_from_this()](error_code ec) {
             self->write_pending_ = false;
             if (!ec) self->pump();
         });
@@ -185,7 +261,7 @@ private:
 
     // One timer, moved only when it would ring too late: most deadlines pass by without a system call.
     void arm() {
-        const auto due = std::min(connect_deadline_, link_.deadline());
+        const auto due = std::min({connect_deadline_, eyeballs_.deadline(), link_.deadline()});
         if (due >= rings_at_) return;
         rings_at_ = due;
         timer_.expires_at(due);
@@ -199,8 +275,12 @@ private:
     void on_timer() {
         const auto now = clock::now();
         if (now >= connect_deadline_) {
-            link_.broken(errc::timed_out, "cannot connect to " + where_ + " in time", now);
-        } else if (now < link_.deadline()) {
+            const bool looking = eyeballs_.exhausted();
+            return give_up(errc::timed_out, looking ? "cannot look up " : "cannot connect to ",
+                           looking ? "no answer in time" : eyeballs_.explanation());
+        }
+        if (now >= eyeballs_.deadline()) return race(now);
+        if (now < link_.deadline()) {
             return arm();
         } else {
             link_.tick(now);
@@ -215,17 +295,21 @@ private:
         resolver_.cancel();
         timer_.cancel();
         socket_.close(ignored);
+        for (const auto& s : std::exchange(attempts_, {})) s->close(ignored);
         if (owner_) std::exchange(owner_, nullptr)->ended(*this);
     }
 
-    tcp::socket socket_;
+    socket_type socket_;
     asio::steady_timer timer_;
     tcp::resolver resolver_;
     link_type link_;
     Owner* owner_;
-    std::vector<tcp::endpoint> addresses_;
+    dialing how_;
+    eyeballs eyeballs_;
+    std::vector<std::shared_ptr<socket_type>> attempts_;
     std::vector<char> read_buffer_;
     std::string where_ = "the peer";
+    std::uint16_t port_ = 0;
     time_point connect_deadline_ = never;
     time_point rings_at_ = never;
     bool read_pending_ = false;

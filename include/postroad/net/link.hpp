@@ -1,8 +1,10 @@
 #pragma once
-// A session and the TLS around it, still without I/O: what the socket reads goes in, what it must write comes out.
+// A session, the TLS around it and the proxy before it, still without I/O: what the socket reads goes in, what it must
+// write comes out.
 
 #include <postroad/core/clock.hpp>
 #include <postroad/core/error.hpp>
+#include <postroad/net/tunnel.hpp>
 #include <postroad/net/wire_session.hpp>
 #include <postroad/tls/engine.hpp>
 
@@ -11,6 +13,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,16 +39,21 @@ public:
     /// The engine once TLS has begun, else null.
     const Engine* engine() const noexcept { return engine_.get(); }
 
+    /// The socket will be that of a proxy, which must open the way by `deadline`. Before connected().
+    void through(tunnel t, time_point deadline) {
+        tunnel_.emplace(std::move(t));
+        opening_deadline_ = deadline;
+    }
+
     /// The socket is connected.
     void connected(time_point now) {
-        if (when_ != tls::start::immediately) return session_.started(now);
-        handshake_deadline_ = after(now, handshake_timeout);
-        start_tls(now);
+        if (!tunnel_) begin(now);
     }
 
     /// The socket read `bytes`.
     void received(std::string_view bytes, time_point now) {
         if (session_.done()) return;
+        if (tunnel_) return received_from_proxy(bytes, now);
         if (!engine_) {
             session_.received(bytes, now);
             return start_tls_if_wanted(now);
@@ -61,40 +69,70 @@ public:
             engine_->end_of_stream();
             advance(now);
         }
+        if (tunnel_ && ec == errc::connection_closed) {
+            tunnel_->closed("it closed the connection");
+            return session_.closed(tunnel_->error(), tunnel_->explanation(), now);
+        }
         if (!session_.done()) session_.closed(ec, std::move(why), now);
     }
 
     /// Fills `parts` with what the socket must write; returns how many. Valid until the next call.
     std::size_t output(std::span<std::string_view> parts, time_point now) {
+        if (tunnel_) return one_part(parts, tunnel_->output());
         if (!engine_) return session_.output(parts);
         if (established_) encrypt(now);
-        const auto pending = engine_->output();
-        if (pending.empty()) return 0;
-        parts[0] = pending;
-        return 1;
+        return one_part(parts, engine_->output());
     }
 
     /// `n` octets of it were written.
     void consumed(std::size_t n, time_point now) {
+        if (tunnel_) return tunnel_->consumed(n);
         if (engine_) return engine_->consumed(n);
         session_.consumed(n, now);
         start_tls_if_wanted(now);
     }
 
-    time_point deadline() const noexcept { return std::min(handshake_deadline_, session_.deadline()); }
+    time_point deadline() const noexcept { return std::min(opening_deadline_, session_.deadline()); }
 
     void tick(time_point now) {
-        if (now >= handshake_deadline_)
-            session_.closed(errc::timed_out, "the TLS handshake was not finished in time", now);
-        else
+        if (now < opening_deadline_)
             session_.tick(now);
-        if (session_.done()) handshake_deadline_ = never;
+        else
+            session_.closed(errc::timed_out,
+                            tunnel_ ? "the proxy did not open a way to the server in time"
+                                    : "the TLS handshake was not finished in time",
+                            now);
+        if (session_.done()) opening_deadline_ = never;
     }
 
     /// Nothing more is read; what the socket takes at once of the output is written, then it is closed.
     bool done() const noexcept { return session_.done(); }
 
 private:
+    static std::size_t one_part(std::span<std::string_view> parts, std::string_view octets) {
+        parts[0] = octets;
+        return octets.empty() ? 0 : 1;
+    }
+
+    void begin(time_point now) {
+        if (when_ != tls::start::immediately) return session_.started(now);
+        opening_deadline_ = after(now, handshake_timeout);
+        start_tls(now);
+    }
+
+    void received_from_proxy(std::string_view bytes, time_point now) {
+        const auto rest = tunnel_->received(bytes);
+        switch (tunnel_->now()) {
+            case tunnel::state::opening: return;
+            case tunnel::state::failed: return session_.closed(tunnel_->error(), tunnel_->explanation(), now);
+            case tunnel::state::open: break;
+        }
+        tunnel_.reset();
+        opening_deadline_ = never;
+        begin(now);
+        if (!rest.empty()) received(rest, now);
+    }
+
     void start_tls_if_wanted(time_point now) {
         std::array<std::string_view, 1> part;
         if (session_.wants_tls() && !engine_ && session_.output(part) == 0) start_tls(now);
@@ -113,16 +151,25 @@ private:
         if (!established_) {
             const auto p = engine_->handshake();
             if (p == tls::progress::want_input) return;
-            handshake_deadline_ = never;
+            opening_deadline_ = never;
             if (p == tls::progress::failed)
                 return session_.closed(engine_->error(), std::string(engine_->explanation()), now);
             established_ = true;
+            tell_of_tls();
             if (when_ == tls::start::immediately)
                 session_.started(now);
             else
                 session_.secured(now);
         }
         decrypt(now);
+    }
+
+    void tell_of_tls() {
+        if constexpr (requires { session_.channel_binding(std::string(), std::string()); }) {
+            auto binding = tls::binding_of(*engine_);
+            if (!binding.name.empty()) session_.channel_binding(std::move(binding.name), std::move(binding.data));
+        }
+        if constexpr (requires { session_.tls_facts(engine_->facts()); }) session_.tls_facts(engine_->facts());
     }
 
     void decrypt(time_point now) {
@@ -163,9 +210,10 @@ private:
 
     Session session_;
     engine_maker make_engine_;
+    std::optional<tunnel> tunnel_;  // until the proxy has opened the way
     std::unique_ptr<Engine> engine_;
     std::string joined_;
-    time_point handshake_deadline_ = never;
+    time_point opening_deadline_ = never;
     tls::start when_;
     bool established_ = false;
 };

@@ -16,6 +16,9 @@ namespace postroad::net {
 template <class S>
 concept wire_session = requires(S s, const S c, std::string_view bytes, time_point now, error_code ec, std::string why,
                                 std::span<std::string_view> parts, std::size_t n) {
+    // (optional) s.channel_binding(name, data), strings: what the -PLUS mechanisms of SASL bind to; called before
+    // started() or secured() when TLS is established and has one.
+    // (optional) s.tls_facts(tls::facts): for whom it may concern; called when TLS is established.
     // The wire is up; called once, before anything else.
     { s.started(now) } -> std::same_as<void>;
     // Octets arrived. Never called after closed(). While wants_tls() they came in the clear: they must not count.
