@@ -132,7 +132,7 @@ public:
         const auto of = c.host;
         tell(of, scheduling::host_event::opened, now);
         pull(id, c, now);
-        if (was_refused || takes_turns) feed(of, now);
+        if (was_refused || takes_turns || hosts_[of].limited) feed(of, now);
         feed_hungry(now);
     }
 
