@@ -312,7 +312,7 @@ private:
                 closed_ = c->error ? std::string(to_string(static_cast<errc>(c->error.value()))) : std::string();
                 if (c->lesson != smtp::lesson::none)
                     *closed_ += (closed_->empty() ? "lesson " : " lesson ") + name_of(c->lesson);
-                if ((c->lesson != smtp::lesson::none && c->lesson != smtp::lesson::no_tls) == c->lesson_reason.empty())
+                if ((c->lesson == smtp::lesson::none) != c->lesson_reason.empty())
                     throw failure("a lesson without a reason, or a reason without a lesson");
             }
         }

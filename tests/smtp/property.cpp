@@ -4,11 +4,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <map>
 #include <random>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,15 +36,17 @@ private:
 
 // What the server knows.
 struct truth {
-    std::set<std::string> taken;  // recipients whose mail it is responsible for
+    std::map<std::string, int> taken;  // recipients whose mail it is responsible for, and how often
     std::string violation;
 };
 
 class server {
 public:
-    server(chance& c, truth& t, std::map<std::string, std::string> contents)
-        : chance_(c), truth_(t), contents_(std::move(contents)) {
+    server(chance& c, truth& t, std::map<std::string, std::string> contents, protocol p)
+        : chance_(c), truth_(t), contents_(std::move(contents)), lmtp_(p == protocol::lmtp) {
         refusals_ = c.below(3) * 6;
+        most_recipients_ = c.one_in(3) ? 2 : 100;
+        if (c.one_in(3)) most_mails_ = 1 + c.below(3);
         say("220 model");
     }
 
@@ -90,7 +92,7 @@ private:
         return true;
     }
     void command(const std::string& line) {
-        if (line.starts_with("EHLO ")) return hello();
+        if (line.starts_with(lmtp_ ? "LHLO " : "EHLO ")) return hello();
         if (line.starts_with("MAIL FROM:<")) return mail(line);
         if (line.starts_with("RCPT TO:<")) return rcpt(line);
         if (line == "DATA") return data();
@@ -114,24 +116,28 @@ private:
         out_ += "250-model\r\n250-SIZE 100000\r\n";
         if (!chance_.one_in(4)) out_ += "250-PIPELINING\r\n";
         if (!chance_.one_in(4)) out_ += "250-CHUNKING\r\n";
+        if (most_mails_ != 0) out_ += "250-LIMITS MAILMAX=" + std::to_string(most_mails_) + "\r\n";
         out_ += "250 HELP\r\n";
     }
     void mail(const std::string& line) {
         if (!from_.empty()) truth_.violation = "MAIL within a transaction";
+        if (++mails_ > most_mails_ && most_mails_ != 0) truth_.violation = "more MAIL than LIMITS allows";
         if (refuse()) return refusal();
         from_ = line.substr(11, line.find('>') - 11);
         say("250 ok");
     }
     void rcpt(const std::string& line) {
         if (from_.empty()) return say("503 5.5.1 no MAIL");
+        if (to_.size() == most_recipients_) return say("452 4.5.3 too many");
         if (refuse()) return refusal();
         to_.push_back(line.substr(9, line.find('>') - 9));
         say("250 2.1.5 ok");
     }
     void data() {
-        if (to_.empty() && !chance_.one_in(3)) return say("503 5.5.1 nobody");
+        if (to_.empty() && (lmtp_ || !chance_.one_in(3))) return say("503 5.5.1 nobody");
         if (!to_.empty() && refuse()) return say("451 4.3.0 not now");
         in_content_ = true;
+        chunked_ = false;
         say("354 go");
     }
     bool take_dotted() {
@@ -153,6 +159,7 @@ private:
         const auto text = in_.substr(0, size);
         in_.erase(0, size);
         chunk_ = 0;
+        chunked_ = true;
         if (to_.empty())
             say("503 5.5.1 nobody");
         else
@@ -166,13 +173,24 @@ private:
             return say("554 5.5.1 nobody");
         }
         if (contents_.at(from_) != text) truth_.violation = "the content of " + from_ + " is not what was sent";
-        if (leaves()) return;
-        if (refuse()) {
+        if (refuse() && (!lmtp_ || chunked_)) {
             say(chance_.one_in(4) ? "502 5.5.1 what?" : "554 5.7.1 spam");
+            // it knows no BDAT, and so no reply for each recipient either
+            over_ = over_ || lmtp_;
             return forget();
         }
-        truth_.taken.insert(to_.begin(), to_.end());
-        say("250 2.0.0 queued");
+        for (std::size_t i = 0; i < (lmtp_ ? to_.size() : 1); ++i) {
+            if (leaves()) return;
+            if (lmtp_ && refuse()) {
+                refusal();
+                continue;
+            }
+            if (lmtp_)
+                ++truth_.taken[to_[i]];
+            else
+                for (const auto& r : to_) ++truth_.taken[r];
+            say("250 2.0.0 queued");
+        }
         forget();
     }
     void forget() {
@@ -189,6 +207,11 @@ private:
     std::vector<std::string> to_;
     std::size_t refusals_ = 0;
     std::size_t chunk_ = 0;  // one more than the octets of the chunk that is due
+    std::size_t most_recipients_ = 0;
+    std::size_t most_mails_ = 0;  // 0: any number
+    std::size_t mails_ = 0;
+    bool lmtp_ = false;
+    bool chunked_ = false;
     bool in_content_ = false;
     bool over_ = false;
 };
@@ -201,24 +224,27 @@ public:
         for (std::size_t i = 0, count = 1 + chance_.below(8); i < count; ++i) {
             auto m = std::make_shared<mail_object>();
             m->envelope.reverse_path = address("s" + std::to_string(i) + "@a.example");
-            for (std::size_t k = 0, n = 1 + chance_.below(3); k < n; ++k)
+            for (std::size_t k = 0, n = 1 + chance_.below(5); k < n; ++k)
                 m->envelope.recipients.push_back(
                     address("r" + std::to_string(i) + "-" + std::to_string(k) + "@b.example"));
             m->content = content::from_text("Subject: " + std::to_string(i) + "\n\n" + std::string(chance_.of(texts)));
+            m->envelope.options.priority = 3;  // which this server does not know
             mails_.push_back(std::move(m));
+            tasks_.push_back({.id = i, .mail = mails_.back()});
         }
     }
 
     std::string play() {
         static constexpr pipelining modes[] = {pipelining::lockstep, pipelining::envelope, pipelining::across,
                                                pipelining::window};
-        smtp::session s({.server = {.name = "model", .port = 25, .security = security::insecure_none},
+        const auto spoken = chance_.one_in(2) ? protocol::lmtp : protocol::smtp;
+        smtp::session s({.server = {"model", 24, security::insecure_none, spoken},
                          .client_name = "client.example",
                          .pipelining = chance_.of(modes),
                          .window = 5});
         std::map<std::string, std::string> contents;
         for (const auto& m : mails_) contents[m->envelope.reverse_path.str()] = m->content.text();
-        server peer(chance_, truth_, std::move(contents));
+        server peer(chance_, truth_, std::move(contents), spoken);
         // Steps until the connection breaks, in half of the lives.
         const auto cut = chance_.one_in(2) ? chance_.below(200) : std::size_t(-1);
         s.started(now_);
@@ -251,10 +277,10 @@ private:
     void act(smtp::session& s, server& peer) {
         switch (chance_.below(4)) {
             case 0:
-                if (s.room() > 0 && given_ < mails_.size()) {
-                    s.submit({.id = given_, .mail = mails_[given_]}, now_);
+                if (s.room() > 0 && given_ < tasks_.size()) {
+                    s.submit(tasks_[given_], now_);
                     ++given_;
-                } else if (s.reusable() && given_ == mails_.size() && ended_.size() == given_) {
+                } else if (s.reusable() && given_ == tasks_.size() && ended_.size() == given_) {
                     s.quit(now_);
                 }
                 return;
@@ -292,12 +318,28 @@ private:
             auto* f = std::get_if<smtp::finished>(&*e);
             if (!f) continue;
             if (!ended_.emplace(f->id, *f).second) problem_ = "a transaction ended twice";
-            const auto& m = *mails_.at(f->id);
+            const auto& m = *tasks_.at(f->id).mail;
             for (const auto& r : f->recipients)
                 if (r.status == status::in_doubt && !has_left(m.content.text()))
                     problem_ = "in doubt though its content had not left";
+            come_again(*f);
         }
         if (s.done() && (s.reusable() || s.room() > 0)) problem_ = "over, and yet reusable";
+    }
+    std::uint32_t index(std::size_t task, std::size_t k) const {
+        const auto& r = tasks_[task].recipients;
+        return r.empty() ? static_cast<std::uint32_t>(k) : r[k];
+    }
+    // Who was too many goes in another transaction, as RFC 5321 section 4.5.3.1.10 says.
+    void come_again(const smtp::finished& f) {
+        smtp::transaction t{.id = tasks_.size(), .mail = tasks_[f.id].mail};
+        bool progress = false;
+        for (std::size_t k = 0; k < f.recipients.size(); ++k) {
+            const auto& r = f.recipients[k];
+            progress = progress || r.status == status::accepted;
+            if (r.status == status::deferred && r.where == phase::rcpt) t.recipients.push_back(index(f.id, k));
+        }
+        if (!f.error && progress && !t.recipients.empty()) tasks_.push_back(std::move(t));
     }
     std::string verify(const smtp::session& s) const {
         std::array<std::string_view, 1> part;
@@ -307,19 +349,27 @@ private:
         if (ended_.size() != given_) return "a transaction did not end";
         for (const auto& [id, f] : ended_)
             for (std::size_t k = 0; k < f.recipients.size(); ++k) {
-                const auto& to = mails_[id]->envelope.recipients[k].str();
+                const auto& to = tasks_[id].mail->envelope.recipients[index(id, k)].str();
                 const auto said = f.recipients[k].status;
                 const auto what = to + " is said to be " + std::string(to_string(said));
                 const bool taken = truth_.taken.contains(to);
                 if (said == status::accepted && !taken) return what + ", and the server did not take it";
-                if (taken && said != status::accepted && said != status::in_doubt) return what + ", and was taken";
+                // who comes again was not taken before
+                const bool later = std::ranges::any_of(ended_, [&](const auto& other) {
+                    return other.first > id && tasks_[other.first].mail == tasks_[id].mail;
+                });
+                if (taken && !later && said != status::accepted && said != status::in_doubt)
+                    return what + ", and was taken";
             }
+        for (const auto& [to, times] : truth_.taken)
+            if (times > 1) return to + " was taken twice";
         return {};
     }
 
     chance chance_;
     truth truth_;
     std::vector<mail_ptr> mails_;
+    std::vector<smtp::transaction> tasks_;
     std::map<std::uint64_t, smtp::finished> ended_;
     std::string problem_;
     std::string wire_;

@@ -374,13 +374,12 @@ POSTROAD_DECL void session::decide_next(active& t, const reply& r) {
 
 POSTROAD_DECL void session::on_recipient(active& t, std::uint32_t i, const reply& r) {
     auto& result = t.results[i];
+    // Counted even if it was cancelled: what the server does next depends on it.
+    if (r.code < 300 && t.mail_accepted) ++t.accepted;
     if (result.status != status::not_attempted) return;  // MAIL was refused, which decided it
     result.where = phase::rcpt;
     result.reply.code = r.code;
-    if (r.code < 300) {
-        ++t.accepted;
-        return;
-    }
+    if (r.code < 300) return;
     result.reply = detail::kept(r);
     result.status = detail::status_of(r, phase::rcpt);
 }
