@@ -8,7 +8,9 @@
 
 #include <postroad/core/impl/base64.ipp>
 #include <postroad/core/impl/error.ipp>
+#include <postroad/core/impl/observer.ipp>
 #include <postroad/core/impl/outcome.ipp>
+#include <postroad/core/impl/transcript.ipp>
 #include <postroad/impl/mailer.ipp>
 #include <postroad/message/impl/address.ipp>
 #include <postroad/message/impl/composition.ipp>
@@ -27,6 +29,7 @@
 #include <postroad/smtp/impl/credentials.ipp>
 #include <postroad/smtp/impl/credentials_source.ipp>
 #include <postroad/smtp/impl/handshake.ipp>
+#include <postroad/smtp/impl/observing.ipp>
 #include <postroad/smtp/impl/parameters.ipp>
 #include <postroad/smtp/impl/reply.ipp>
 #include <postroad/smtp/impl/sasl.ipp>

@@ -7,6 +7,7 @@
 #include <postroad/core/config.hpp>
 #include <postroad/core/endpoint.hpp>
 #include <postroad/core/error.hpp>
+#include <postroad/core/observer.hpp>
 #include <postroad/core/outcome.hpp>
 #include <postroad/core/ring.hpp>
 #include <postroad/message/mail_object.hpp>
@@ -71,7 +72,7 @@ struct session_options {
     /// `credentials` stay empty.
     bool ask_credentials = false;
     /// Without TLS the credentials are not sent, errc::insecure_authentication, unless this says that they may be. With
-    /// security::opportunistic they never are.
+    /// security::opportunistic they never go in the clear, and without this only to a server that is verified.
     bool insecure_authentication = false;
     /// `window` needs CHUNKING and `across` PIPELINING; without them it is the next lower that the server allows.
     smtp::pipelining pipelining = smtp::pipelining::envelope;
@@ -162,6 +163,13 @@ public:
     /// Octets that only the two ends of this TLS connection know, such as ("tls-exporter", ...) of RFC 9266, for the
     /// -PLUS mechanisms. Before started() or secured(); without it none of those is used.
     void channel_binding(std::string name, std::string data);
+    /// What TLS came to, a tls::facts: told to the observer; with security::opportunistic, credentials are sent only if
+    /// it is verified. Before started() or secured().
+    template <class Facts>
+    void tls_facts(const Facts& f) {
+        verified_ = f.verified;
+        if (observer_) observe_tls(f.version + ' ' + f.cipher, f.peer_subject, f.peer_issuer, f.resumed, f.doubt);
+    }
     /// deadline() has passed.
     void tick(time_point now);
 
@@ -200,6 +208,10 @@ public:
     void quit(time_point now);
     /// The next event, oldest first.
     std::optional<event> poll();
+
+    /// `to` is told what happens from now on, with this number of the connection; it must outlive the session. Null:
+    /// nobody is.
+    void observe(observer* to, std::uint64_t connection);
 
     /// Whether another transaction can begin: open, and nothing went wrong.
     bool reusable() const noexcept { return state_ == state::open && !quit_wanted_; }
@@ -248,6 +260,7 @@ private:
         phase where = phase::idle;
         std::uint32_t recipient = 0;
         std::uint64_t sent_at = 0;
+        time_point since = {};
     };
     // What is left to write: commands from commands_, or the content of the oldest transaction that is sending it.
     struct segment {
@@ -270,7 +283,7 @@ private:
     void on_auth(const reply& r);
     void on_auth_refused(const reply& r);
     bool takes_tls() const noexcept;
-    void learn_about_tls(error_code ec) noexcept;
+    void learn_about_tls(error_code ec);
     std::string redacted(std::string text) const;
     void forget_credentials() noexcept;
     void become_open();
@@ -310,6 +323,16 @@ private:
     phase current_phase() const noexcept;
     void arm(time_point now);
     duration timeout_of(phase p) const noexcept;
+    bool verified() const noexcept;
+    // What the observer is told, if there is one.
+    void note(observation o) const;
+    void note_command(phase where) const;
+    void note_reply(const reply& r) const;
+    void note_decision(phase where, std::string_view text) const;
+    void note_pipelining() const;
+    void note_tls() const;
+    void observe_tls(std::string facts, std::string_view subject, std::string_view issuer, bool resumed,
+                     std::string_view doubt);
     std::string host() const { return to_string(options_.server); }
 
     session_options options_;
@@ -333,6 +356,7 @@ private:
     time_point deadline_ = never;
     state state_ = state::awaiting_start;
     bool secured_ = false;
+    std::optional<bool> verified_;  // whether TLS is, as soon as that is known
     bool tls_refused_ = false;
     smtp::pipelining mode_ = smtp::pipelining::lockstep;  // what the server allows of what is wanted
     smtp::lesson lesson_ = smtp::lesson::none;
@@ -343,11 +367,17 @@ private:
     bool needs_reset_ = false;  // a transaction was left open on the server
     bool quit_wanted_ = false;
     bool broken_off_ = false;  // nothing is written behind the content that was
+    observer* observer_ = nullptr;
+    std::uint64_t connection_ = 0;
+    std::string server_name_;  // for the observer, like the next
+    std::string tls_;
+    time_point now_ = {};  // of the call that is under way
 };
 
 }  // namespace postroad::smtp
 
 #ifdef POSTROAD_HEADER_ONLY
 #include <postroad/smtp/impl/handshake.ipp>
+#include <postroad/smtp/impl/observing.ipp>
 #include <postroad/smtp/impl/session.ipp>
 #endif

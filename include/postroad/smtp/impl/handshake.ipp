@@ -54,6 +54,8 @@ POSTROAD_DECL void session::after_hello() {
         return fail(errc::tls_not_offered, phase::hello,
                     "TLS is required and the server does not offer STARTTLS; use smtps:// if it expects TLS from "
                     "the start, or smtp+insecure:// to send in the clear");
+    if (observer_ && options_.server.security == security::opportunistic && !secured_ && !tls_refused_)
+        note_decision(phase::hello, "the server does not offer STARTTLS: going on in the clear");
     if (!options_.credentials.empty() || options_.ask_credentials) return begin_auth();
     become_open();
 }
@@ -72,14 +74,16 @@ POSTROAD_DECL void session::on_starttls(const reply& r) {
     if (options_.server.security != security::opportunistic || r.positive())
         return fail(errc::tls_refused, phase::starttls, "expected 220 to STARTTLS", r);
     tls_refused_ = true;
+    if (observer_) note_decision(phase::starttls, "the server refuses STARTTLS: going on in the clear");
     after_hello();
 }
 
 // What fails after the server agreed to TLS leaves the connection without use; the next one does without TLS. Octets in
 // the clear behind the 220 are no such failure: they are somebody's work.
-POSTROAD_DECL void session::learn_about_tls(error_code ec) noexcept {
-    if (wants_tls() && options_.server.security == security::opportunistic && ec != condition::cancelled)
-        lesson_ = lesson::no_tls;
+POSTROAD_DECL void session::learn_about_tls(error_code ec) {
+    if (!wants_tls() || options_.server.security != security::opportunistic || ec == condition::cancelled) return;
+    lesson_ = lesson::no_tls;
+    lesson_reason_ = "the server offers STARTTLS and the handshake failed: the next connection goes in the clear";
 }
 
 POSTROAD_DECL void session::channel_binding(std::string name, std::string data) {
@@ -97,11 +101,13 @@ POSTROAD_DECL void session::begin_auth() {
 
 POSTROAD_DECL void session::want_credentials(bool refused_before) {
     state_ = state::awaiting_credentials;
+    if (observer_ && refused_before) note_decision(phase::auth, "the token was refused: another is asked for");
     events_.push_back(credentials_wanted{refused_before});
 }
 
 POSTROAD_DECL void session::credentials(smtp::credentials c, time_point now) {
     if (state_ != state::awaiting_credentials) return;
+    now_ = now;
     if (c.empty())
         return fail(errc::invalid_credentials, phase::auth, "credentials were asked for, and those given are empty");
     try {
@@ -118,16 +124,18 @@ POSTROAD_DECL void session::credentials(smtp::credentials c, time_point now) {
     arm(now);
 }
 
-POSTROAD_DECL void session::no_credentials(error_code ec, std::string explanation, time_point) {
+POSTROAD_DECL void session::no_credentials(error_code ec, std::string explanation, time_point now) {
     if (state_ != state::awaiting_credentials) return;
+    now_ = now;
     fail(ec ? ec : make_error_code(errc::credentials_unavailable), phase::auth, std::move(explanation));
 }
 
 POSTROAD_DECL void session::authenticate() {
     state_ = state::authenticating;
+    // Opportunistic TLS may be with anybody, unless the certificate says more.
     const bool opportunistic = options_.server.security == security::opportunistic;
-    const sasl_channel channel{.encrypted = secured_,
-                               .insecure_allowed = options_.insecure_authentication && !opportunistic,
+    const sasl_channel channel{.encrypted = secured_ && (!opportunistic || verified()),
+                               .insecure_allowed = options_.insecure_authentication && (!opportunistic || secured_),
                                .binding_name = binding_name_,
                                .binding_data = binding_data_,
                                .host = options_.server.name,
@@ -212,6 +220,7 @@ POSTROAD_DECL void session::become_open() {
     mode_ = capabilities_.pipelining ? options_.pipelining : pipelining::lockstep;
     if (mode_ == pipelining::window && !capabilities_.chunking) mode_ = pipelining::across;
     window_now_ = std::min(options_.window, first_window);
+    if (observer_) note_pipelining();
     events_.push_back(ready{});
 }
 

@@ -110,7 +110,7 @@ POSTROAD_DECL const detail::mechanism_info* authenticator::choose(const credenti
         }
     }
     ec = make_error_code(insecure ? errc::insecure_authentication : errc::no_common_mechanism);
-    explanation_ = (insecure ? "credentials are not sent without TLS; the server offers "
+    explanation_ = (insecure ? "credentials are not sent without verified TLS; the server offers "
                              : "no mechanism in common: the server offers ") +
                    detail::joined(offered) + "; usable with these credentials: " + detail::joined(names);
     if (unbound) explanation_ += " (-PLUS needs channel binding, which this connection lacks)";

@@ -74,13 +74,16 @@ POSTROAD_DECL session::session(session_options options) : options_(std::move(opt
 }
 
 POSTROAD_DECL void session::started(time_point now) {
+    now_ = now;
+    if (observer_) note_tls();
     state_ = state::awaiting_greeting;
     secured_ = options_.server.security == security::implicit;
-    expected_.push_back({phase::greeting, 0, 0});
+    expected_.push_back({phase::greeting, 0, 0, now_});
     arm(now);
 }
 
 POSTROAD_DECL void session::received(std::string_view bytes, time_point now) {
+    now_ = now;
     bool progress = false;
     while (state_ != state::over) {
         if (wants_tls() && !bytes.empty())
@@ -103,7 +106,8 @@ POSTROAD_DECL void session::received(std::string_view bytes, time_point now) {
     }
 }
 
-POSTROAD_DECL void session::closed(error_code ec, std::string explanation, time_point) {
+POSTROAD_DECL void session::closed(error_code ec, std::string explanation, time_point now) {
+    now_ = now;
     learn_about_tls(ec);
     // TLS that comes first fails before the session has begun.
     const bool handshake = state_ == state::awaiting_start && ec == condition::tls;
@@ -111,6 +115,8 @@ POSTROAD_DECL void session::closed(error_code ec, std::string explanation, time_
 }
 
 POSTROAD_DECL void session::secured(time_point now) {
+    now_ = now;
+    if (observer_) note_tls();
     secured_ = true;
     capabilities_ = {};
     replies_.reset();
@@ -120,6 +126,7 @@ POSTROAD_DECL void session::secured(time_point now) {
 
 POSTROAD_DECL void session::tick(time_point now) {
     if (now < deadline_) return;
+    now_ = now;
     learn_about_tls(errc::timed_out);
     const auto where = current_phase();
     const bool envelope = where == phase::mail || where == phase::rcpt || where == phase::data;
@@ -161,6 +168,7 @@ POSTROAD_DECL std::size_t session::sending(std::size_t from) const noexcept {
 
 POSTROAD_DECL void session::consumed(std::size_t n, time_point now) {
     if (n == 0) return;
+    now_ = now;
     while (!segments_.empty()) {
         auto& s = segments_.front();
         if (s.content) {
@@ -173,6 +181,11 @@ POSTROAD_DECL void session::consumed(std::size_t n, time_point now) {
             }
             if (!t.writer.done()) break;
             t.content_sent = true;
+            if (observer_)
+                note({.what = observed::content,
+                      .message = t.what.id,
+                      .where = phase::content,
+                      .octets = content_of(t).size()});
         } else {
             const auto taken = std::min(n, s.left);
             s.left -= taken;
@@ -211,6 +224,7 @@ POSTROAD_DECL std::size_t session::max_domains() const noexcept {
 }
 
 POSTROAD_DECL void session::submit(transaction t, time_point now) {
+    now_ = now;
     active a;
     a.results.resize(t.size());
     a.what = std::move(t);
@@ -226,6 +240,7 @@ POSTROAD_DECL void session::submit(transaction t, time_point now) {
 }
 
 POSTROAD_DECL void session::cancel(std::uint64_t id, time_point now) {
+    now_ = now;
     std::size_t i = 0;
     while (i < transactions_.size() && transactions_[i].what.id != id) ++i;
     if (i == transactions_.size() || transactions_[i].cancelled) return;
@@ -249,6 +264,7 @@ POSTROAD_DECL void session::cancel(std::uint64_t id, time_point now) {
 }
 
 POSTROAD_DECL void session::quit(time_point now) {
+    now_ = now;
     quit_wanted_ = true;
     if (state_ != state::open && state_ != state::quitting)
         return fail(errc::cancelled, current_phase(), "the connection was given up before it was ready");
@@ -262,6 +278,7 @@ POSTROAD_DECL std::optional<event> session::poll() {
 }
 
 POSTROAD_DECL void session::on_reply(const reply& r) {
+    if (observer_) note_reply(r);
     if (expected_.empty()) {
         const auto where = current_phase();
         if (r.code == 421) return fail(errc::service_closing, where, "the server closes the connection", r);
@@ -499,8 +516,7 @@ POSTROAD_DECL std::optional<lack> session::find_lack(active& t) const {
     if (const auto size = content_of(t).size(); capabilities_.size && size > *capabilities_.size)
         return lack{errc::message_too_large, "the message has " + std::to_string(size) + " octets, the server takes " +
                                                  std::to_string(*capabilities_.size)};
-    return smtp::find_lack(mail.envelope, capabilities_,
-                           secured_ && options_.server.security != security::opportunistic);
+    return smtp::find_lack(mail.envelope, capabilities_, verified());
 }
 
 // What this server cannot take is refused before anything of it is sent.
@@ -609,7 +625,7 @@ POSTROAD_DECL void session::write_content(active& t) {
         // Exim accepts the next message under the sender of one it refused, unless RSET stands between them.
         needs_reset_ = true;
     } else {
-        expected_.push_back({phase::content, 0, commands_queued_});
+        expected_.push_back({phase::content, 0, commands_queued_, now_});
         ++t.outstanding;
     }
     segments_.push_back({true, 0});
@@ -643,6 +659,7 @@ POSTROAD_DECL void session::skip_rest(active& t) {
 // Queues a command whose first part may already be in commands_.
 POSTROAD_DECL void session::command(phase where, std::string_view text, std::uint32_t recipient) {
     commands_ += text;
+    if (observer_) note_command(where);
     const auto added = commands_.size() - commands_cut_;
     commands_cut_ = commands_.size();
     if (!segments_.empty() && !segments_.back().content)
@@ -650,7 +667,7 @@ POSTROAD_DECL void session::command(phase where, std::string_view text, std::uin
     else
         segments_.push_back({false, added});
     commands_queued_ += added;
-    expected_.push_back({where, recipient, commands_queued_});
+    expected_.push_back({where, recipient, commands_queued_, now_});
     if (where == phase::mail || where == phase::rcpt || where == phase::data || where == phase::content)
         ++transactions_[writing_].outstanding;
 }
@@ -694,6 +711,10 @@ POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explana
         lesson_ != lesson::no_chunking) {
         lesson_ = lesson::no_overlap;
         lesson_reason_ = "the connection broke with " + std::to_string(transactions_.size()) + " messages in flight";
+    }
+    if (observer_) {
+        if (lesson_ != lesson::none) note_decision(where, lesson_reason_);
+        note({.what = observed::closed, .where = where, .text = d.explanation, .error = ec});
     }
     state_ = state::over;
     deadline_ = never;
