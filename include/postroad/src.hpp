@@ -13,6 +13,7 @@
 #include <postroad/core/impl/transcript.ipp>
 #include <postroad/impl/mailer.ipp>
 #include <postroad/message/impl/address.ipp>
+#include <postroad/message/impl/checks.ipp>
 #include <postroad/message/impl/composition.ipp>
 #include <postroad/message/impl/content.ipp>
 #include <postroad/message/impl/conversion.ipp>
@@ -21,6 +22,8 @@
 #include <postroad/message/impl/fields.ipp>
 #include <postroad/message/impl/header.ipp>
 #include <postroad/message/impl/message.ipp>
+#include <postroad/message/impl/message_parts.ipp>
+#include <postroad/message/impl/part.ipp>
 #include <postroad/message/impl/source.ipp>
 #include <postroad/net/impl/dialing.ipp>
 #include <postroad/net/impl/eyeballs.ipp>

@@ -302,7 +302,7 @@ TEST_CASE("a date has an offset below a day and a year from 1900 on") {
     CHECK_THROWS_AS(simple().date(first, -1min), error);
 }
 
-TEST_CASE("the body travels as 7bit where it can and as quoted-printable otherwise") {
+TEST_CASE("the body travels as 7bit where it can and otherwise in what is shorter") {
     const struct {
         std::string text;
         const char* encoding;
@@ -310,9 +310,10 @@ TEST_CASE("the body travels as 7bit where it can and as quoted-printable otherwi
     } rows[] = {
         {"", "7bit", ""},
         {"a\n.\r\n", "7bit", "a\r\n.\r\n"},
-        {"ä", "quoted-printable", "=C3=A4\r\n"},
+        {"ein ä im Text", "quoted-printable", "ein =C3=A4 im Text\r\n"},
+        {"äöü", "base64", "w6TDtsO8\r\n"},
         {std::string(998, 'a'), "7bit", std::string(998, 'a') + "\r\n"},
-        {std::string("a\0b", 3), "quoted-printable", "a=00b\r\n"},
+        {std::string("abcdef\0ghi", 10), "quoted-printable", "abcdef=00ghi\r\n"},
     };
     for (const auto& row : rows) {
         const auto m = simple().text(row.text);
@@ -324,7 +325,7 @@ TEST_CASE("the body travels as 7bit where it can and as quoted-printable otherwi
     CHECK(failure_of([] { simple().text("a\xc3"); }).code == errc::invalid_message);
 }
 
-TEST_CASE("the header is UTF-8 only when an address in it has to be") {
+TEST_CASE("the header is UTF-8 only when a local part in it has to be") {
     CHECK_FALSE(
         simple().subject("ä").to({.name = "ä", .address = address("c@y")}).text("ä").freeze(now).content.eight_bit());
     CHECK_FALSE(simple().subject("ä").bcc("ö@y").freeze(now).content.eight_bit());
@@ -332,5 +333,11 @@ TEST_CASE("the header is UTF-8 only when an address in it has to be") {
     CHECK(field(m, "Subject") == "ä");
     CHECK(field(m, "To") == "b@y, Ö <ö@y>");
     CHECK(m.freeze(now).content.eight_bit_header());
-    CHECK(field(simple().from("a@ö"), "Message-ID").ends_with("@ö>"));
+    CHECK(field(simple().from("a@ö"), "Message-ID").ends_with("@xn--nda>"));
+    CHECK(field(simple().from("a@ö"), "From") == "a@xn--nda");
+    CHECK(simple().from("a@ö").freeze(now).envelope.reverse_path.str() == "a@ö");
+    CHECK_FALSE(simple().from("a@ö").freeze(now).content.eight_bit());
+    CHECK(field(simple().from("ä@ö"), "Message-ID").ends_with("@ö>"));
+    CHECK(failure_of([] { simple().to("a@\xf0\x9f\x92\xa9\xe2\x80\x8d.x").freeze(now); }).code ==
+          errc::invalid_address);
 }

@@ -63,6 +63,13 @@ struct mailbox {
     friend bool operator==(const mailbox&, const mailbox&) = default;
 };
 
+/// Mailboxes under one name; none of them is allowed too: `undisclosed-recipients:;` (RFC 5322 section 3.4).
+struct mailbox_group {
+    std::string name = {};
+    std::vector<mailbox> members = {};
+    friend bool operator==(const mailbox_group&, const mailbox_group&) = default;
+};
+
 /// How deep comments may nest in a list of addresses.
 inline constexpr std::size_t max_comment_depth = 32;
 

@@ -36,6 +36,12 @@ public:
     void unstructured(std::string_view name, std::string_view value, value_kind kind);
     /// `Name: Ann <a@x.example>, b@x.example`; nothing when there is no mailbox.
     void mailboxes(std::string_view name, std::span<const mailbox> list);
+    /// The same with groups behind the mailboxes: `Team: a@x.example, b@x.example;`.
+    void address_list(std::string_view name, std::span<const mailbox> list, std::span<const mailbox_group> groups);
+    /// `Name: value; parameter="…"`, each parameter on a line of its own where it does not fit. A value that is not
+    /// ASCII, or too long for a line, is cut and encoded (RFC 2231 sections 3 and 4).
+    void parameterised(std::string_view name, std::string_view value,
+                       std::span<const std::pair<std::string_view, std::string_view>> parameters);
     /// A value of ours: ASCII, short.
     void plain(std::string_view name, std::string_view value);
     std::string take() { return std::move(text_); }
@@ -47,6 +53,8 @@ private:
     void add(std::string_view text);
     void word(std::string_view text);
     void phrase(std::string_view name);
+    void list(std::span<const mailbox> mailboxes, const char* end);
+    void parameter(std::string_view name, std::string_view value);
     void encoded_words(std::string_view text);
 
     header_charset charset_;

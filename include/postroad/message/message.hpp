@@ -3,6 +3,8 @@
 
 #include <postroad/core/config.hpp>
 #include <postroad/message/mail_object.hpp>
+#include <postroad/message/part.hpp>
+#include <postroad/message/source.hpp>
 
 #include <chrono>
 #include <optional>
@@ -13,7 +15,26 @@
 
 namespace postroad {
 
-/// A message while it is written: header fields, text, envelope. `freeze()` makes what is sent.
+/// How urgently it should be read (RFC 4021 section 2.1.54).
+enum class importance : unsigned char { low, normal, high };
+
+/// Why no person wrote it (RFC 3834 section 5): a report that nobody asked for, or an answer by a machine. Says to
+/// others' machines that they must not answer.
+enum class automatic : unsigned char { generated, replied };
+
+/// How a reader leaves a list; at least one.
+struct unsubscription {
+    std::string one_click = {};  ///< an https URL that takes a POST without a question (RFC 8058)
+    std::string url = {};        ///< any other: https or mailto
+};
+
+/// Where a list is served (RFC 2369).
+enum class list_url : unsigned char { help, subscribe, post, owner, archive };
+
+/// Of local time from UTC at `when`, as the system's time zone says.
+POSTROAD_DECL std::chrono::minutes local_offset(std::chrono::system_clock::time_point when);
+
+/// A message while it is written: header fields, text, parts, envelope. `freeze()` makes what is sent.
 ///
 ///     auto m = postroad::message{}.from("Ann Lee <ann@example.com>").to("bob@example.org").subject("Hi").text("...");
 ///
@@ -30,8 +51,11 @@ public:
     message& sender(std::string_view one) &;
     message& to(std::string_view list) &;
     message& to(mailbox recipient) &;
+    /// Recipients under one name. Groups in a list given as text lose their names.
+    message& to(mailbox_group group) &;
     message& cc(std::string_view list) &;
     message& cc(mailbox recipient) &;
+    message& cc(mailbox_group group) &;
     /// Recipients that only the envelope names.
     message& bcc(std::string_view list) &;
     message& bcc(mailbox recipient) &;
@@ -40,6 +64,30 @@ public:
     message& subject(std::string_view text) &;
     /// The body, text/plain. CRLF, CR and LF are line ends. Throws errc::invalid_message for ill-formed UTF-8.
     message& text(std::string_view body) &;
+    /// The same as HTML. With text() too, readers choose (multipart/alternative).
+    message& html(std::string_view body) &;
+    /// An invitation or an answer to one (RFC 6047): iCalendar with a METHOD line, shown as another form of the text.
+    message& calendar(std::string_view icalendar) &;
+    /// Another form of the text, of a text/ type that p.type names; poorer than the HTML, richer than the text.
+    message& alternative(std::string_view body, part p) &;
+    /// A file: read while the message is sent, in blocks, and found changed if it does. Where `p` does not say, the
+    /// name is that of the path without directories. Throws errc::unreadable_file.
+    message& attach(const std::string& path, part p = {}) &;
+    /// Octets; p.name or p.type is needed. A part with a p.content_id belongs to the HTML, which shows it where it
+    /// names `cid:…` (multipart/related).
+    message& attach(source octets, part p) &;
+    /// A whole message (message/rfc822).
+    message& attach(content nested) &;
+    /// The Message-IDs this answers, one or several with spaces between them: `<left@right>`.
+    message& in_reply_to(std::string_view ids) &;
+    /// The thread so far, oldest first.
+    message& references(std::string_view ids) &;
+    message& importance(postroad::importance how) &;
+    message& automatic(postroad::automatic why) &;
+    /// What identifies a list for ever: `news.example.com`; its name for people is `phrase` (RFC 2919).
+    message& list_id(std::string_view id, std::string_view phrase) &;
+    message& list_unsubscribe(const unsubscription& how) &;
+    message& list(list_url what, std::string_view url) &;
     /// Adds a field. Its value is taken as it is where it is ASCII (encoded words of yours count) and is folded;
     /// anything else goes into encoded words. Throws errc::invalid_header for the fields that have setters here, for
     /// Content-, Resent-, Return-Path and Bcc, for a second In-Reply-To or References, and for a word of more than 997
@@ -57,14 +105,29 @@ public:
     message&& sender(std::string_view one) && { return std::move(sender(one)); }
     message&& to(std::string_view list) && { return std::move(to(list)); }
     message&& to(mailbox recipient) && { return std::move(to(std::move(recipient))); }
+    message&& to(mailbox_group group) && { return std::move(to(std::move(group))); }
     message&& cc(std::string_view list) && { return std::move(cc(list)); }
     message&& cc(mailbox recipient) && { return std::move(cc(std::move(recipient))); }
+    message&& cc(mailbox_group group) && { return std::move(cc(std::move(group))); }
     message&& bcc(std::string_view list) && { return std::move(bcc(list)); }
     message&& bcc(mailbox recipient) && { return std::move(bcc(std::move(recipient))); }
     message&& reply_to(std::string_view list) && { return std::move(reply_to(list)); }
     message&& reply_to(mailbox where) && { return std::move(reply_to(std::move(where))); }
     message&& subject(std::string_view text) && { return std::move(subject(text)); }
     message&& text(std::string_view body) && { return std::move(text(body)); }
+    message&& html(std::string_view body) && { return std::move(html(body)); }
+    message&& calendar(std::string_view icalendar) && { return std::move(calendar(icalendar)); }
+    message&& alternative(std::string_view body, part p) && { return std::move(alternative(body, std::move(p))); }
+    message&& attach(const std::string& path, part p = {}) && { return std::move(attach(path, std::move(p))); }
+    message&& attach(source octets, part p) && { return std::move(attach(std::move(octets), std::move(p))); }
+    message&& attach(content nested) && { return std::move(attach(std::move(nested))); }
+    message&& in_reply_to(std::string_view ids) && { return std::move(in_reply_to(ids)); }
+    message&& references(std::string_view ids) && { return std::move(references(ids)); }
+    message&& importance(postroad::importance how) && { return std::move(importance(how)); }
+    message&& automatic(postroad::automatic why) && { return std::move(automatic(why)); }
+    message&& list_id(std::string_view id, std::string_view phrase) && { return std::move(list_id(id, phrase)); }
+    message&& list_unsubscribe(const unsubscription& how) && { return std::move(list_unsubscribe(how)); }
+    message&& list(list_url what, std::string_view url) && { return std::move(list(what, url)); }
     message&& header(std::string_view name, std::string_view value) && { return std::move(header(name, value)); }
     message&& date(std::chrono::system_clock::time_point when, std::chrono::minutes offset = {}) && {
         return std::move(date(when, offset));
@@ -76,9 +139,10 @@ public:
     /// Message-ID are added where absent, the latter from 128 random bits and the sender's domain; so two calls give
     /// two messages.
     ///
-    /// The header is ASCII unless an address in it is not (then it is UTF-8, RFC 6532). The body travels as 7bit if it
-    /// is ASCII in lines within 998 octets, otherwise in quoted-printable. Throws errc::no_sender, errc::no_recipients,
-    /// errc::invalid_header (several authors and no sender).
+    /// The header is ASCII unless a local part in it is not (then it is UTF-8, RFC 6532); domains in UTF-8 become
+    /// A-labels. Text travels as 7bit if it is ASCII in lines within 998 octets, otherwise in quoted-printable or
+    /// base64; files in base64. To servers that take more, content::as() gives more. Throws errc::no_sender,
+    /// errc::no_recipients, errc::invalid_header (several authors and no sender; a domain that has no A-labels).
     mail_object freeze(std::chrono::system_clock::time_point now) const;
 
 private:
@@ -91,14 +155,29 @@ private:
         std::chrono::minutes offset;
     };
 
+    struct attached {
+        part about;
+        source octets;
+        std::optional<content> nested;
+    };
+    struct other_form {
+        std::string type;
+        std::string text;
+    };
+
     const mailbox& responsible() const { return sender_.empty() ? from_.front() : sender_.front(); }
     bool international() const noexcept;
+    bool only_text() const noexcept;
+    void set_field(std::string_view name, std::string value);
     std::string composed_header(std::chrono::system_clock::time_point now) const;
+    content composed_content(std::string header) const;
 
     std::vector<mailbox> from_;
     std::vector<mailbox> sender_;
     std::vector<mailbox> to_;
     std::vector<mailbox> cc_;
+    std::vector<mailbox_group> to_groups_;
+    std::vector<mailbox_group> cc_groups_;
     std::vector<mailbox> bcc_;
     std::vector<mailbox> reply_to_;
     std::vector<field> fields_;
@@ -106,11 +185,16 @@ private:
     std::optional<moment> date_;
     std::optional<address> envelope_from_;
     std::string message_id_;
-    std::string text_;
+    std::optional<std::string> text_;
+    std::optional<std::string> html_;
+    std::string calendar_;
+    std::vector<other_form> alternatives_;
+    std::vector<attached> attached_;
 };
 
 }  // namespace postroad
 
 #ifdef POSTROAD_HEADER_ONLY
 #include <postroad/message/impl/message.ipp>
+#include <postroad/message/impl/message_parts.ipp>
 #endif

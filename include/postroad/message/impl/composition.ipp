@@ -119,6 +119,7 @@ POSTROAD_DECL void composition::write_encoding(const item& i, transfer most, std
 
 POSTROAD_DECL void composition::write_body(const leaf& l, transfer most, output& to) const {
     const auto form = l.as(most);
+    if (l.kind_ == leaf::kind::octets && l.source_.size() == 0) return;
     if (l.kind_ == leaf::kind::message) {
         const auto nested = l.nested_.as(most);
         to.binary = to.binary || nested.binary();

@@ -79,7 +79,7 @@ inline bool is_plain_phrase(std::string_view name) noexcept {
     return in_word;
 }
 
-inline std::string quoted(std::string_view name) {
+inline std::string quoted_string(std::string_view name) {
     std::string result = "\"";
     for (const char c : name) {
         if (c == '"' || c == '\\') result += '\\';
@@ -173,25 +173,95 @@ POSTROAD_DECL void header_writer::phrase(std::string_view name) {
             word(name.substr(at, end - at));
             at = end + 1;
         }
-    } else if (const auto text = quoted(name); as_is && text.size() < preferred_line) {
+    } else if (const auto text = quoted_string(name); as_is && text.size() < preferred_line) {
         word(text);
     } else {
         encoded_words(name);
     }
 }
 
-POSTROAD_DECL void header_writer::mailboxes(std::string_view name, std::span<const mailbox> list) {
-    if (list.empty()) return;
-    begin(name);
-    for (const auto& m : list) {
-        const char* comma = &m == &list.back() ? "" : ",";
+// `end` stands behind the last mailbox.
+POSTROAD_DECL void header_writer::list(std::span<const mailbox> mailboxes, const char* end) {
+    for (const auto& m : mailboxes) {
+        const char* behind = &m == &mailboxes.back() ? end : ",";
         if (m.name.empty()) {
-            word(m.address.str() + comma);
+            word(m.address.str() + behind);
         } else {
             phrase(m.name);
-            word('<' + m.address.str() + '>' + comma);
+            word('<' + m.address.str() + '>' + behind);
         }
     }
+}
+
+POSTROAD_DECL void header_writer::mailboxes(std::string_view name, std::span<const mailbox> mailboxes) {
+    address_list(name, mailboxes, {});
+}
+
+POSTROAD_DECL void header_writer::address_list(std::string_view name, std::span<const mailbox> mailboxes,
+                                               std::span<const mailbox_group> groups) {
+    if (mailboxes.empty() && groups.empty()) return;
+    begin(name);
+    list(mailboxes, groups.empty() ? "" : ",");
+    for (const auto& g : groups) {
+        const char* end = &g == &groups.back() ? ";" : ";,";
+        phrase(g.name);
+        add(":");
+        if (g.members.empty())
+            add(end);
+        else
+            list(g.members, end);
+    }
+    end();
+}
+
+// Octets that need no % in an extended value (RFC 2231 section 7, attribute-char).
+constexpr bool is_plain_in_parameter(char c) noexcept {
+    return is_alphanumeric(static_cast<unsigned char>(c)) ||
+           (c != '\0' && std::string_view("!#$&+-.^_`{|}~").find(c) != std::string_view::npos);
+}
+
+inline std::string percent_encoded(std::string_view text) {
+    std::string result;
+    for (const char c : text) {
+        if (is_plain_in_parameter(c)) {
+            result += c;
+        } else {
+            append_hex(result, c);
+            result[result.size() - 3] = '%';
+        }
+    }
+    return result;
+}
+
+POSTROAD_DECL void header_writer::parameter(std::string_view name, std::string_view value) {
+    static constexpr std::size_t max_value = 50;  // with name, number and quotes within 78
+    add(";");
+    if (is_ascii(value) && value.size() <= max_value) return word(std::string(name) + '=' + quoted_string(value));
+    const bool encoded = !is_ascii(value);
+    const bool one = encoded && percent_encoded(value).size() <= max_value;
+    for (std::size_t section = 0; !value.empty(); ++section) {
+        std::string text;
+        while (!value.empty()) {
+            std::size_t next = 0;
+            if (next_character(value, next) == ill_formed) ++next;  // refused before; here it must not loop
+            const auto piece = value.substr(0, next);
+            auto more = encoded ? percent_encoded(piece) : std::string(piece);
+            if (text.size() + more.size() > max_value) break;
+            text += more;
+            value.remove_prefix(next);
+        }
+        auto key = std::string(name) + (one ? "" : "*" + std::to_string(section)) + (encoded ? "*=" : "=");
+        if (encoded && section == 0) key += "utf-8''";
+        word(key + (encoded ? text : quoted_string(text)) + (value.empty() ? "" : ";"));
+    }
+}
+
+POSTROAD_DECL void header_writer::parameterised(
+    std::string_view name, std::string_view value,
+    std::span<const std::pair<std::string_view, std::string_view>> parameters) {
+    begin(name);
+    word(value);
+    for (const auto& [key, text] : parameters) parameter(key, text);
     end();
 }
 

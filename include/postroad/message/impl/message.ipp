@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/message/checks.hpp>
 #include <postroad/message/header.hpp>
 #include <postroad/message/message.hpp>
 #include <postroad/message/recipient_list.hpp>
@@ -12,21 +13,6 @@
 
 namespace postroad {
 namespace detail {
-
-[[noreturn]] inline void refuse_field(std::string_view name, const std::string& why) {
-    throw error(errc::invalid_header, std::string(name) + ": " + why);
-}
-
-inline void check_value(std::string_view name, std::string_view value) {
-    for (std::size_t at = 0; at < value.size();) {
-        const auto start = at;
-        const char32_t c = next_character(value, at);
-        if (c == ill_formed) refuse_field(name, "expected well-formed UTF-8 at octet " + std::to_string(start));
-        if (is_control(c) && c != '\t')
-            refuse_field(name, (c == '\r' || c == '\n' ? "a line end" : "a control character") +
-                                   std::string(" is not allowed at octet ") + std::to_string(start));
-    }
-}
 
 inline std::vector<mailbox> checked_list(std::string_view name, std::string_view list) {
     check_value(name, list);
@@ -71,27 +57,47 @@ inline void check_field_name(std::string_view name) {
     if (is_managed(name)) refuse_field(name, "this field is not set by header()");
 }
 
-inline void check_message_id(std::string_view id) {
-    static constexpr std::size_t max_id = 250;
-    const auto inner = id.size() > 2 ? id.substr(1, id.size() - 2) : std::string_view{};
-    const auto at = inner.find('@');
-    const auto fits = [](char c) { return c > ' ' && c < 0x7f && c != '<' && c != '>'; };
-    if (id.size() > max_id || !id.starts_with('<') || !id.ends_with('>') || !std::ranges::all_of(inner, fits) ||
-        at == 0 || at >= inner.size() - 1 || inner.find('@', at + 1) != std::string_view::npos)
-        refuse_field("Message-ID",
-                     "expected <left@right> in at most 250 printable ASCII characters, got '" + escaped(id, 100) + "'");
-}
-
-// Not from the host's name or the clock: both would tell strangers about the machine.
-inline std::string random_message_id(std::string_view domain) {
+// 128 bits.
+inline std::string random_hex() {
     static constexpr char hex[] = "0123456789abcdef";
     std::random_device random;
-    std::string id = "<";
+    std::string text;
     for (int i = 0; i < 4; ++i) {
         const std::uint32_t bits = random();
-        for (unsigned shift = 0; shift < 32; shift += 4) id += hex[bits >> shift & 15U];
+        for (unsigned shift = 0; shift < 32; shift += 4) text += hex[bits >> shift & 15U];
     }
-    return id + '@' + std::string(domain) + '>';
+    return text;
+}
+
+inline mailbox_group checked_group(std::string_view field, mailbox_group g) {
+    check_value(field, g.name);
+    if (g.name.empty()) refuse_field(field, "a group needs a name");
+    for (const auto& m : g.members) {
+        check_value(field, m.name);
+        if (m.address.domain().empty())
+            throw error(errc::invalid_address, std::string(field) + ": expected an address with a domain");
+    }
+    return g;
+}
+
+inline void check_text(const char* what, std::string_view body) {
+    for (std::size_t at = 0; at < body.size();)
+        if (next_character(body, at) == ill_formed)
+            throw error(errc::invalid_message,
+                        std::string("the ") + what + " is not well-formed UTF-8 at octet " + std::to_string(at));
+}
+
+// Local parts are ASCII, so that domains as A-labels make the header readable for every server.
+inline std::vector<mailbox> with_ascii_domains(std::vector<mailbox> list) {
+    for (auto& m : list) {
+        if (m.address.ascii()) continue;
+        const auto domain = m.address.ascii_domain();
+        if (domain.empty())
+            throw error(errc::invalid_address,
+                        "the domain of '" + escaped(m.address.str(), 300) + "' has no form in ASCII (RFC 5891)");
+        m.address = address(std::string(m.address.local()) + '@' + domain);
+    }
+    return list;
 }
 
 }  // namespace detail
@@ -116,6 +122,14 @@ POSTROAD_DECL message& message::to(std::string_view list) & {
 }
 POSTROAD_DECL message& message::to(mailbox recipient) & {
     detail::append(to_, detail::checked_one("To", std::move(recipient)));
+    return *this;
+}
+POSTROAD_DECL message& message::to(mailbox_group group) & {
+    to_groups_.push_back(detail::checked_group("To", std::move(group)));
+    return *this;
+}
+POSTROAD_DECL message& message::cc(mailbox_group group) & {
+    cc_groups_.push_back(detail::checked_group("Cc", std::move(group)));
     return *this;
 }
 POSTROAD_DECL message& message::cc(std::string_view list) & {
@@ -150,10 +164,14 @@ POSTROAD_DECL message& message::subject(std::string_view text) & {
 }
 
 POSTROAD_DECL message& message::text(std::string_view body) & {
-    for (std::size_t at = 0; at < body.size();)
-        if (detail::next_character(body, at) == detail::ill_formed)
-            throw error(errc::invalid_message, "the text is not well-formed UTF-8 at octet " + std::to_string(at));
+    detail::check_text("text", body);
     text_ = body;
+    return *this;
+}
+
+POSTROAD_DECL message& message::html(std::string_view body) & {
+    detail::check_text("HTML", body);
+    html_ = body;
     return *this;
 }
 
@@ -169,6 +187,11 @@ POSTROAD_DECL message& message::header(std::string_view name, std::string_view v
     return *this;
 }
 
+POSTROAD_DECL void message::set_field(std::string_view name, std::string value) {
+    std::erase_if(fields_, [&](const auto& f) { return detail::equal_ignoring_case(f.name, name); });
+    fields_.push_back({std::string(name), std::move(value)});
+}
+
 POSTROAD_DECL message& message::date(std::chrono::system_clock::time_point when, std::chrono::minutes offset) & {
     if (offset <= -std::chrono::days(1) || offset >= std::chrono::days(1))
         detail::refuse_field("Date", "expected an offset of less than a day");
@@ -179,7 +202,7 @@ POSTROAD_DECL message& message::date(std::chrono::system_clock::time_point when,
 }
 
 POSTROAD_DECL message& message::message_id(std::string_view id) & {
-    detail::check_message_id(id);
+    detail::check_message_id("Message-ID", id);
     message_id_ = id;
     return *this;
 }
@@ -189,29 +212,43 @@ POSTROAD_DECL message& message::envelope_from(address reverse_path) & {
     return *this;
 }
 
+// Whether a local part needs SMTPUTF8; a domain does not.
 POSTROAD_DECL bool message::international() const noexcept {
+    const auto needs = [](const mailbox& m) { return !detail::is_ascii(m.address.local()); };
     for (const auto* list : {&from_, &sender_, &reply_to_, &to_, &cc_})
-        if (!std::ranges::all_of(*list, [](const auto& m) { return m.address.ascii(); })) return true;
+        if (std::ranges::any_of(*list, needs)) return true;
+    for (const auto* groups : {&to_groups_, &cc_groups_})
+        for (const auto& g : *groups)
+            if (std::ranges::any_of(g.members, needs)) return true;
     return false;
 }
 
 POSTROAD_DECL std::string message::composed_header(std::chrono::system_clock::time_point now) const {
     using detail::value_kind;
-    detail::header_writer w(international() ? detail::header_charset::utf8 : detail::header_charset::ascii);
+    const bool utf8 = international();
+    detail::header_writer w(utf8 ? detail::header_charset::utf8 : detail::header_charset::ascii);
+    const auto write = [&](std::string_view name, const std::vector<mailbox>& list,
+                           const std::vector<mailbox_group>& groups = {}) {
+        if (utf8) return w.address_list(name, list, groups);
+        auto plain = groups;
+        for (auto& g : plain) g.members = detail::with_ascii_domains(std::move(g.members));
+        w.address_list(name, detail::with_ascii_domains(list), plain);
+    };
     const auto date = date_.value_or(moment{now, {}});
     w.plain("Date", detail::format_date(date.when, date.offset));
-    w.mailboxes("From", from_);
-    w.mailboxes("Sender", sender_);
-    w.mailboxes("Reply-To", reply_to_);
-    w.mailboxes("To", to_);
-    w.mailboxes("Cc", cc_);
+    write("From", from_);
+    write("Sender", sender_);
+    write("Reply-To", reply_to_);
+    write("To", to_, to_groups_);
+    write("Cc", cc_, cc_groups_);
     if (subject_) w.unstructured("Subject", *subject_, value_kind::text);
-    w.plain("Message-ID",
-            message_id_.empty() ? detail::random_message_id(responsible().address.domain()) : message_id_);
+    // neither the host's name nor the clock: both would tell strangers about the machine
+    const auto& from = responsible().address;
+    w.plain("Message-ID", !message_id_.empty() ? message_id_
+                                               : '<' + detail::random_hex() + '@' +
+                                                     (utf8 ? std::string(from.domain()) : from.ascii_domain()) + '>');
     for (const auto& f : fields_) w.unstructured(f.name, f.value, value_kind::raw);
     w.plain("MIME-Version", "1.0");
-    w.plain("Content-Type", "text/plain; charset=utf-8");
-    w.plain("Content-Transfer-Encoding", detail::is_seven_bit(text_) ? "7bit" : "quoted-printable");
     return w.take();
 }
 
@@ -221,14 +258,18 @@ POSTROAD_DECL mail_object message::freeze(std::chrono::system_clock::time_point 
     mail_object result;
     result.envelope.reverse_path = envelope_from_ ? *envelope_from_ : responsible().address;
     detail::recipient_list recipients;
-    for (const auto* list : {&to_, &cc_, &bcc_})
-        for (const auto& m : *list) recipients.add(m.address);
+    const auto add = [&](const std::vector<mailbox>& list) {
+        for (const auto& m : list) recipients.add(m.address);
+    };
+    add(to_);
+    for (const auto& g : to_groups_) add(g.members);
+    add(cc_);
+    for (const auto& g : cc_groups_) add(g.members);
+    add(bcc_);
     result.envelope.recipients = recipients.take();
     if (result.envelope.recipients.empty())
         throw error(errc::no_recipients, "the message names no recipient: expected to(), cc() or bcc()");
-    std::string text = composed_header(now) + "\r\n";
-    text += detail::is_seven_bit(text_) ? text_ : detail::quoted_printable(text_);
-    result.content = content::from_text(std::move(text));
+    result.content = composed_content(composed_header(now));
     return result;
 }
 

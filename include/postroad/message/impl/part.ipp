@@ -1,0 +1,172 @@
+#pragma once
+
+#include <postroad/message/checks.hpp>
+#include <postroad/message/fields.hpp>
+#include <postroad/message/part.hpp>
+#include <postroad/message/utf8.hpp>
+
+#include <algorithm>
+#include <fstream>
+#include <unordered_map>
+
+namespace postroad {
+namespace detail {
+
+/// From the ends of file names to media types.
+class media_type_table {
+public:
+    media_type_table() {
+        add_builtin();
+        add_globs("/usr/share/mime/globs2");
+        add_mime_types("/etc/mime.types");
+    }
+    /// Null if it is not known; `suffix` in lower case.
+    const std::string* find(const std::string& suffix) const {
+        const auto i = types_.find(suffix);
+        return i == types_.end() ? nullptr : &i->second;
+    }
+
+private:
+    void put(std::string_view suffix, std::string_view type) {
+        std::string key;
+        for (const char c : suffix) key += to_lower(c);
+        const auto slash = type.find('/');
+        if (slash == std::string_view::npos || !is_token(type.substr(0, slash)) || !is_token(type.substr(slash + 1)))
+            return;
+        // what a message composes itself is not for files
+        if (type.starts_with("multipart/") || type.starts_with("message/")) return;
+        types_.insert_or_assign(std::move(key), std::string(type));
+    }
+
+    void add_builtin() {
+        static constexpr std::string_view known[][2] = {
+            {"txt", "text/plain"},
+            {"html", "text/html"},
+            {"htm", "text/html"},
+            {"css", "text/css"},
+            {"csv", "text/csv"},
+            {"ics", "text/calendar"},
+            {"md", "text/markdown"},
+            {"xml", "application/xml"},
+            {"json", "application/json"},
+            {"pdf", "application/pdf"},
+            {"zip", "application/zip"},
+            {"gz", "application/gzip"},
+            {"rtf", "application/rtf"},
+            {"doc", "application/msword"},
+            {"xls", "application/vnd.ms-excel"},
+            {"png", "image/png"},
+            {"jpg", "image/jpeg"},
+            {"jpeg", "image/jpeg"},
+            {"gif", "image/gif"},
+            {"svg", "image/svg+xml"},
+            {"webp", "image/webp"},
+            {"mp3", "audio/mpeg"},
+            {"wav", "audio/x-wav"},
+            {"mp4", "video/mp4"},
+            {"docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
+            {"xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
+            {"pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"},
+            {"odt", "application/vnd.oasis.opendocument.text"},
+            {"ods", "application/vnd.oasis.opendocument.spreadsheet"},
+        };
+        for (const auto& [suffix, type] : known) put(suffix, type);
+    }
+
+    // Lines of `type suffix suffix...`.
+    void add_mime_types(const char* file) {
+        std::ifstream in(file);
+        for (std::string line; std::getline(in, line);) {
+            std::string_view rest = line;
+            rest = rest.substr(0, rest.find('#'));
+            std::string_view type;
+            while (!(rest = trimmed(rest)).empty()) {
+                const auto end = std::min(rest.find_first_of(" \t"), rest.size());
+                const auto word = rest.substr(0, end);
+                rest.remove_prefix(end);
+                if (type.empty())
+                    type = word;
+                else
+                    put(word, type);
+            }
+        }
+    }
+
+    // Lines of `weight:type:*.suffix`, the heaviest first.
+    void add_globs(const char* file) {
+        std::ifstream in(file);
+        std::unordered_map<std::string, bool> seen;
+        for (std::string line; std::getline(in, line);) {
+            const auto first = line.find(':');
+            const auto second = line.find(':', first + 1);
+            if (line.starts_with('#') || first == std::string::npos || second == std::string::npos) continue;
+            const auto glob = std::string_view(line).substr(second + 1);
+            const auto suffix = glob.starts_with("*.") ? glob.substr(2) : std::string_view{};
+            if (suffix.empty() || suffix.find_first_of("*?[.:") != std::string_view::npos) continue;
+            if (seen.emplace(suffix, true).second)
+                put(suffix, std::string_view(line).substr(first + 1, second - first - 1));
+        }
+    }
+
+    std::unordered_map<std::string, std::string> types_;
+};
+
+// `type/subtype; name=value; …`, all in ASCII; values are tokens or quoted strings.
+inline void check_media_type(const std::string& type) {
+    static constexpr std::size_t max_type = 255;
+    check_value("Content-Type", type);
+    const auto parsed = parse_parameterised(type);
+    const auto slash = parsed.value.find('/');
+    if (type.size() > max_type || !is_ascii(type) || slash == std::string::npos ||
+        !is_token(std::string_view(parsed.value).substr(0, slash)) ||
+        !is_token(std::string_view(parsed.value).substr(slash + 1)))
+        refuse_field("Content-Type",
+                     "expected type/subtype in at most 255 ASCII characters, got '" + escaped(type, 100) + "'");
+    if (parsed.is("multipart/") || parsed.is("message/"))
+        refuse_field("Content-Type", parsed.value + " is not for a single part");
+    for (const auto& [name, value] : parsed.parameters)
+        if (!is_token(name) || name == "name" || name == "boundary")
+            refuse_field("Content-Type", "'" + escaped(name, 100) + "' is not a parameter that can be given here");
+}
+
+// Whether text is shown in another order than it is stored: so "exe.txt" can look like "txt.exe".
+constexpr bool turns_direction(char32_t c) noexcept {
+    return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+inline void check_file_name(const std::string& name) {
+    if (name.size() > part::max_file_name) refuse_field("file name", "expected at most 255 octets");
+    check_value("file name", name);
+    for (std::size_t at = 0; at < name.size();) {
+        const auto start = at;
+        const char32_t c = next_character(name, at);
+        if (c == '\t' || turns_direction(c))
+            refuse_field("file name", "a control character is not allowed at octet " + std::to_string(start));
+        if (c == '/' || c == '\\') refuse_field("file name", "expected no directory at octet " + std::to_string(start));
+    }
+}
+
+POSTROAD_DECL void check_part(const part& p) {
+    check_media_type(p.type);
+    check_file_name(p.name);
+    check_value("Content-Description", p.description);
+    if (!p.content_id.empty()) check_id("Content-ID", p.content_id);
+}
+
+POSTROAD_DECL std::string file_name_of(std::string_view path) {
+    return std::string(path.substr(path.find_last_of("/\\") + 1));
+}
+
+}  // namespace detail
+
+POSTROAD_DECL std::string media_type_of(std::string_view file_name) {
+    static const detail::media_type_table table;
+    const auto dot = file_name.rfind('.');
+    std::string suffix;
+    if (dot != std::string_view::npos)
+        for (const char c : file_name.substr(dot + 1)) suffix += detail::to_lower(c);
+    const auto* found = table.find(suffix);
+    return found ? *found : "application/octet-stream";
+}
+
+}  // namespace postroad

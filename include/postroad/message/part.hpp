@@ -1,0 +1,51 @@
+#pragma once
+// What a message carries beside its text. See docs/messages.md.
+
+#include <postroad/core/config.hpp>
+#include <postroad/message/source.hpp>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace postroad {
+
+/// How a reader should show a part (RFC 2183).
+enum class disposition : unsigned char {
+    attachment,  ///< apart from the text
+    in_line,     ///< within it
+};
+
+/// A part as `message::attach` takes it. Everything is checked when it is attached.
+struct part {
+    /// The media type, with parameters if it needs them: "text/csv; charset=utf-8". Empty: by the end of `name`.
+    std::string type = {};
+    /// The name of the file, UTF-8, at most max_file_name octets, without directories. May be empty.
+    std::string name = {};
+    /// For people, in UTF-8.
+    std::string description = {};
+    /// What a `cid:` URL in the HTML names, without `<>` (RFC 2392).
+    std::string content_id = {};
+    postroad::disposition disposition = postroad::disposition::attachment;
+
+    static constexpr std::size_t max_file_name = 255;
+};
+
+/// The media type for files of that name, by what follows the last dot: of the system's tables (/etc/mime.types,
+/// shared-mime-info), read once, or a small one of ours; "application/octet-stream" if none knows it.
+POSTROAD_DECL std::string media_type_of(std::string_view file_name);
+
+namespace detail {
+
+/// Throws `error` (errc::invalid_header) that names what is wrong; `type` must be that of a leaf.
+POSTROAD_DECL void check_part(const part& p);
+
+/// What stands behind the last directory of a path.
+POSTROAD_DECL std::string file_name_of(std::string_view path);
+
+}  // namespace detail
+}  // namespace postroad
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/message/impl/part.ipp>
+#endif
