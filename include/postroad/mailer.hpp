@@ -218,6 +218,11 @@ public:
             token, std::move(mail), std::move(options));
     }
 
+    /// `to` is told what happens from now on: commands, replies, decisions, outcomes. Null: nobody is. The one before
+    /// is let go once the mailer's thread has seen this, and the last one when the mailer is gone. See
+    /// docs/troubleshooting.md.
+    void observe(std::shared_ptr<observer> to) { runtime_->observe(std::move(to)); }
+
     /// Takes no more messages, waits until those it holds have their outcome, and ends the connections with QUIT. What
     /// is left after `patience` is cancelled with errc::shut_down.
     void shutdown(duration patience = std::chrono::seconds(30)) {

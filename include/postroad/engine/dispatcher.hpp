@@ -3,6 +3,7 @@
 // pull: one that has room asks the scheduler for the next job of its destination. See docs/sans_io.md.
 
 #include <postroad/core/clock.hpp>
+#include <postroad/core/observer.hpp>
 #include <postroad/core/ring.hpp>
 #include <postroad/pooling/policy.hpp>
 #include <postroad/queueing/policy.hpp>
@@ -80,6 +81,9 @@ class dispatcher {
 public:
     dispatcher(const Transport& transport, Pooling& pooling, Queueing& queueing, Scheduling& scheduling)
         : transport_(transport), pooling_(pooling), queueing_(queueing), scheduling_(scheduling) {}
+
+    /// `to` is told of decisions; it outlives the dispatcher, or is taken away. Null: nobody is.
+    void observe(observer* to) noexcept { observer_ = to; }
 
     /// The queue may have jobs that are due.
     void wake(time_point now) {
@@ -182,6 +186,8 @@ public:
             });
             if (works) pooling_.refused(id, now);
             if (!works) h.servers[c.server].down_until = after(now, pause_after_failure);
+            if (observer_ && !works && h.servers.size() > 1)
+                decided(now, id, 0, "passed over for a while: " + to_string(h.servers[c.server].at));
             h.refused = works || !any_up(h, now);
             tell(c.host, h.live() > 0 ? scheduling::host_event::refused : scheduling::host_event::unreachable, now);
         } else if (c.state == conn_state::open && !c.failed) {
@@ -533,6 +539,11 @@ private:
         count(c, 1);
         hosts_[h].connections.push_back(id);
         pooling_.opening(id, h);
+        if (observer_)
+            decided(now, id, 0,
+                    "a new connection for " + hosts_[h].destination + ": " +
+                        std::to_string(scheduling_.waiting(h, now)) + " waiting, " + std::to_string(hosts_[h].open) +
+                        " connections open");
         actions_.push_back(open_connection{id, hosts_[h].servers[which].at});
     }
 
@@ -550,6 +561,9 @@ private:
             auto& h = jobs_.at(*next);
             h.connection = id;
             take_recipients(h, c.limits);
+            if (observer_ && !h.rest.empty())
+                decided(now, id, *next,
+                        "split: the server takes " + std::to_string(h.asked.size()) + " of these recipients at a time");
             --c.room;
             shift(c, [&] { ++c.in_flight; });
             c.full = pooling_.carried(id) == pooling::fate::close;
@@ -676,15 +690,41 @@ private:
         }
         if (!any_unsettled(h.what.result)) return finish(found);
         if (!counts || !h.rest.empty()) {
+            if (observer_ && !counts)
+                decided(now, 0, h.what.id, "goes again at once, elsewhere: " + h.what.result.details.explanation);
             change(h.host);
             return scheduling_.admit(h.what, h.host, now);
         }
         const auto v = scheduling_.judge(h.what, now);
         if (v.what == verdict::kind::done || !Queueing::keeps || v.at >= h.what.deadline) return finish(found);
         h.what.due = v.at;
+        if (observer_) note_retry(h.what, now);
         auto j = std::move(h.what);
         jobs_.erase(found);
         queueing_.put_back(std::move(j));
+    }
+
+    void decided(time_point now, connection_id connection, job_id message, std::string_view text) const {
+        observer_->on({.what = observed::decision,
+                       .time = now,
+                       .connection = connection,
+                       .message = message,
+                       .where = phase::queued,
+                       .text = text});
+    }
+    void note_retry(const job& j, time_point now) const {
+        auto why = j.error ? describe(j.error, j.result.details) : std::string();
+        const auto& all = j.result.recipients;
+        const auto r = std::ranges::find_if(all, is_unsettled);
+        if (why.empty() && r != all.end()) why = to_string(r->reply);
+        observer_->on({.what = observed::retry,
+                       .time = now,
+                       .message = j.id,
+                       .server = j.result.details.host,
+                       .where = phase::queued,
+                       .text = why,
+                       .took = j.due - now,
+                       .error = j.error});
     }
 
     void finish(typename jobs::iterator found) {
@@ -752,6 +792,7 @@ private:
     std::vector<host_id> limited_;  // wait for a limit of their own
     ring<action> actions_;
     std::vector<job> leased_;
+    observer* observer_ = nullptr;
     connection_id last_connection_ = 0;
     bool draining_ = false;
 };

@@ -2,6 +2,7 @@
 // Runs a dispatcher: its actions become connections, timers and completions. Lives on one executor.
 
 #include <postroad/core/base64.hpp>
+#include <postroad/core/observer.hpp>
 #include <postroad/engine/dispatcher.hpp>
 #include <postroad/net/asio.hpp>
 #include <postroad/net/connection.hpp>
@@ -42,6 +43,16 @@ struct wired_carrier {
 
     void activity(wire& w) { owner->drain(id, w.session()); }
     void ended(wire&) { owner->forget(id); }
+    void found(const std::vector<std::string>& addresses) {
+        if (!owner->observer_) return;
+        std::string all;
+        for (const auto& a : addresses) (all += all.empty() ? "" : ", ") += a;
+        owner->note({.what = observed::resolved, .connection = id, .where = phase::resolve, .text = all});
+    }
+    void reached(const std::string& address) {
+        if (owner->observer_)
+            owner->note({.what = observed::connected, .connection = id, .where = phase::connect, .text = address});
+    }
     session_type& session() { return connection->session(); }
     void pump() {
         const auto keep = connection;
@@ -91,6 +102,15 @@ public:
     const Tls& tls() const noexcept { return tls_; }
 
     job_id next_id() noexcept { return ids_.fetch_add(1, std::memory_order_relaxed); }
+
+    /// `to` is told what happens from now on; null: nobody is. Whom it replaces is let go.
+    void observe(std::shared_ptr<observer> to) {
+        asio::post(executor_, [self = this->shared_from_this(), to = std::move(to)]() mutable {
+            self->observer_.swap(to);
+            self->dispatcher_.observe(self->observer_.get());
+            for (auto& entry : self->connections_) self->watch(*entry.second);
+        });
+    }
 
     /// Queues a job. `queued`, if there is one, is told whether it was taken, perhaps later and on the executor; a job
     /// that was not is completed with the reason.
@@ -169,6 +189,26 @@ private:
     using carrier = std::conditional_t<wired, wired_carrier<runtime>, local_carrier<runtime>>;
     friend wired_carrier<runtime>;
     friend local_carrier<runtime>;
+
+    void note(observation o) const {
+        o.time = clock::now();
+        observer_->on(o);
+    }
+    void watch(carrier& c) {
+        if constexpr (requires { c.session().observe(observer_.get(), c.id); })
+            c.session().observe(observer_.get(), c.id);
+    }
+    void note_outcome(const job& j) const {
+        for (const auto& r : j.result.recipients)
+            note({.what = observed::outcome,
+                  .message = j.id,
+                  .server = j.result.details.host,
+                  .where = r.where,
+                  .text = r.address,
+                  .answer = r.reply.code == 0 ? nullptr : &r.reply,
+                  .result = r.status,
+                  .error = j.error});
+    }
 
     // Set while it lives, also when a policy throws.
     struct mark {
@@ -306,6 +346,8 @@ private:
     }
 
     void carry_out(open_connection& o) {
+        const auto server = observer_ ? to_string(o.to) : std::string();
+        if (observer_) note({.what = observed::dialing, .connection = o.id, .server = server, .where = phase::connect});
         auto& c = connections_[o.id];
         c = std::make_unique<carrier>();
         c->owner = this;
@@ -321,6 +363,7 @@ private:
                 using wire = typename carrier::wire;
                 c->connection = std::make_shared<wire>(
                     executor_, typename wire::link_type(std::move(session), start, engine_maker(o.to)), *c);
+                if (observer_) watch(*c);
                 const auto keep = c->connection;
                 keep->dial(o.to, transport_.dialing());
             } else {
@@ -328,6 +371,13 @@ private:
                 c->pump();
             }
         } catch (const error& e) {
+            if (observer_)
+                note({.what = observed::closed,
+                      .connection = o.id,
+                      .server = server,
+                      .where = e.details().where,
+                      .text = e.details().explanation,
+                      .error = e.code()});
             forget(o.id);
             dispatcher_.closed(o.id, {e.code(), e.details()}, clock::now());
         }
@@ -366,6 +416,7 @@ private:
         });
     }
     void carry_out(complete& c) {
+        if (observer_) note_outcome(c.what);
         if (c.what.waiter) c.what.waiter->complete(c.what.error, std::move(c.what.result));
     }
 
@@ -415,6 +466,7 @@ private:
     [[no_unique_address]] Scheduling scheduling_;
     dispatcher<Transport, Pooling, Queueing, Scheduling> dispatcher_;
     std::shared_ptr<const typename Tls::context_type> tls_context_;
+    std::shared_ptr<observer> observer_;
     std::unordered_map<connection_id, std::unique_ptr<carrier>> connections_;
     std::vector<std::unique_ptr<carrier>> gone_;
     std::vector<std::function<void()>> when_shut_;

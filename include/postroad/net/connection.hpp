@@ -28,6 +28,9 @@ namespace postroad::net {
 /// `Owner` has two functions, called on that executor:
 ///   activity(connection&)  the session may have events; whatever it is given now goes out in the same write
 ///   ended(connection&)     the socket is closed; the last call
+/// and may have two more, for whom it may concern:
+///   found(addresses)       what look-up found, a vector of texts
+///   reached(address)       which of them answered
 template <wire_session Session, tls::engine Engine, class Owner>
 class connection : public std::enable_shared_from_this<connection<Session, Engine, Owner>> {
 public:
@@ -118,6 +121,8 @@ private:
                 if (failed) return self->give_up(errc::resolve_failed, "cannot look up ", failed.message());
                 std::vector<std::string> addresses;
                 for (const auto& f : found) addresses.push_back(f.endpoint().address().to_string());
+                if constexpr (requires { self->owner_->found(addresses); })
+                    if (self->owner_) self->owner_->found(addresses);
                 self->race(eyeballs(addresses, self->how_));
             });
     }
@@ -158,6 +163,8 @@ private:
                 return self->race(clock::now());
             }
             self->socket_ = std::move(*s);
+            if constexpr (requires { self->owner_->reached(address); })
+                if (self->owner_) self->owner_->reached(address);
             self->connected();
         });
     }
