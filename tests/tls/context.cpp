@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "pair.hpp"
+#include "place.hpp"
 
 using namespace tls_test;
 
@@ -29,22 +30,6 @@ FBs9Cmrj7Czcw3rZv+BqqKM5Ts79MAoGCCqGSM49BAMCA0gAMEUCIQCcgOMzoGBd
 v3pHuGgkZA2HDMyLM7oErsJ1iz7q6AKeSQIgPHDgJ8ctWp4BhOm3WGwZZ31LoLDm
 uspiUu37wi7bQYQ=
 -----END CERTIFICATE-----)";
-
-/// What `make` throws, as "code: explanation".
-template <class Make>
-std::string thrown(Make make) {
-    try {
-        make();
-    } catch (const error& e) {
-        return e.code().message() + ": " + e.details().explanation;
-    }
-    return "nothing";
-}
-
-template <class E>
-std::string thrown_for(const tls::settings& options) {
-    return thrown([&] { typename E::context_type context(options); });
-}
 
 /// Sets an environment variable for one test.
 struct environment {
@@ -68,8 +53,6 @@ struct file {
     ~file() { std::remove(path.c_str()); }
     std::string path;
 };
-
-constexpr auto configuration = "the TLS configuration is not usable: ";
 
 }  // namespace
 

@@ -157,7 +157,7 @@ TEST_CASE_TEMPLATE("close_notify ends the stream for the peer", E, ENGINES) {
     CHECK_FALSE(p.server.error());
 }
 
-TEST_CASE_TEMPLATE("a stream that ends without close_notify is broken, not closed", E, ENGINES) {
+TEST_CASE_TEMPLATE("attack 23: a stream that ends without close_notify is broken, not closed", E, ENGINES) {
     for (const std::size_t cut : {std::size_t{0}, std::size_t{1}, std::size_t{6}}) {
         CAPTURE(cut);
         pair<E> p;

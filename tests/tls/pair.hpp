@@ -12,15 +12,16 @@
 #include <string>
 #include <vector>
 
+#include <mbedtls/version.h>
+
 #if __has_include(<openssl/ssl.h>) && __has_include(<postroad/tls/openssl.hpp>)
 #include <postroad/tls/openssl.hpp>
+#define TLS_TEST_OPENSSL
 #define ENGINES tls::mbedtls_engine, tls::openssl_engine
-#define SIDES                                                                                             \
-    (sides<tls::mbedtls_engine, tls::mbedtls_engine>), (sides<tls::mbedtls_engine, tls::openssl_engine>), \
-        (sides<tls::openssl_engine, tls::mbedtls_engine>), (sides<tls::openssl_engine, tls::openssl_engine>)
+#define SIDES mbedtls_alone, mbedtls_to_openssl, openssl_to_mbedtls, openssl_alone
 #else
 #define ENGINES tls::mbedtls_engine
-#define SIDES (sides<tls::mbedtls_engine, tls::mbedtls_engine>)
+#define SIDES mbedtls_alone
 #endif
 
 namespace postroad::tls {
@@ -69,14 +70,27 @@ std::shared_ptr<const typename Engine::context_type> server_context(const testin
 template <class Engine>
 constexpr bool has_tls_1_3 = true;
 template <>
-inline constexpr bool has_tls_1_3<tls::mbedtls_engine> = tls::detail::mbedtls_has_tls_1_3;
+inline constexpr bool has_tls_1_3<tls::mbedtls_engine> = MBEDTLS_VERSION_MAJOR >= 3;
 
-/// The versions that an engine speaks.
-template <class Engine>
+/// The versions that both engines speak.
+template <class Client, class Server = Client>
 std::vector<tls::protocol> versions() {
-    if (!has_tls_1_3<Engine>) return {tls::protocol::tls_1_2};
+    if (!has_tls_1_3<Client> || !has_tls_1_3<Server>) return {tls::protocol::tls_1_2};
     return {tls::protocol::tls_1_2, tls::protocol::tls_1_3};
 }
+
+/// One engine against another.
+template <class Client, class Server>
+struct sides {
+    using client = Client;
+    using server = Server;
+};
+using mbedtls_alone = sides<tls::mbedtls_engine, tls::mbedtls_engine>;
+#ifdef TLS_TEST_OPENSSL
+using mbedtls_to_openssl = sides<tls::mbedtls_engine, tls::openssl_engine>;
+using openssl_to_mbedtls = sides<tls::openssl_engine, tls::mbedtls_engine>;
+using openssl_alone = sides<tls::openssl_engine, tls::openssl_engine>;
+#endif
 
 /// Moves what `from` wants to send into `to`, `step` octets at a time, and lets `react` see each piece.
 template <class From, class To, class React>

@@ -40,7 +40,7 @@ void check(const row& r) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("a certificate is accepted for the names in its subjectAltName only", E, ENGINES) {
+TEST_CASE_TEMPLATE("attack 22: a certificate is accepted for the names in its subjectAltName only", E, ENGINES) {
     const auto issue = [](testing::certificate_options o) { return ca().issue(o); };
     const auto host = issue({.names = {"a.example", "mail.example.com"}});
     const auto wild = issue({.names = {"*.example.com"}});
@@ -75,14 +75,15 @@ TEST_CASE_TEMPLATE("a certificate is accepted for the names in its subjectAltNam
     for (const auto& r : rows) check<E>(r);
 }
 
-TEST_CASE_TEMPLATE("a certificate outside its dates is refused with the date", E, ENGINES) {
+TEST_CASE_TEMPLATE("attack 22: a certificate outside its dates is refused with the date", E, ENGINES) {
     check<E>({"expired", ca().issue({.names = {"mail.example.com"}, .not_after = "20200201000000"}), "mail.example.com",
               "certificate of mail.example.com expired on 2020-02-01"});
     check<E>({"not yet valid", ca().issue({.names = {"mail.example.com"}, .not_before = "20980101000000"}),
               "mail.example.com", "certificate of mail.example.com is not valid before 2098-01-01"});
 }
 
-TEST_CASE_TEMPLATE("a certificate without a chain to a trusted CA is refused with the CA's name", E, ENGINES) {
+TEST_CASE_TEMPLATE("attack 22: a certificate without a chain to a trusted CA is refused with the CA's name", E,
+                   ENGINES) {
     const auto stranger = testing::authority::create("stranger CA");
     check<E>(
         {"unknown CA", stranger.issue({.names = {"mail.example.com"}}), "mail.example.com",
@@ -112,7 +113,7 @@ TEST_CASE_TEMPLATE("a chain over an intermediate CA is followed, and needs to be
     check<E>({"intermediate sent", id, "mail.example.com", ""});
 }
 
-TEST_CASE_TEMPLATE("a server's certificate cannot act as a CA", E, ENGINES) {
+TEST_CASE_TEMPLATE("attack 22: a server's certificate cannot act as a CA", E, ENGINES) {
     const auto leaf = ca().issue({.names = {"evil.invalid"}, .common_name = "evil.invalid"});
     const testing::authority forged{.ca_pem = leaf.certificate_pem, .key_pem = leaf.key_pem};
     auto id = forged.issue({.names = {"mail.example.com"}});

@@ -95,6 +95,7 @@ private:
     void keep_session(bool once);
     bool certificate_is_good(mbedtls_x509_crt& certificate, int depth, std::uint32_t flags);
     void established();
+    bool speaks_1_3() const noexcept;
     bool has_input() const noexcept { return in_used_ < in_.size(); }
     std::size_t waiting() const noexcept { return sending_.size() - sent_ + pending_.size(); }
     void fail(errc code, std::string explanation);

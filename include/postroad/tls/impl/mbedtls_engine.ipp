@@ -217,7 +217,11 @@ POSTROAD_DECL void mbedtls_engine::established() {
         verified_ = parts.trusted != 0;
     }
     state_ = state::established;
-    if (std::string_view(mbedtls_ssl_get_version(&ssl_)) == "TLSv1.2") keep_session(false);
+    if (!speaks_1_3()) keep_session(false);
+}
+
+POSTROAD_DECL bool mbedtls_engine::speaks_1_3() const noexcept {
+    return std::string_view(mbedtls_ssl_get_version(&ssl_)) == "TLSv1.3";
 }
 
 POSTROAD_DECL read_result mbedtls_engine::read(char* to, std::size_t size) {
@@ -295,7 +299,7 @@ POSTROAD_DECL void mbedtls_engine::fail_stream(int rc) {
     if (rc == MBEDTLS_ERR_SSL_CONN_EOF || rc == 0)
         return fail(errc::tls_broken, "the connection ended without close_notify: something may be cut off");
     // In TLS 1.3 a server refuses the client's part of the handshake only here.
-    if (context_->parts_->client && !heard_ && rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
+    if (context_->parts_->client && !heard_ && rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && speaks_1_3())
         return fail(errc::tls_handshake, expected_ + " ended the TLS handshake: " + detail::mbedtls_text(rc) +
                                              detail::client_certificate_hint(context_->parts_->own.raw.len != 0));
     fail(errc::tls_broken, "TLS broke: " + detail::mbedtls_text(rc));
@@ -325,7 +329,7 @@ POSTROAD_DECL tls::channel_binding mbedtls_engine::channel_binding() {
     if (state_ != state::established) return {};
 #ifdef MBEDTLS_SSL_KEYING_MATERIAL_EXPORT
     // In TLS 1.2 it would need the extended master secret, of which mbedTLS does not tell whether it is in use.
-    if (std::string_view(mbedtls_ssl_get_version(&ssl_)) == "TLSv1.3") {
+    if (speaks_1_3()) {
         std::string data(32, '\0');
         if (mbedtls_ssl_export_keying_material(&ssl_, reinterpret_cast<unsigned char*>(data.data()), data.size(),
                                                detail::exporter_label.data(), detail::exporter_label.size(), nullptr, 0,

@@ -294,7 +294,7 @@ inline void openssl_engine::fail_stream(int why) {
         return fail(errc::tls_broken, "the connection ended without close_notify: something may be cut off");
     const bool alert = why == SSL_ERROR_SSL && reason >= SSL_AD_REASON_OFFSET;
     // In TLS 1.3 a server refuses the client's part of the handshake only here.
-    if (context_->parts_->client && !heard_ && alert)
+    if (context_->parts_->client && !heard_ && alert && SSL_version(ssl_) >= TLS1_3_VERSION)
         return fail(errc::tls_handshake, expected_ + " ended the TLS handshake: " + detail::openssl_text() +
                                              detail::client_certificate_hint(SSL_get_certificate(ssl_) != nullptr));
     fail(errc::tls_broken, "TLS broke: " + detail::openssl_text());
