@@ -31,7 +31,11 @@ struct by_domain {
 
     std::string_view route(const envelope& e) const { return e.recipients.front().domain(); }
     std::vector<endpoint> hosts(const std::string& destination) const {
-        if (destination == "two.example") return {{.name = "mx1.two.example"}, {.name = "mx2.two.example"}};
+        if (destination == "two.example")
+            return {{.name = "mx1.two.example"}, {.name = "mx2.two.example", .preference = 1}};
+        if (destination == "weighed.example")
+            return {{.name = "big", .weight = 3}, {.name = "small", .weight = 1}, {.name = "spare", .preference = 1}};
+        if (destination == "nowhere.example") return {};
         return {{.name = destination}};
     }
     net::dialing dialing() const { return {}; }
@@ -101,7 +105,9 @@ struct rig {
         return all;
     }
 
-    void ready(connection_id id, std::size_t room = 1) { d.ready(id, room, now); }
+    void ready(connection_id id, std::size_t room = 1, engine::recipient_limits limits = {}) {
+        d.ready(id, room, now, limits);
+    }
     void finish(connection_id id, job_id j, std::vector<recipient_outcome> results, error_code ec = {},
                 std::size_t room = 1) {
         asked[id].erase(j);

@@ -1,9 +1,11 @@
 #include <doctest/doctest.h>
 #include <postroad/core/error.hpp>
+#include <postroad/transport/smtp.hpp>
 #include <postroad/transport/url.hpp>
 
 #include <ostream>
 #include <string>
+#include <vector>
 
 using namespace std::string_literals;
 using postroad::endpoint;
@@ -46,7 +48,87 @@ TEST_CASE("a scheme says how the wire is protected and which port is meant") {
     CHECK(parse_url("smtp://mail.example").server == endpoint{"mail.example", 587, security::starttls});
     CHECK(parse_url("smtps://mail.example/").server == endpoint{"mail.example", 465, security::implicit});
     CHECK(parse_url("smtp+insecure://mail.example").server == endpoint{"mail.example", 25, security::insecure_none});
+    CHECK(parse_url("smtp+opportunistic://mail.example").server ==
+          endpoint{"mail.example", 25, security::opportunistic});
     CHECK(parse_url("SMTPS://Mail.Example:2465").server == endpoint{"mail.example", 2465, security::implicit});
+}
+
+TEST_CASE("LMTP is spoken over TCP or a Unix-domain socket") {
+    using postroad::protocol;
+    CHECK(parse_url("lmtp://store.example").server ==
+          endpoint{"store.example", 24, security::starttls, protocol::lmtp});
+    CHECK(parse_url("lmtp+insecure://[::1]:2424").server ==
+          endpoint{"::1", 2424, security::insecure_none, protocol::lmtp});
+    CHECK(parse_url("lmtp+unix:///run/dovecot/lmtp").server ==
+          endpoint{"/run/dovecot/lmtp", 0, security::insecure_none, protocol::lmtp});
+    CHECK(parse_url("lmtp+unix:///a%20b?window=3").server.name == "/a b");
+    CHECK(parse_url("lmtp+unix:///" + std::string(postroad::transport::max_socket_path - 1, 'a')).server.port == 0);
+    for (const auto& url :
+         {"lmtp+unix://"s, "lmtp+unix:///"s, "lmtp+unix://host/path"s, "lmtp+unix://ann@/path"s, "lmtp+unix:///a%00b"s,
+          "lmtp+unix:///" + std::string(postroad::transport::max_socket_path, 'a')}) {
+        CAPTURE(url);
+        CHECK(parse_complaint(url).code == errc::invalid_url);
+    }
+}
+
+TEST_CASE("how TLS starts may be said by an option") {
+    using postroad::transport::smtp;
+    const struct {
+        const char* url;
+        security meant;
+    } rows[] = {
+        {"smtp://h?tls=auto", security::starttls},
+        {"smtp://h:465?tls=auto", security::implicit},
+        {"smtps://h:25?tls=auto", security::implicit},
+        {"smtp://h?tls=required", security::starttls},
+        {"smtp://h:25?tls=implicit", security::implicit},
+        {"smtp://h?tls=opportunistic", security::opportunistic},
+        {"smtp://h?tls=insecure_none", security::insecure_none},
+        {"smtp://h?tls=insecure_no_verify", security::starttls},
+        {"smtps://h?tls=insecure_no_verify", security::implicit},
+        {"smtp+insecure://h?tls=insecure_none", security::insecure_none},
+        {"lmtp://h?tls=opportunistic", security::opportunistic},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.url);
+        CHECK(smtp(row.url).options().server.security == row.meant);
+    }
+    for (const auto* url : {"smtps://h?tls=required", "smtp+insecure://h?tls=required", "smtps://h?tls=opportunistic",
+                            "smtp+insecure://h?tls=insecure_no_verify", "smtps://h?tls=insecure_none"}) {
+        CAPTURE(url);
+        CHECK(complaint_of([&] { smtp s(url); }).code == errc::contradiction);
+    }
+}
+
+TEST_CASE("backup servers are like the first, each for when those before it fail") {
+    using postroad::transport::smtp;
+    const smtp s("smtps://ann:pw@a.example:1465?backup=B.example,[::1]:99,c.example");
+    const auto all = s.hosts({});
+    REQUIRE(all.size() == 4);
+    CHECK(all[0] == s.options().server);
+    CHECK(all[1].name == "b.example");
+    CHECK(all[1].port == 1465);
+    CHECK(all[1].security == security::implicit);
+    CHECK(all[2].name == "::1");
+    CHECK(all[2].port == 99);
+    CHECK(all[3].preference == 3);
+    for (const auto* value : {",", "b.example,", "b.example:0", "-", "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q"}) {
+        CAPTURE(value);
+        CHECK(!!complaint_of([&] { smtp t("smtp://h?backup="s + value); }).code);
+    }
+}
+
+TEST_CASE("the way there may be said by options") {
+    using postroad::transport::smtp;
+    const smtp s("smtp://h?proxy=socks5%3A%2F%2Fu%3Ap%40proxy.example%3A1081&local=192.0.2.1&pool=3&recipients=7");
+    CHECK(s.options().dialing.proxy->host == "proxy.example");
+    CHECK(s.options().dialing.proxy->port == 1081);
+    CHECK(s.options().dialing.local_addresses == std::vector<std::string>{"192.0.2.1"});
+    CHECK(s.options().recipients_per_transaction == 7);
+    CHECK(s.other_options() == url_options{{"connections", "3"}});
+    CHECK(complaint_of([] { smtp t("smtp://h?local=nowhere"); }).code == errc::invalid_option);
+    CHECK(complaint_of([] { smtp t("smtp://h?pool=3&connections=3"); }).code == errc::contradiction);
+    CHECK(complaint_of([] { smtp t("lmtp://h:25"); }).code == errc::contradiction);
 }
 
 TEST_CASE("another scheme is refused with the allowed ones") {
@@ -56,7 +138,7 @@ TEST_CASE("another scheme is refused with the allowed ones") {
         const auto c = parse_complaint(url);
         CHECK(c.code == errc::invalid_url);
         CHECK(c.text.find("secret") == std::string::npos);
-        if (url[0] != ' ') CHECK(c.text == "the URL must begin with smtp://, smtps:// or smtp+insecure://");
+        if (url[0] != ' ') CHECK(c.text.starts_with("the URL must begin with smtp://, smtps://, "));
     }
 }
 

@@ -157,7 +157,7 @@ public:
         const bool was_refused = std::exchange(hosts_[of].refused, false);
         if (const auto found = jobs_.find(f.id); found != jobs_.end()) {
             if (!counts) counts = ++found->second.what.returns > max_returns;
-            const bool elsewhere = counts && broken && fails_over(found->second, c, now);
+            const bool elsewhere = counts && broken && any_unsettled(f.recipients) && fails_over(found->second, c, now);
             counts = counts && !elsewhere;
             merge(found->second, c, std::move(f), counts);
             conclude(found, counts, now);
@@ -600,7 +600,9 @@ private:
     static bool is_unsettled(const recipient_outcome& r) noexcept {
         return r.status == status::not_attempted || r.status == status::deferred;
     }
-    static bool any_unsettled(const outcome& o) { return std::ranges::any_of(o.recipients, is_unsettled); }
+    static bool any_unsettled(const std::vector<recipient_outcome>& all) {
+        return std::ranges::any_of(all, is_unsettled);
+    }
     // Recipients to ask about; empty means all of them, as it does in a transaction.
     static std::vector<std::uint32_t> unsettled(const outcome& o) {
         std::vector<std::uint32_t> result;
@@ -651,7 +653,7 @@ private:
         const bool went = !f.error || f.error == condition::permanent;
         if (!counts) {
             // The same recipients again; unless it was split they are those that are unsettled anyway.
-            if (h.split) std::erase_if(h.asked, [&](auto r) { return all[r].status != status::not_attempted; });
+            if (h.split) std::erase_if(h.asked, [&](auto r) { return !is_unsettled(all[r]); });
             if (h.split) h.rest.insert(h.rest.begin(), h.asked.begin(), h.asked.end());
         } else if (!went) {
             h.rest.clear();
@@ -688,7 +690,7 @@ private:
             if (h.what.error == errc::cancelled) h.what.error = *h.cancelled;
             return finish(found);
         }
-        if (!any_unsettled(h.what.result)) return finish(found);
+        if (!any_unsettled(h.what.result.recipients)) return finish(found);
         if (!counts || !h.rest.empty()) {
             if (observer_ && !counts)
                 decided(now, 0, h.what.id, "goes again at once, elsewhere: " + h.what.result.details.explanation);

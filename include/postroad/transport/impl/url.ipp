@@ -237,7 +237,8 @@ POSTROAD_DECL url_parts parse_url(std::string_view url, std::span<const std::str
         authority.remove_prefix(at + 1);
     }
     if (parts.server.port == 0) {
-        if (!authority.empty()) detail::refuse_url("lmtp+unix:// takes no user and no host, only a path");
+        if (!authority.empty() || !parts.credentials.empty())
+            detail::refuse_url("lmtp+unix:// takes no user and no host, only a path");
         parts.server.name = detail::take_path(rest);
     } else {
         parts.server.name = detail::take_host(authority);
