@@ -25,6 +25,7 @@ struct facts {
     std::string cipher = "AES";
     std::string peer_subject = "CN=mx.example";
     std::string peer_issuer = "CN=ca";
+    std::string peer_expires = "2030-01-31";
     bool resumed = false;
     bool verified = true;
     std::string doubt = {};
@@ -88,7 +89,7 @@ TEST_CASE("a conversation is seen whole, with TLS, content, decision and end") {
           "    0.010 [1] S: 250 STARTTLS\n"
           "    0.010 [1] C: STARTTLS\n"
           "    0.020 [1] S: 220 go\n"
-          "    0.020 [1] -- TLS: TLSv1.3 AES, certificate of CN=mx.example by CN=ca, verified\n"
+          "    0.020 [1] -- TLS: TLSv1.3 AES, certificate of CN=mx.example by CN=ca until 2030-01-31, verified\n"
           "    0.020 [1] C: EHLO client.example\n"
           "    0.030 [1] S: 250 mx.example\n"
           "    0.030 [1] -- decision: no pipelining: the server does not offer PIPELINING, each command waits\n"
@@ -179,5 +180,56 @@ TEST_CASE("credentials in clear: opportunistic TLS with an unverified peer gets 
         w.server("250-mx.example\r\n250 AUTH PLAIN\r\n");
         CHECK(has(w.seen.text(), "C: AUTH PLAIN [redacted 20 octets]") == verified);
         CHECK(has(w.seen.text(), "without verified TLS") != verified);
+    }
+}
+
+TEST_CASE("a dry run asks about the envelope and sends no content, in any mode") {
+    struct row {
+        smtp::pipelining mode;
+        const char* extensions;
+        const char* replies;
+        std::vector<int> codes;
+    };
+    const row rows[] = {
+        {smtp::pipelining::lockstep, "250 HELP\r\n", "250 ok\r\n|250 ok\r\n|550 no\r\n", {250, 550}},
+        {smtp::pipelining::envelope, "250 PIPELINING\r\n", "250 ok\r\n250 ok\r\n550 no\r\n", {250, 550}},
+        {smtp::pipelining::window, "250-CHUNKING\r\n250 PIPELINING\r\n", "250 ok\r\n250 ok\r\n550 no\r\n", {250, 550}},
+        {smtp::pipelining::lockstep, "250 HELP\r\n", "550 no\r\n", {550, 550}},
+    };
+    for (const auto& row : rows) {
+        auto o = options(security::insecure_none);
+        o.pipelining = row.mode;
+        watched w(std::move(o));
+        w.session.started(w.now);
+        w.server("220 mx.example\r\n");
+        w.client();
+        w.server("250-mx.example\r\n"s + row.extensions);
+        w.client();
+        CHECK(std::holds_alternative<smtp::ready>(*w.session.poll()));
+        auto mail = std::make_shared<postroad::mail_object>();
+        mail->envelope.recipients.emplace_back("bob@example.org");
+        mail->envelope.recipients.emplace_back("eve@example.org");
+        w.session.submit({.id = 5, .mail = mail, .dry_run = true}, w.now);
+        std::string replies = row.replies;
+        while (!replies.empty()) {
+            w.client();
+            const auto end = std::min(replies.find('|'), replies.size());
+            w.server(replies.substr(0, end));
+            replies.erase(0, end + 1);
+        }
+        w.client();
+        const auto e = w.session.poll();
+        REQUIRE(e);
+        const auto& f = std::get<smtp::finished>(*e);
+        CHECK_FALSE(f.error);
+        for (std::size_t i = 0; i < 2; ++i) {
+            CHECK(f.recipients.at(i).reply.code == row.codes[i]);
+            CHECK((f.recipients[i].status == postroad::status::not_attempted) == (row.codes[i] == 250));
+        }
+        CHECK_FALSE(has(w.seen.text(), "DATA"));
+        CHECK_FALSE(has(w.seen.text(), "BDAT"));
+        CHECK(w.session.reusable());
+        w.session.quit(w.now);
+        CHECK(has(w.seen.text(), "C: QUIT"));
     }
 }

@@ -108,6 +108,9 @@ struct transaction {
     std::uint64_t id = 0;  ///< the caller's name for it
     mail_ptr mail = {};
     std::vector<std::uint32_t> recipients = {};  ///< indices into mail->envelope.recipients; empty: all of them
+    /// Asks about the envelope only: MAIL and RCPT, no content. Who would be taken stays `not_attempted`, with the
+    /// reply.
+    bool dry_run = false;
 
     /// How many recipients that is.
     std::size_t size() const noexcept {
@@ -168,7 +171,10 @@ public:
     template <class Facts>
     void tls_facts(const Facts& f) {
         verified_ = f.verified;
-        if (observer_) observe_tls(f.version + ' ' + f.cipher, f.peer_subject, f.peer_issuer, f.resumed, f.doubt);
+        if (observer_)
+            observe_tls(f.version + ' ' + f.cipher + ", certificate of " + f.peer_subject + " by " + f.peer_issuer +
+                            " until " + f.peer_expires,
+                        f.resumed, f.doubt);
     }
     /// deadline() has passed.
     void tick(time_point now);
@@ -331,8 +337,7 @@ private:
     void note_decision(phase where, std::string_view text) const;
     void note_pipelining() const;
     void note_tls() const;
-    void observe_tls(std::string facts, std::string_view subject, std::string_view issuer, bool resumed,
-                     std::string_view doubt);
+    void observe_tls(std::string facts, bool resumed, std::string_view doubt);
     std::string host() const { return to_string(options_.server); }
 
     session_options options_;

@@ -83,11 +83,7 @@ POSTROAD_DECL void session::note_pipelining() const {
                                     : "no window: the server does not offer CHUNKING, or took no BDAT before");
 }
 
-POSTROAD_DECL void session::observe_tls(std::string facts, std::string_view subject, std::string_view issuer,
-                                        bool resumed, std::string_view doubt) {
-    facts += ", certificate of ";
-    facts += subject.empty() ? "nobody" : subject;
-    if (!issuer.empty()) (facts += " by ") += issuer;
+POSTROAD_DECL void session::observe_tls(std::string facts, bool resumed, std::string_view doubt) {
     facts += verified_.value_or(false) ? ", verified" : ", not verified";
     if (!doubt.empty()) (facts += ": ") += doubt;
     if (resumed) facts += ", resumed";

@@ -566,7 +566,7 @@ POSTROAD_DECL void session::write_more() {
                     write_recipient(t);
                 break;
             case step::data:
-                if (t.outstanding == 0 && t.accepted == 0) {
+                if (t.what.dry_run || (t.outstanding == 0 && t.accepted == 0)) {
                     skip_rest(t);
                     break;
                 }
