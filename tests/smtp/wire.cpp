@@ -239,6 +239,18 @@ TEST_CASE("smuggled success: a reply ahead of its command is no reply to it") {
         }
 }
 
+TEST_CASE("smuggled success: a reply to EHLO behind the greeting, before EHLO was sent, is not heard") {
+    smtp::session s({.server = {"mx", 25, security::insecure_none}, .client_name = "client.example"});
+    s.started({});
+    s.received("220 mx\r\n250-mx\r\n250 AUTH PLAIN\r\n", {});
+    REQUIRE(s.done());
+    CHECK(s.server().auth.empty());
+    const auto e = s.poll();
+    REQUIRE(e);
+    REQUIRE(std::holds_alternative<smtp::closed>(*e));
+    CHECK(std::get<smtp::closed>(*e).error == errc::unsolicited_reply);
+}
+
 TEST_CASE("desync: what comes after a deadline, a break or a cancelled content belongs to nobody") {
     for (const int how : {0, 1, 2}) {
         CAPTURE(how);
