@@ -55,6 +55,16 @@ public:
         socket_.close(ignored);
         ec_ = asio::error::eof;
     }
+    // Says no more, and still listens.
+    void half_close() {
+        error_code ignored;
+        socket_.shutdown(tcp::socket::shutdown_send, ignored);
+    }
+    void reset() {
+        error_code ignored;
+        socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+        hang_up();
+    }
     bool gone() const { return static_cast<bool>(ec_); }
     void greet(std::string_view extensions = "250-PIPELINING\r\n") {
         say("220 villain\r\n");
@@ -148,6 +158,13 @@ mail_ptr letter(std::size_t recipients = 1, const std::string& text = "x") {
         m->envelope.recipients.push_back(address("r" + std::to_string(i) + "@example.org"));
     m->content = content::from_text("Subject: x\n\n" + text + "\n");
     return m;
+}
+
+// Longer than what the kernel takes of a connection whose peer does not read.
+std::string long_text() {
+    std::string lines = "\n";
+    for (int i = 0; i < 100'000; ++i) lines += std::string(80, 'x') + '\n';
+    return lines;
 }
 
 struct ending {
@@ -417,14 +434,12 @@ TEST_CASE("a server that takes no octets is timed out, and one that hangs up in 
         c.say("250 ok\r\n250 ok\r\n354 go\r\n");
         if (n == 0) over.get_future().wait();
     });
-    auto lines = std::string();
-    for (int i = 0; i < 100'000; ++i) lines += std::string(80, 'x') + '\n';
     default_mailer mail{transport::smtp{v.options()}};
-    const auto stuck = send(mail, letter(1, lines));
+    const auto stuck = send(mail, letter(1, long_text()));
     over.set_value();
     CHECK(stuck.ec == errc::timed_out);
     CHECK(stuck.o.all_are(status::not_attempted));
-    const auto cut = send(mail, letter(1, lines));
+    const auto cut = send(mail, letter(1, long_text()));
     CHECK(cut.ec);
     CHECK(cut.o.all_are(status::not_attempted));
 }
@@ -499,4 +514,143 @@ TEST_CASE("time-outs that never pass do not overflow") {
 TEST_CASE("a window of no messages is refused") {
     CHECK_THROWS_AS(transport::smtp(transport::smtp_options{.server = {.name = "localhost", .port = 25}, .window = 0}),
                     error);
+}
+
+TEST_CASE(
+    "40 a server that half-closes or resets, at each phase: only behind the end of the content is there a doubt") {
+    struct row {
+        std::string phase;
+        std::function<void(victim_of&)> before;
+        status expected;
+    };
+    const auto greet = [](victim_of& c) { c.greet(); };
+    const row rows[] = {
+        {"greeting", [](victim_of&) {}, status::not_attempted},
+        {"EHLO", [](victim_of& c) { c.say("220 villain\r\n"), c.line(); }, status::not_attempted},
+        {"MAIL", [=](victim_of& c) { greet(c), c.line(); }, status::not_attempted},
+        {"DATA", [=](victim_of& c) { greet(c), c.until("DATA"), c.say("250 ok\r\n250 ok\r\n"); },
+         status::not_attempted},
+        {"content",
+         [=](victim_of& c) { greet(c), c.until("DATA"), c.say("250 ok\r\n250 ok\r\n354 go\r\n"), c.until(""); },
+         status::not_attempted},
+        {"end of content",
+         [=](victim_of& c) { greet(c), c.until("DATA"), c.say("250 ok\r\n250 ok\r\n354 go\r\n"), c.until("."); },
+         status::in_doubt},
+    };
+    for (const auto& r : rows)
+        for (const bool resets : {false, true}) {
+            CAPTURE(r.phase);
+            CAPTURE(resets);
+            villain v([&](victim_of& c, int) {
+                r.before(c);
+                resets ? c.reset() : c.half_close();
+                c.linger();
+            });
+            // Longer than what the kernel takes at once, where the end must not leave.
+            const auto m = letter(1, r.phase == "content" ? long_text() : "x");
+            auto o = v.options();
+            o.timeouts = {};
+            default_mailer mail{transport::smtp{o}};
+            const auto e = send(mail, m);
+            CHECK((e.ec == errc::connection_closed || e.ec == std::errc::connection_reset));
+            CHECK(e.ec == condition::transient);
+            CHECK(e.o.all_are(r.expected));
+        }
+}
+
+TEST_CASE("43 a refusal that comes within the content is the outcome, also when a reset follows it") {
+    for (const bool resets : {false, true}) {
+        CAPTURE(resets);
+        villain v([&](victim_of& c, int) {
+            c.greet();
+            c.until("DATA");
+            c.say("250 ok\r\n250 ok\r\n354 go\r\n");
+            c.line();
+            c.say("552 5.3.4 too large\r\n");
+            if (resets) {
+                // What was sent is delivered before the reset.
+                c.half_close();
+                c.reset();
+            }
+        });
+        const auto e = send_to(v, letter(1, long_text()));
+        REQUIRE(e.o.recipients.size() == 1);
+        CHECK(e.o.recipients[0].reply.code == 552);
+        CHECK(e.o.recipients[0].status == status::rejected);
+    }
+}
+
+TEST_CASE("37 a 421 that waits when the connection was idle costs no message") {
+    villain v([](victim_of& c, int n) {
+        c.greet();
+        if (n > 0) {
+            c.take();
+            return c.linger();
+        }
+        c.until("DATA");
+        c.say("250 ok\r\n250 ok\r\n354 go\r\n");
+        c.until(".");
+        c.say("250 taken\r\n421 too long idle\r\n");
+    });
+    default_mailer mail{transport::smtp{v.options()}};
+    CHECK(send(mail, letter()).o.all_accepted());
+    const auto second = send(mail, letter());
+    CHECK(second.o.all_accepted());
+    CHECK(second.o.attempts == 1);
+    CHECK(v.served() == 2);
+}
+
+TEST_CASE("44 a server that answers each of thousands of recipients before it reads on does not deadlock") {
+    villain v([](victim_of& c, int) {
+        c.greet();
+        const std::string words(400, 'x');
+        for (auto l = c.line(); l != "DATA" && !c.gone(); l = c.line()) c.say("250 " + words + "\r\n");
+        c.say("354 go\r\n");
+        c.until(".");
+        c.say("250 taken\r\n");
+        c.linger();
+    });
+    auto o = v.options();
+    o.timeouts = {};
+    o.recipients_per_transaction = 10'000;
+    default_mailer mail{transport::smtp{o}};
+    // Neither the commands nor the replies fit what the system holds of one direction.
+    auto m = std::make_shared<mail_object>(*letter());
+    m->envelope.recipients.clear();
+    for (int i = 0; i < 10'000; ++i)
+        m->envelope.recipients.push_back(address(std::to_string(i) + "@" + std::string(60, 'a') + "." +
+                                                 std::string(60, 'b') + "." + std::string(60, 'c') + ".example"));
+    CHECK(send(mail, m).o.all_accepted());
+}
+
+TEST_CASE("a way that cannot be opened is an outcome of the phase connect, and nothing was attempted") {
+    asio::io_context io;
+    tcp::acceptor nobody(io, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    const auto port = nobody.local_endpoint().port();
+    nobody.close();
+    villain proxy([](victim_of& c, int) {
+        c.until("");
+        c.say("HTTP/1.1 403 hunter2-hunter2\r\n\r\n");
+        c.linger();
+    });
+    const auto url = "smtp://mx.invalid:" + std::to_string(port);
+    auto refused = transport::smtp(url).options();
+    refused.dialing.proxy =
+        net::parse_proxy("http://ann:hunter2-hunter2@127.0.0.1:" + std::to_string(proxy.options().server.port));
+    auto gone = refused;
+    gone.dialing.proxy->port = port;
+    auto closed = transport::smtp("smtp://127.0.0.1:" + std::to_string(port)).options();
+    struct row {
+        transport::smtp_options options;
+        error_code expected;
+    };
+    for (const auto& r : {row{refused, errc::proxy_failed}, row{gone, make_error_code(std::errc::connection_refused)},
+                          row{closed, make_error_code(std::errc::connection_refused)}}) {
+        default_mailer mail{transport::smtp{r.options}};
+        const auto e = send(mail, letter());
+        CHECK(e.ec.default_error_condition() == r.expected.default_error_condition());
+        CHECK(e.o.details.where == phase::connect);
+        CHECK(e.o.all_are(status::not_attempted));
+        CHECK(e.text().find("hunter2") == std::string::npos);
+    }
 }
