@@ -46,6 +46,7 @@
 #include <postroad/testing/impl/server_session_auth.ipp>
 #include <postroad/testing/impl/server_session_mail.ipp>
 #include <postroad/testing/impl/server_state.ipp>
+#include <postroad/testing/impl/simulated_hosts.ipp>
 #include <postroad/testing/impl/sink.ipp>
 #include <postroad/tls/impl/constraints.ipp>
 #include <postroad/tls/impl/insecure_none.ipp>

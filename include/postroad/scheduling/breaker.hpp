@@ -27,7 +27,7 @@ struct breaker {
     /// Failures in a row; 0: never opens.
     unsigned failures = 5;
     duration first_wait = std::chrono::seconds(30);
-    duration longest_wait = std::chrono::minutes(15);
+    duration longest_wait = std::chrono::minutes(5);
 
     struct state {
         unsigned failed = 0;
