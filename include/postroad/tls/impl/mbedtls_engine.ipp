@@ -227,6 +227,7 @@ POSTROAD_DECL bool mbedtls_engine::speaks_1_3() const noexcept {
 POSTROAD_DECL read_result mbedtls_engine::read(char* to, std::size_t size) {
     assert(state_ != state::handshaking && size > 0);
     while (state_ != state::failed && !peer_closed_) {
+        const auto used = in_used_;
         const int rc = mbedtls_ssl_read(&ssl_, reinterpret_cast<unsigned char*>(to), size);
         if (rc > 0) {
             heard_ = true;
@@ -239,8 +240,9 @@ POSTROAD_DECL read_result mbedtls_engine::read(char* to, std::size_t size) {
             keep_session(true);
 #endif
         } else if (rc == MBEDTLS_ERR_SSL_WANT_READ) {
-            // After a session ticket 3.6 may ask for input although the next record is here already.
-            if (!has_input() && !ended_) return {.state = read_state::want_input};
+            // 3.6 also says so when it took a session ticket in and has not looked at it: only the next call does, and
+            // goes on to the records behind it.
+            if (in_used_ == used && !ended_) return {.state = read_state::want_input};
         } else {
             fail_stream(rc);
         }
