@@ -2,6 +2,7 @@
 
 #include <array>
 #include <chrono>
+#include <functional>
 #include <string>
 
 #include "session.hpp"
@@ -276,4 +277,113 @@ TEST_CASE("what the peer sends behind the end is not read") {
     w.a.received("\x17\x03\x03 garbage", t0);
     CHECK(w.a.session().events == "started ");
     CHECK_FALSE(w.a.session().error);
+}
+
+TEST_CASE("65 behind a proxy everything waits until the way is open, however the octets are cut") {
+    const net::proxy p{.host = "proxy.example", .port = 1080};
+    const std::string asks("\5\1\0", 3), method("\5\0", 2);
+    const std::string granted("\5\0\0\1\0\0\0\0\0\0", 10);
+    for (const auto step : steps) {
+        CAPTURE(step);
+        auto l = client({.greeting = "hello\n", .patience = 1h}, tls::start::never);
+        l.through(net::tunnel(p, {.name = "mx.example", .port = 25}), t0 + 30s);
+        CHECK(l.deadline() == t0 + 30s);
+        l.connected(t0);
+        CHECK(l.session().events == "");
+        CHECK(next_piece(l, whole) == asks);
+        const auto give = [&](const std::string& text) {
+            for (std::size_t at = 0; at < text.size(); at += std::min(step, text.size() - at))
+                l.received(std::string_view(text).substr(at, step), t0);
+        };
+        give(method);
+        CHECK(next_piece(l, whole).ends_with(std::string("mx.example\0\x19", 12)));
+        CHECK(l.session().events == "");
+        give(granted + "welcome\n");
+        CHECK(l.session().events == "started ");
+        CHECK(l.session().heard == "welcome\n");
+        CHECK(next_piece(l, whole) == "hello\n");
+        CHECK(l.deadline() == t0 + 1h);
+    }
+}
+
+TEST_CASE("65 a proxy that refuses, ends or keeps silent closes the session") {
+    const net::proxy p{.kind = net::proxy_kind::http_connect, .host = "proxy.example", .port = 3128};
+    struct row {
+        std::string what;
+        std::function<void(tls_link&)> happens;
+        error_code error;
+    };
+    const auto reset = make_error_code(std::errc::connection_reset);
+    const row rows[] = {
+        {"refuses", [](tls_link& l) { l.received("HTTP/1.1 403 no\r\n\r\n", t0); }, errc::proxy_failed},
+        {"ends", [](tls_link& l) { l.broken(errc::connection_closed, "the end", t0); }, errc::proxy_failed},
+        {"breaks", [=](tls_link& l) { l.broken(reset, "proxy reset", t0); }, reset},
+        {"keeps silent", [](tls_link& l) { l.tick(t0 + 30s); }, errc::timed_out},
+    };
+    for (const auto& r : rows)
+        for (const auto when : {tls::start::never, tls::start::immediately}) {
+            CAPTURE(r.what);
+            auto l = client({}, when);
+            l.through(net::tunnel(p, {.name = "mx.example", .port = 25}), t0 + 30s);
+            l.connected(t0);
+            next_piece(l, whole);
+            l.tick(t0 + 30s - 1ns);
+            CHECK_FALSE(l.done());
+            r.happens(l);
+            CHECK(l.session().error == r.error);
+            CHECK(l.session().explanation.find("proxy") != std::string::npos);
+            CHECK(l.session().events == "closed ");
+            CHECK(next_piece(l, whole) == "");
+            CHECK(l.engine() == nullptr);
+        }
+}
+
+TEST_CASE("a session that wants to know of TLS is told before it goes on") {
+    struct curious : session {
+        using session::session;
+        void channel_binding(std::string name, std::string data) {
+            events += "binding ";
+            bound = std::move(name) + '=' + std::move(data);
+        }
+        void tls_facts(const tls::facts& f) {
+            events += "facts ";
+            version = f.version;
+        }
+        std::string bound = {}, version = {};
+    };
+    static_assert(net::wire_session<curious>);
+    using curious_link = net::link<curious, tls::mbedtls_engine>;
+    for (const auto when : {tls::start::immediately, tls::start::by_starttls}) {
+        CAPTURE(static_cast<int>(when));
+        curious_link a(curious({.upgrade = when == tls::start::immediately ? upgrade::none : upgrade::asks}), when,
+                       client_engine());
+        curious_link b(curious({.upgrade = when == tls::start::immediately ? upgrade::none : upgrade::grants}), when,
+                       server_engine());
+        a.connected(t0);
+        b.connected(t0);
+        const auto carry = [](curious_link& from, curious_link& to) {
+            std::array<std::string_view, 4> parts;
+            std::string text;
+            for (std::size_t n = from.output(parts, t0); n > 0; n = from.output(parts, t0)) {
+                const std::string piece(parts[0]);
+                from.consumed(piece.size(), t0);
+                text += piece;
+            }
+            if (!text.empty()) to.received(text, t0);
+            return !text.empty();
+        };
+        for (bool moved = true; moved;) {
+            moved = carry(a, b);
+            moved = carry(b, a) || moved;
+        }
+        for (const auto* l : {&a, &b}) {
+            const auto& events = l->session().events;
+            CHECK(events.find("facts ") != std::string::npos);
+            CHECK(events.find("facts ") < events.find(when == tls::start::immediately ? "started " : "secured "));
+            CHECK(l->session().version.starts_with("TLS"));
+        }
+        // The two ends of one connection bind to the same.
+        CHECK(a.session().bound.starts_with("tls-"));
+        CHECK(a.session().bound == b.session().bound);
+    }
 }
