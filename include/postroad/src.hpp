@@ -17,6 +17,7 @@
 #include <postroad/message/impl/composition.ipp>
 #include <postroad/message/impl/content.ipp>
 #include <postroad/message/impl/conversion.ipp>
+#include <postroad/message/impl/dkim.ipp>
 #include <postroad/message/impl/eml.ipp>
 #include <postroad/message/impl/encoding.ipp>
 #include <postroad/message/impl/fields.ipp>

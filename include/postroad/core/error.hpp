@@ -26,6 +26,7 @@ enum class errc {
     no_recipients,
     unreadable_file,
     changed_file,
+    signing_failed,
     // What the message needs and this server lacks.
     message_too_large,
     eight_bit_unsupported,

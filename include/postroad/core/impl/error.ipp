@@ -27,6 +27,7 @@ inline constexpr code_text code_texts[] = {
     {errc::no_recipients, "no_recipients", "the message names no recipient", condition::bad_input},
     {errc::unreadable_file, "unreadable_file", "a file cannot be read", condition::bad_input},
     {errc::changed_file, "changed_file", "a file changed after the message was composed", condition::bad_input},
+    {errc::signing_failed, "signing_failed", "the message cannot be signed", condition::transient},
     {errc::message_too_large, "message_too_large", "the message is larger than the server takes", condition::permanent},
     {errc::eight_bit_unsupported, "eight_bit_unsupported",
      "the message holds 8-bit octets and the server lacks 8BITMIME", condition::permanent},

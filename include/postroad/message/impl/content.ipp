@@ -57,6 +57,23 @@ POSTROAD_DECL bool content::fits(transfer most) const noexcept {
            (most == transfer::eight_bit || !shared_->eight_bit);
 }
 
+POSTROAD_DECL content content::with_fields(std::string_view fields) const {
+    if (!streams()) return from_lines(std::string(fields).append(text()));
+    auto s = std::make_shared<shared>();
+    s->pieces.push_back({.text = std::string(fields)});
+    s->pieces.insert(s->pieces.end(), shared_->pieces.begin(), shared_->pieces.end());
+    s->size = fields.size() + shared_->size;
+    const auto scan = detail::scan_lines(fields);
+    s->longest_line = std::max<std::uint64_t>(scan.longest, shared_->longest_line);
+    s->leading_dots = scan.leading_dots || shared_->leading_dots;
+    s->eight_bit = shared_->eight_bit;
+    s->eight_bit_header = shared_->eight_bit_header;
+    s->binary = shared_->binary;
+    content result;
+    result.shared_ = std::move(s);
+    return result;
+}
+
 POSTROAD_DECL content content::as(transfer most, error_code& ec, std::string* explanation) const {
     ec.clear();
     try {

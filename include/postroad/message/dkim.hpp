@@ -1,0 +1,104 @@
+#pragma once
+// Signing messages with DKIM (RFC 6376, 8301, 8463). See docs/messages.md.
+
+#include <postroad/core/config.hpp>
+#include <postroad/core/error.hpp>
+#include <postroad/core/secret.hpp>
+#include <postroad/message/content.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace postroad {
+
+/// Signs whole messages. DKIM is one model; S/MIME or OpenPGP may be others.
+template <class S>
+concept message_signer = requires(const S s, const content& c, std::chrono::system_clock::time_point now) {
+    // The content with a signature. Throws `error` when it cannot be signed.
+    { s.sign(c, now) } -> std::same_as<content>;
+};
+
+/// A private key, or whoever holds it. Cheap to copy; may be used by several threads at once.
+class dkim_key {
+public:
+    /// Signs a SHA-256 digest; called by any thread. A throw ends the signing.
+    using function = std::function<std::string(std::span<const unsigned char, 32>)>;
+
+    /// A key kept elsewhere, for the algorithm that the signature names: "rsa-sha256", "ed25519-sha256".
+    dkim_key(std::string algorithm, function sign) : algorithm_(std::move(algorithm)), sign_(std::move(sign)) {}
+    /// rsa-sha256 with a key in PEM. Throws `error` (errc::invalid_option) if it is none, or has fewer than 1024 bits;
+    /// 2048 are advised (RFC 8301 section 3.2). For Ed25519 see message/openssl_ed25519.hpp.
+    static dkim_key rsa(const secret& pem, const secret& password = {});
+
+    const std::string& algorithm() const noexcept { return algorithm_; }
+    std::string operator()(std::span<const unsigned char, 32> digest) const { return sign_(digest); }
+
+private:
+    std::string algorithm_;
+    function sign_;
+};
+
+/// How much a signature lets relays change (RFC 6376 section 3.4).
+enum class canonicalization : unsigned char {
+    relaxed,  ///< spaces, folding, case of names
+    simple,   ///< nothing but empty lines at the end
+};
+
+/// One signature. Defaults are for any sender.
+struct dkim_signature {
+    /// Whose signature it is (d=). That of the From address is what DMARC looks at. UTF-8 becomes A-labels.
+    std::string domain = {};
+    /// Where the public key is: `selector._domainkey.domain`.
+    std::string selector = {};
+    dkim_key key;
+    canonicalization header = canonicalization::relaxed;
+    canonicalization body = canonicalization::relaxed;
+    /// For whom in the domain it is signed (i=): `@sub.example.com`, `ann@example.com`. Empty: the domain.
+    std::string identity = {};
+    /// How long it is valid, from `now` on (x=). Zero: for ever.
+    std::chrono::seconds valid_for = {};
+    /// Fields that are signed where the message has them, each instance; From is always.
+    std::vector<std::string> fields = default_fields();
+    /// Fields that nobody can add any more without breaking the signature (RFC 6376 section 8.15).
+    std::vector<std::string> oversigned = default_oversigned();
+
+    static std::vector<std::string> default_fields();
+    static std::vector<std::string> default_oversigned();
+};
+
+/// Signs with one or several keys: RSA, and Ed25519 for those who know it (RFC 8463 section 5). The body is read once.
+/// The fields stand on top of what they sign; nothing else changes, except that content is given the form that every
+/// server takes (content::as) where that is possible, so that no relay must. Bcc is not signed, because it is not
+/// there.
+class dkim_signer {
+public:
+    /// Throws `error` (errc::invalid_option) for a domain, selector, identity or field name that cannot stand in a
+    /// signature.
+    explicit dkim_signer(dkim_signature one) : dkim_signer(of(std::move(one))) {}
+    explicit dkim_signer(std::vector<dkim_signature> all);
+
+    /// Throws `error`: errc::invalid_message without exactly one From, or with a second of another field that may stand
+    /// only once; errc::signing_failed; what reading the content may throw.
+    content sign(const content& c, std::chrono::system_clock::time_point now) const;
+
+private:
+    static std::vector<dkim_signature> of(dkim_signature one) {
+        std::vector<dkim_signature> all;
+        all.push_back(std::move(one));
+        return all;
+    }
+
+    std::vector<dkim_signature> all_;
+};
+static_assert(message_signer<dkim_signer>);
+
+}  // namespace postroad
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/message/impl/dkim.ipp>
+#endif

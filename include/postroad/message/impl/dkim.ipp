@@ -1,0 +1,482 @@
+#pragma once
+
+#include <postroad/core/base64.hpp>
+#include <postroad/message/address.hpp>
+#include <postroad/message/checks.hpp>
+#include <postroad/message/dkim.hpp>
+#include <postroad/message/fields.hpp>
+#include <postroad/message/lines.hpp>
+#include <postroad/message/utf8.hpp>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include <mbedtls/ctr_drbg.h>
+#include <mbedtls/entropy.h>
+#include <mbedtls/md.h>
+#include <mbedtls/pk.h>
+#include <mbedtls/version.h>
+
+namespace postroad {
+namespace detail {
+
+inline const unsigned char* as_octets(std::string_view text) noexcept {
+    return reinterpret_cast<const unsigned char*>(text.data());
+}
+
+/// SHA-256 of text that comes in pieces.
+class sha256 {
+public:
+    using value = std::array<unsigned char, 32>;
+
+    sha256() {
+        mbedtls_md_init(&context_);
+        require(mbedtls_md_setup(&context_, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 0));
+        require(mbedtls_md_starts(&context_));
+    }
+    sha256(const sha256&) = delete;
+    sha256& operator=(const sha256&) = delete;
+    ~sha256() { mbedtls_md_free(&context_); }
+
+    void add(std::string_view text) { require(mbedtls_md_update(&context_, as_octets(text), text.size())); }
+    value finish() {
+        value result{};
+        require(mbedtls_md_finish(&context_, result.data()));
+        return result;
+    }
+
+private:
+    static void require(int result) {
+        if (result != 0) throw error(errc::signing_failed, "SHA-256 cannot be computed");
+    }
+    mbedtls_md_context_t context_;
+};
+
+inline std::string base64_of(const sha256::value& digest) {
+    return base64_encode({reinterpret_cast<const char*>(digest.data()), digest.size()});
+}
+
+/// The body as a signature sees it (RFC 6376 sections 3.4.3 and 3.4.4), hashed while it comes in pieces.
+class body_hasher {
+public:
+    explicit body_hasher(canonicalization how) noexcept : how_(how) {}
+
+    void add(std::string_view text) {
+        while (!text.empty()) {
+            if (pending_cr_) {
+                pending_cr_ = false;
+                if (text[0] == '\n') {
+                    end_line();
+                    text.remove_prefix(1);
+                    continue;
+                }
+                put("\r");
+            }
+            const auto cr = find_octet(text, '\r');
+            in_line(text.substr(0, cr));
+            pending_cr_ = cr < text.size();
+            text.remove_prefix(std::min(cr + 1, text.size()));
+        }
+    }
+
+    sha256::value finish() {
+        if (pending_cr_) put("\r");
+        // the last line has an end, and an empty body is an empty line in the simple form only
+        if (anything_ || how_ == canonicalization::simple) buffer_ += "\r\n";
+        hash_.add(buffer_);
+        return hash_.finish();
+    }
+
+private:
+    void in_line(std::string_view text) {
+        if (how_ == canonicalization::simple) return put(text);
+        while (!text.empty()) {
+            const auto gap = std::min(text.find_first_of(" \t"), text.size());
+            put(text.substr(0, gap));
+            text.remove_prefix(gap);
+            if (text.empty()) return;
+            gap_ = true;
+            text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+        }
+    }
+    void put(std::string_view text) {
+        if (text.empty()) return;
+        flush();
+        if (std::exchange(gap_, false)) buffer_ += ' ';
+        buffer_ += text;
+        anything_ = true;
+        if (buffer_.size() >= limit) {
+            hash_.add(buffer_);
+            buffer_.clear();
+        }
+    }
+    // Empty lines count only when something stands behind them.
+    void end_line() {
+        gap_ = false;
+        ++line_ends_;
+    }
+    void flush() {
+        for (; line_ends_ > 0; --line_ends_) {
+            buffer_ += "\r\n";
+            if (buffer_.size() < limit) continue;
+            hash_.add(buffer_);
+            buffer_.clear();
+        }
+    }
+
+    static constexpr std::size_t limit = 4096;
+    canonicalization how_;
+    sha256 hash_;
+    std::string buffer_;
+    std::uint64_t line_ends_ = 0;
+    bool gap_ = false;
+    bool pending_cr_ = false;
+    bool anything_ = false;
+};
+
+/// One field as a signature sees it (RFC 6376 sections 3.4.1 and 3.4.2), without the last CRLF.
+inline std::string canonical_field(std::string_view field, canonicalization how) {
+    if (field.ends_with("\r\n")) field.remove_suffix(2);
+    if (how == canonicalization::simple) return std::string(field);
+    const auto colon = field.find(':');
+    std::string result;
+    for (const char c : trimmed(field.substr(0, colon))) result += to_lower(c);
+    result += ':';
+    bool gap = false;
+    for (const char c : trimmed(field.substr(colon + 1))) {
+        if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+            gap = gap || (c != '\r' && c != '\n');
+            continue;
+        }
+        if (std::exchange(gap, false)) result += ' ';
+        result += c;
+    }
+    return result;
+}
+
+/// Names of the fields to sign, and the fields in that order: each instance from the bottom up, then one that must not
+/// be there (RFC 6376 section 5.4.2).
+struct signed_fields {
+    std::vector<std::string> names;
+    std::vector<std::string_view> fields;
+};
+
+inline signed_fields select_fields(const std::vector<header_field>& header, const dkim_signature& s) {
+    const auto listed = [](const std::vector<std::string>& list, std::string_view name) {
+        return std::ranges::any_of(list, [&](const auto& n) { return equal_ignoring_case(n, name); });
+    };
+    signed_fields result;
+    auto names = s.fields;
+    if (!listed(names, "From")) names.insert(names.begin(), "From");
+    for (const auto& n : s.oversigned)
+        if (!listed(names, n)) names.push_back(n);
+    for (const auto& name : names) {
+        for (auto f = header.rbegin(); f != header.rend(); ++f) {
+            if (!equal_ignoring_case(f->name, name)) continue;
+            result.names.push_back(name);
+            result.fields.push_back(f->all);
+        }
+        if (listed(s.oversigned, name)) result.names.push_back(name);
+    }
+    return result;
+}
+
+inline void require_single_fields(const std::vector<header_field>& header) {
+    // RFC 5322 section 3.6; a second one is shown by some readers and signed for others
+    static constexpr std::string_view once[] = {"From",
+                                                "Sender",
+                                                "Reply-To",
+                                                "To",
+                                                "Cc",
+                                                "Date",
+                                                "Subject",
+                                                "Message-ID",
+                                                "In-Reply-To",
+                                                "References",
+                                                "MIME-Version",
+                                                "Content-Type",
+                                                "Content-Transfer-Encoding"};
+    for (const auto name : once) {
+        const auto count =
+            std::ranges::count_if(header, [&](const auto& f) { return equal_ignoring_case(f.name, name); });
+        if (count > 1) throw error(errc::invalid_message, std::string(name) + ": this field may stand only once");
+        if (count == 0 && name == "From") throw error(errc::invalid_message, "From: a signature needs this field");
+    }
+}
+
+/// Writes the tags of a DKIM-Signature in lines.
+class tag_writer {
+public:
+    void tag(std::string_view name, std::string_view value) {
+        if (text_.empty()) {
+            text_ = "DKIM-Signature: ";
+            column_ = text_.size();
+        } else {
+            text_ += ';';
+            ++column_;
+            gap(name.size() + 2 + value.size());
+        }
+        add(name);
+        add("=");
+        add(value);
+    }
+    // A list between colons, which may be folded behind each.
+    void list(std::string_view name, const std::vector<std::string>& values) {
+        tag(name, values.front());
+        for (std::size_t i = 1; i < values.size(); ++i) {
+            add(":");
+            if (column_ + values[i].size() + 2 > preferred) fold();
+            add(values[i]);
+        }
+    }
+    // Base64, which may be folded anywhere.
+    void folded(std::string_view value) {
+        while (!value.empty()) {
+            if (column_ + 1 >= preferred) fold();
+            const auto n = std::min(preferred - column_ - 1, value.size());
+            add(value.substr(0, n));
+            value.remove_prefix(n);
+        }
+    }
+    const std::string& text() const noexcept { return text_; }
+
+private:
+    static constexpr std::size_t preferred = 76;
+    void add(std::string_view text) {
+        text_ += text;
+        column_ += text.size();
+    }
+    void gap(std::size_t wanted) {
+        if (column_ + wanted > preferred) return fold();
+        add(" ");
+    }
+    void fold() {
+        text_ += "\r\n ";
+        column_ = 1;
+    }
+    std::string text_;
+    std::size_t column_ = 0;
+};
+
+inline std::string signature_field(const dkim_signature& s, const signed_fields& what, const sha256::value& body,
+                                   std::chrono::system_clock::time_point now) {
+    const auto word = [](canonicalization c) { return c == canonicalization::simple ? "simple" : "relaxed"; };
+    const auto time = std::chrono::floor<std::chrono::seconds>(now).time_since_epoch();
+    tag_writer w;
+    w.tag("v", "1");
+    w.tag("a", s.key.algorithm());
+    w.tag("c", std::string(word(s.header)) + '/' + word(s.body));
+    w.tag("d", s.domain);
+    w.tag("s", s.selector);
+    if (!s.identity.empty()) w.tag("i", s.identity);
+    w.tag("t", std::to_string(time.count()));
+    if (s.valid_for > s.valid_for.zero()) w.tag("x", std::to_string((time + s.valid_for).count()));
+    w.list("h", what.names);
+    w.tag("bh", base64_of(body));
+    w.tag("b", "");
+    sha256 hash;
+    for (const auto f : what.fields) hash.add(canonical_field(f, s.header) + "\r\n");
+    hash.add(canonical_field(w.text(), s.header));
+    w.folded(base64_encode(s.key(hash.finish())));
+    return w.text() + "\r\n";
+}
+
+[[noreturn]] inline void refuse_option(const std::string& why) { throw error(errc::invalid_option, "DKIM: " + why); }
+
+inline std::string checked_dkim_domain(const std::string& domain) {
+    error_code ec;
+    const auto a = address::parse("x@" + domain, ec);
+    auto ascii = ec || domain.starts_with('[') ? std::string{} : a.ascii_domain();
+    if (ascii.empty()) refuse_option("'" + escaped(domain, 100) + "' is not a domain");
+    return ascii;
+}
+
+inline void check_signature(dkim_signature& s) {
+    s.domain = checked_dkim_domain(s.domain);
+    if (checked_dkim_domain(s.selector) != s.selector) refuse_option("expected a selector in ASCII");
+    if (!is_token(s.key.algorithm())) refuse_option("expected the name of an algorithm");
+    for (const auto* list : {&s.fields, &s.oversigned})
+        for (const auto& name : *list)
+            if (!is_token(name)) refuse_option("'" + escaped(name, 100) + "' is not a field name");
+    if (s.identity.empty()) return;
+    const auto at = s.identity.rfind('@');
+    error_code ec;
+    (void)address::parse(at == 0 ? "x" + s.identity : s.identity, ec);
+    const auto domain = at == std::string::npos ? std::string{} : s.identity.substr(at + 1);
+    const bool within =
+        equal_ignoring_case(domain, s.domain) ||
+        (domain.size() > s.domain.size() && domain[domain.size() - s.domain.size() - 1] == '.' &&
+         equal_ignoring_case(std::string_view(domain).substr(domain.size() - s.domain.size()), s.domain));
+    if (ec || !within || !is_ascii(s.identity) || s.identity.find(';') != std::string::npos)
+        refuse_option("the identity '" + escaped(s.identity, 100) + "' is not within the domain");
+}
+
+/// An RSA key of mbedTLS. Signing changes its blinding, so one thread at a time.
+class rsa_key {
+public:
+    rsa_key(const secret& pem, const secret& password) {
+        mbedtls_pk_init(&key_);
+        mbedtls_entropy_init(&entropy_);
+        mbedtls_ctr_drbg_init(&random_);
+        const char* why = load(pem, password);
+        if (!why) return;
+        release();
+        refuse_option(why);
+    }
+    rsa_key(const rsa_key&) = delete;
+    rsa_key& operator=(const rsa_key&) = delete;
+    ~rsa_key() { release(); }
+
+    std::string sign(std::span<const unsigned char, 32> digest) {
+        const std::lock_guard lock(one_at_a_time_);
+        std::string result(MBEDTLS_PK_SIGNATURE_MAX_SIZE, '\0');
+        std::size_t size = 0;
+        auto* out = reinterpret_cast<unsigned char*>(result.data());
+#if MBEDTLS_VERSION_MAJOR >= 3
+        const int failed = mbedtls_pk_sign(&key_, MBEDTLS_MD_SHA256, digest.data(), digest.size(), out, result.size(),
+                                           &size, mbedtls_ctr_drbg_random, &random_);
+#else
+        const int failed = mbedtls_pk_sign(&key_, MBEDTLS_MD_SHA256, digest.data(), digest.size(), out, &size,
+                                           mbedtls_ctr_drbg_random, &random_);
+#endif
+        if (failed != 0) throw error(errc::signing_failed, "RSA signing failed");
+        result.resize(size);
+        return result;
+    }
+
+private:
+    // Null, or why it cannot be used.
+    const char* load(const secret& pem, const secret& password) {
+        static constexpr std::size_t least_bits = 1024;
+        if (mbedtls_ctr_drbg_seed(&random_, mbedtls_entropy_func, &entropy_, nullptr, 0) != 0)
+            return "there is no randomness";
+        const auto text = pem.reveal();
+        // mbedTLS counts the NUL, which the string behind the view has
+        const secret ended(std::string(text) + '\0');
+        const auto* octets = as_octets(ended.reveal());
+        const auto* with = password.empty() ? nullptr : as_octets(password.reveal());
+#if MBEDTLS_VERSION_MAJOR >= 3
+        const int failed = mbedtls_pk_parse_key(&key_, octets, ended.reveal().size(), with, password.reveal().size(),
+                                                mbedtls_ctr_drbg_random, &random_);
+#else
+        const int failed = mbedtls_pk_parse_key(&key_, octets, ended.reveal().size(), with, password.reveal().size());
+#endif
+        if (failed != 0) return "the private key is not readable: expected PEM, and its password if it has one";
+        if (mbedtls_pk_get_type(&key_) != MBEDTLS_PK_RSA) return "expected an RSA key";
+        if (mbedtls_pk_get_bitlen(&key_) < least_bits) return "an RSA key needs 1024 bits or more (RFC 8301)";
+        return nullptr;
+    }
+    void release() {
+        mbedtls_pk_free(&key_);
+        mbedtls_ctr_drbg_free(&random_);
+        mbedtls_entropy_free(&entropy_);
+    }
+
+    std::mutex one_at_a_time_;
+    mbedtls_pk_context key_;
+    mbedtls_entropy_context entropy_;
+    mbedtls_ctr_drbg_context random_;
+};
+
+}  // namespace detail
+
+POSTROAD_DECL dkim_key dkim_key::rsa(const secret& pem, const secret& password) {
+    auto key = std::make_shared<detail::rsa_key>(pem, password);
+    return {"rsa-sha256", [key](std::span<const unsigned char, 32> digest) { return key->sign(digest); }};
+}
+
+POSTROAD_DECL std::vector<std::string> dkim_signature::default_fields() {
+    return {"From",
+            "Sender",
+            "Reply-To",
+            "To",
+            "Cc",
+            "Subject",
+            "Date",
+            "Message-ID",
+            "In-Reply-To",
+            "References",
+            "MIME-Version",
+            "Content-Type",
+            "Content-Transfer-Encoding",
+            "Content-Disposition",
+            "List-Id",
+            "List-Help",
+            "List-Unsubscribe",
+            "List-Unsubscribe-Post",
+            "List-Subscribe",
+            "List-Post",
+            "List-Owner",
+            "List-Archive",
+            "Auto-Submitted"};
+}
+
+POSTROAD_DECL std::vector<std::string> dkim_signature::default_oversigned() {
+    return {"From",
+            "Sender",
+            "Reply-To",
+            "To",
+            "Cc",
+            "Subject",
+            "Date",
+            "Message-ID",
+            "In-Reply-To",
+            "References",
+            "MIME-Version",
+            "Content-Type",
+            "Content-Transfer-Encoding",
+            "List-Unsubscribe",
+            "List-Unsubscribe-Post"};
+}
+
+POSTROAD_DECL dkim_signer::dkim_signer(std::vector<dkim_signature> all) : all_(std::move(all)) {
+    if (all_.empty()) detail::refuse_option("expected a signature");
+    for (auto& s : all_) detail::check_signature(s);
+}
+
+POSTROAD_DECL content dkim_signer::sign(const content& c, std::chrono::system_clock::time_point now) const {
+    error_code ec;
+    auto what = c.as(transfer::seven_bit, ec);
+    if (ec) what = c;
+    std::string header;
+    std::optional<detail::body_hasher> hashers[2];
+    for (const auto& s : all_) hashers[static_cast<std::size_t>(s.body)].emplace(s.body);
+    bool in_header = true;
+    content::reader r(what);
+    for (auto next = r.peek(); !next.empty(); next = r.peek()) {
+        auto body = next;
+        if (in_header) {
+            // an empty line may be cut by the end of a block
+            const auto before = header.size();
+            header += next;
+            const auto from = before < 3 ? 0 : before - 3;
+            const auto end = header.starts_with("\r\n") ? 0 : header.find("\r\n\r\n", from);
+            in_header = end == std::string::npos;
+            if (!in_header) {
+                const auto size = header.starts_with("\r\n") ? std::size_t{2} : end + 4;
+                body = next.substr(size - before);
+                header.resize(size - 2);
+            }
+        }
+        if (!in_header)
+            for (auto& h : hashers)
+                if (h) h->add(body);
+        r.consume(next.size());
+    }
+    if (r.failed()) throw error(r.failure(), {.explanation = r.explanation()});
+    std::optional<detail::sha256::value> hashes[2];
+    for (std::size_t i = 0; i < 2; ++i)
+        if (hashers[i]) hashes[i] = hashers[i]->finish();
+    const auto fields = detail::split_fields(header);
+    detail::require_single_fields(fields);
+    std::string signatures;
+    for (const auto& s : all_)
+        signatures += detail::signature_field(s, detail::select_fields(fields, s),
+                                              *hashes[static_cast<std::size_t>(s.body)], now);
+    return what.with_fields(signatures);
+}
+
+}  // namespace postroad
