@@ -29,6 +29,8 @@
 #include <postroad/net/impl/dialing.ipp>
 #include <postroad/net/impl/eyeballs.ipp>
 #include <postroad/net/impl/tunnel.ipp>
+#include <postroad/scheduling/impl/fair_lines.ipp>
+#include <postroad/scheduling/impl/retry_rules.ipp>
 #include <postroad/smtp/impl/capabilities.ipp>
 #include <postroad/smtp/impl/credentials.ipp>
 #include <postroad/smtp/impl/credentials_source.ipp>
@@ -39,8 +41,6 @@
 #include <postroad/smtp/impl/sasl.ipp>
 #include <postroad/smtp/impl/scram.ipp>
 #include <postroad/smtp/impl/session.ipp>
-#include <postroad/scheduling/impl/fair_lines.ipp>
-#include <postroad/scheduling/impl/retry_rules.ipp>
 #include <postroad/testing/impl/certificates.ipp>
 #include <postroad/testing/impl/fault.ipp>
 #include <postroad/testing/impl/server_session.ipp>
