@@ -174,6 +174,9 @@ TEST_CASE("the URL says how to reach the sink") {
     CHECK(tls.url("nobody") == tls.url());
     CHECK(tls.url("ann@x") == "smtp://ann%40x:a%3A%2F%3Fb@localhost:" + std::to_string(tls.port()));
     CHECK(sink({.security = security::implicit}).url().starts_with("smtps://localhost:"));
+    CHECK(sink({.security = security::opportunistic}).url().starts_with("smtp+opportunistic://localhost:"));
+    CHECK(sink({.lmtp = true}).url().starts_with("lmtp+insecure://localhost:"));
+    CHECK(sink({.security = security::starttls, .lmtp = true}).url().starts_with("lmtp://localhost:"));
     CHECK(tls.ca_pem().starts_with("-----BEGIN CERTIFICATE-----"));
     CHECK_THROWS_AS(tls.write_ca("/nowhere/ca.pem"), error);
 }

@@ -116,6 +116,9 @@ private:
     std::string check_content_start(std::string_view verb);
     std::string keywords() const;
     bool may_pipeline() const noexcept { return esmtp_ && options().pipelining; }
+    bool starttls_offered() const noexcept {
+        return options().security == security::starttls || options().security == security::opportunistic;
+    }
     bool auth_offered() const noexcept { return !options().users.empty() && (tls_ || options().auth_in_clear); }
 
     // AUTH: each step returns its reply.

@@ -281,7 +281,7 @@ POSTROAD_DECL std::string server_session::keywords() const {
     if (o.dsn) lines.emplace_back("DSN");
     if (o.chunking) lines.emplace_back("CHUNKING");
     if (o.chunking && o.binarymime) lines.emplace_back("BINARYMIME");
-    if (o.security == security::starttls && !tls_) lines.emplace_back("STARTTLS");
+    if (starttls_offered() && !tls_) lines.emplace_back("STARTTLS");
     if (auth_offered()) lines.emplace_back("AUTH " + detail::joined(o.mechanisms));
     lines.insert(lines.end(), o.more_keywords.begin(), o.more_keywords.end());
     std::string text;
@@ -292,7 +292,7 @@ POSTROAD_DECL std::string server_session::keywords() const {
 
 POSTROAD_DECL std::string server_session::check_starttls(std::string_view argument) {
     if (tls_) return refuse("503 5.5.1 already in TLS", "STARTTLS in TLS");
-    if (options().security != security::starttls) return refuse("502 5.5.1 not offered", "STARTTLS is not offered");
+    if (!starttls_offered()) return refuse("502 5.5.1 not offered", "STARTTLS is not offered");
     if (hello_.empty()) return refuse("503 5.5.1 say EHLO first", "STARTTLS before EHLO");
     if (!argument.empty()) return refuse("501 5.5.4 no parameters here", "STARTTLS with a parameter");
     return {};

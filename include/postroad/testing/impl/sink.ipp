@@ -154,6 +154,7 @@ POSTROAD_DECL std::string sink::url(std::string_view user) const {
         case security::insecure_none: text = "smtp+insecure://"; break;
         case security::opportunistic: text = "smtp+opportunistic://"; break;
     }
+    if (state_->options().lmtp) text.replace(0, 4, "lmtp");
     const auto& users = state_->options().users;
     if (const auto found = users.find(user); found != users.end())
         text += detail::percent_encoded(user) + ":" + detail::percent_encoded(found->second) + "@";
