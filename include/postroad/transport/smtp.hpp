@@ -36,6 +36,8 @@ struct smtp_options {
     /// Most recipients in one transaction, 0 for as many as servers must take (RFC 5321 section 4.5.3.1.8), or as the
     /// server's LIMITS say. Those beyond go in further ones.
     std::size_t recipients_per_transaction = 0;
+    /// Whether content is recoded for a server that lacks 8BITMIME; otherwise errc::eight_bit_unsupported.
+    bool down_convert = true;
     postroad::smtp::timeouts timeouts = {};
     /// Time to connect, proxy, local addresses.
     net::dialing dialing = {};

@@ -75,8 +75,7 @@ POSTROAD_DECL void smtp::check() const {
     for (const auto& s : hosts({})) {
         if (s.name.empty() || (s.port == 0 && !s.is_local()))
             throw error(errc::invalid_host_name, "an SMTP server has no name or no port");
-        if (s.protocol == protocol::lmtp && s.port == 25)
-            throw error(errc::contradiction, "LMTP must not be spoken on port 25 (RFC 2033 section 5)");
+        postroad::smtp::check_endpoint(s);
     }
     if (o.window == 0)
         throw error(errc::invalid_option, "a window of no messages would never send one; the least is 1");
@@ -112,6 +111,7 @@ POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::s
                          .pipelining = mode,
                          .window = options_.window,
                          .chunking = !taught(host, lesson::no_chunking),
+                         .down_convert = options_.down_convert,
                          .recipients_per_transaction = options_.recipients_per_transaction,
                          .timeouts = options_.timeouts,
                          .nonce = std::move(nonce)});
