@@ -95,8 +95,14 @@ def main():
         wanted = r"ok TLSv1\.3" if has_1_3 else r"the TLS handshake failed: .*speaks TLS 1\.2 only"
         check(f"{leaf}, TLS 1.3 only", wanted, run_peer(leaf, ["-tls1_3"]))
         check(f"{leaf}, many session tickets", newest, run_peer(leaf, ["-num_tickets", "20"]))
-        check(f"{leaf}, TLS 1.1 only", "the TLS handshake failed: ",
+        check(f"attack 23: {leaf}, TLS 1.1 only", "the TLS handshake failed: ",
               run_peer(leaf, ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]))
+
+    check("session id, TLS 1.2", r"ok TLSv1\.2\nok TLSv1\.2 resumed$",
+          run_peer("ec", ["-tls1_2", "-no_ticket"], newest=["twice"]))
+    check("session ticket, TLS 1.2", r"ok TLSv1\.2\nok TLSv1\.2 resumed$",
+          run_peer("ec", ["-tls1_2", "-no_cache"], newest=["twice"]))
+    check("session ticket, any version", newest + r"\n" + newest + " resumed$", run_peer("ec", [], newest=["twice"]))
 
     has_pss_bug = (3, 6, 0) <= version < (3, 6, 7)
     wanted = r".*\(-0x6600\).*set newest = tls::protocol::tls_1_2" if has_pss_bug else r"ok TLSv1\.2"
