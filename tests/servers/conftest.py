@@ -5,6 +5,7 @@ from fixtures import (  # noqa: F401
     exim,
     opensmtpd,
     postfix,
+    proxies,
     pytest_runtest_makereport,
     server,
     start_server,

@@ -1,7 +1,7 @@
 """Real mail servers for tests: started on free ports of 127.0.0.1, stopped at the end.
 
 As context managers: `with running("postfix") as server: ...`. As pytest fixtures: `postfix`, `dovecot`, `exim`,
-`opensmtpd`, and `server` for a test with `@pytest.mark.parametrize("server", [...], indirect=True)`; a conftest.py
+`opensmtpd`, `proxies` (no mail: ways to the others), and `server` for a test with `@pytest.mark.parametrize("server", [...], indirect=True)`; a conftest.py
 imports them from here. One server of a kind runs for the whole session; every test finds its mailboxes empty. A server
 that cannot start is an error, never a skip.
 
@@ -36,6 +36,7 @@ PORTS = {
     "dovecot": ("imap", "lmtp"),
     "exim": ("smtp", "smtps"),
     "opensmtpd": ("smtp", "smtps", "submission"),
+    "proxies": ("socks5", "http"),
 }
 LOGS = ("*.log", "dovecot/*.log", "log/*")
 DEADLINE = 30.0
@@ -181,7 +182,7 @@ def _start(name: str, folder: pathlib.Path, tls: pathlib.Path) -> ServerInfo:
 
 @contextlib.contextmanager
 def running(name: str, tls: pathlib.Path | None = None) -> Iterator[ServerInfo]:
-    """Starts a server ("postfix", "dovecot", "exim" or "opensmtpd"), and stops it at the end.
+    """Starts a server, one of PORTS, and stops it at the end.
 
     `tls`: a directory of certificates to share with other servers, filled when empty. Raises ServerError.
     """
@@ -250,6 +251,7 @@ postfix = _fixture("postfix")
 dovecot = _fixture("dovecot")
 exim = _fixture("exim")
 opensmtpd = _fixture("opensmtpd")
+proxies = _fixture("proxies")
 
 
 @pytest.hookimpl(hookwrapper=True)
