@@ -67,7 +67,7 @@ struct basic_fair {
         while (ripe(now)) {
         }
         if (!mailer_may_send(now)) return std::nullopt;
-        offered_ = lines_.turn(quantum(), [&](const detail::flow& f) {
+        offered_ = lines_.turn(weights, quantum(), [&](const detail::flow& f) {
             const auto answer = may_go(f, now);
             if (answer != detail::may_go::yes || can_start(f.host, now)) return answer;
             ring_for(f.host, now);

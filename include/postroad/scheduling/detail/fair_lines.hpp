@@ -57,7 +57,8 @@ struct flow {
     bool paused = false;     // in none
 };
 
-// Classes share by stride: the one that is behind goes next, and what goes moves it on by 1 / weight.
+// Classes share as in weighted fair queueing: what goes moves its class on by 1 / weight, and the class goes next that
+// would be least far with what it is to send.
 struct host_lines {
     struct lane {
         std::uint8_t grade = 0;
@@ -95,7 +96,7 @@ public:
 
     /// The flow that is next in turn. `may(flow)` is asked of each that is come upon.
     template <class May>
-    std::optional<index> turn(long quantum, May may);
+    std::optional<index> turn(const std::vector<unsigned>& weights, long quantum, May may);
     /// The next turn of its tenant goes to another of its flows.
     void turned(index i);
     /// The job that goes next to `h`, and its flow's tenant.
@@ -139,6 +140,7 @@ private:
         }
     };
     struct grade {
+        std::uint8_t number = 0;
         double pass = 0;
         ring<index> tenants = {};
     };
@@ -147,6 +149,7 @@ private:
     std::optional<index> tenant_turn(std::uint8_t g, long quantum, May may);
     template <class May>
     bool front_may_go(ring<index>& line, May may);
+    static double step(const std::vector<unsigned>& weights, std::uint8_t g) noexcept;
     static job_id* find(ring<job_id>& line, job_id id) noexcept;
     index flow_of(const job& j, host_id h, std::uint8_t g);
     void enter(index i);
@@ -179,14 +182,20 @@ std::vector<job_id> fair_lines::list(Of of) const {
 }
 
 template <class May>
-std::optional<index> fair_lines::turn(long quantum, May may) {
+std::optional<index> fair_lines::turn(const std::vector<unsigned>& weights, long quantum, May may) {
     for (;;) {
         const grade* best = nullptr;
-        for (const auto& g : grades_)
-            if (!g.tenants.empty() && (!best || g.pass < best->pass)) best = &g;
+        double least = 0;
+        for (const auto& g : grades_) {
+            if (g.tenants.empty()) continue;
+            const auto end = g.pass + static_cast<double>(quantum) * step(weights, g.number);
+            if (best && end >= least) continue;
+            best = &g;
+            least = end;
+        }
         if (!best) return std::nullopt;
         // Without an answer the class has nobody left that may go.
-        if (const auto i = tenant_turn(static_cast<std::uint8_t>(best - grades_.data()), quantum, may)) return i;
+        if (const auto i = tenant_turn(best->number, quantum, may)) return i;
     }
 }
 
@@ -227,8 +236,14 @@ std::optional<std::pair<job_id, index>> fair_lines::next(host_id h, const std::v
     auto& lines = host(h);
     for (;;) {
         host_lines::lane* best = nullptr;
-        for (auto& l : lines.lanes)
-            if (!l.flows.empty() && (!best || l.pass < best->pass)) best = &l;
+        double least = 0;
+        for (auto& l : lines.lanes) {
+            if (l.flows.empty()) continue;
+            const auto end = l.pass + step(weights, l.grade);
+            if (best && end >= least) continue;
+            best = &l;
+            least = end;
+        }
         if (!best) return std::nullopt;
         const auto i = best->flows.pop_front();
         flows_[i].in_host = false;

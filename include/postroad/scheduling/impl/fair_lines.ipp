@@ -135,7 +135,7 @@ POSTROAD_DECL void fair_lines::enter(index i) {
 
 POSTROAD_DECL void fair_lines::enter_turns(index i) {
     auto& f = flows_[i];
-    if (grades_.size() <= f.grade) grades_.resize(f.grade + 1u);
+    while (grades_.size() <= f.grade) grades_.push_back({.number = static_cast<std::uint8_t>(grades_.size())});
     if (tenant_lines_.size() <= f.tenant) tenant_lines_.resize(f.tenant + 1u);
     auto& lanes = tenant_lines_[f.tenant].lanes;
     if (lanes.size() <= f.grade) lanes.resize(f.grade + 1u);
@@ -210,14 +210,17 @@ POSTROAD_DECL job_id fair_lines::take(index i) {
     return id;
 }
 
+POSTROAD_DECL double fair_lines::step(const std::vector<unsigned>& weights, std::uint8_t g) noexcept {
+    if (weights.empty()) return 1;
+    return 1.0 / std::max(weights[std::min<std::size_t>(g, weights.size() - 1)], 1u);
+}
+
 POSTROAD_DECL void fair_lines::charge(const flow& f, const std::vector<unsigned>& weights, long quantum) {
-    const auto weight =
-        weights.empty() ? 1u : std::max(weights[std::min<std::size_t>(f.grade, weights.size() - 1)], 1u);
-    const auto step = 1.0 / weight;
+    const auto by = step(weights, f.grade);
     for (auto& l : hosts_[f.host].lanes)
-        if (l.grade == f.grade) l.pass += step;
-    grades_[f.grade].pass += step;
-    pass_ = std::max(pass_, grades_[f.grade].pass - step);
+        if (l.grade == f.grade) l.pass += by;
+    pass_ = std::max(pass_, grades_[f.grade].pass);
+    grades_[f.grade].pass += by;
     auto& credit = tenant_lines_[f.tenant].lanes[f.grade].credit;
     credit = std::max(credit - 1, -max_debt * quantum);
 }
