@@ -25,12 +25,13 @@ LAYERS = [
     "scheduling",
     "engine",
     "mailer.hpp",
+    "diagnose.hpp",
     "postroad.hpp",
     "testing",
     "src.hpp",
 ]
-MAY_DO_IO = re.compile(r"(net/|testing/|mailer\.hpp|impl/mailer\.ipp|engine/(impl/)?(runtime|ticket)\.[hi]pp)")
-MAY_READ_CLOCKS = re.compile(r"(net/|testing/|engine/(impl/)?runtime\.[hi]pp)")
+MAY_DO_IO = re.compile(r"(net/|testing/|(mailer|diagnose)\.hpp|impl/mailer|engine/(impl/)?(runtime|ticket)\.[hi]pp)")
+MAY_READ_CLOCKS = re.compile(r"(net/|testing/|diagnose\.hpp|engine/(impl/)?runtime\.[hi]pp)")
 # Slow to compile, or missing from the oldest supported compilers.
 BANNED = {"iostream", "regex", "format", "expected", "source_location", "asio.hpp"}
 # Parts that need more than Asio and mbedTLS: included by name, always inline, never from src.hpp.

@@ -11,6 +11,7 @@
 #include <postroad/core/impl/observer.ipp>
 #include <postroad/core/impl/outcome.ipp>
 #include <postroad/core/impl/transcript.ipp>
+#include <postroad/impl/diagnose.ipp>
 #include <postroad/impl/mailer.ipp>
 #include <postroad/message/impl/address.ipp>
 #include <postroad/message/impl/checks.ipp>

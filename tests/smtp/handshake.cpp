@@ -186,6 +186,16 @@ TEST_CASE("an opportunistic handshake that fails teaches to go without TLS next 
     }
 }
 
+TEST_CASE("what fails before the session has begun is a matter of the step that failed") {
+    for (const auto& [error, where] : {std::pair{errc::resolve_failed, postroad::phase::resolve},
+                                       {errc::timed_out, postroad::phase::connect},
+                                       {errc::tls_certificate, postroad::phase::tls}}) {
+        smtp::session s(options(security::implicit));
+        s.closed(error, "no", {});
+        CHECK(std::get<smtp::closed>(*s.poll()).details.where == where);
+    }
+}
+
 TEST_CASE("what breaks before the handshake teaches nothing about TLS") {
     talk t(options(security::opportunistic));
     t.hello({"STARTTLS"});

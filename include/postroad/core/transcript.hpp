@@ -14,6 +14,12 @@
 #include <string_view>
 
 namespace postroad {
+namespace detail {
+
+// "12.345": locales change what printf writes.
+POSTROAD_DECL std::string seconds(duration d);
+
+}  // namespace detail
 
 struct transcript_options {
     std::size_t max_lines = 1000;       ///< the oldest are dropped beyond

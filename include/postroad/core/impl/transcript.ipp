@@ -8,8 +8,7 @@
 namespace postroad {
 namespace detail {
 
-// "12.345": locales change what printf writes.
-inline std::string seconds(duration d) {
+POSTROAD_DECL std::string seconds(duration d) {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::max(d, duration::zero())).count();
     const auto fraction = std::to_string(ms % 1000);
     return std::to_string(ms / 1000) + '.' + std::string(3 - fraction.size(), '0') + fraction;

@@ -109,9 +109,13 @@ POSTROAD_DECL void session::received(std::string_view bytes, time_point now) {
 POSTROAD_DECL void session::closed(error_code ec, std::string explanation, time_point now) {
     now_ = now;
     learn_about_tls(ec);
-    // TLS that comes first fails before the session has begun.
-    const bool handshake = state_ == state::awaiting_start && ec == condition::tls;
-    fail(ec, handshake ? phase::tls : current_phase(), std::move(explanation));
+    // Looking up, and TLS that comes first, fail before the session has begun.
+    const bool begun = state_ != state::awaiting_start;
+    const auto where = begun                        ? current_phase()
+                       : ec == condition::tls       ? phase::tls
+                       : ec == errc::resolve_failed ? phase::resolve
+                                                    : phase::connect;
+    fail(ec, where, std::move(explanation));
 }
 
 POSTROAD_DECL void session::secured(time_point now) {
