@@ -355,8 +355,8 @@ private:
                 const bool taken = truth_.taken.contains(to);
                 if (said == status::accepted && !taken) return what + ", and the server did not take it";
                 // who comes again was not taken before
-                const bool later = std::ranges::any_of(ended_, [&](const auto& other) {
-                    return other.first > id && tasks_[other.first].mail == tasks_[id].mail;
+                const bool later = std::ranges::any_of(ended_, [this, mine = id](const auto& other) {
+                    return other.first > mine && tasks_[other.first].mail == tasks_[mine].mail;
                 });
                 if (taken && !later && said != status::accepted && said != status::in_doubt)
                     return what + ", and was taken";
