@@ -43,6 +43,16 @@ void compose_with_options() {
     //]
 }
 
+void choose() {
+    //[settings
+    postroad::tls::settings options{.ca_path = "/etc/postroad/ca",
+                                    .pins = {"r/mIkG3eEpVdm+u/ko/cwxzOMo1bk4TyHIlByibiA5E="},
+                                    .certificate_file = "/etc/postroad/sender.pem",
+                                    .key_file = "/etc/postroad/sender.key"};
+    //]
+    static_cast<void>(options);
+}
+
 void compose_by_port() {
     //[use_by_port
     postroad::mailer mail{postroad::transport::smtp{"smtp://relay.example.com:465"}, by_port{}};
