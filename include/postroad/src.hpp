@@ -18,6 +18,7 @@
 #include <postroad/message/impl/composition.ipp>
 #include <postroad/message/impl/content.ipp>
 #include <postroad/message/impl/conversion.ipp>
+#include <postroad/message/impl/delivery_report.ipp>
 #include <postroad/message/impl/dkim.ipp>
 #include <postroad/message/impl/eml.ipp>
 #include <postroad/message/impl/encoding.ipp>

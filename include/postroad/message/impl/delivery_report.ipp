@@ -1,0 +1,242 @@
+#pragma once
+
+#include <postroad/core/base64.hpp>
+#include <postroad/message/delivery_report.hpp>
+#include <postroad/message/encoding.hpp>
+#include <postroad/message/fields.hpp>
+#include <postroad/message/lines.hpp>
+#include <postroad/message/utf8.hpp>
+
+#include <array>
+#include <utility>
+
+namespace postroad {
+namespace detail {
+
+// As far as it can be read; a report with errors in it still tells something.
+inline std::string decoded_body(std::string_view body, std::string_view encoding) {
+    std::string result;
+    if (equal_ignoring_case(encoding, "base64")) {
+        std::string digits;
+        for (const char c : body)
+            if (c != ' ' && c != '\t' && c != '\r' && c != '\n') digits += c;
+        if (!base64_decode(digits, result)) result.clear();
+        return with_crlf(result);
+    }
+    if (!equal_ignoring_case(encoding, "quoted-printable")) return std::string(body);
+    const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+    for (std::size_t at = 0; at < body.size(); ++at) {
+        if (body[at] != '=' || at + 2 >= body.size()) {
+            result += body[at];
+        } else if (body.substr(at + 1, 2) == "\r\n") {
+            at += 2;
+        } else if (const auto high = digit(body[at + 1]), low = digit(body[at + 2]); high >= 0 && low >= 0) {
+            result += static_cast<char>(high * 16 + low);
+            at += 2;
+        } else {
+            result += '=';
+        }
+    }
+    return result;
+}
+
+// Folding and runs of spaces become one space.
+inline std::string unfolded(std::string_view value) {
+    std::string result;
+    for (const char c : trimmed(value)) {
+        const bool gap = c == ' ' || c == '\t' || c == '\r' || c == '\n';
+        if (!gap)
+            result += c;
+        else if (result.back() != ' ')
+            result += ' ';
+    }
+    return result;
+}
+
+inline std::string report_text(std::string_view value) { return escaped(unfolded(value), max_report_text); }
+
+// "rfc822; bob@example.org" without the type.
+inline std::string typed_text(std::string_view value) {
+    const auto semicolon = value.find(';');
+    return report_text(semicolon == std::string_view::npos ? value : value.substr(semicolon + 1));
+}
+
+// "5.1.1 (no such user)"
+inline enhanced_code parse_status(std::string_view text) {
+    unsigned parts[3] = {};
+    text = trimmed(text);
+    for (std::size_t i = 0; i < 3; ++i) {
+        std::size_t digits = 0;
+        while (digits < text.size() && digits < 3 && text[digits] >= '0' && text[digits] <= '9')
+            parts[i] = parts[i] * 10 + static_cast<unsigned>(text[digits++] - '0');
+        if (digits == 0 || (i < 2 && (digits == text.size() || text[digits] != '.'))) return {};
+        text.remove_prefix(i < 2 ? digits + 1 : digits);
+    }
+    if (parts[0] != 2 && parts[0] != 4 && parts[0] != 5) return {};
+    return {static_cast<std::uint8_t>(parts[0]), static_cast<std::uint16_t>(parts[1]),
+            static_cast<std::uint16_t>(parts[2])};
+}
+
+inline constexpr std::array<std::pair<std::string_view, delivery_action>, 5> action_words{{
+    {"failed", delivery_action::failed},
+    {"delayed", delivery_action::delayed},
+    {"delivered", delivery_action::delivered},
+    {"relayed", delivery_action::relayed},
+    {"expanded", delivery_action::expanded},
+}};
+
+inline delivery_action parse_action(std::string_view text) {
+    text = trimmed(text.substr(0, text.find('(')));
+    for (const auto& [word, action] : action_words)
+        if (equal_ignoring_case(word, text)) return action;
+    return delivery_action::unknown;
+}
+
+/// Looks for the parts of a report in a message, whatever they are wrapped in.
+class report_reader {
+public:
+    void entity(std::string_view text, std::size_t depth) {
+        static constexpr std::size_t max_depth = 10;
+        const auto e = split_at_empty_line(text);
+        const auto fields = split_fields(e.header);
+        const auto* type_field = find_field(fields, "Content-Type");
+        const auto type = parse_parameterised(type_field ? type_field->value : "text/plain");
+        const auto* encoding = find_field(fields, "Content-Transfer-Encoding");
+        const auto body = [&] { return decoded_body(e.body, encoding ? trimmed(encoding->value) : "7bit"); };
+        if (type.is("multipart/")) {
+            if (depth == max_depth) return;
+            for (const auto part : split_multipart(e.body, type.parameter("boundary")).parts) entity(part, depth + 1);
+        } else if (type.value == "message/delivery-status" || type.value == "message/global-delivery-status") {
+            found_ = true;
+            status(body());
+        } else if (type.value == "message/feedback-report") {
+            found_ = true;
+            feedback(body());
+        } else if (depth > 0 && (type.value == "message/rfc822" || type.value == "text/rfc822-headers" ||
+                                 type.value == "message/global" || type.value == "message/global-headers")) {
+            returned(body());
+        }
+    }
+
+    std::optional<delivery_report> take() {
+        if (!found_) return {};
+        return std::move(report_);
+    }
+
+private:
+    // Groups of fields with empty lines between them: first about the message, then one for each recipient.
+    void status(std::string_view text) {
+        bool first = true;
+        while (!text.empty()) {
+            if (text.starts_with("\r\n")) {
+                text.remove_prefix(2);
+                continue;
+            }
+            const auto e = split_at_empty_line(text);
+            const auto fields = split_fields(e.header);
+            text = e.body;
+            if (!find_field(fields, "Final-Recipient") && !find_field(fields, "Original-Recipient")) {
+                if (first) about_message(fields);
+            } else if (report_.recipients.size() < max_reported_recipients) {
+                report_.recipients.push_back(about_recipient(fields));
+            }
+            first = false;
+        }
+    }
+
+    void about_message(const std::vector<header_field>& fields) {
+        for (const auto& f : fields) {
+            if (equal_ignoring_case(f.name, "Original-Envelope-Id")) report_.envelope_id = report_text(f.value);
+            if (equal_ignoring_case(f.name, "Reporting-MTA")) report_.reporting_mta = typed_text(f.value);
+        }
+    }
+
+    static reported_recipient about_recipient(const std::vector<header_field>& fields) {
+        reported_recipient r;
+        for (const auto& f : fields) {
+            if (equal_ignoring_case(f.name, "Original-Recipient")) r.original = typed_text(f.value);
+            if (equal_ignoring_case(f.name, "Final-Recipient")) r.final = typed_text(f.value);
+            if (equal_ignoring_case(f.name, "Action")) r.action = parse_action(f.value);
+            if (equal_ignoring_case(f.name, "Status")) r.status = parse_status(f.value);
+            if (equal_ignoring_case(f.name, "Diagnostic-Code")) r.diagnostic = typed_text(f.value);
+            if (equal_ignoring_case(f.name, "Remote-MTA")) r.remote_mta = typed_text(f.value);
+            if (equal_ignoring_case(f.name, "Will-Retry-Until")) r.will_retry_until = report_text(f.value);
+        }
+        return r;
+    }
+
+    void feedback(std::string_view text) {
+        const auto e = split_at_empty_line(text);
+        report_.feedback_type = "other";
+        for (const auto& f : split_fields(e.header)) {
+            if (equal_ignoring_case(f.name, "Feedback-Type")) {
+                report_.feedback_type = report_text(f.value);
+                for (auto& c : report_.feedback_type) c = to_lower(c);
+            }
+            if (equal_ignoring_case(f.name, "Original-Envelope-Id")) report_.envelope_id = report_text(f.value);
+            if (equal_ignoring_case(f.name, "Reporting-MTA")) report_.reporting_mta = typed_text(f.value);
+            if (equal_ignoring_case(f.name, "Source-IP")) report_.source_ip = report_text(f.value);
+            if (equal_ignoring_case(f.name, "Original-Rcpt-To") &&
+                report_.recipients.size() < max_reported_recipients) {
+                auto address = report_text(f.value);
+                if (address.starts_with('<') && address.ends_with('>')) address = address.substr(1, address.size() - 2);
+                report_.recipients.push_back({.final = std::move(address)});
+            }
+        }
+    }
+
+    void returned(std::string_view text) {
+        const auto fields = split_fields(split_at_empty_line(text).header);
+        const auto* id = find_field(fields, "Message-ID");
+        if (id && report_.original_message_id.empty()) report_.original_message_id = report_text(id->value);
+    }
+
+    delivery_report report_;
+    bool found_ = false;
+};
+
+}  // namespace detail
+
+POSTROAD_DECL std::string_view to_string(delivery_action a) noexcept {
+    for (const auto& [word, action] : detail::action_words)
+        if (action == a) return word;
+    return "unknown";
+}
+
+POSTROAD_DECL std::optional<delivery_report> parse_delivery_report(std::string_view message) {
+    detail::report_reader reader;
+    reader.entity(detail::with_crlf(message), 0);
+    return reader.take();
+}
+
+POSTROAD_DECL address verp_address(const address& bounces, std::string_view tag) {
+    return address(std::string(bounces.local()) + '+' + std::string(tag) + '@' + std::string(bounces.domain()));
+}
+
+POSTROAD_DECL address verp_address(const address& bounces, const address& recipient) {
+    if (!recipient.ascii() || recipient.local().starts_with('"') || recipient.domain().empty() ||
+        recipient.domain().starts_with('['))
+        throw error(errc::invalid_address,
+                    "'" + escaped(recipient.str(), 300) + "' cannot stand in a return path: expected letters and dots");
+    return verp_address(bounces, std::string(recipient.local()) + '=' + std::string(recipient.domain()));
+}
+
+POSTROAD_DECL std::string verp_tag(const address& bounces, const address& got) {
+    const auto local = got.local();
+    const auto prefix = std::string(bounces.local()) + '+';
+    if (!detail::equal_ignoring_case(got.domain(), bounces.domain()) ||
+        !detail::equal_ignoring_case(local.substr(0, prefix.size()), prefix))
+        return {};
+    return std::string(local.substr(prefix.size()));
+}
+
+POSTROAD_DECL address verp_recipient(const address& bounces, const address& got) {
+    const auto tag = verp_tag(bounces, got);
+    // a domain holds no '='
+    const auto at = tag.rfind('=');
+    error_code ec;
+    if (at == std::string::npos) return {};
+    return address::parse(tag.substr(0, at) + '@' + tag.substr(at + 1), ec);
+}
+
+}  // namespace postroad

@@ -1,0 +1,137 @@
+#include <doctest/doctest.h>
+#include <postroad/message/delivery_report.hpp>
+
+#include <ostream>
+#include <string>
+
+using postroad::address;
+using postroad::delivery_action;
+using postroad::enhanced_code;
+using postroad::parse_delivery_report;
+
+namespace {
+
+std::string report(const std::string& status, const std::string& original = "Message-ID: <1@x>\n\nbody\n") {
+    return "From: mailer-daemon@mx.example\nContent-Type: multipart/report; report-type=delivery-status;\n"
+           " boundary=\"b b\"\n\nfor people\n--b b\n\nIt failed.\n--b b\nContent-Type: message/delivery-status\n\n" +
+           status + "\n--b b\nContent-Type: message/rfc822\n\n" + original + "\n--b b--\n";
+}
+
+}  // namespace
+
+TEST_CASE("a report says who bounced, why, and which message it was") {
+    const auto r = parse_delivery_report(
+        report("Reporting-MTA: dns; mx.example\nOriginal-Envelope-Id: ticket-17\nArrival-Date: now\n\n"
+               "Original-Recipient: rfc822;Bob@example.org\nFinal-Recipient: rfc822; bob@inner.example.org\n"
+               "Action: failed\nStatus: 5.1.1 (bad mailbox)\nRemote-MTA: dns; [192.0.2.1]\n"
+               "Diagnostic-Code: smtp; 550 5.1.1 no\n such   user\n\n"
+               "final-recipient: RFC822;cid@example.org\naction: DELAYED (soon)\nstatus: 4.4.1\n"
+               "Will-Retry-Until: Mon, 6 Jan 2025 12:00:00 +0000\n"));
+    REQUIRE(r);
+    CHECK(r->envelope_id == "ticket-17");
+    CHECK(r->reporting_mta == "mx.example");
+    CHECK(r->original_message_id == "<1@x>");
+    CHECK(r->feedback_type.empty());
+    REQUIRE(r->recipients.size() == 2);
+    const auto& bob = r->recipients[0];
+    CHECK(bob.address() == "Bob@example.org");
+    CHECK(bob.final == "bob@inner.example.org");
+    CHECK(bob.action == delivery_action::failed);
+    CHECK(bob.status == enhanced_code{5, 1, 1});
+    CHECK(bob.diagnostic == "550 5.1.1 no such user");
+    CHECK(bob.remote_mta == "[192.0.2.1]");
+    const auto& cid = r->recipients[1];
+    CHECK(cid.address() == "cid@example.org");
+    CHECK(cid.action == delivery_action::delayed);
+    CHECK(to_string(cid.action) == "delayed");
+    CHECK(cid.status == enhanced_code{4, 4, 1});
+    CHECK(cid.will_retry_until == "Mon, 6 Jan 2025 12:00:00 +0000");
+}
+
+TEST_CASE("a complaint says who complained and about what") {
+    const auto r = parse_delivery_report(
+        "Content-Type: multipart/report; boundary=b; report-type=feedback-report\n\n--b\n\nhi\n--b\n"
+        "Content-Type: message/feedback-report\n\nFeedback-Type: Abuse\nVersion: 1\nSource-IP: 192.0.2.1\n"
+        "Original-Rcpt-To: <bob@example.org>\nOriginal-Rcpt-To: cid@example.org\n\n--b\n"
+        "Content-Type: text/rfc822-headers\n\nSubject: x\nMessage-Id: <2@x>\n--b--\n");
+    REQUIRE(r);
+    CHECK(r->feedback_type == "abuse");
+    CHECK(r->source_ip == "192.0.2.1");
+    CHECK(r->original_message_id == "<2@x>");
+    REQUIRE(r->recipients.size() == 2);
+    CHECK(r->recipients[0].address() == "bob@example.org");
+    CHECK(r->recipients[1].address() == "cid@example.org");
+}
+
+TEST_CASE("reports are found in other parts, encoded, and in UTF-8") {
+    const auto inner = report("Final-Recipient: rfc822; a@x\nAction: failed\n");
+    const auto wrapped = "Content-Type: multipart/mixed; boundary=w\n\n--w\n" + inner + "\n--w--\n";
+    CHECK(parse_delivery_report(wrapped)->recipients.at(0).final == "a@x");
+    const auto encoded = [](const std::string& encoding, const std::string& body) {
+        return parse_delivery_report(
+                   "Content-Type: multipart/report; boundary=w\n\n--w\nContent-Type: message/global-delivery-status\n"
+                   "Content-Transfer-Encoding: " +
+                   encoding + "\n\n" + body + "\n--w--\n")
+            ->recipients.at(0)
+            .final;
+    };
+    CHECK(encoded("base64", "RmluYWwtUmVjaXBpZW50\nOiB1dGYtODsgYUB4Cg==") == "a@x");
+    CHECK(encoded("Quoted-Printable", "Final-Recipient: utf-8; =\na=40x") == "a@x");
+}
+
+TEST_CASE("what is no report is none, and broken ones tell what they can") {
+    CHECK_FALSE(parse_delivery_report(""));
+    CHECK_FALSE(parse_delivery_report("Subject: out of office\n\nhello\n"));
+    CHECK_FALSE(parse_delivery_report("Content-Type: multipart/report; boundary=b\n\n--b\n\nhi\n--b--\n"));
+    // a message that only carries a report is somebody's letter about it
+    CHECK_FALSE(parse_delivery_report("Content-Type: message/rfc822\n\n" + report("Final-Recipient: rfc822; a@x\n")));
+    const auto r = parse_delivery_report(report(
+        "no field\n\n\n\n\nFinal-Recipient: a@x\nAction: exploded\nStatus: 9.1.1\n\nFinal-Recipient:\nStatus: 5.1"));
+    REQUIRE(r);
+    REQUIRE(r->recipients.size() == 2);
+    CHECK(r->recipients[0].final == "a@x");
+    CHECK(r->recipients[0].action == delivery_action::unknown);
+    CHECK_FALSE(r->recipients[0].status);
+    CHECK(r->recipients[1].final.empty());
+    CHECK_FALSE(r->recipients[1].status);
+}
+
+TEST_CASE("what strangers write is escaped and cut") {
+    const auto r = parse_delivery_report(
+        report("Final-Recipient: rfc822; a@x\nDiagnostic-Code: smtp; \x1b[31m" + std::string(5000, 'x') + "\n"));
+    REQUIRE(r);
+    CHECK(r->recipients.at(0).diagnostic.starts_with("\\x1b[31m"));
+    CHECK(r->recipients.at(0).diagnostic.size() <= postroad::max_report_text + 10);
+}
+
+TEST_CASE("recipients are counted up to the limit") {
+    const auto count = [](std::size_t n) {
+        std::string status = "Reporting-MTA: dns; x\n\n";
+        for (std::size_t i = 0; i < n; ++i) status += "Final-Recipient: rfc822; a@x\n\n";
+        return parse_delivery_report(report(status))->recipients.size();
+    };
+    CHECK(count(postroad::max_reported_recipients) == postroad::max_reported_recipients);
+    CHECK(count(postroad::max_reported_recipients + 1) == postroad::max_reported_recipients);
+}
+
+TEST_CASE("a return path tells what bounced") {
+    const address bounces("bounces@example.com");
+    const auto tagged = verp_address(bounces, "7f3a");
+    CHECK(tagged.str() == "bounces+7f3a@example.com");
+    CHECK(verp_tag(bounces, tagged) == "7f3a");
+    CHECK(verp_tag(bounces, address("Bounces+7F3A@EXAMPLE.com")) == "7F3A");
+    CHECK(verp_tag(bounces, bounces).empty());
+    CHECK(verp_tag(bounces, address("other+7f3a@example.com")).empty());
+    CHECK(verp_tag(bounces, address("bounces+7f3a@example.org")).empty());
+    const auto bob = verp_address(bounces, address("b=ob@example.org"));
+    CHECK(bob.str() == "bounces+b=ob=example.org@example.com");
+    CHECK(verp_recipient(bounces, bob).str() == "b=ob@example.org");
+    CHECK(verp_recipient(bounces, tagged).null());
+    CHECK_THROWS_AS((void)verp_address(bounces, "a b"), postroad::error);
+    CHECK_THROWS_AS((void)verp_address(bounces, "a>\r\n"), postroad::error);
+    CHECK_THROWS_AS((void)verp_address(bounces, std::string(64, 'a')), postroad::error);
+    CHECK_THROWS_AS((void)verp_address(bounces, address("\"a b\"@example.org")), postroad::error);
+    CHECK_THROWS_AS((void)verp_address(bounces, address("a@[192.0.2.1]")), postroad::error);
+    CHECK_NOTHROW((void)verp_address(bounces, std::string(64 - 8, 'a')));
+    CHECK_THROWS_AS((void)verp_address(bounces, std::string(64 - 7, 'a')), postroad::error);
+}
