@@ -50,7 +50,8 @@ function(postroad_install)
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_asio.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_mbedtls.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_openssl.cmake"
-                "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_idn2.cmake" DESTINATION ${destination})
+                "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_idn2.cmake"
+                "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_unistring.cmake" DESTINATION ${destination})
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
           FILES_MATCHING PATTERN "*.hpp" PATTERN "*.ipp")
 endfunction()

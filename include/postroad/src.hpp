@@ -41,6 +41,7 @@
 #include <postroad/smtp/impl/parameters.ipp>
 #include <postroad/smtp/impl/reply.ipp>
 #include <postroad/smtp/impl/sasl.ipp>
+#include <postroad/smtp/impl/saslprep.ipp>
 #include <postroad/smtp/impl/scram.ipp>
 #include <postroad/smtp/impl/session.ipp>
 #include <postroad/testing/impl/certificates.ipp>

@@ -12,8 +12,8 @@
 
 namespace postroad::smtp {
 
-/// Credentials of one account. Each field is UTF-8 without control characters. Non-ASCII text goes out as it is given:
-/// SASLprep (RFC 4013) is not applied, so give it the way the server stores it, as a rule in NFC.
+/// Credentials of one account. Each field is UTF-8 without control characters. SCRAM prepares what is not ASCII (see
+/// saslprep()); the other mechanisms send it as it is given, and preparing is the server's matter.
 struct credentials {
     /// Octets of a name or password, and of a token. With them each response stays within the 12288 octets of base64
     /// a server must take (RFC 4954 section 4).

@@ -82,7 +82,9 @@ private:
 
     const detail::mechanism_info* choose(const credentials& c, std::span<const std::string> offered,
                                          const sasl_channel& channel, error_code& ec);
-    bool start_scram(std::span<const std::string> offered, const sasl_channel& channel, std::string client_nonce);
+    void start_scram(std::span<const std::string> offered, const sasl_channel& channel, std::string client_nonce,
+                     error_code& ec);
+    std::string prepared(std::string_view name, std::string_view text, error_code& ec);
     std::string answer(std::string_view challenge, error_code& ec);
     std::string answer_login(std::string_view challenge, error_code& ec);
     std::string answer_cram_md5(std::string_view challenge, error_code& ec);

@@ -4,6 +4,7 @@
 
 #include <postroad/core/base64.hpp>
 #include <postroad/smtp/detail/hmac.hpp>
+#include <postroad/smtp/saslprep.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -82,8 +83,8 @@ POSTROAD_DECL authenticator::authenticator(const credentials& c, std::span<const
     info_ = choose(c, offered, channel, ec);
     if (!info_) {
         state_ = state::failed;
-    } else if (info_->kind == detail::mechanism::scram && !start_scram(offered, channel, std::move(client_nonce))) {
-        fail("SCRAM: the client's nonce is too short or not printable", ec);
+    } else if (info_->kind == detail::mechanism::scram) {
+        start_scram(offered, channel, std::move(client_nonce), ec);
     }
 }
 
@@ -117,9 +118,16 @@ POSTROAD_DECL const detail::mechanism_info* authenticator::choose(const credenti
     return nullptr;
 }
 
-POSTROAD_DECL bool authenticator::start_scram(std::span<const std::string> offered, const sasl_channel& channel,
-                                              std::string client_nonce) {
-    if (!scram_client::is_nonce(client_nonce)) return false;
+POSTROAD_DECL void authenticator::start_scram(std::span<const std::string> offered, const sasl_channel& channel,
+                                              std::string client_nonce, error_code& ec) {
+    if (!scram_client::is_nonce(client_nonce)) {
+        fail("SCRAM: the client's nonce is too short or not printable", ec);
+        return;
+    }
+    auto user = prepared("user name", credentials_.user, ec);
+    secret password(prepared("password", credentials_.password.reveal(), ec));
+    auto identity = prepared("authorization identity", credentials_.authorization_id, ec);
+    if (ec) return;
     std::string flag = "n";
     if (info_->binds_channel)
         flag = "p=" + channel.binding_name;
@@ -127,13 +135,20 @@ POSTROAD_DECL bool authenticator::start_scram(std::span<const std::string> offer
              std::ranges::find(offered, std::string(info_->name) + "-PLUS") == offered.end())
         flag = "y";  // if the server did offer -PLUS and somebody took it out of the list, it notices
     scram_.emplace(scram_options{.hash = info_->hash,
-                                 .user = credentials_.user,
-                                 .password = credentials_.password,
-                                 .authorization_id = credentials_.authorization_id,
+                                 .user = std::move(user),
+                                 .password = std::move(password),
+                                 .authorization_id = std::move(identity),
                                  .binding_flag = std::move(flag),
                                  .binding_data = channel.binding_data,
                                  .nonce = std::move(client_nonce)});
-    return true;
+}
+
+// RFC 5802 section 5.1
+POSTROAD_DECL std::string authenticator::prepared(std::string_view name, std::string_view text, error_code& ec) {
+    std::string problem;
+    auto result = ec ? std::string() : saslprep(text, problem);
+    if (!problem.empty()) fail("SCRAM: the " + std::string(name) + ' ' + problem, ec);
+    return result;
 }
 
 POSTROAD_DECL std::string authenticator::respond(std::string_view challenge, error_code& ec) {
