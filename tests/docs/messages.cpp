@@ -1,11 +1,82 @@
 // The code of docs/messages.md.
 #include <doctest/doctest.h>
 
+#include <postroad/message/delivery_report.hpp>
+#include <postroad/message/dkim.hpp>
 #include <postroad/message/eml.hpp>
 #include <postroad/message/message.hpp>
 
 #include <chrono>
 #include <string>
+
+namespace {
+
+postroad::mail_object signed_with(const std::string& pem, postroad::mail_object mail,
+                                  std::chrono::system_clock::time_point now) {
+    //[sign
+    const postroad::dkim_signer signer{
+        {.domain = "example.com", .selector = "mail2025", .key = postroad::dkim_key::rsa(postroad::secret(pem))}};
+    mail.content = signer.sign(mail.content, now);
+    //]
+    return mail;
+}
+
+}  // namespace
+
+TEST_CASE("the parts of the page") {
+    const auto now = std::chrono::system_clock::now();
+    const std::string pdf = "samples/plain.eml";
+    const std::string logo = "samples/plain.eml";
+    //[parts
+    auto m = postroad::message{}
+                 .from("ann@example.com")
+                 .to("bob@example.org")
+                 .text("Your invoice is attached.")
+                 .html("<img src=\"cid:logo\"><p>Your invoice is attached.")
+                 .attach(logo, {.name = "logo.png", .content_id = "logo"})
+                 .attach(pdf, {.name = "Rechnung März.pdf"})
+                 .attach(postroad::source::memory("a;b\n1;2\n"), {.type = "text/csv; charset=utf-8", .name = "a.csv"});
+    //]
+    const auto c = m.freeze(now).content;
+    CHECK(c.text().find("Content-Disposition: inline; filename=\"logo.png\"\r\nContent-ID: <logo>") !=
+          std::string_view::npos);
+
+    //[generated
+    const auto numbers = postroad::source::generated([]() -> postroad::source::read_function {
+        return [next = 0](std::span<char> room) mutable -> std::size_t {
+            if (next == 1000) return 0;
+            const auto line = std::to_string(next++) + "\n";
+            return line.copy(room.data(), room.size());
+        };
+    });
+    //]
+    CHECK(numbers.size() == 3890);
+
+    //[list
+    m.list_id("news.example.com", "News of Example")
+        .list_unsubscribe({.one_click = "https://example.com/u?t=7f3a", .url = "mailto:leave@example.com"})
+        .automatic(postroad::automatic::generated);
+    //]
+    CHECK_NOTHROW((void)m.freeze(now));
+    CHECK_THROWS_AS((void)signed_with("no key", m.freeze(now), now), postroad::error);
+
+    //[verp
+    const postroad::address bounces("bounces@example.com");
+    m.envelope_from(postroad::verp_address(bounces, "7f3a"));
+    //]
+    const postroad::address to("bounces+7f3a@example.com");
+    const std::string came_back =
+        "Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\n"
+        "Final-Recipient: rfc822; bob@example.org\nAction: failed\nStatus: 5.1.1\n--b--\n";
+    std::string list;
+    //[report
+    if (const auto report = postroad::parse_delivery_report(came_back))
+        for (const auto& r : report->recipients)
+            if (r.action == postroad::delivery_action::failed)
+                list += postroad::verp_tag(bounces, to) + ' ' + r.address() + ' ' + to_string(r.status) + '\n';
+    //]
+    CHECK(list == "7f3a bob@example.org 5.1.1\n");
+}
 
 TEST_CASE("the messages of the page") {
     const auto now = std::chrono::system_clock::now();

@@ -338,6 +338,8 @@ TEST_CASE("nothing breaks out of fields of threads and lists (row 13)") {
     CHECK(code([] { simple().list_unsubscribe({.url = "https://x\r\nX: y"}); }) == errc::invalid_header);
     CHECK(code([] { simple().list_unsubscribe({}); }) == errc::invalid_header);
     CHECK(code([] { simple().list(postroad::list_url::help, "nothing"); }) == errc::invalid_header);
+    CHECK(code([] { simple().list_unsubscribe({.url = "mailto:x"}).header("list-unsubscribe", "<mailto:y>"); }) ==
+          errc::invalid_header);
     CHECK(code([] { simple().html("a\xc3"); }) == errc::invalid_message);
 }
 

@@ -48,6 +48,13 @@ inline bool is_managed(std::string_view name) noexcept {
            equal_ignoring_case(name.substr(0, 7), "Resent-");
 }
 
+// Of those that header() takes (RFC 5322 section 3.6, RFC 2369 section 3, RFC 3834 section 5).
+inline bool stands_once(std::string_view name) noexcept {
+    static constexpr std::string_view names[] = {"In-Reply-To", "References", "Auto-Submitted", "Importance"};
+    return std::ranges::any_of(names, [&](std::string_view n) { return equal_ignoring_case(n, name); }) ||
+           equal_ignoring_case(name.substr(0, 5), "List-");
+}
+
 inline void check_field_name(std::string_view name) {
     const auto is_ftext = [](char c) { return c > ' ' && c < 0x7f && c != ':'; };
     if (name.empty() || name.size() > max_field_name || !std::ranges::all_of(name, is_ftext))
@@ -180,9 +187,9 @@ POSTROAD_DECL message& message::header(std::string_view name, std::string_view v
     detail::check_value(name, value);
     if (detail::is_ascii(value) && detail::longest_stretch(value) >= detail::max_line)
         detail::refuse_field(name, "a word has more than 997 octets");
-    if (detail::equal_ignoring_case(name, "In-Reply-To") || detail::equal_ignoring_case(name, "References"))
-        if (std::ranges::any_of(fields_, [&](const auto& f) { return detail::equal_ignoring_case(f.name, name); }))
-            detail::refuse_field(name, "this field may stand only once");
+    if (detail::stands_once(name) &&
+        std::ranges::any_of(fields_, [&](const auto& f) { return detail::equal_ignoring_case(f.name, name); }))
+        detail::refuse_field(name, "this field may stand only once");
     fields_.push_back({std::string(name), std::string(value)});
     return *this;
 }
