@@ -1,0 +1,211 @@
+// The dispatcher, pool, queue and schedulers as shipped, on virtual time, with rules checked at every step.
+#include <doctest/doctest.h>
+
+#include <postroad/pooling/keep_alive.hpp>
+#include <postroad/pooling/one_shot.hpp>
+#include <postroad/scheduling/fair.hpp>
+#include <postroad/scheduling/fifo.hpp>
+#include <postroad/testing/simulator.hpp>
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace postroad;
+using namespace postroad::testing;
+using namespace std::chrono_literals;
+using pooling::keep_alive;
+using scheduling::fair;
+using scheduling::fifo;
+
+namespace {
+
+/// `n` messages at once to each host.
+workload all_at_once(std::vector<host_model> hosts, std::size_t n, std::uint64_t seed = 1) {
+    workload w{.hosts = std::move(hosts), .seed = seed};
+    w.next = [count = w.hosts.size(), left = n * w.hosts.size()]() mutable -> std::optional<arrival> {
+        if (left == 0) return std::nullopt;
+        --left;
+        return arrival{.host = static_cast<std::uint32_t>(left % count)};
+    };
+    return w;
+}
+
+std::string broken(const simulation_report& r) {
+    std::string text;
+    for (const auto& rule : r.broken) text += rule + "\n";
+    return text;
+}
+
+/// Everything that goes wrong, at a few hosts.
+std::vector<host_model> troubled_hosts() {
+    return {{},
+            {.connections = 2},
+            {.messages_a_connection = 7},
+            {.idle = 3s},
+            {.accepts = {2, 1s}},
+            {.greylisting = 4min},
+            {.outages = {{10s, 200s}, {600s, 700s}}},
+            {.storms = {{{0s, 300s}, 50u}}},
+            {.connections = 1, .messages_a_connection = 3, .outages = {{0s, 50s}}, .storms = {{{60s, 90s}, 30u}}}};
+}
+
+const simulation_rules capped{.connections = 12, .per_destination = 5, .retry_floor = 60s};
+
+keep_alive pool_of_12() { return {.max_connections = 12, .per_destination = 5}; }
+
+campaign small(std::uint64_t seed) {
+    return {.hosts = 300, .bulk = 9900, .transactional = 100, .transactional_over = 60s, .seed = seed};
+}
+
+}  // namespace
+
+TEST_CASE("a message takes as long as its host says") {
+    const host_model h{.round_trip = 100ms, .work = 50ms, .trips_to_connect = 5, .trips_a_message = 2};
+    const auto r = simulate(all_at_once({h}, 1), keep_alive{}, fifo{});
+    CHECK(broken(r) == "");
+    CHECK(r.accepted == 1);
+    CHECK(r.all > 600ms);
+    CHECK(r.all < 900ms);
+    CHECK(r.connections == 1);
+}
+
+TEST_CASE("whatever hosts do, no rule is broken and nothing is lost") {
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+        CAPTURE(seed);
+        const auto f = simulate(all_at_once(troubled_hosts(), 60, seed), pool_of_12(), fair{}, capped);
+        CHECK(broken(f) == "");
+        CHECK(f.accepted == f.messages);
+        const auto plain =
+            simulate(all_at_once(troubled_hosts(), 60, seed), pool_of_12(), fifo{.retry = {.attempts = 20}}, capped);
+        CHECK(broken(plain) == "");
+        CHECK(plain.accepted + plain.failed == plain.messages);
+        const auto once = simulate(all_at_once(troubled_hosts(), 20, seed), pooling::one_shot{.max_connections = 12},
+                                   fair{.burst = 4}, {.connections = 12});
+        CHECK(broken(once) == "");
+        CHECK(once.accepted == once.messages);
+    }
+}
+
+TEST_CASE("equal arguments make equal reports, and another seed another") {
+    const auto run = [](std::uint64_t seed) {
+        return to_json(simulate(make_workload(small(seed)), pool_of_12(), fair{}, capped));
+    };
+    CHECK(run(1) == run(1));
+    CHECK(run(1) != run(2));
+}
+
+TEST_CASE("pace is kept at every step, for each destination") {
+    const simulation_rules rules{.pace = {5, 1s}, .ahead = 3};
+    const auto r =
+        simulate(all_at_once({{}, {}, {}}, 100), keep_alive{}, fair{.pace = {5, 1s}, .pacer = {.ahead = 3}}, rules);
+    CHECK(broken(r) == "");
+    CHECK(r.all > 19s);
+    CHECK(r.all < 22s);
+}
+
+TEST_CASE("no tenant is far ahead of another that waits") {
+    const auto two_tenants = [] {
+        workload w{.hosts = std::vector<host_model>(50)};
+        w.next = [left = 4000u]() mutable -> std::optional<arrival> {
+            if (left == 0) return std::nullopt;
+            --left;
+            // The one has mail for all hosts, the other for ten.
+            if (left >= 1000) return arrival{.host = left % 50, .tenant = "large"};
+            return arrival{.host = left % 10, .tenant = "small"};
+        };
+        return w;
+    };
+    const auto r = simulate(two_tenants(), pool_of_12(), fair{.burst = 8, .concurrency = {.first = 5}},
+                            {.unfairness = 2 * 12 * 8});
+    CHECK(broken(r) == "");
+    CHECK(r.tenants_at_half.at("small") > 900);
+    const auto plain = simulate(two_tenants(), pool_of_12(), fifo{}, {.unfairness = 2 * 12 * 8});
+    CHECK(broken(plain) == "no tenant is far ahead of another that waits\n");
+}
+
+TEST_CASE("the simulator finds what breaks a rule") {
+    SUBCASE("more connections than allowed") {
+        const auto r = simulate(all_at_once({{}}, 50), keep_alive{.max_connections = 8}, fifo{}, {.connections = 3});
+        CHECK(broken(r) == "connections stay within the cap\n");
+    }
+    SUBCASE("more connections to a host than allowed") {
+        const auto r = simulate(all_at_once({{}}, 50), keep_alive{}, fifo{}, {.per_destination = 3});
+        CHECK(broken(r) == "connections to a host stay within their cap\n");
+    }
+    SUBCASE("faster than the pace") {
+        const auto r = simulate(all_at_once({{}}, 50), keep_alive{}, fifo{}, {.pace = {1, 1s}});
+        CHECK(broken(r) == "no host is sent more than its pace\n");
+    }
+    SUBCASE("retries before their time") {
+        const auto r = simulate(all_at_once({{.greylisting = 4min}}, 5), keep_alive{}, fair{}, {.retry_floor = 1h});
+        CHECK(broken(r) == "no message is tried again before its time\n");
+    }
+    SUBCASE("a wake-up that is lost") {
+        struct sleepy : fair {
+            time_point wakeup() const noexcept { return never; }
+        };
+        const auto r = simulate(all_at_once({{}}, 5), keep_alive{.idle = duration::max()}, sleepy{{.pace = {1, 1min}}});
+        CHECK(r.accepted < 5);
+        CHECK(broken(r).find("something is under way, or a time is set, while messages wait\n") == 0);
+    }
+    SUBCASE("a job that is lost") {
+        struct forgetful : fifo {
+            void admit(const job& j, scheduling::host_id h, time_point now) {
+                if (j.id != 3) fifo::admit(j, h, now);
+            }
+        };
+        const auto r = simulate(all_at_once({{}}, 5), keep_alive{}, forgetful{});
+        CHECK(broken(r).find("no message is lost\n") != std::string::npos);
+    }
+}
+
+TEST_CASE("the campaign goes out twice as fast as from one line, and what is waited for at once") {
+    const campaign c{.hosts = 1000, .bulk = 39'600, .transactional = 400, .transactional_over = 40s};
+    const keep_alive pool{.max_connections = 100, .per_destination = 50, .first = 50};
+    const auto f = simulate(make_workload(c), pool, fair{.per_destination = 50}, {.connections = 100});
+    const auto plain = simulate(make_workload(c), pool, fifo{.retry = {.attempts = 100}}, {.connections = 100});
+    CHECK(broken(f) == "");
+    CHECK(broken(plain) == "");
+    CHECK(f.p95 < plain.p95);
+    CHECK(f.classes.at(0).p99 < 5s);
+    CHECK(plain.classes.at(0).p99 > 30s);
+    CHECK(f.replies_421 < 200);
+}
+
+TEST_CASE("fair learns how many connections a host takes, with few refusals") {
+    const auto r = simulate(all_at_once({{.connections = 5}, {.connections = 3}}, 2000),
+                            keep_alive{.max_connections = 100, .pause_after_refusal = 0s}, fair{.per_destination = 50});
+    CHECK(broken(r) == "");
+    CHECK(r.replies_421 < 20);
+    CHECK(r.most_connections >= 8);
+}
+
+TEST_CASE("pool and scheduler together keep to what a host closes connections after") {
+    const auto r = simulate(all_at_once({{.messages_a_connection = 20}}, 400), keep_alive{}, fair{});
+    CHECK(broken(r) == "");
+    CHECK(r.accepted == 400);
+    CHECK(r.replies_421 <= 8);
+}
+
+TEST_CASE("a host that is down costs few connections while it is") {
+    const auto r = simulate(all_at_once({{.outages = {{0s, 20min}}}}, 500), keep_alive{}, fair{});
+    CHECK(broken(r) == "");
+    CHECK(r.accepted == 500);
+    CHECK(r.unreachable < 20);
+    CHECK(r.all < 1h);
+}
+
+TEST_CASE("a report is a table and an object") {
+    const auto r = simulate(make_workload(small(1)), pool_of_12(), fair{}, capped);
+    const auto table = to_table({{"fair", r}, {"again", r}});
+    CHECK(table.find("fair ") != std::string::npos);
+    CHECK(table.find("421s") != std::string::npos);
+    const auto json = to_json(r);
+    CHECK(json.starts_with("{\"messages\": 10000, \"accepted\": "));
+    CHECK(json.find("\"classes\": {\"0\": {\"messages\": 100, ") != std::string::npos);
+    CHECK(json.find("\"broken\": []}") != std::string::npos);
+    CHECK(r.course.size() == 20);
+}
