@@ -1,8 +1,8 @@
 // A mail server for tests on the command line. It takes every message and delivers none.
 //
-//   sink [--port N] [--plain | --starttls | --implicit-tls] [--lmtp] [--auth USER:PASSWORD] [--require-auth]
-//        [--maildir DIR] [--delay-ms N] [--size N] [--no-pipelining] [--chunking] [--count-only] [--fault SPEC]...
-//        [--ca-out FILE]
+//   sink [--port N] [--plain | --starttls | --implicit-tls] [--lmtp] [--auth USER:PASSWORD] [--mechanism NAME]
+//        [--require-auth] [--maildir DIR] [--delay-ms N] [--size N] [--no-pipelining] [--chunking] [--count-only]
+//        [--fault SPEC]... [--ca-out FILE]
 //
 // Prints "listening PORT" once it does, and on SIGINT or SIGTERM one line of JSON with what it saw.
 #include <postroad/testing/sink.hpp>
@@ -63,6 +63,8 @@ void read_value(settings& s, std::string_view option, const std::string& value) 
         const auto colon = value.find(':');
         if (colon == std::string::npos) throw error(errc::invalid_option, "--auth needs USER:PASSWORD");
         s.server.users[value.substr(0, colon)] = value.substr(colon + 1);
+    } else if (option == "--mechanism") {
+        s.server.mechanisms = {value};
     } else if (option == "--maildir") {
         s.server.maildir = value;
     } else if (option == "--delay-ms") {
