@@ -1,0 +1,112 @@
+// Prints composed messages with what a reader must find in them, one line each, values in hexadecimal: `expect <key>
+// <value>` any number of times, then `message <octets>` once for each kind of transfer.
+
+#include <postroad/message/message.hpp>
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+using postroad::message;
+using postroad::source;
+
+namespace {
+
+void print(const char* word, std::string_view value) {
+    std::printf("%s ", word);
+    for (const char c : value) std::printf("%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    std::printf("\n");
+}
+
+/// Repeatable: the same messages on every run.
+class random_values {
+public:
+    std::uint32_t below(std::uint32_t n) {
+        state_ = state_ * 6364136223846793005U + 1442695040888963407U;
+        return static_cast<std::uint32_t>(state_ >> 33) % n;
+    }
+    bool one_in(std::uint32_t n) { return below(n) == 0; }
+    std::string text(std::uint32_t max_pieces, const std::vector<std::string>& pieces) {
+        std::string result;
+        for (auto n = below(max_pieces + 1); n > 0; --n)
+            result += pieces[below(static_cast<std::uint32_t>(pieces.size()))];
+        return result;
+    }
+    std::string octets(std::uint32_t max) {
+        std::string result;
+        for (auto n = below(max + 1); n > 0; --n) result += static_cast<char>(below(256));
+        return result;
+    }
+
+private:
+    std::uint64_t state_ = 20250107;
+};
+
+const std::vector<std::string> name_pieces = {"a", "Z",  "0", " ", "-", "_", ".", "ä", "漢", "\xf0\x9f\x98\x80",
+                                              "'", "\"", "%", "*", "(", ")", ";", "=", ",",  "a longer piece",
+                                              "é", "&"};
+const std::vector<std::string> text_pieces = {
+    "word",  " ",          "ä",  "漢字", "=",   ".",  "\n",   "\n",
+    "\n.\n", "\nFrom x\n", "--", "\t",   " \n", "=_", "\n--", "long words that go on and on and on "};
+
+std::string file_name(random_values& random) {
+    auto name = random.text(20, name_pieces);
+    while (name.starts_with(' ')) name.erase(0, 1);
+    while (name.ends_with(' ')) name.pop_back();
+    return name + ".bin";
+}
+
+void compose(random_values& random) {
+    const std::chrono::system_clock::time_point when = std::chrono::sys_days(std::chrono::year(2025) / 1 / 7);
+    message m;
+    m.from("ann@example.com").to("bob@example.org").message_id("<1@example.com>");
+    const auto subject = "S" + random.text(40, name_pieces) + "s";
+    print("expect subject", subject);
+    m.subject(subject);
+    const bool html = random.one_in(2);
+    // one of the two at least: otherwise nothing tells the text from an attachment
+    if (!html || random.one_in(2)) {
+        const auto text = random.text(60, text_pieces) + (random.one_in(10) ? std::string(1200, 'x') : "");
+        print("expect text", text);
+        m.text(text);
+    }
+    if (html) {
+        const auto body = "<p>" + random.text(60, text_pieces);
+        print("expect html", body);
+        m.html(body);
+    }
+    for (auto n = random.below(4); n > 0; --n) {
+        const auto name = file_name(random);
+        const auto octets = random.octets(random.one_in(8) ? 100000 : 300);
+        postroad::part about{.type = "application/octet-stream", .name = name};
+        if (html && random.one_in(2)) {
+            about.content_id = "part" + std::to_string(n) + "@example.com";
+            print("expect cid", about.content_id);
+        } else {
+            print("expect cid", "");
+        }
+        if (random.one_in(4)) about.description = "D" + random.text(10, name_pieces) + "d";
+        print("expect name", name);
+        print("expect octets", octets);
+        m.attach(source::memory(octets), about);
+    }
+    if (random.one_in(5)) {
+        const auto text = "Subject: nested\n\n" + random.text(20, text_pieces) + "\n";
+        const auto nested = postroad::content::from_text(text);
+        print("expect nested", "nested");
+        m.attach(nested);
+    }
+    const auto c = m.freeze(when).content;
+    print("message", c.text());
+    print("message", c.as(postroad::transfer::eight_bit).text());
+    print("message", c.as(postroad::transfer::binary).text());
+    std::printf("end\n");
+}
+
+}  // namespace
+
+int main() {
+    random_values random;
+    for (int i = 0; i < 400; ++i) compose(random);
+}
