@@ -6,10 +6,12 @@
 #include <postroad/tls/detail/der.hpp>
 #include <postroad/tls/names.hpp>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -108,6 +110,13 @@ inline std::string digest_of(const EVP_MD* type, std::string_view octets) {
 inline std::string pin_of(X509* certificate) {
     const auto der = der_of(certificate);
     return base64_encode(digest_of(EVP_sha256(), parts_of(der).public_key));
+}
+
+/// Of each certificate, the server's first.
+inline std::vector<std::string> pins_of(const STACK_OF(X509) * chain) {
+    std::vector<std::string> pins(static_cast<std::size_t>(std::max(sk_X509_num(chain), 0)));
+    for (std::size_t i = 0; i < pins.size(); ++i) pins[i] = pin_of(sk_X509_value(chain, static_cast<int>(i)));
+    return pins;
 }
 
 /// The data of tls-server-end-point (RFC 5929 section 4.1): the certificate's digest by the hash of its signature, by

@@ -146,8 +146,7 @@ inline bool openssl_engine::chain_is_good(X509_STORE_CTX* chain) {
     const auto names = detail::names_of(own);
     if (!names_match(names, expected_)) reasons.insert(reasons.begin(), names_reason(names, expected_));
     if (!wanted.empty()) {
-        std::vector<std::string> presented;
-        for (int i = 0; i < sk_X509_num(all); ++i) presented.push_back(detail::pin_of(sk_X509_value(all, i)));
+        const auto presented = detail::pins_of(all);
         if (!detail::any_pinned(wanted, presented)) reasons.push_back(detail::pin_reason(wanted, presented));
     }
     reasons_ = detail::joined(reasons, ", and ");
