@@ -2,8 +2,10 @@
 // TypeError of pybind11 shows arguments, and one of them holds a password.
 
 #include "code_names.hpp"
+#include "delivery.hpp"
 #include "envelope.hpp"
 #include "operation.hpp"
+#include "settings.hpp"
 
 #include <postroad/postroad.hpp>
 
@@ -75,81 +77,26 @@ py::tuple result_parts(const operation& op) {
                           py::tuple(recipients), op.result().attempts);
 }
 
-template <class T, class Target>
-void take(const py::dict& options, const char* name, Target&& to) {
-    if (const py::object value = options[name]; !value.is_none()) to(value.cast<T>());
-}
-
-// The option of the URL and the argument, of one thing: which of them counts would be a guess.
-void refuse_both(const py::dict& options, const transport::url_parts& url) {
-    constexpr std::pair<const char*, const char*> same[] = {
-        {"ca", "ca_file"}, {"connections", "connections"}, {"helo", "client_name"}, {"pipelining", "pipelining"}};
-    for (const auto& [in_url, argument] : same)
-        for (const auto& o : url.options)
-            if (o.first == in_url && !options[argument].is_none())
-                throw error(errc::contradiction, std::string("the URL's option \"") + in_url + "\" and the argument " +
-                                                     argument + " speak of the same thing");
-    const bool given = !options["user"].is_none() || !options["password"].is_none() || !options["token"].is_none();
-    if (given && !url.credentials.empty())
-        throw error(errc::contradiction, "the URL holds credentials, and the arguments too");
-}
-
-transport::smtp_options transport_options(const transport::smtp& from_url, const py::dict& options) {
-    using postroad::smtp::pipelining;
-    auto o = from_url.options();
-    take<std::string>(options, "user", [&](std::string v) { o.credentials.user = std::move(v); });
-    take<std::string>(options, "password", [&](std::string v) { o.credentials.password = secret(std::move(v)); });
-    take<std::string>(options, "token", [&](std::string v) { o.credentials.token = secret(std::move(v)); });
-    take<std::string>(options, "client_name", [&](std::string v) {
-        transport::check_options({{"helo", v}});
-        o.client_name = std::move(v);
-    });
-    take<std::string>(options, "pipelining", [&](const std::string& v) {
-        o.pipelining = v == "lockstep" ? pipelining::lockstep
-                       : v == "across" ? pipelining::across
-                                       : pipelining::envelope;
-    });
-    take<double>(options, "connect_timeout", [&](double v) { o.dialing.timeout = seconds(v); });
-    take<double>(options, "reply_timeout", [&](double v) {
-        const auto t = seconds(v);
-        o.timeouts = {.greeting = t,
-                      .hello = t,
-                      .starttls = t,
-                      .auth = t,
-                      .mail = t,
-                      .rcpt = t,
-                      .data = t,
-                      .block = t,
-                      .content = t,
-                      .reset = t,
-                      .quit = std::min(t, o.timeouts.quit)};
-    });
-    return o;
+// What a message is, for who looks at it before it is sent.
+py::tuple examine(const py::bytes& content) {
+    const auto mail = parse_eml(std::string(content));
+    py::list recipients;
+    for (const auto& r : mail.envelope.recipients) recipients.append(text(r.str()));
+    const auto& c = mail.content;
+    return py::make_tuple(text(mail.envelope.reverse_path.str()), py::tuple(recipients), c.size(), c.longest_line(),
+                          c.eight_bit(), c.eight_bit_header(), c.binary());
 }
 
 std::shared_ptr<mailer_type> make_mailer(const py::dict& options, std::string& host) {
     const auto url = options["url"].cast<std::string>();
     const transport::smtp from_url(url);
     refuse_both(options, transport::parse_url(url));
-    tls::automatic security;
-    pooling::keep_alive pool;
-    for (const auto& [name, value] : from_url.other_options()) {
-        if (name == "ca") security.options.ca_file = value;
-        if (name == "connections") pool.max_connections = std::stoul(value);
-    }
-    take<std::string>(options, "ca_file", [&](std::string v) { security.options.ca_file = std::move(v); });
-    take<std::size_t>(options, "connections", [&](std::size_t v) { pool.max_connections = v; });
-    take<double>(options, "idle", [&](double v) { pool.idle = seconds(v); });
-    take<std::size_t>(options, "messages_per_connection", [&](std::size_t v) { pool.messages_per_connection = v; });
-    queueing::memory queue;
-    take<std::size_t>(options, "capacity", [&](std::size_t v) { queue.capacity = v; });
-    take<bool>(options, "wait_when_full",
-               [&](bool v) { queue.when_full = v ? queueing::when_full::wait : queueing::when_full::refuse; });
-    scheduling::fifo line;
-    take<unsigned>(options, "attempts", [&](unsigned v) { line.retry.attempts = v; });
-    take<double>(options, "first_wait", [&](double v) { line.retry.first_wait = seconds(v); });
     transport::smtp transport(transport_options(from_url, options));
     host = to_string(transport.options().server);
+    auto security = tls_policy(from_url, options);
+    auto pool = pooling_policy(from_url, options);
+    auto queue = queueing_policy(options);
+    auto line = scheduling_policy(options);
     const py::gil_scoped_release released;
     return std::make_shared<mailer_type>(std::move(transport), std::move(security), std::move(pool), std::move(queue),
                                          std::move(line));
@@ -171,30 +118,35 @@ public:
 
     const std::string& host() const { return host_; }
 
-    std::shared_ptr<operation> start(const py::bytes& content, given_envelope envelope, std::shared_ptr<completions> to,
-                                     std::size_t tag) {
+    std::shared_ptr<operation> start(const py::bytes& content, given_envelope envelope, const py::dict& options,
+                                     std::shared_ptr<completions> to, std::size_t tag) {
         auto m = usable();
         std::string octets = content;
+        auto wanted = wishes_from(options);
         const py::gil_scoped_release released;
         const auto keep = std::move(m);
         auto mail = parse_mail(std::move(octets), envelope);
+        wanted.apply(mail.envelope);
         auto op = std::make_shared<operation>(keep->get_executor(), std::move(to), tag);
-        keep->async_send(std::move(mail), asio::bind_cancellation_slot(op->slot(), [op](error_code ec, outcome o) {
-                             op->finish(ec, std::move(o));
-                         }));
+        keep->async_send(
+            std::move(mail), std::move(wanted.queued),
+            asio::bind_cancellation_slot(op->slot(), [op](error_code ec, outcome o) { op->finish(ec, std::move(o)); }));
         return op;
     }
 
-    std::shared_ptr<operation> submit(const py::bytes& content, given_envelope envelope) {
+    std::shared_ptr<operation> submit(const py::bytes& content, given_envelope envelope, const py::dict& options) {
         auto m = usable();
         std::string octets = content;
+        auto wanted = wishes_from(options);
         std::shared_ptr<operation> op;
         {
             const py::gil_scoped_release released;
             const auto keep = std::move(m);
             auto mail = parse_mail(std::move(octets), envelope);
+            wanted.apply(mail.envelope);
             op = std::make_shared<operation>(keep->get_executor(), nullptr, 0);
-            keep->async_submit(std::move(mail), [op](error_code ec, const ticket& t) { op->queued(ec, t); });
+            keep->async_submit(std::move(mail), std::move(wanted.queued),
+                               [op](error_code ec, const ticket& t) { op->queued(ec, t); });
         }
         try {
             op->wait_queued();
@@ -283,6 +235,16 @@ PYBIND11_MODULE(_core, m) {
         .def("cancel", &operation::cancel)
         .def("result", &result_parts);
 
+    py::class_<credentials_question, std::shared_ptr<credentials_question>>(m, "CredentialsQuestion")
+        .def_property_readonly("server", &credentials_question::server)
+        .def_property_readonly("refused_before", &credentials_question::refused_before)
+        .def("answer_password", &credentials_question::answer_password, py::arg("user"), py::arg("password"))
+        .def("answer_token", &credentials_question::answer_token, py::arg("token"))
+        .def("refuse", &credentials_question::refuse, py::arg("why"));
+
+    m.def("examine", &examine, py::arg("content"));
+    m.def("check_wishes", &check_wishes, py::arg("options"));
+
     using optional_bytes = std::optional<py::bytes>;
     using optional_list = std::optional<std::vector<py::bytes>>;
     py::class_<core_mailer>(m, "Mailer")
@@ -291,16 +253,16 @@ PYBIND11_MODULE(_core, m) {
         .def(
             "start",
             [](core_mailer& self, const py::bytes& content, const optional_bytes& sender, const optional_list& to,
-               std::shared_ptr<completions> done,
-               std::size_t tag) { return self.start(content, envelope_from(sender, to), std::move(done), tag); },
-            py::arg("content"), py::arg("sender"), py::arg("recipients"), py::arg("completions") = py::none(),
-            py::arg("tag") = 0)
+               const py::dict& options, std::shared_ptr<completions> done, std::size_t tag) {
+                return self.start(content, envelope_from(sender, to), options, std::move(done), tag);
+            },
+            py::arg("content"), py::arg("sender"), py::arg("recipients"), py::arg("options"),
+            py::arg("completions") = py::none(), py::arg("tag") = 0)
         .def(
             "submit",
-            [](core_mailer& self, const py::bytes& content, const optional_bytes& sender, const optional_list& to) {
-                return self.submit(content, envelope_from(sender, to));
-            },
-            py::arg("content"), py::arg("sender"), py::arg("recipients"))
+            [](core_mailer& self, const py::bytes& content, const optional_bytes& sender, const optional_list& to,
+               const py::dict& options) { return self.submit(content, envelope_from(sender, to), options); },
+            py::arg("content"), py::arg("sender"), py::arg("recipients"), py::arg("options"))
         .def("close", &core_mailer::close, py::arg("patience"))
         .def("abort", &core_mailer::abort);
 }

@@ -54,6 +54,15 @@ private:
 
 inline duration seconds(double s) { return std::chrono::duration_cast<duration>(std::chrono::duration<double>(s)); }
 
+/// An object that any thread may let go of, also one without the GIL.
+inline std::shared_ptr<py::object> shared_object(py::object o) {
+    return {new py::object(std::move(o)), [](py::object* p) {
+                if (!Py_IsInitialized()) return;
+                const py::gil_scoped_acquire gil;
+                delete p;
+            }};
+}
+
 /// Waits without the GIL until `ready` or, if given, for `patience` seconds. In slices: only a thread of Python that
 /// has the GIL can run the handler of a signal, such as the one that raises KeyboardInterrupt.
 template <class Ready>
@@ -165,14 +174,9 @@ public:
     }
 
     /// Calls `f` once, when it is done: on the mailer's thread, or at once and here.
-    void on_done(py::object f) {
+    void on_done(const py::object& f) {
         check_process_();
-        // whoever drops the last reference, perhaps the mailer's thread, must have the GIL
-        const std::shared_ptr<py::object> callback(new py::object(f), [](py::object* p) {
-            if (!Py_IsInitialized()) return;
-            const py::gil_scoped_acquire gil;
-            delete p;
-        });
+        const auto callback = shared_object(f);
         {
             const std::scoped_lock lock(mutex_);
             if (!done_) {

@@ -1,6 +1,8 @@
 """Sends mail: the Python module of the C++ library postroad. See docs/python.md."""
 
 from ._core import version as __version__
+from ._credentials import CredentialsRequest
+from ._delivery import Delivery
 from ._errors import (
     AuthenticationError,
     Cancelled,
@@ -20,6 +22,8 @@ from ._receipts import Receipt, RecipientOutcome, Status
 __all__ = [
     "AuthenticationError",
     "Cancelled",
+    "CredentialsRequest",
+    "Delivery",
     "Error",
     "InvalidInput",
     "Mailer",

@@ -12,16 +12,21 @@ import weakref
 from functools import partial
 from typing import (
     TYPE_CHECKING,
+    Any,
     Dict,
     Iterable,
     Iterator,
+    List,
     NoReturn,
     Optional,
+    Tuple,
     Type,
     Union,
 )
 
 from . import _core
+from ._credentials import start_asking
+from ._delivery import Delivery, wishes_of
 from ._errors import Error
 from ._messages import (
     choice,
@@ -39,6 +44,7 @@ from ._receipts import Receipt, receipt_of
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ._credentials import CredentialsSource, Questions
     from ._messages import MessageLike
 
 _MOST = 1_000_000_000
@@ -64,6 +70,11 @@ def _finished(operation: _core.Operation) -> Receipt:
     if receipt.error is not None:
         raise receipt.error
     return receipt
+
+
+def _end(questions: Optional[Questions]) -> None:
+    if questions is not None:
+        questions.put(None)
 
 
 def _wake(future: asyncio.Future[None]) -> None:
@@ -104,11 +115,14 @@ class Ticket:
 
 
 class Mailer:
-    """Sends mail through one SMTP server, over connections that it keeps. Any thread may use it, at any time.
+    """Sends mail through an SMTP server, over connections that it keeps. Any thread may use it, at any time.
 
-    `url` is smtp:// (STARTTLS, required), smtps:// (TLS from the start) or smtp+insecure:// (no TLS), with
-    user:password@ and options as the C++ library takes them. What the arguments repeat is refused. Durations are in
-    seconds. Raises InvalidInput for what is wrong in any of it.
+    `url` is smtp:// (STARTTLS, required), smtps:// (TLS from the start), smtp+insecure:// (no TLS), or lmtp:// and
+    others, with user:password@ and options as the C++ library takes them. What the arguments repeat is refused.
+    Durations are in seconds. Raises InvalidInput for what is wrong in any of it.
+
+    `credentials` is a function that is called, in a thread of its own, whenever a connection has to authenticate. It
+    takes a CredentialsRequest and returns a token, which goes with `user`, or a tuple of user and password.
     """
 
     def __init__(
@@ -118,9 +132,12 @@ class Mailer:
         user: Optional[str] = None,
         password: Optional[str] = None,
         token: Optional[str] = None,
+        credentials: Optional[CredentialsSource] = None,
         ca_file: Union[str, os.PathLike[str], None] = None,
         client_name: Optional[str] = None,
         pipelining: Optional[str] = None,
+        window: Optional[int] = None,
+        recipients_per_transaction: Optional[int] = None,
         connections: Optional[int] = None,
         idle: Optional[float] = None,
         messages_per_connection: Optional[int] = None,
@@ -137,15 +154,22 @@ class Mailer:
         self._process = os.getpid()
         self._close_timeout = seconds("close_timeout", close_timeout, zero=True) or 0.0
         self._capacity = count("capacity", capacity, _MOST) or 100_000
+        questions = None if credentials is None else start_asking(credentials)
+        # the thread ends with the mailer, however that ends
+        self._end_asking = weakref.finalize(self, _end, questions)
+        self._end_asking.atexit = False
         self._core = _core.Mailer(
             {
                 "url": octets("url", url, "invalid_url"),
                 "user": optional_octets("user", user),
                 "password": optional_octets("password", password),
                 "token": optional_octets("token", token),
+                "credentials": None if questions is None else questions.put,
                 "ca_file": file_octets("ca_file", ca_file),
                 "client_name": optional_octets("client_name", client_name),
-                "pipelining": choice("pipelining", pipelining, ["lockstep", "envelope", "across"]),
+                "pipelining": choice("pipelining", pipelining, ["lockstep", "envelope", "across", "window"]),
+                "window": count("window", window, 1000),
+                "recipients_per_transaction": count("recipients_per_transaction", recipients_per_transaction, 100_000),
                 "connections": count("connections", connections, 10_000),
                 "idle": seconds("idle", idle),
                 "messages_per_connection": count("messages_per_connection", messages_per_connection, _MOST),
@@ -165,15 +189,22 @@ class Mailer:
         *,
         sender: Optional[str] = None,
         recipients: Union[str, Iterable[str], None] = None,
+        delivery: Optional[Delivery] = None,
+        delay: Optional[float] = None,
+        give_up_after: Optional[float] = None,
     ) -> Receipt:
         """Sends `message` and waits for its receipt. What a server refused is in the receipt; an exception, a subclass
         of Error, means that no server answered: bad input, no connection, TLS, authentication, time-out, a full queue.
 
         The envelope comes from `sender` and `recipients`, and what is not given from the header: the reverse path from
         Sender or From, the recipients from To, Cc and Bcc (from the Resent- fields if there are any). `sender=""` is
-        the null reverse path. Bcc never travels. KeyboardInterrupt ends the wait and cancels the message.
+        the null reverse path. Bcc never travels. `delivery` is what is asked of the server beside.
+
+        It is not sent before `delay` has passed; after `give_up_after`, counted from now, TimedOut is raised, whatever
+        is under way, and the message is ended as far as it has not left. KeyboardInterrupt ends the wait and cancels
+        the message.
         """
-        operation = self._start(message, sender, recipients)
+        operation = self._start(message, sender, recipients, wishes_of(delivery, delay, give_up_after))
         try:
             operation.wait(None)
         except BaseException:
@@ -187,11 +218,14 @@ class Mailer:
         *,
         sender: Optional[str] = None,
         recipients: Union[str, Iterable[str], None] = None,
+        delivery: Optional[Delivery] = None,
+        delay: Optional[float] = None,
+        give_up_after: Optional[float] = None,
     ) -> Receipt:
         """As send(), in a coroutine of asyncio. Cancelling the task cancels the message, as far as it has not left."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        operation = self._start(message, sender, recipients)
+        operation = self._start(message, sender, recipients, wishes_of(delivery, delay, give_up_after))
         operation.on_done(partial(_tell, loop, future))
         try:
             await future
@@ -206,30 +240,51 @@ class Mailer:
         *,
         sender: Optional[str] = None,
         recipients: Union[str, Iterable[str], None] = None,
+        delivery: Optional[Delivery] = None,
+        delay: Optional[float] = None,
+        give_up_after: Optional[float] = None,
     ) -> Ticket:
-        """Takes `message` into the queue in memory and returns. Raises InvalidInput, and QueueFull, or with
-        when_full="wait" waits for room."""
+        """Takes `message` into the queue in memory and returns; the arguments are those of send(). Raises InvalidInput,
+        and QueueFull, or with when_full="wait" waits for room."""
         content = message_octets(message)
-        operation = self._core.submit(content, sender_octets(sender), recipient_octets(recipients))
+        wishes = wishes_of(delivery, delay, give_up_after)
+        operation = self._core.submit(content, sender_octets(sender), recipient_octets(recipients), wishes)
         if operation.refused():
             _finished(operation)
         return Ticket(self, operation)
 
     def send_many(
-        self, messages: Iterable[MessageLike], *, limit: int = 1000, progress: bool = False
+        self,
+        messages: Iterable[MessageLike],
+        *,
+        limit: int = 1000,
+        progress: bool = False,
+        sender: Optional[str] = None,
+        recipients: Union[str, Iterable[str], None] = None,
+        delivery: Optional[Delivery] = None,
+        delay: Optional[float] = None,
+        give_up_after: Optional[float] = None,
     ) -> Iterator[Receipt]:
         """Sends `messages`, at most `limit` of them at a time, and yields receipts as they come, with `index` and,
         for a message that could not be sent, with `error`. `messages` is consumed as there is room, in this thread.
-        With `progress` a line on standard error tells how far it is.
+        With `progress` a line on standard error tells how far it is. The others are the arguments of send(), for each
+        message.
 
         Nothing is sent before the first receipt is asked for. Ending the iteration early cancels what is under way. An
         exception that `messages` raises comes after the receipts of the messages before it.
         """
         bound = min(count("limit", limit, _MOST) or 1, self._capacity)
-        receipts = self._many(iter(messages), bound)
+        envelope = sender_octets(sender), recipient_octets(recipients)
+        receipts = self._many(iter(messages), bound, envelope, wishes_of(delivery, delay, give_up_after))
         return _reported(receipts) if progress else receipts
 
-    def _many(self, messages: Iterator[MessageLike], limit: int) -> Iterator[Receipt]:
+    def _many(
+        self,
+        messages: Iterator[MessageLike],
+        limit: int,
+        envelope: Tuple[Optional[bytes], Optional[List[bytes]]],
+        wishes: Dict[str, Any],
+    ) -> Iterator[Receipt]:
         ended = _core.Completions()
         under_way: Dict[int, _core.Operation] = {}
         failure: Optional[BaseException] = None
@@ -241,7 +296,7 @@ class Mailer:
                     refusal = None
                     try:
                         content = message_octets(next(messages))
-                        under_way[index] = self._core.start(content, None, None, ended, index)
+                        under_way[index] = self._core.start(content, *envelope, wishes, ended, index)
                     except Error as e:
                         refusal = Receipt(error=e, index=index)
                     except StopIteration:
@@ -273,6 +328,7 @@ class Mailer:
             self._core.abort()
             raise
         finally:
+            self._end_asking()
             _open.discard(self)
 
     async def aclose(self, timeout: Optional[float] = None) -> None:
@@ -302,10 +358,14 @@ class Mailer:
         raise TypeError("a Mailer holds connections and credentials and cannot be pickled or copied")
 
     def _start(
-        self, message: MessageLike, sender: Optional[str], recipients: Union[str, Iterable[str], None]
+        self,
+        message: MessageLike,
+        sender: Optional[str],
+        recipients: Union[str, Iterable[str], None],
+        wishes: Dict[str, Any],
     ) -> _core.Operation:
         content = message_octets(message)
-        return self._core.start(content, sender_octets(sender), recipient_octets(recipients))
+        return self._core.start(content, sender_octets(sender), recipient_octets(recipients), wishes)
 
 
 def _reported(receipts: Iterator[Receipt]) -> Iterator[Receipt]:

@@ -92,18 +92,26 @@ class Receipt:
         raise NotAccepted(_refusals(self), code=code, receipt=self, transient=code == "recipients_deferred")
 
 
+def printable(text: str) -> str:
+    """`text` on one line, with everything else escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def outcome_text(r: RecipientOutcome) -> str:
+    reply = " ".join(str(part) for part in (r.code, r.enhanced, r.text) if part)
+    return printable(f"{r.address} {r.status.value} {reply}".rstrip())
+
+
 def _refusals(receipt: Receipt) -> str:
     text = ""
     for r in receipt.recipients:
         if r.status is Status.ACCEPTED:
             continue
-        reply = " ".join(str(part) for part in (r.code, r.enhanced, r.text) if part)
-        text += f"{'; ' if text else ''}{r.address} {r.status.value} {reply}".rstrip()
+        text += f"{'; ' if text else ''}{outcome_text(r)}"
         if len(text) > 500:
             text += "; ..."
             break
-    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    return printable or "the message has no recipient"
+    return text or "the message has no recipient"
 
 
 def receipt_of(operation: _core.Operation, index: Optional[int] = None) -> Receipt:

@@ -1,4 +1,4 @@
-"""A mail server of a few lines, in threads, without TLS. It shares no code with the library."""
+"""A mail server of a few lines, in threads, without TLS; LMTP to who says LHLO. It shares no code with the library."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ class Server:
     """A server and what it saw.
 
     `replies` maps the start of a command, or "greeting" or "content", to the reply in place of the usual one; "drop"
-    closes the connection. At `stall`, named the same way, it sets `stalled` and waits for `resume`.
+    closes the connection. At `stall`, named the same way, it sets `stalled` and waits for `resume`. With `path` it
+    listens on a Unix-domain socket.
     """
 
     replies: dict[str, str] = field(default_factory=dict)
     stall: str = ""
+    path: str = ""
     extensions: tuple[str, ...] = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
     messages: list[Received] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
@@ -34,9 +36,15 @@ class Server:
     disconnected: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self.listener.getsockname()[1]
-        self.url = f"smtp+insecure://127.0.0.1:{self.port}"
+        if self.path:
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(self.path)
+            self.listener.listen()
+            self.port, self.url = 0, f"lmtp+unix://{self.path}"
+        else:
+            self.listener = socket.create_server(("127.0.0.1", 0))
+            self.port = self.listener.getsockname()[1]
+            self.url = f"smtp+insecure://127.0.0.1:{self.port}"
         self.sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -75,12 +83,14 @@ class Server:
     def _talk(self, connection, lines) -> None:
         self._reply(connection, "greeting", "220 test ESMTP")
         mail = Received("", [], b"", "")
+        lmtp = False
         while line := lines.readline():
             command = line.decode().rstrip("\r\n")
             self.commands.append(command)
             verb = command.split(" ")[0].upper()
             argument = command.partition("<")[2]
-            if verb == "EHLO":
+            if verb in ("EHLO", "LHLO"):
+                lmtp = verb == "LHLO"
                 self._reply(
                     connection,
                     command,
@@ -97,13 +107,23 @@ class Server:
                     if (content := self._content(lines)) is None:
                         return
                     mail.content = content
-                    if self._reply(connection, "content", "250 2.0.0 queued"):
-                        self.messages.append(mail)
+                    self._take(connection, mail, len(mail.recipients) if lmtp else 1)
+            elif verb == "BDAT":
+                mail.content += lines.read(int(command.split(" ")[1]))
+                if command.endswith(" LAST"):
+                    self._take(connection, mail, len(mail.recipients) if lmtp else 1)
+                else:
+                    self._reply(connection, "chunk", "250 2.0.0 ok")
             elif verb == "QUIT":
                 self._reply(connection, command, "221 2.0.0 bye")
                 return
             else:
                 self._reply(connection, command, "250 2.0.0 ok")
+
+    def _take(self, connection, mail: Received, replies: int) -> None:
+        taken = [self._reply(connection, f"content{i or ''}", "250 2.0.0 queued") for i in range(replies)]
+        if any(taken):
+            self.messages.append(mail)
 
     @staticmethod
     def _usual_rcpt(argument: str) -> str:

@@ -130,6 +130,18 @@ def shown(e):
         ("smtp://x.example?ca=/x.pem", {"ca_file": "/x.pem"}, "contradiction"),
         ("smtp://x.example?helo=a.example", {"client_name": "a.example"}, "contradiction"),
         ("smtp://x.example?pipelining=across", {"pipelining": "across"}, "contradiction"),
+        ("smtp://x.example?pool=3", {"connections": 3}, "contradiction"),
+        ("smtp://x.example?recipients=3", {"recipients_per_transaction": 3}, "contradiction"),
+        ("smtp://x.example?pipelining=window&window=3", {"window": 3}, "contradiction"),
+        ("smtp://x.example?tls=insecure_no_verify", {"ca_file": "/x.pem"}, "contradiction"),
+        ("smtp+insecure://x.example?tls=implicit", {}, "contradiction"),
+        ("smtp://x.example", {"window": 3}, "contradiction"),
+        ("smtp://x.example", {"window": 3, "pipelining": "across"}, "contradiction"),
+        ("smtp://x.example", {"window": 0, "pipelining": "window"}, "invalid_option"),
+        ("smtp://x.example", {"window": 1001, "pipelining": "window"}, "invalid_option"),
+        ("smtp://x.example", {"recipients_per_transaction": 0}, "invalid_option"),
+        ("smtp://x.example", {"recipients_per_transaction": 100_001}, "invalid_option"),
+        ("lmtp://x.example:25", {}, "contradiction"),
         ("smtp://x.example", {"client_name": "a b"}, "invalid_option"),
         ("smtp://x.example", {"pipelining": "fast"}, "invalid_option"),
         ("smtp://x.example", {"when_full": "drop"}, "invalid_option"),
@@ -172,7 +184,9 @@ def test_settings_of_a_wrong_type(options):
 
 def test_the_greatest_values_are_allowed():
     options = {"connections": 10_000, "attempts": 1000, "connect_timeout": 1e9, "first_wait": 1e9, "idle": 1e9}
+    options |= {"pipelining": "window", "window": 1000, "recipients_per_transaction": 100_000}
     postroad.Mailer("smtp://x.example", capacity=1, **options).close()
+    postroad.Mailer("smtp://x.example?pipelining=window", window=1000).close()
 
 
 def test_a_repr_names_the_server_only():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timezone
 from email.message import EmailMessage, Message
 from pathlib import Path
 from typing import Iterator, List, Optional
@@ -35,6 +36,19 @@ async def concurrent(message: EmailMessage) -> None:
         first, second = await asyncio.gather(mail.asend(message), mail.asend(message))
         both: List[postroad.Receipt] = [first, second]
         print(len(both))
+
+
+def token(request: postroad.CredentialsRequest) -> str:
+    return "new" if request.refused_before else request.server
+
+
+def asked(message: EmailMessage) -> None:
+    reports = postroad.Delivery(notify="never", hold_until=datetime.now(timezone.utc))
+    with postroad.Mailer(
+        "smtp://smtp.example.com", user="ann", credentials=token, pipelining="window", window=8
+    ) as mail:
+        mail.send(message, delivery=reports, delay=1, give_up_after=60.0)
+    postroad.Mailer("smtp://smtp.example.com", credentials=lambda request: ("ann", "secret")).close()
 
 
 def caught(mail: postroad.Mailer, message: EmailMessage) -> Optional[str]:

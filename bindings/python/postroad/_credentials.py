@@ -1,0 +1,62 @@
+"""Credentials that change: a function is asked for them when they are due."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Callable, Optional, Tuple, Union
+
+from ._messages import octets
+
+if TYPE_CHECKING:
+    from . import _core
+
+    Questions = SimpleQueue[Optional[_core.CredentialsQuestion]]
+
+
+@dataclass(frozen=True)
+class CredentialsRequest:
+    """What the function `credentials` of a Mailer is asked for."""
+
+    server: str
+    """ "name:port" of the server that wants them."""
+    refused_before: bool = False
+    """The server refused the token that was given last: a kept one is of no use, get another."""
+
+
+if TYPE_CHECKING:
+    CredentialsSource = Callable[[CredentialsRequest], Union[str, Tuple[str, str]]]
+
+
+def start_asking(source: CredentialsSource) -> Questions:
+    """A queue whose questions a thread of its own answers by `source`, until it finds None there."""
+    if not callable(source):
+        raise TypeError(f"credentials must be a function, not {type(source).__name__}")
+    if inspect.iscoroutinefunction(source):
+        raise TypeError("credentials must be a function, not a coroutine function: it has a thread of its own")
+    questions: Questions = SimpleQueue()
+    # now, since Python starts no thread once it exits, and what is submitted is sent then
+    threading.Thread(target=_answer_all, args=(questions, source), name="postroad credentials", daemon=True).start()
+    return questions
+
+
+def _answer_all(questions: Questions, source: CredentialsSource) -> None:
+    while (question := questions.get()) is not None:
+        try:
+            _answer(question, source(CredentialsRequest(question.server, question.refused_before)))
+        except BaseException as e:
+            # its text may hold a secret
+            question.refuse(f"it raised {type(e).__name__}")
+        del question
+
+
+def _answer(question: _core.CredentialsQuestion, result: object) -> None:
+    if isinstance(result, str):
+        question.answer_token(octets("the token", result))
+    elif isinstance(result, tuple) and len(result) == 2 and all(isinstance(part, str) for part in result):
+        user, password = result
+        question.answer_password(octets("the user name", user), octets("the password", password))
+    else:
+        question.refuse(f"it returned {type(result).__name__}, not a token or a tuple of user and password")

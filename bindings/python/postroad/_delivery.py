@@ -1,0 +1,101 @@
+"""What is asked of a server beside delivery."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Dict, Iterable, Optional, Union
+
+from . import _core
+from ._errors import InvalidInput
+from ._messages import choice, octets, optional_octets, seconds
+
+_EVENTS = ["never", "success", "failure", "delay"]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What is asked of the server for a message, beside its delivery to every recipient. What the server does not offer
+    is refused before anything is sent: send() raises PermanentError. Durations are in seconds, rounded up to whole
+    ones. Raises InvalidInput for a value that no server takes.
+    """
+
+    notify: Union[str, Iterable[str]] = ()
+    """What is reported to the sender: "success", "failure", "delay", or "never" alone (RFC 3461). A tuple once made."""
+    returned: Optional[str] = None
+    """What a report of failure returns of the message: "full" or "headers" (RFC 3461)."""
+    envelope_id: Optional[str] = None
+    """Comes back in reports (RFC 3461): printable ASCII, at most 100 octets as encoded."""
+    original_recipient: Optional[str] = None
+    """Whom the message was for at first, in reports (RFC 3461)."""
+    deliver_by: Optional[float] = None
+    """The message is of use for so long (RFC 2852)."""
+    when_late: str = "notify"
+    """What happens after deliver_by: "notify" or "give_up"."""
+    trace: bool = False
+    """With deliver_by: relays report that they passed the message on."""
+    hold_for: Optional[float] = None
+    """The server holds the message for so long (RFC 4865)."""
+    hold_until: Optional[datetime] = None
+    """The server holds the message until then (RFC 4865). It must have a time zone."""
+    priority: Optional[int] = None
+    """From -9 to 9 (RFC 6710); left out where the server does not offer it."""
+    require_tls: bool = False
+    """No hop passes the message on without verified TLS (RFC 8689); it may bounce instead."""
+    submitter: Optional[str] = None
+    """Who submitted it, "" for nobody known, to a server that trusts us with that (RFC 4954)."""
+
+    def __post_init__(self) -> None:
+        events = (self.notify,) if isinstance(self.notify, str) else tuple(self.notify)
+        for event in events:
+            choice("notify", event, _EVENTS)
+        object.__setattr__(self, "notify", events)
+        choice("returned", self.returned, ["full", "headers"])
+        choice("when_late", self.when_late, ["notify", "give_up"])
+        if self.deliver_by is None and (self.trace or self.when_late != "notify"):
+            raise InvalidInput("when_late and trace are of use with deliver_by only", code="contradiction")
+        if self.hold_until is not None and not isinstance(self.hold_until, datetime):
+            raise TypeError(f"hold_until must be a datetime, not {type(self.hold_until).__name__}")
+        if self.hold_until is not None and self.hold_until.utcoffset() is None:
+            raise InvalidInput("hold_until must have a time zone", code="invalid_option")
+        if self.priority is not None and (isinstance(self.priority, bool) or not isinstance(self.priority, int)):
+            raise TypeError(f"priority must be an int, not {type(self.priority).__name__}")
+        for name in ("trace", "require_tls"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be a bool")
+        _core.check_wishes(wishes_of(self, None, None))
+
+
+def _whole(what: str, value: Optional[float]) -> Optional[int]:
+    checked = seconds(what, value)
+    return None if checked is None else math.ceil(checked)
+
+
+def wishes_of(delivery: Optional[Delivery], delay: Optional[float], give_up_after: Optional[float]) -> Dict[str, Any]:
+    """As the C++ part takes them."""
+    wishes: Dict[str, Any] = {}
+    if delay is not None:
+        wishes["delay"] = seconds("delay", delay, zero=True)
+    if give_up_after is not None:
+        wishes["give_up_after"] = seconds("give_up_after", give_up_after)
+    if delivery is None:
+        return wishes
+    if not isinstance(delivery, Delivery):
+        raise TypeError(f"delivery must be a postroad.Delivery, not {type(delivery).__name__}")
+    d = delivery
+    wishes.update(
+        notify=list(d.notify),
+        returned=d.returned,
+        envelope_id=optional_octets("envelope_id", d.envelope_id),
+        original_recipient=optional_octets("original_recipient", d.original_recipient),
+        deliver_by=_whole("deliver_by", d.deliver_by),
+        when_late=d.when_late,
+        trace=d.trace,
+        hold_for=_whole("hold_for", d.hold_for),
+        hold_until=None if d.hold_until is None else math.ceil(d.hold_until.timestamp()),
+        priority=d.priority,
+        require_tls=d.require_tls,
+        submitter=None if d.submitter is None else octets("submitter", d.submitter, "invalid_address"),
+    )
+    return wishes

@@ -1,0 +1,119 @@
+#pragma once
+// The arguments of Mailer as policies.
+
+#include "credentials.hpp"
+#include "options.hpp"
+
+#include <postroad/mailer.hpp>
+
+#include <pybind11/pybind11.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace postroad::python {
+
+[[noreturn]] inline void refuse_pair(std::string_view one, std::string_view other) {
+    throw error(errc::contradiction,
+                std::string(one) + " and the argument " + std::string(other) + " speak of the same thing");
+}
+
+// The option of the URL and the argument, of one thing: which of them counts would be a guess.
+inline void refuse_both(const py::dict& options, const transport::url_parts& url) {
+    constexpr std::pair<std::string_view, const char*> same[] = {
+        {"ca", "ca_file"},       {"connections", "connections"},
+        {"helo", "client_name"}, {"pipelining", "pipelining"},
+        {"pool", "connections"}, {"recipients", "recipients_per_transaction"},
+        {"window", "window"}};
+    for (const auto& [name, value] : url.options) {
+        for (const auto& [in_url, argument] : same)
+            if (name == in_url && given(options, argument)) refuse_pair("the URL's option \"" + name + '"', argument);
+        if (name == "tls" && value == "insecure_no_verify" && given(options, "ca_file"))
+            refuse_pair("the URL's option \"tls\"", "ca_file");
+    }
+    const bool by_argument = given(options, "user") || given(options, "password") || given(options, "token") ||
+                             given(options, "credentials");
+    if (by_argument && !url.credentials.empty())
+        throw error(errc::contradiction, "the URL holds credentials, and the arguments too");
+    if (given(options, "credentials"))
+        for (const auto* secret : {"password", "token"})
+            if (given(options, secret)) refuse_pair("the argument credentials", secret);
+}
+
+inline postroad::smtp::timeouts timeouts_of(duration t, const postroad::smtp::timeouts& usual) {
+    return {.greeting = t,
+            .hello = t,
+            .starttls = t,
+            .auth = t,
+            .mail = t,
+            .rcpt = t,
+            .data = t,
+            .block = t,
+            .content = t,
+            .reset = t,
+            .quit = std::min(t, usual.quit)};
+}
+
+inline transport::smtp_options transport_options(const transport::smtp& from_url, const py::dict& options) {
+    using postroad::smtp::pipelining;
+    auto o = from_url.options();
+    take<std::string>(options, "user", [&](std::string v) { o.credentials.user = std::move(v); });
+    take<std::string>(options, "password", [&](std::string v) { o.credentials.password = secret(std::move(v)); });
+    take<std::string>(options, "token", [&](std::string v) { o.credentials.token = secret(std::move(v)); });
+    take<py::object>(options, "credentials", [&](py::object ask) {
+        postroad::smtp::check_fields(o.credentials);
+        o.credentials_source = asked_of(std::move(ask), std::exchange(o.credentials, {}));
+    });
+    take<std::string>(options, "client_name", [&](std::string v) {
+        transport::check_options({{"helo", v}});
+        o.client_name = std::move(v);
+    });
+    take<std::string>(options, "pipelining", [&](const std::string& v) {
+        o.pipelining = v == "lockstep" ? pipelining::lockstep
+                       : v == "across" ? pipelining::across
+                       : v == "window" ? pipelining::window
+                                       : pipelining::envelope;
+    });
+    take<std::size_t>(options, "window", [&](std::size_t v) {
+        if (o.pipelining != pipelining::window)
+            throw error(errc::contradiction, "the argument window is of use with pipelining=\"window\" only");
+        o.window = v;
+    });
+    take<std::size_t>(options, "recipients_per_transaction", [&](std::size_t v) { o.recipients_per_transaction = v; });
+    take<double>(options, "connect_timeout", [&](double v) { o.dialing.timeout = seconds(v); });
+    take<double>(options, "reply_timeout", [&](double v) { o.timeouts = timeouts_of(seconds(v), o.timeouts); });
+    return o;
+}
+
+inline tls::automatic tls_policy(const transport::smtp& from_url, const py::dict& options) {
+    auto p = postroad::detail::adjusted(tls::automatic{}, from_url);
+    take<std::string>(options, "ca_file", [&](std::string v) { p.options.ca_file = std::move(v); });
+    return p;
+}
+
+inline pooling::keep_alive pooling_policy(const transport::smtp& from_url, const py::dict& options) {
+    auto p = postroad::detail::adjusted(pooling::keep_alive{}, from_url);
+    take<std::size_t>(options, "connections", [&](std::size_t v) { p.max_connections = v; });
+    take<double>(options, "idle", [&](double v) { p.idle = seconds(v); });
+    take<std::size_t>(options, "messages_per_connection", [&](std::size_t v) { p.messages_per_connection = v; });
+    return p;
+}
+
+inline queueing::memory queueing_policy(const py::dict& options) {
+    queueing::memory p;
+    take<std::size_t>(options, "capacity", [&](std::size_t v) { p.capacity = v; });
+    take<bool>(options, "wait_when_full",
+               [&](bool v) { p.when_full = v ? queueing::when_full::wait : queueing::when_full::refuse; });
+    return p;
+}
+
+inline scheduling::fifo scheduling_policy(const py::dict& options) {
+    scheduling::fifo p;
+    take<unsigned>(options, "attempts", [&](unsigned v) { p.retry.attempts = v; });
+    take<double>(options, "first_wait", [&](double v) { p.retry.first_wait = seconds(v); });
+    return p;
+}
+
+}  // namespace postroad::python
