@@ -1,0 +1,161 @@
+"""The command postroad, also python -m postroad. See docs/python.md."""
+
+from __future__ import annotations
+
+import argparse
+import email
+import email.policy
+import os
+import sys
+from typing import Iterator, List, Optional, Sequence
+
+from . import Mailer, Receipt, Status, __version__, _core
+from ._errors import Error, InvalidInput
+from ._receipts import outcome_text, printable
+
+# what the shell is told; argparse ends with WRONG_INPUT as well
+GOOD, FAILED, WRONG_INPUT, TRY_LATER, INTERRUPTED = 0, 1, 2, 75, 130
+
+
+def _octets(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read()
+    with open(file, "rb") as f:
+        return f.read()
+
+
+def _say(file: str, text: str) -> None:
+    print(f"{printable(file)}: {text}", flush=True)
+
+
+def _complain(text: str) -> None:
+    print(f"postroad: {printable(text)}", file=sys.stderr, flush=True)
+
+
+def _verdict(receipt: Receipt) -> int:
+    if receipt.all_accepted:
+        return GOOD
+    if receipt.error is not None and not receipt.error.transient:
+        return FAILED
+    missed = [r for r in receipt.recipients if r.status is not Status.ACCEPTED]
+    safe = all(r.status in (Status.DEFERRED, Status.NOT_ATTEMPTED) for r in missed)
+    return TRY_LATER if safe else FAILED
+
+
+def _worse(one: int, other: int) -> int:
+    order = (GOOD, TRY_LATER, FAILED)
+    return max(one, other, key=order.index)
+
+
+def _send(args: argparse.Namespace) -> int:
+    result = GOOD
+    sent: List[str] = []
+
+    def contents() -> Iterator[bytes]:
+        nonlocal result
+        for file in args.files:
+            try:
+                content = _octets(file)
+            except OSError as e:
+                _complain(f"{file}: {e.strerror}")
+                result = FAILED
+                continue
+            sent.append(file)
+            yield content
+
+    password = os.environ.get("POSTROAD_PASSWORD") if args.user else None
+    with Mailer(args.url, user=args.user, password=password, attempts=args.attempts) as mail:
+        for receipt in mail.send_many(contents(), sender=args.sender, recipients=args.recipients):
+            file = sent[receipt.index or 0]
+            if receipt.error is not None:
+                _complain(f"{file}: {receipt.error.code}: {receipt.error}")
+            for r in receipt.recipients:
+                if not args.quiet or r.status is not Status.ACCEPTED:
+                    _say(file, outcome_text(r))
+            result = _worse(result, _verdict(receipt))
+    return result
+
+
+def _notices(content: bytes, found: _core.Examined) -> Iterator[str]:
+    _, longest_line, eight_bit, international, binary = found[2:]
+    if international:
+        yield "the header is UTF-8: the server must offer SMTPUTF8"
+    if eight_bit:
+        yield "it holds 8-bit octets: a server without 8BITMIME gets it encoded anew"
+    if binary:
+        yield "it holds what only BINARYMIME carries: another server gets it encoded anew"
+    elif longest_line > 998:
+        yield f"a line has {longest_line} octets, of 998 that SMTP allows: it is encoded anew"
+    message = email.message_from_bytes(content, policy=email.policy.default)
+    for name in ("From", "Date", "Message-ID"):
+        if message[name] is None:
+            yield f"the field {name} is missing"
+    for part in message.walk():
+        for defect in part.defects:
+            yield f"{part.get_content_type()}: {type(defect).__name__}"
+
+
+def _check(args: argparse.Namespace) -> int:
+    result = GOOD
+    for file in args.files:
+        try:
+            content = _octets(file)
+            found = _core.examine(content)
+        except OSError as e:
+            _complain(f"{file}: {e.strerror}")
+            result = FAILED
+            continue
+        except Error as e:
+            _complain(f"{file}: {e.code}: {e}")
+            result = FAILED
+            continue
+        sender, recipients, size = found[:3]
+        _say(file, printable(f"from <{sender}> to {', '.join(recipients)}, {size} octets"))
+        for notice in _notices(content, found):
+            _say(file, printable(f"notice: {notice}"))
+    return result
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="postroad",
+        description="Sends mail, and looks at it.",
+        epilog="Exit status: 0 all is well; 1 something failed; 2 the command line or the URL is wrong; "
+        "75 what failed may succeed later.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    send = commands.add_parser("send", help="send messages", description="Sends each FILE, a message as in .eml.")
+    send.add_argument("url", metavar="URL", help="such as smtp://smtp.example.com; see docs/python.md")
+    send.add_argument("files", metavar="FILE", nargs="+", help="a message; - is standard input")
+    send.add_argument("--user", help="name to authenticate; the password is in the environment: POSTROAD_PASSWORD")
+    send.add_argument("--from", dest="sender", metavar="ADDRESS", help="envelope sender instead of the header's")
+    send.add_argument("--to", dest="recipients", metavar="ADDRESS", action="append", help="recipient, repeatable")
+    send.add_argument("--attempts", type=int, default=1, help="try what is deferred again, up to so many times")
+    send.add_argument("--quiet", action="store_true", help="say nothing of what was accepted")
+    send.set_defaults(run=_send)
+
+    check = commands.add_parser(
+        "check", help="look at messages", description="Says what envelope each FILE has and what it needs of a server."
+    )
+    check.add_argument("files", metavar="FILE", nargs="+", help="a message; - is standard input")
+    check.set_defaults(run=_check)
+    return parser
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Runs the command and returns the exit status."""
+    args = _parser().parse_args(arguments)
+    try:
+        status: int = args.run(args)
+    except InvalidInput as e:
+        _complain(f"{e.code}: {e}")
+        return WRONG_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""python -m postroad: what it prints, and the exit status."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import types
+
+import postroad
+import pytest
+from postroad.__main__ import main
+
+PLAIN = (
+    b"From: ann@example.com\r\nTo: bob@example.org\r\nDate: Tue, 24 Nov 2026 20:00:00 +0000\r\n"
+    b"Message-ID: <1@example.com>\r\nSubject: Hi\r\n\r\nHello.\r\n"
+)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content=PLAIN, name="mail.eml"):
+        (tmp_path / name).write_bytes(content)
+        return str(tmp_path / name)
+
+    return write
+
+
+def test_send_says_what_became_of_each_recipient(server, write, capsys):
+    one, two = write(), write(PLAIN.replace(b"bob", b"cid"), "two.eml")
+    assert main(["send", server.url, one, two]) == 0
+    assert sorted(capsys.readouterr().out.splitlines()) == [
+        f"{one}: bob@example.org accepted 250 2.0.0 queued",
+        f"{two}: cid@example.org accepted 250 2.0.0 queued",
+    ]
+    assert len(server.messages) == 2
+
+
+def test_send_takes_an_envelope(server, write, capsys):
+    assert (
+        main(["send", "--from", "", "--to", "c@x.example", "--to", "d@x.example", "--quiet", server.url, write()]) == 0
+    )
+    assert capsys.readouterr().out == ""
+    assert [(m.sender, m.recipients) for m in server.messages] == [("", ["c@x.example", "d@x.example"])]
+
+
+def test_send_reads_standard_input(server, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(PLAIN)))
+    assert main(["send", server.url, "-"]) == 0
+    assert [m.content for m in server.messages] == [PLAIN]
+
+
+@pytest.mark.parametrize(
+    ("to", "status"),
+    [
+        ("ok@x.example", 0),
+        ("rejected@x.example", 1),
+        ("deferred@x.example", 75),
+        ("ok@x.example, deferred@x.example", 75),
+        ("rejected@x.example, deferred@x.example", 1),
+    ],
+)
+def test_the_exit_status_says_whether_to_try_again(server, write, to, status):
+    assert main(["send", server.url, write(PLAIN.replace(b"bob@example.org", to.encode()))]) == status
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status"),
+    [
+        ({"replies": {"greeting": "421 4.3.2 closing"}}, 75),
+        ({"replies": {"greeting": "nonsense"}}, 1),
+        ({"replies": {"content": "drop"}}, 1),  # in doubt: to try again may make a duplicate
+    ],
+)
+def test_a_server_that_fails(make_server, write, capsys, behaviour, status):
+    assert main(["send", make_server(**behaviour).url, write()]) == status
+    assert "postroad: " in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_sent_stops_no_other(server, write, tmp_path, capsys):
+    bad = write(b"Subject: nobody\r\n\r\n", "bad.eml")
+    assert main(["send", server.url, str(tmp_path / "missing"), bad, write()]) == 1
+    assert len(server.messages) == 1
+    err = capsys.readouterr().err
+    assert "missing: No such file" in err
+    assert "bad.eml: no_sender" in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["send"], ["send", "smtp://x.example"], ["fly"], ["check"]])
+def test_a_wrong_command_line_is_status_2(arguments):
+    with pytest.raises(SystemExit) as e:
+        main(arguments)
+    assert e.value.code == 2
+
+
+@pytest.mark.parametrize("url", ["http://x.example", "smtp://x.example?conections=3"])
+def test_a_wrong_url_is_status_2(write, capsys, url):
+    assert main(["send", url, write()]) == 2
+    assert capsys.readouterr().err.startswith("postroad: invalid_")
+
+
+def test_the_password_comes_from_the_environment(start_sink, write, monkeypatch, tmp_path, capsys):
+    ca = tmp_path / "ca.pem"
+    sink = start_sink("--starttls", "--auth", "ann:secret-word", "--require-auth", "--ca-out", str(ca))
+    monkeypatch.setenv("POSTROAD_PASSWORD", "secret-word")
+    url = f"smtp://localhost:{sink.port}?ca={ca}"
+    assert main(["send", "--user", "ann", url, write()]) == 0
+    monkeypatch.setenv("POSTROAD_PASSWORD", "wrong-word")
+    assert main(["send", "--user", "ann", url, write()]) == 1
+    out, err = capsys.readouterr()
+    assert "authentication_rejected" in err
+    assert "-word" not in out + err
+
+
+def test_what_a_server_says_is_escaped(make_server, write, capsys):
+    server = make_server(replies={"RCPT": "550 no\x1b[31m"})
+    assert main(["send", server.url, write()]) == 1
+    assert capsys.readouterr().out.endswith("bob@example.org rejected 550 no\\x1b[31m\n")
+
+
+def test_check_says_the_envelope_and_needs_no_server(write, capsys):
+    file = write()
+    assert main(["check", file]) == 0
+    assert capsys.readouterr().out == f"{file}: from <ann@example.com> to bob@example.org, {len(PLAIN)} octets\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "notice"),
+    [
+        ((b"Date", b"X-Date"), "the field Date is missing"),
+        ((b"Message-ID", b"X-ID"), "the field Message-ID is missing"),
+        ((b"Hello", b"Gr\xc3\xbc\xc3\x9fe"), "8BITMIME"),
+        ((b"Hi", "Grüße".encode()), "SMTPUTF8"),
+        ((b"Hello", b"a" * 998), "999 octets"),
+        ((b"Subject: Hi", b"Content-Type: multipart/mixed; boundary=x"), "StartBoundaryNotFoundDefect"),
+    ],
+)
+def test_check_notices_what_may_go_wrong(write, capsys, change, notice):
+    assert main(["check", write(PLAIN.replace(*change))]) == 0
+    assert notice in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("content", "code"), [(b"Subject: x\r\n\r\n", "no_sender"), (PLAIN + b"\0", "invalid_message")]
+)
+def test_check_fails_for_what_cannot_be_sent(write, tmp_path, capsys, content, code):
+    assert main(["check", write(content), str(tmp_path / "missing")]) == 1
+    err = capsys.readouterr().err
+    assert code in err
+    assert "missing: No such file" in err
+
+
+def test_the_module_is_a_command(write):
+    done = subprocess.run(
+        [sys.executable, "-m", "postroad", "check", write()], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    script = os.path.join(os.path.dirname(sys.executable), "postroad")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60)
+    assert done.stdout == postroad.__version__ + "\n"
