@@ -1,7 +1,14 @@
 // Sends every message of a folder, and says what became of each: to a server, or to a sink of its own with STARTTLS,
 // AUTH and a Maildir.
 //
-//   send_folder FOLDER [URL] [--ca FILE] [--from ADDRESS] [--to ADDRESS]... [--maildir DIR] [--json]
+//   send_folder FOLDER [URL] [OPTION]...
+//     --from ADDRESS    sender of all messages
+//     --to ADDRESS      recipient of all messages; more than once
+//     --ca FILE         certificates to trust
+//     --oauth           the password in the URL is an OAuth 2.0 token
+//     --envelope-id ID  asks for a report of each delivery (DSN), which comes to the sender with this ID
+//     --maildir DIR     where the sink stores
+//     --json            a line of JSON for each message
 //
 // The envelope comes from the header of each message, unless --from or --to name it; where the header has no usable
 // addresses and none are named, demo@example.test stands in, and the table says so. Files are *.eml, or *.txt where
@@ -17,7 +24,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -28,7 +37,9 @@ struct call {
     std::string ca;
     std::string from;
     std::vector<std::string> to;
+    std::string envelope_id;
     std::string maildir;
+    bool oauth = false;
     bool json = false;
 };
 
@@ -42,15 +53,16 @@ struct report {
 call read_call(int argc, char** argv) {
     const auto usage = [] {
         std::fputs(
-            "usage: send_folder FOLDER [URL] [--ca FILE] [--from ADDRESS] [--to ADDRESS]... [--maildir DIR] [--json]\n",
+            "usage: send_folder FOLDER [URL] [--from ADDRESS] [--to ADDRESS]... [--ca FILE] [--oauth] "
+            "[--envelope-id ID] [--maildir DIR] [--json]\n",
             stderr);
         std::exit(2);
     };
     call c;
     for (int i = 1; i < argc; ++i) {
         const std::string word = argv[i];
-        if (word == "--json") {
-            c.json = true;
+        if (word == "--json" || word == "--oauth") {
+            (word == "--json" ? c.json : c.oauth) = true;
             continue;
         }
         if (!word.starts_with("--")) {
@@ -67,6 +79,8 @@ call read_call(int argc, char** argv) {
             c.from = value;
         else if (word == "--to")
             c.to.push_back(value);
+        else if (word == "--envelope-id")
+            c.envelope_id = value;
         else if (word == "--maildir")
             c.maildir = value;
         else
@@ -108,6 +122,24 @@ postroad::mail_object read_message(const std::filesystem::path& file, const call
     }
 }
 
+void ask_for_reports(postroad::envelope& e, const std::string& id) {
+    e.options.envelope_id = id;
+    e.options.returned = postroad::returned::headers;
+    for (const auto& to : e.recipients)
+        e.recipient_options.push_back(
+            {.notify = {.success = true, .failure = true}, .original_recipient = to.str()});
+}
+
+postroad::transport::smtp transport_of(const call& c, const std::string& url) {
+    postroad::transport::smtp from_url{url};
+    if (!c.oauth) return from_url;
+    if (!from_url.other_options().empty())
+        throw std::runtime_error("with --oauth, the URL's options of TLS and pooling would be lost");
+    auto options = from_url.options();
+    options.credentials.token = std::exchange(options.credentials.password, {});
+    return postroad::transport::smtp{std::move(options)};
+}
+
 std::string json_string(std::string_view text) {
     std::string result = "\"";
     for (const char ch : text) {
@@ -141,7 +173,7 @@ void print_json(const report& r) {
                 (to.reply.enhanced ? json_string(postroad::to_string(to.reply.enhanced)) : std::string("null")) +
                 ", \"text\": " + json_string(to.reply.text) + "}";
     }
-    line += "], \"error\": ";
+    line += "], \"attempts\": " + std::to_string(r.outcome.attempts) + ", \"error\": ";
     if (r.error)
         line += "{\"code\": " + json_string(code_name(r.error)) +
                 ", \"text\": " + json_string(postroad::describe(r.error, r.outcome.details)) + "}";
@@ -173,12 +205,37 @@ void print_progress(std::size_t done, std::size_t all) {
     if (done == all) std::fputc('\n', stderr);
 }
 
+template <class Mailer>
+std::vector<report> send_all(Mailer& mail, const std::vector<std::filesystem::path>& files, const call& c) {
+    std::vector<report> reports(files.size());
+    std::vector<postroad::ticket> tickets(files.size());
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        auto& r = reports[i];
+        r.file = files[i].filename().string();
+        try {
+            auto m = read_message(files[i], c, r.note);
+            if (!c.envelope_id.empty()) ask_for_reports(m.envelope, c.envelope_id);
+            tickets[i] = mail.submit(std::move(m));
+        } catch (const postroad::error& e) {
+            r.error = e.code();
+            r.outcome.details = e.details();
+        }
+    }
+    const bool bar = !c.json && isatty(STDERR_FILENO);
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        if (!reports[i].error) reports[i].outcome = tickets[i].wait(reports[i].error);
+        if (bar) print_progress(i + 1, files.size());
+    }
+    mail.shutdown();
+    return reports;
+}
+
 int run(const call& c) {
     const auto files = messages_in(c.folder);
     if (files.empty()) throw std::runtime_error("no *.eml or *.txt in " + c.folder);
 
     auto url = c.url;
-    postroad::tls::automatic tls{.options = {.ca_file = c.ca}};
+    postroad::tls::settings trust{.ca_file = c.ca};
     std::optional<postroad::testing::sink> sink;
     std::string maildir;
     if (url.empty()) {
@@ -191,30 +248,17 @@ int run(const call& c) {
                                                        .keep = false,
                                                        .maildir = maildir});
         url = sink->url("demo");
-        tls.options = {.ca_pem = sink->ca_pem()};
+        trust = {.ca_pem = sink->ca_pem()};
     }
 
-    std::vector<report> reports(files.size());
-    std::size_t done = 0;
-    const bool bar = !c.json && isatty(STDERR_FILENO);
-    {
-        postroad::mailer mail{postroad::transport::smtp{url}, tls};
-        std::vector<postroad::ticket> tickets(files.size());
-        for (std::size_t i = 0; i < files.size(); ++i) {
-            auto& r = reports[i];
-            r.file = files[i].filename().string();
-            try {
-                tickets[i] = mail.submit(read_message(files[i], c, r.note));
-            } catch (const postroad::error& e) {
-                r.error = e.code();
-                r.outcome.details = e.details();
-            }
-        }
-        for (std::size_t i = 0; i < files.size(); ++i) {
-            if (!reports[i].error) reports[i].outcome = tickets[i].wait(reports[i].error);
-            if (bar) print_progress(++done, files.size());
-        }
-        mail.shutdown();
+    // without --ca, what the URL says about TLS counts
+    std::vector<report> reports;
+    if (sink || !c.ca.empty()) {
+        postroad::mailer mail{transport_of(c, url), postroad::tls::automatic{.options = trust}};
+        reports = send_all(mail, files, c);
+    } else {
+        postroad::mailer mail{transport_of(c, url)};
+        reports = send_all(mail, files, c);
     }
 
     std::size_t accepted = 0;

@@ -32,8 +32,11 @@ HOST = "mail.example.test"
 
 # name -> the ports its start script takes, in order
 PORTS = {
-    "postfix": ("mx", "submission", "smtps", "imap", "lmtp"),
-    "dovecot": ("imap", "lmtp"),
+    "postfix": (
+        *("mx", "submission", "smtps", "imap", "lmtp", "lmtps", "dovecot_submission", "dovecot_submissions", "mx_limit"),
+        *("mx_no_8bitmime", "mx_no_chunking", "mx_no_pipelining", "mx_no_smtputf8", "mx_no_starttls"),
+    ),
+    "dovecot": ("imap", "lmtp", "lmtps"),
     "exim": ("smtp", "smtps"),
     "opensmtpd": ("smtp", "smtps", "submission"),
     "proxies": ("socks5", "http"),
@@ -59,7 +62,7 @@ def split_trace(stored: bytes) -> tuple[bytes, bytes]:
     """
     end = at = 0
     lines = stored.splitlines(keepends=True)
-    names = (b"return-path", b"delivered-to", b"envelope-to", b"delivery-date", b"received")
+    names = (b"return-path", b"delivered-to", b"x-original-to", b"envelope-to", b"delivery-date", b"received")
     while lines and lines[0].split(b":")[0].lower() in names:
         fields = [lines.pop(0)]
         while lines and lines[0][:1] in (b" ", b"\t"):

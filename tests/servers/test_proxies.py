@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 
 from fixtures import DOMAIN, PASSWORD
-from test_send import SAMPLES, WAYS, check_arrived, one, send_folder, url_of  # noqa: F401
+from sending import SAMPLES, WAYS, check_arrived, send_folder, url_of
 
 
 def through(kind: str, url: str, proxies, password: str = PASSWORD) -> str:
@@ -29,7 +29,7 @@ def test_samples_arrive_byte_for_byte(server, url, proxies, kind):
 
 
 @pytest.mark.parametrize("kind", ["socks5", "http"])
-def test_a_wrong_password_is_an_error_without_it(proxies, kind, one):  # noqa: F811
+def test_a_wrong_password_is_an_error_without_it(proxies, kind, one):
     run = send_folder(one, through(kind, "smtp://localhost:25", proxies, "wrong-word"), proxies.ca, "alice")
     assert run.code == 1, run.output
     assert run.errors() == ["proxy_failed"]
@@ -38,7 +38,7 @@ def test_a_wrong_password_is_an_error_without_it(proxies, kind, one):  # noqa: F
 
 
 @pytest.mark.parametrize("kind", ["socks5", "http"])
-def test_a_server_that_the_proxy_does_not_reach_is_an_error_of_the_proxy(proxies, kind, one):  # noqa: F811
+def test_a_server_that_the_proxy_does_not_reach_is_an_error_of_the_proxy(proxies, kind, one):
     run = send_folder(one, through(kind, "smtp://localhost:1", proxies), proxies.ca, "alice")
     assert run.code == 1, run.output
     assert run.errors() == ["proxy_failed"]
