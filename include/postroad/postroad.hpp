@@ -5,5 +5,6 @@
 #include <postroad/message/eml.hpp>
 #include <postroad/pooling/one_shot.hpp>
 #include <postroad/queueing/direct.hpp>
+#include <postroad/scheduling/fair.hpp>
 #include <postroad/transport/discard.hpp>
 #include <postroad/transport/maildir.hpp>

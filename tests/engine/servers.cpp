@@ -110,6 +110,21 @@ TEST_CASE("refused credentials are not tried at the next server") {
     CHECK(r.did() == "done #1 not_attempted x1 authentication_rejected");
 }
 
+TEST_CASE("a server whose TLS fails and may fail is asked again at once, in the clear, and only once") {
+    rig<> r(one);
+    (void)r.add("two.example");
+    CHECK(r.did() == "open 1 mx1.two.example");
+    const smtp::closed failed{.error = errc::tls_handshake, .details = {}, .lesson = smtp::lesson::no_tls};
+    r.d.closed(1, failed, r.now);
+    CHECK(r.did() == "open 2 mx1.two.example");
+    r.d.closed(2, failed, r.now);
+    CHECK(r.did() == "open 3 mx2.two.example");
+    r.ready(3);
+    CHECK(r.did() == "give 3 #1");
+    r.accept(3, 1);
+    CHECK(r.did() == "done #1 accepted x1");
+}
+
 TEST_CASE("connections are shared among servers by weight, and spare servers get none") {
     rig<> r(keep_alive{.max_connections = 4});
     r.add_many(4, "weighed.example");
@@ -208,6 +223,20 @@ TEST_CASE("a connection that goes stale within a split message loses and doubles
     CHECK(r.did() == "");
     r.pass(20s);
     CHECK(r.did() == "give 2 #1 r1");
+}
+
+TEST_CASE("a split message whose server goes away fails as others do") {
+    rig<> r(one);
+    (void)r.add("a.example", 3);
+    (void)r.did();
+    r.ready(1, 1, {.recipients = 2});
+    (void)r.did();
+    r.finish(1, 1, all(2, status::accepted), {}, 0);
+    CHECK(r.did() == "quit 1");
+    r.close(1);
+    CHECK(r.did() == "open 2 a.example");
+    r.refuse(2);
+    CHECK(r.did() == "done #1 accepted accepted not_attempted x1 timed_out");
 }
 
 TEST_CASE("domains of one transaction stay within the server's limit") {

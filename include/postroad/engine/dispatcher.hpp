@@ -178,7 +178,10 @@ public:
         connections_.erase(found);
         auto& h = hosts_[c.host];
         std::erase(h.connections, id);
-        const bool unopened = c.state == conn_state::opening && why.error;
+        // Its TLS does not work and need not: the next connection goes in the clear. Once, in case nobody heeds it.
+        const bool clear_next =
+            why.lesson == smtp::lesson::no_tls && !std::exchange(h.servers[c.server].in_clear, true);
+        const bool unopened = c.state == conn_state::opening && why.error && !clear_next;
         if (unopened) {
             const bool works = std::ranges::any_of(h.connections, [&](connection_id other) {
                 const auto& o = connections_.at(other);
@@ -291,7 +294,8 @@ private:
     struct server {
         endpoint at = {};
         time_point down_until = time_point::min();
-        long credit = 0;  // smooth weighted round robin
+        long credit = 0;        // smooth weighted round robin
+        bool in_clear = false;  // opportunistic, and its TLS failed
     };
     struct host {
         std::string destination = {};
