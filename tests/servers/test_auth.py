@@ -1,0 +1,122 @@
+"""Every mechanism that a server offers, with the right secret and a wrong one."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+
+import pytest
+
+from fixtures import DOMAIN, PASSWORD
+from sending import send_folder, url_of
+
+SASL = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
+# name -> server, URL, what it offers
+SERVERS = {
+    "postfix-starttls": ("postfix", "smtp://{user}localhost:{submission}", SASL),
+    "postfix-implicit": ("postfix", "smtps://{user}localhost:{smtps}", SASL),
+    "submission-starttls": ("postfix", "smtp://{user}localhost:{dovecot_submission}", SASL),
+    "submission-implicit": ("postfix", "smtps://{user}localhost:{dovecot_submissions}", SASL),
+    "exim-starttls": ("exim", "smtp://{user}localhost:{smtp}", SASL[:3]),
+    "exim-implicit": ("exim", "smtps://{user}localhost:{smtps}", SASL[:3]),
+}
+CASES = [(name, mechanism) for name, (_, _, offered) in SERVERS.items() for mechanism in offered]
+WRONG = "wr0ng-passw0rd"
+
+
+def with_user(url: str, password: str) -> str:
+    return url.replace("{user}", f"alice:{password}@")
+
+
+def cases(pairs) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("server", "url", "mechanism"),
+        [(*SERVERS[name][:2], mechanism) for name, mechanism in pairs],
+        ids=[f"{name}-{mechanism}" for name, mechanism in pairs],
+        indirect=["server"],
+    )
+
+
+def shown(secret: str) -> list[str]:
+    return [secret, *(base64.b64encode(text.encode()).decode() for text in (secret, f"\0alice\0{secret}"))]
+
+
+def token(key: bytes = b"postroad-test-key") -> str:
+    """A JWT that lets alice in for an hour (RFC 7519)."""
+    now = int(time.time())
+    claims = {"email": f"alice@{DOMAIN}", "sub": "alice", "iat": now, "nbf": now - 60, "exp": now + 3600}
+    parts = [json.dumps(part).encode() for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
+    signed = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+    signature = hmac.new(key, signed, hashlib.sha256).digest()
+    return (signed + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
+@cases(CASES)
+def test_the_right_password_lets_mail_through(server, url, mechanism, one):
+    run = send_folder(one, url_of(server, with_user(url, PASSWORD), auth=mechanism), server.ca, "alice")
+    assert run.code == 0, run.output
+    server.wait("alice", 1)
+    files = ("postfix.log", "dovecot/dovecot.log", "log/mainlog")
+    log = "".join(path.read_text() for path in (server.dir / name for name in files) if path.exists())
+    how = {"exim": f"A={'cram' if mechanism == 'CRAM-MD5' else mechanism.lower()}:alice"}
+    wanted = (how.get(server.name, ""), f"sasl_method={mechanism}", f"method={mechanism},")
+    assert any(text and text in log for text in wanted), server.log()
+
+
+@cases(CASES)
+def test_a_wrong_password_is_an_error_without_it(server, url, mechanism, one):
+    run = send_folder(one, url_of(server, with_user(url, WRONG), auth=mechanism), server.ca, "alice")
+    assert run.code == 1, run.output
+    assert run.errors() == ["authentication_rejected"], run.output
+    assert mechanism in run.output
+    assert not [text for text in shown(WRONG) if text in run.output]
+    assert server.messages("alice") == []
+
+
+@pytest.mark.parametrize(
+    ("server", "url", "best"),
+    [(*SERVERS[name][:2], "SCRAM-SHA-256" if name[0] in "ps" else "PLAIN") for name in SERVERS],
+    ids=SERVERS,
+    indirect=["server"],
+)
+def test_the_strongest_that_is_offered_is_taken(server, url, best, one):
+    run = send_folder(one, url_of(server, with_user(url, WRONG)), server.ca, "alice")
+    assert f"by {best} " in run.output or f"by {best}:" in run.output, run.output
+
+
+OAUTH = [(name, mechanism) for name in SERVERS if name[0] in "ps" for mechanism in ("OAUTHBEARER", "XOAUTH2")]
+
+
+@cases(OAUTH)
+def test_a_token_lets_mail_through(server, url, mechanism, one):
+    url = url_of(server, with_user(url, token()), auth=mechanism)
+    run = send_folder(one, url, server.ca, "alice", flags=["--oauth"])
+    assert run.code == 0, run.output
+    server.wait("alice", 1)
+
+
+@cases(OAUTH)
+def test_a_token_of_another_key_is_an_error_without_it(server, url, mechanism, one):
+    forged = token(b"another key")
+    url = url_of(server, with_user(url, forged), auth=mechanism)
+    run = send_folder(one, url, server.ca, "alice", flags=["--oauth"])
+    assert run.code == 1, run.output
+    assert run.errors() == ["authentication_rejected"], run.output
+    assert forged not in run.output
+    assert server.messages("alice") == []
+
+
+def test_no_mechanism_in_common_is_an_error(exim, one):
+    url = url_of(exim, with_user(SERVERS["exim-implicit"][1], PASSWORD), auth="SCRAM-SHA-256")
+    run = send_folder(one, url, exim.ca, "alice")
+    assert run.errors() == ["no_common_mechanism"], run.output
+
+
+@pytest.mark.parametrize("server", ["postfix"], indirect=True)
+def test_no_password_goes_out_in_the_clear(server, one):
+    # Dovecot offers AUTH without TLS
+    url = url_of(server, with_user("smtp+insecure://{user}localhost:{dovecot_submission}", PASSWORD))
+    run = send_folder(one, url, None, "alice")
+    assert run.errors() == ["insecure_authentication"], run.output
+    assert server.messages("alice") == []
