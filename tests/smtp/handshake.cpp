@@ -107,7 +107,7 @@ std::string bearer(const std::string& value) {
 
 }  // namespace
 
-TEST_CASE("opportunistic TLS is used where it is offered") {
+TEST_CASE("opportunistic TLS is used where it is offered, and pre-TLS EHLO is not trusted after TLS") {
     talk t(options(security::opportunistic));
     t.hello({"STARTTLS", "SIZE 1000"});
     t.tls();
@@ -136,6 +136,17 @@ TEST_CASE("opportunistic TLS that is refused is done without, on the same connec
         CHECK(t.session.reusable());
         CHECK(t.session.server().size == 1000);
     }
+}
+
+TEST_CASE("pre-TLS EHLO: AUTH that is offered before TLS only does not count") {
+    auto o = options(security::starttls);
+    o.credentials = password();
+    talk t(std::move(o));
+    t.hello({"STARTTLS", "AUTH PLAIN"});
+    t.tls();
+    t.hello({});
+    CHECK(t.client() == "");
+    CHECK(t.error() == errc::authentication_not_offered);
 }
 
 TEST_CASE("a positive reply other than 220 to STARTTLS ends the session, also with opportunistic TLS") {
@@ -493,7 +504,7 @@ TEST_CASE("SCRAM: a 235 without the server's proof is not believed, at any step"
     }
 }
 
-TEST_CASE("hostile challenges end every mechanism within few lines, and nothing of the secret is repeated") {
+TEST_CASE("334 loops and hostile challenges end every mechanism within few lines, and repeat nothing of the secret") {
     for (const std::string mechanism : {"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2",
                                         "OAUTHBEARER", "EXTERNAL", "ANONYMOUS"}) {
         for (const auto& challenge :
