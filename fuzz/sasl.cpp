@@ -1,8 +1,9 @@
 // A server that says anything to an authenticator. The first octet picks the mechanism; each further line is a
 // challenge. SCRAM must never be satisfied, since the fuzzer does not know the password; nobody takes more than ten
-// rounds; base64 has one spelling.
+// rounds; base64 has one spelling; SASLprep is done after the first time.
 #include <postroad/core/base64.hpp>
 #include <postroad/smtp/sasl.hpp>
+#include <postroad/smtp/saslprep.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -20,6 +21,17 @@ void check_base64(std::string_view text) {
     std::string out;
     if (postroad::base64_decode(text, out) && postroad::base64_encode(out) != text) std::abort();
     if (!postroad::base64_decode(postroad::base64_encode(text), out) || out != text) std::abort();
+}
+
+// What is prepared once stays as it is.
+void check_saslprep(std::string_view text) {
+    std::string problem;
+    const auto once = postroad::smtp::saslprep(text, problem);
+    if (!problem.empty()) {
+        if (!once.empty()) std::abort();
+        return;
+    }
+    if (postroad::smtp::saslprep(once, problem) != once || !problem.empty()) std::abort();
 }
 
 // 10,000 rounds and more take long and find nothing that 4,096 do not.
@@ -40,6 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto& info = mechanism_table[data[0] % std::size(mechanism_table)];
     std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
     check_base64(text);
+    check_saslprep(text);
 
     const std::string offered[] = {std::string(info.name)};
     const credentials c{.user = "user",
