@@ -774,6 +774,8 @@ private:
         }
         for (const auto id : waiting) {
             const auto found = jobs_.find(id);
+            found->second.rest.clear();
+            found->second.split = false;
             auto& j = found->second.what;
             for (auto& r : j.result.recipients)
                 if (r.status == status::not_attempted) r.where = why.details.where;
