@@ -226,6 +226,7 @@ POSTROAD_DECL bool mbedtls_engine::speaks_1_3() const noexcept {
 
 POSTROAD_DECL read_result mbedtls_engine::read(char* to, std::size_t size) {
     assert(state_ != state::handshaking && size > 0);
+    bool stands_still = false;
     while (state_ != state::failed && !peer_closed_) {
         const auto used = in_used_;
         const int rc = mbedtls_ssl_read(&ssl_, reinterpret_cast<unsigned char*>(to), size);
@@ -238,11 +239,13 @@ POSTROAD_DECL read_result mbedtls_engine::read(char* to, std::size_t size) {
 #ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET
         } else if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
             keep_session(true);
+            stands_still = false;
 #endif
         } else if (rc == MBEDTLS_ERR_SSL_WANT_READ) {
             // 3.6 also says so when it took a session ticket in and has not looked at it: only the next call does, and
-            // goes on to the records behind it.
-            if (in_used_ == used && !ended_) return {.state = read_state::want_input};
+            // goes on to what is behind it. So it is asked until it says so twice without taking anything.
+            if (stands_still && in_used_ == used && !ended_) return {.state = read_state::want_input};
+            stands_still = in_used_ == used;
         } else {
             fail_stream(rc);
         }
@@ -255,8 +258,11 @@ POSTROAD_DECL std::size_t mbedtls_engine::write(std::string_view plaintext) {
     while (state_ == state::established && taken < plaintext.size() && waiting() < output_limit) {
         const auto rest = plaintext.substr(taken);
         const int rc = mbedtls_ssl_write(&ssl_, reinterpret_cast<const unsigned char*>(rest.data()), rest.size());
-        if (rc > 0)
-            taken += static_cast<std::size_t>(rc);
+        if (rc > 0) taken += static_cast<std::size_t>(rc);
+#ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET
+        else if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+            keep_session(true);
+#endif
         else
             fail_stream(rc);
     }
