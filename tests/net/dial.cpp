@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -109,6 +110,12 @@ net::dialing through(net::proxy p) {
     return d;
 }
 
+int open_files() {
+    int count = 0;
+    for (int fd = 0; fd < 256; ++fd) count += ::fcntl(fd, F_GETFD) != -1 ? 1 : 0;
+    return count;
+}
+
 /// A listener whose backlog is full: an attempt to connect gets no answer.
 struct silence {
     silence(asio::io_context& io, const tcp::endpoint& where) : acceptor(io, where.protocol()) {
@@ -198,10 +205,12 @@ TEST_CASE("64 addresses that refuse or keep silent are passed over, and each is 
         const silence quiet(w.io, {asio::ip::make_address("127.0.0.3"), w.port()});
         w.serve();
         const auto c = w.make({});
+        const int before = open_files();
         c->dial({.name = "mx.example", .port = w.port()}, {"127.0.0.3", "127.0.0.1"}, {.attempt_delay = 10ms});
         while (c->session().heard != "welcome\n" && w.io.run_one_for(30s) > 0) {
         }
         CHECK(c->session().heard == "welcome\n");
+        CHECK(open_files() == before + 2);  // both ends of the connection, and no socket of the other attempt
         c->abandon();
         w.server->abandon();
     }
@@ -226,6 +235,22 @@ TEST_CASE("64 addresses that refuse or keep silent are passed over, and each is 
         CHECK(c->session().error == errc::timed_out);
         CHECK(c->session().explanation.ends_with("; 127.0.0.3: no answer"));
     }
+}
+
+TEST_CASE("what is abandoned between attempts leaves nothing pending") {
+    world w;
+    const silence quiet(w.io, {asio::ip::make_address("127.0.0.3"), w.port()});
+    auto c = w.make({});
+    const std::weak_ptr<connection> watch = c;
+    const int before = open_files();
+    c->dial({.name = "mx.example", .port = w.port()}, {"127.0.0.3", "127.0.0.1"}, {.attempt_delay = 1h});
+    w.io.poll();
+    CHECK(open_files() == before + 1);
+    c->abandon();
+    c.reset();
+    w.io.poll();
+    CHECK(watch.expired());
+    CHECK(open_files() == before);
 }
 
 TEST_CASE("65 a session runs through a proxy, which looks the name up") {
