@@ -3,6 +3,7 @@
 
 #include "code_names.hpp"
 #include "delivery.hpp"
+#include "diagnosis.hpp"
 #include "envelope.hpp"
 #include "operation.hpp"
 #include "settings.hpp"
@@ -85,6 +86,18 @@ py::tuple examine(const py::bytes& content) {
     const auto& c = mail.content;
     return py::make_tuple(text(mail.envelope.reverse_path.str()), py::tuple(recipients), c.size(), c.longest_line(),
                           c.eight_bit(), c.eight_bit_header(), c.binary());
+}
+
+py::tuple diagnosis_parts(const diagnosis& d) {
+    py::list steps;
+    for (const auto& s : d.steps)
+        steps.append(py::make_tuple(text(s.server), text(to_string(s.where)),
+                                    s.how == grade::good     ? "good"
+                                    : s.how == grade::notice ? "notice"
+                                                             : "bad",
+                                    std::chrono::duration<double>(s.took).count(), text(s.text), text(s.advice)));
+    return py::make_tuple(d.error ? py::object(error_parts(d.error, {})) : py::none(), py::tuple(steps),
+                          text(to_string(d)));
 }
 
 std::shared_ptr<mailer_type> make_mailer(const py::dict& options, std::string& host) {
@@ -243,6 +256,11 @@ PYBIND11_MODULE(_core, m) {
         .def("refuse", &credentials_question::refuse, py::arg("why"));
 
     m.def("examine", &examine, py::arg("content"));
+    m.def(
+        "diagnose",
+        [](const py::dict& options, const std::string& sender, const std::vector<py::bytes>& recipients,
+           double patience) { return diagnosis_parts(diagnose_for(options, sender, recipients, patience)); },
+        py::arg("options"), py::arg("sender"), py::arg("recipients"), py::arg("patience"));
     m.def("check_wishes", &check_wishes, py::arg("options"));
 
     using optional_bytes = std::optional<py::bytes>;

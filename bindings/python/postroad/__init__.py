@@ -3,6 +3,7 @@
 from ._core import version as __version__
 from ._credentials import CredentialsRequest
 from ._delivery import Delivery
+from ._diagnosis import Diagnosis, DiagnosisStep, diagnose
 from ._errors import (
     AuthenticationError,
     Cancelled,
@@ -24,6 +25,8 @@ __all__ = [
     "Cancelled",
     "CredentialsRequest",
     "Delivery",
+    "Diagnosis",
+    "DiagnosisStep",
     "Error",
     "InvalidInput",
     "Mailer",
@@ -39,4 +42,5 @@ __all__ = [
     "TlsError",
     "TransientError",
     "__version__",
+    "diagnose",
 ]

@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Iterator, List, Optional, Sequence
 
-from . import Mailer, Receipt, Status, __version__, _core
+from . import Mailer, Receipt, Status, __version__, _core, diagnose
 from ._errors import Error, InvalidInput
 from ._receipts import outcome_text, printable
 
@@ -30,6 +30,10 @@ def _say(file: str, text: str) -> None:
 
 def _complain(text: str) -> None:
     print(f"postroad: {printable(text)}", file=sys.stderr, flush=True)
+
+
+def _password(args: argparse.Namespace) -> Optional[str]:
+    return os.environ.get("POSTROAD_PASSWORD") if args.user else None
 
 
 def _verdict(receipt: Receipt) -> int:
@@ -63,8 +67,7 @@ def _send(args: argparse.Namespace) -> int:
             sent.append(file)
             yield content
 
-    password = os.environ.get("POSTROAD_PASSWORD") if args.user else None
-    with Mailer(args.url, user=args.user, password=password, attempts=args.attempts) as mail:
+    with Mailer(args.url, user=args.user, password=_password(args), attempts=args.attempts) as mail:
         for receipt in mail.send_many(contents(), sender=args.sender, recipients=args.recipients):
             file = sent[receipt.index or 0]
             if receipt.error is not None:
@@ -116,6 +119,14 @@ def _check(args: argparse.Namespace) -> int:
     return result
 
 
+def _diagnose(args: argparse.Namespace) -> int:
+    found = diagnose(args.url, sender=args.sender, recipients=args.recipients, user=args.user, password=_password(args))
+    print(found, flush=True)
+    if found.error is None:
+        return GOOD
+    return TRY_LATER if found.error.transient else FAILED
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="postroad",
@@ -126,10 +137,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    user = "name to authenticate; the password is in the environment: POSTROAD_PASSWORD"
     send = commands.add_parser("send", help="send messages", description="Sends each FILE, a message as in .eml.")
     send.add_argument("url", metavar="URL", help="such as smtp://smtp.example.com; see docs/python.md")
     send.add_argument("files", metavar="FILE", nargs="+", help="a message; - is standard input")
-    send.add_argument("--user", help="name to authenticate; the password is in the environment: POSTROAD_PASSWORD")
+    send.add_argument("--user", help=user)
     send.add_argument("--from", dest="sender", metavar="ADDRESS", help="envelope sender instead of the header's")
     send.add_argument("--to", dest="recipients", metavar="ADDRESS", action="append", help="recipient, repeatable")
     send.add_argument("--attempts", type=int, default=1, help="try what is deferred again, up to so many times")
@@ -141,6 +153,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("files", metavar="FILE", nargs="+", help="a message; - is standard input")
     check.set_defaults(run=_check)
+
+    look = commands.add_parser(
+        "diagnose",
+        help="find out why mail does not go",
+        description="Takes every step to the server up to the recipients, and sends nothing.",
+    )
+    look.add_argument("url", metavar="URL", help="such as smtp://smtp.example.com; see docs/python.md")
+    look.add_argument("recipients", metavar="RECIPIENT", nargs="*", help="an address to ask about")
+    look.add_argument("--user", help=user)
+    look.add_argument("--from", dest="sender", metavar="ADDRESS", default="", help="sender of the trial")
+    look.set_defaults(run=_diagnose)
     return parser
 
 

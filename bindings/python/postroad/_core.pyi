@@ -33,6 +33,13 @@ class CredentialsQuestion:
 Examined = Tuple[str, Tuple[str, ...], int, int, bool, bool, bool]
 
 def examine(content: bytes) -> Examined: ...
+def diagnose(
+    options: Dict[str, Any], sender: bytes, recipients: List[bytes], patience: float
+) -> Tuple[
+    Optional[Tuple[str, Tuple[str, ...], str, str, str, str]],
+    Tuple[Tuple[str, str, str, float, str, str], ...],
+    str,
+]: ...
 def check_wishes(options: Dict[str, Any]) -> None: ...
 
 class Mailer:

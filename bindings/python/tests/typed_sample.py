@@ -51,6 +51,12 @@ def asked(message: EmailMessage) -> None:
     postroad.Mailer("smtp://smtp.example.com", credentials=lambda request: ("ann", "secret")).close()
 
 
+def looked_at() -> bool:
+    found = postroad.diagnose("smtp://smtp.example.com", recipients=["bob@example.org"])
+    print(found, [step.advice for step in found.steps], found.error and found.error.code)
+    return found.good
+
+
 def caught(mail: postroad.Mailer, message: EmailMessage) -> Optional[str]:
     try:
         mail.send(message)

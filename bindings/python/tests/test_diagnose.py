@@ -1,0 +1,85 @@
+"""diagnose(), and the command of that name."""
+
+from __future__ import annotations
+
+import postroad
+import pytest
+from postroad.__main__ import main
+
+SECRET = "correct-horse-battery"
+
+
+def test_every_step_is_told_and_nothing_is_sent(server):
+    found = postroad.diagnose(server.url, sender="ann@example.com", recipients=["bob@example.org"])
+    assert found.good
+    assert found.error is None
+    phases = [step.phase for step in found.steps]
+    assert [p for p in ("connect", "greeting", "hello", "mail", "rcpt") if p in phases] == [
+        "connect",
+        "greeting",
+        "hello",
+        "mail",
+        "rcpt",
+    ]
+    assert {step.server for step in found.steps} == {f"127.0.0.1:{server.port}"}
+    assert all(step.seconds >= 0 for step in found.steps)
+    assert str(found).count("\n") >= len(found.steps)
+    assert "MAIL FROM:<ann@example.com>" in " ".join(server.commands)
+    assert "DATA" not in server.commands
+    assert server.messages == []
+
+
+@pytest.mark.parametrize(
+    ("recipient", "code", "status"),
+    [("rejected@x.example", "recipients_rejected", 1), ("deferred@x.example", "recipients_deferred", 75)],
+)
+def test_a_recipient_that_is_refused_is_the_error(server, capsys, recipient, code, status):
+    found = postroad.diagnose(server.url, recipients=recipient)
+    assert not found.good
+    assert found.error.code == code
+    (bad,) = [step for step in found.steps if step.grade == "bad"]
+    assert bad.phase == "rcpt"
+    assert main(["diagnose", server.url, recipient]) == status
+    assert recipient in capsys.readouterr().out
+
+
+def test_tls_and_the_password_are_tried(start_sink, tmp_path, monkeypatch, capsys):
+    ca = tmp_path / "ca.pem"
+    sink = start_sink("--starttls", "--auth", f"ann:{SECRET}", "--ca-out", str(ca))
+    url = f"smtp://localhost:{sink.port}"
+    assert postroad.diagnose(url, user="ann", password=SECRET, ca_file=ca).good
+    assert postroad.diagnose(url).error.code == "tls_certificate"
+    monkeypatch.setenv("POSTROAD_PASSWORD", SECRET + "x")
+    assert main(["diagnose", "--user", "ann", f"{url}?ca={ca}"]) == 1
+    out, err = capsys.readouterr()
+    assert "auth" in out
+    assert SECRET not in out + err
+
+
+def test_a_server_that_is_not_there_is_told(make_server):
+    server = make_server()
+    server.close()
+    found = postroad.diagnose(server.url)
+    assert found.error.transient
+    assert [step.grade for step in found.steps][-1] == "bad"
+
+
+def test_patience_bounds_each_step(make_server):
+    found = postroad.diagnose(make_server(stall="greeting").url, patience=0.1)
+    assert isinstance(found.error, postroad.TimedOut)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "code"),
+    [
+        ("http://x.example", {}, "invalid_url"),
+        ("smtp+insecure://127.0.0.1:9", {"recipients": ["a@b@c"]}, "invalid_address"),
+        ("smtp+insecure://127.0.0.1:9", {"sender": "a@b@c", "recipients": ["a@x.example"]}, "invalid_address"),
+        (f"smtp://ann:{SECRET}@x.example", {"password": SECRET}, "contradiction"),
+        ("smtp://x.example", {"patience": 0}, "invalid_option"),
+    ],
+)
+def test_input_that_is_not_valid(url, options, code):
+    with pytest.raises(postroad.InvalidInput) as e:
+        postroad.diagnose(url, **options)
+    assert e.value.code == code
