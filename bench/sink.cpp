@@ -205,7 +205,7 @@ private:
         if (options_.chunking) reply("250-CHUNKING\r\n");
         reply(
             "250-8BITMIME\r\n250-SMTPUTF8\r\n250-AUTH PLAIN\r\n250-ENHANCEDSTATUSCODES\r\n"
-            "250 SIZE 104857600\r\n");
+            "250 SIZE 2147483648\r\n");
     }
 
     void auth(std::string_view argument) {

@@ -85,8 +85,8 @@ public:
     sha256::value finish() {
         if (pending_cr_) put("\r");
         // the last line has an end, and an empty body is an empty line in the simple form only
-        if (anything_ || how_ == canonicalization::simple) buffer_ += "\r\n";
-        hash_.add(buffer_);
+        if (anything_ || how_ == canonicalization::simple) append("\r\n");
+        drain();
         return hash_.finish();
     }
 
@@ -94,43 +94,53 @@ private:
     void in_line(std::string_view text) {
         if (how_ == canonicalization::simple) return put(text);
         while (!text.empty()) {
-            const auto gap = std::min(text.find_first_of(" \t"), text.size());
-            put(text.substr(0, gap));
-            text.remove_prefix(gap);
-            if (text.empty()) return;
-            gap_ = true;
-            text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+            // octet by octet, in stretches that fit even if a space is put before each
+            const auto stretch = text.substr(0, buffer_.size() / 2);
+            text.remove_prefix(stretch.size());
+            if (used_ > buffer_.size() - 2 * stretch.size()) drain();
+            for (const char c : stretch) {
+                if (c == ' ' || c == '\t') {
+                    gap_ = true;
+                    continue;
+                }
+                if (line_ends_ > 0) flush(stretch.size());
+                if (std::exchange(gap_, false)) buffer_[used_++] = ' ';
+                buffer_[used_++] = c;
+                anything_ = true;
+            }
         }
     }
     void put(std::string_view text) {
         if (text.empty()) return;
-        flush();
-        if (std::exchange(gap_, false)) buffer_ += ' ';
-        buffer_ += text;
+        flush(0);
+        if (std::exchange(gap_, false)) append(" ");
+        append(text);
         anything_ = true;
-        if (buffer_.size() >= limit) {
-            hash_.add(buffer_);
-            buffer_.clear();
-        }
     }
     // Empty lines count only when something stands behind them.
     void end_line() {
         gap_ = false;
         ++line_ends_;
     }
-    void flush() {
-        for (; line_ends_ > 0; --line_ends_) {
-            buffer_ += "\r\n";
-            if (buffer_.size() < limit) continue;
-            hash_.add(buffer_);
-            buffer_.clear();
-        }
+    // Leaves room for `wanted` octets and as many spaces.
+    void flush(std::size_t wanted) {
+        for (; line_ends_ > 0; --line_ends_) append("\r\n");
+        if (used_ > buffer_.size() - 2 * wanted) drain();
+    }
+    void append(std::string_view text) {
+        if (text.size() > buffer_.size() - used_) drain();
+        if (text.size() > buffer_.size()) return hash_.add(text);
+        used_ += text.copy(buffer_.data() + used_, text.size());
+    }
+    void drain() {
+        hash_.add({buffer_.data(), used_});
+        used_ = 0;
     }
 
-    static constexpr std::size_t limit = 4096;
     canonicalization how_;
     sha256 hash_;
-    std::string buffer_;
+    std::array<char, 8192> buffer_{};
+    std::size_t used_ = 0;
     std::uint64_t line_ends_ = 0;
     bool gap_ = false;
     bool pending_cr_ = false;
