@@ -90,8 +90,7 @@ int main(int, char** argv) {
             mail.send(m).require_accepted();
             std::printf("message %zu ", way.size());
             const auto arrived = server.messages().at(sent++).content;
-            for (const char c : arrived)
-                std::printf("%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+            for (const char c : arrived) std::printf("%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
             std::printf("\n");
         }
     }
