@@ -126,8 +126,7 @@ void ask_for_reports(postroad::envelope& e, const std::string& id) {
     e.options.envelope_id = id;
     e.options.returned = postroad::returned::headers;
     for (const auto& to : e.recipients)
-        e.recipient_options.push_back(
-            {.notify = {.success = true, .failure = true}, .original_recipient = to.str()});
+        e.recipient_options.push_back({.notify = {.success = true, .failure = true}, .original_recipient = to.str()});
 }
 
 postroad::transport::smtp transport_of(const call& c, const std::string& url) {
@@ -140,13 +139,14 @@ postroad::transport::smtp transport_of(const call& c, const std::string& url) {
     return postroad::transport::smtp{std::move(options)};
 }
 
+// UTF-8 stays as it is.
 std::string json_string(std::string_view text) {
     std::string result = "\"";
     for (const char ch : text) {
         if (ch == '"' || ch == '\\') {
             result += '\\';
             result += ch;
-        } else if (static_cast<unsigned char>(ch) < 0x20 || static_cast<unsigned char>(ch) > 0x7e) {
+        } else if (static_cast<unsigned char>(ch) < 0x20 || ch == 0x7f) {
             char code[8];
             std::snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(ch)));
             result += code;
