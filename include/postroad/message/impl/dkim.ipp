@@ -184,10 +184,11 @@ inline signed_fields select_fields(const std::vector<header_field>& header, cons
     for (const auto& n : s.oversigned)
         if (!listed(names, n)) names.push_back(n);
     for (const auto& name : names) {
-        for (auto f = header.rbegin(); f != header.rend(); ++f) {
-            if (!equal_ignoring_case(f->name, name)) continue;
+        for (auto i = header.size(); i-- > 0;) {
+            const auto& f = header[i];
+            if (!equal_ignoring_case(f.name, name)) continue;
             result.names.push_back(name);
-            result.fields.push_back(f->all);
+            result.fields.push_back(f.all);
         }
         if (listed(s.oversigned, name)) result.names.push_back(name);
     }

@@ -42,8 +42,8 @@ POSTROAD_DECL void append_base64_lines(std::string& to, std::string_view octets)
     char* out = to.data() + before;
     while (octets.size() > base64_line_input) {
         out = put_base64(out, octets.substr(0, base64_line_input));
-        std::memcpy(out, "\r\n", 2);
-        out += 2;
+        *out++ = '\r';
+        *out++ = '\n';
         octets.remove_prefix(base64_line_input);
     }
     put_base64(out, octets);

@@ -55,12 +55,14 @@ inline std::string ascii_file_name(std::string_view name) {
 /// Builds the tree of one message.
 class part_builder {
 public:
-    explicit part_builder(composition& to, std::string boundary) : to_(to), boundary_(std::move(boundary)) {}
+    part_builder(composition& to, std::string boundary, bool alone)
+        : to_(to), boundary_(std::move(boundary)), alone_(alone) {}
 
     entity text(const std::string& type, std::string_view body) {
         header_writer w(header_charset::ascii);
         w.parameterised("Content-Type", type, {});
-        return leaf_entity(w.take(), leaf::text(text_lines(body)));
+        // text that ends the message ends with a line end, so it does in each encoding
+        return leaf_entity(w.take(), leaf::text(alone_ ? with_crlf(body) : text_lines(body)));
     }
 
     entity file(const part& about, const source& octets) {
@@ -113,6 +115,7 @@ private:
 
     composition& to_;
     std::string boundary_;
+    bool alone_;  // the message has one part
     int multiparts_ = 0;
 };
 
@@ -260,7 +263,8 @@ POSTROAD_DECL content message::composed_content(std::string header) const {
     auto c = std::make_shared<detail::composition>();
     c->add(header);
     const auto random = detail::random_hex();
-    detail::part_builder build(*c, "=_" + random);
+    const auto count = (text_ ? 1U : 0U) + (html_ ? 1U : 0U) + (calendar_.empty() ? 0U : 1U) + alternatives_.size();
+    detail::part_builder build(*c, "=_" + random, count <= 1 && attached_.empty());
     std::vector<detail::entity> forms;
     if (text_ || (!html_ && alternatives_.empty() && calendar_.empty() && attached_.empty()))
         forms.push_back(build.text("text/plain; charset=utf-8", text));
