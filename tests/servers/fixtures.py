@@ -1,9 +1,9 @@
 """Real mail servers for tests: started on free ports of 127.0.0.1, stopped at the end.
 
 As context managers: `with running("postfix") as server: ...`. As pytest fixtures: `postfix`, `dovecot`, `exim`,
-`opensmtpd`, `proxies` (no mail: ways to the others), and `server` for a test with `@pytest.mark.parametrize("server", [...], indirect=True)`; a conftest.py
-imports them from here. One server of a kind runs for the whole session; every test finds its mailboxes empty. A server
-that cannot start is an error, never a skip.
+`opensmtpd`, `proxies` (no mail: ways to the others), and `server` for a test with
+`@pytest.mark.parametrize("server", [...], indirect=True)`; a conftest.py imports them from here. One server of a kind
+runs for the whole session; every test finds its mailboxes empty. A server that cannot start is an error, never a skip.
 
 The scripts beside this file say how each server is set up. Users alice, bob and carol; password "secret"; domain
 example.test.
@@ -33,8 +33,8 @@ HOST = "mail.example.test"
 # name -> the ports its start script takes, in order
 PORTS = {
     "postfix": (
-        *("mx", "submission", "smtps", "imap", "lmtp", "lmtps", "dovecot_submission", "dovecot_submissions", "mx_limit"),
-        *("mx_no_8bitmime", "mx_no_chunking", "mx_no_pipelining", "mx_no_smtputf8", "mx_no_starttls"),
+        *("mx", "submission", "smtps", "imap", "lmtp", "lmtps", "dovecot_submission", "dovecot_submissions"),
+        *("mx_limit", "mx_no_8bitmime", "mx_no_chunking", "mx_no_pipelining", "mx_no_smtputf8", "mx_no_starttls"),
     ),
     "dovecot": ("imap", "lmtp", "lmtps"),
     "exim": ("smtp", "smtps"),

@@ -12,7 +12,8 @@ MODES = ("lockstep", "envelope", "across", "window")
 @pytest.mark.parametrize("mode", MODES)
 @ways(*TRANSPORTS)
 def test_each_recipient_has_an_outcome_of_its_own(server, url, mode, one):
-    run = send_folder(one, url_of(server, url, pipelining=mode), server.ca, "alice", "nobody", "full", "bob", "full+more")
+    to = ("alice", "nobody", "full", "bob", "full+more")
+    run = send_folder(one, url_of(server, url, pipelining=mode), server.ca, *to)
     assert run.code == 1, run.output
     said = run.recipients("one.eml")
     assert [(each["status"], each["code"], each["enhanced"]) for each in said.values()] == [
