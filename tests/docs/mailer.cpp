@@ -116,13 +116,17 @@ std::string report(postroad::mailer<>& mail, const postroad::message& message) {
 //[again
 /// The same message for those who may be asked again; nobody gets it twice. Empty recipients: there is nobody left.
 postroad::mail_object again(postroad::mail_object mail, const postroad::outcome& o) {
-    std::vector<postroad::address> left;
+    auto left = mail.envelope;
+    left.recipients.clear();
+    left.recipient_options.clear();
     for (std::size_t i = 0; i < o.recipients.size(); ++i) {
         const auto s = o.recipients[i].status;
-        if (s == postroad::status::deferred || s == postroad::status::not_attempted)
-            left.push_back(mail.envelope.recipients[i]);
+        if (s != postroad::status::deferred && s != postroad::status::not_attempted) continue;
+        left.recipients.push_back(mail.envelope.recipients[i]);
+        if (!mail.envelope.recipient_options.empty())  // else nothing is asked for any of them
+            left.recipient_options.push_back(mail.envelope.recipient_options[i]);
     }
-    mail.envelope.recipients = std::move(left);
+    mail.envelope = std::move(left);
     return mail;
 }
 //]
@@ -143,8 +147,12 @@ TEST_CASE("outcomes are handled as the page says") {
     auto m = invoice("bob@b.example, gone@b.example, full@b.example").freeze(std::chrono::system_clock::now());
     server.state().clear();
     server.state().add(parse_fault("rcpt@full:1:452 4.2.2 mailbox full"));
+    m.envelope.recipient_options.resize(3);
+    m.envelope.recipient_options.at(2).notify.delay = true;
     m = again(m, mail.send(m));
     REQUIRE(m.envelope.recipients.size() == 1);
+    REQUIRE(m.envelope.recipient_options.size() == 1);
+    CHECK(m.envelope.recipient_options.at(0).notify.delay);
     CHECK(m.envelope.recipients.at(0).str() == "full@b.example");
     CHECK(mail.send(m).all_accepted());
     CHECK(server.messages().at(0).content == server.messages().at(1).content);
