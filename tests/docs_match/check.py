@@ -2,8 +2,9 @@
 """Holds README.md and docs/*.md to what is compiled, run and there.
 
 Each C++ block of a page is a piece of a file that is compiled and run, between `//[name` and `//]` in tests/docs/ or
-examples/, and each piece stands on a page. Relative links lead somewhere. Each errc has its row in docs/errors.md, and no
-page names one that does not exist. Python in README.md consists of lines of docs/python.md, whose code has a test.
+examples/, and each piece stands on a page. Relative links lead somewhere. Each errc has its row in docs/errors.md,
+and no page names one that does not exist. Python in README.md consists of lines of docs/python.md, whose code has a
+test. Each row of docs/conformance.md names tests that exist, or says that there is none.
 
     tests/docs_match/check.py          checks, after checking that each rule can fail
     tests/docs_match/check.py --fix    replaces each block that differs by the piece that is most like it, first
@@ -20,6 +21,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 PIECE = re.compile(r"^[ \t]*//\[(\w+)\n(.*?)^[ \t]*//\]$", re.M | re.S)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+SHOWN = re.compile(r"`([\w/.]+)`(?:: (.+))?")
+NOT_SHOWN = ("no test", "not met")
 CODE_NAME = re.compile(r"(?<!std::)errc::(\w+)")
 
 
@@ -79,9 +82,27 @@ def check_python(pages):
         yield from (f"README.md: {line!r} is not in docs/python.md" for line in block.splitlines() if line not in rest)
 
 
-def check_all(pages, sources, codes, exists):
+def names_test(shown, tests):
+    """Whether FILE: TITLE is a test, where FILE is a path in tests/ and a conversation is one without a title."""
+    match = SHOWN.fullmatch(shown)
+    source = tests.get("tests/" + match[1]) if match else None
+    if source is None or (match[2] is None) != match[1].endswith(".txt"):
+        return False
+    return match[2] is None or f'"{match[2]}"' in source or f"def {match[2]}(" in source
+
+
+def check_conformance(pages, tests):
+    page = pages.get("docs/conformance.md", "")
+    for row in re.findall(r"^\| (?!duty )(.*) \|$", page, re.M):
+        cells = row.split(" | ")
+        for shown in cells[-1].split("<br>"):
+            if len(cells) != 3 or (shown not in NOT_SHOWN and not names_test(shown, tests)):
+                yield f"docs/conformance.md: {cells[0]}: {shown!r} names no test"
+
+
+def check_all(pages, sources, codes, exists, tests):
     problems = [*check_code(pages, pieces_of(sources)), *check_links(pages, exists), *check_codes(pages, codes)]
-    return problems + list(check_python(pages))
+    return [*problems, *check_python(pages), *check_conformance(pages, tests)]
 
 
 def fixed(page, pieces):
@@ -98,11 +119,18 @@ def self_test():
         "README.md": "[a](docs/errors.md#top) [b](https://x.example)\n```python\nimport a\n```\n",
         "docs/errors.md": "```cpp\nint a;\n```\n| `bad` | means errc::bad |\n## Conditions\n| `worse` |\n",
         "docs/python.md": "```python\nimport a\n\na.b()\n```\n",
+        "docs/conformance.md": "| duty | how | shown by |\n|---|---|---|\n"
+        "| talk | so | `x/a.cpp`: it talks<br>`t/b.txt` |\n| walk | so | `x/c.py`: test_walk |\n| fly | no | not met |\n",
+    }
+    tests = {
+        "tests/x/a.cpp": 'TEST_CASE("it talks") {',
+        "tests/t/b.txt": "# It talks.",
+        "tests/x/c.py": "def test_walk(one):",
     }
     sources = {"x.cpp": "void f() {\n    //[use\n    int a;\n    //]\n}\n"}
 
     def problems(pages=pages, sources=sources, codes=("bad",)):
-        return check_all(pages, sources, codes, lambda path: str(path) in pages)
+        return check_all(pages, sources, codes, lambda path: str(path) in pages, tests)
 
     def changed(path, old, new):
         assert old in pages[path]
@@ -117,6 +145,11 @@ def self_test():
         "good is no errc": changed("docs/errors.md", "| `bad`", "| `good`"),
         "errc::good does not exist": changed("docs/errors.md", "errc::bad", "errc::good"),
         "is not in docs/python.md": changed("README.md", "import a", "import b"),
+        "talk: '`x/a.cpp`: it walks' names no test": changed("docs/conformance.md", "it talks", "it walks"),
+        "talk: '`x/a.cpp`' names no test": changed("docs/conformance.md", ": it talks", ""),
+        "talk: '`t/c.txt`' names no test": changed("docs/conformance.md", "b.txt", "c.txt"),
+        "walk: '`x/c.py`: test_wal' names no test": changed("docs/conformance.md", "_walk", "_wal"),
+        "fly: '' names no test": changed("docs/conformance.md", "not met", ""),
     }
     for sentence, found in cases.items():
         assert any(sentence in problem for problem in found), f"nothing found for {sentence!r}: {found}"
@@ -142,7 +175,8 @@ def main():
     enumerators = re.sub(r"//[^\n]*", "", re.search(r"enum class errc \{(.*?)\};", header, re.S)[1])
     codes = re.findall(r"\b([a-z]\w*)\b", enumerators)
     pages = read_all("README.md", "docs/*.md")
-    problems = check_all(pages, sources, codes, lambda path: (ROOT / path).exists())
+    tests = read_all("tests/*/*.cpp", "tests/*/*.py", "tests/conversations/*.txt")
+    problems = check_all(pages, sources, codes, lambda path: (ROOT / path).exists(), tests)
     count = sum(len(blocks_of(page, "cpp")) for page in pages.values())
     print("\n".join(problems) or f"{len(pages)} pages and {count} blocks are as the code is")
     return 1 if problems else 0
