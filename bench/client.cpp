@@ -6,12 +6,15 @@
 //   --from A --to A   envelope (default sender@example.com, recipient@example.com)
 //   --messages N      how many copies to send, one recipient each (default 1000)
 //   --connections C   over how many connections at a time (default 1)
-//   --mode M          lockstep, envelope or across (default envelope)
+//   --mode M          lockstep, envelope, across or window (default envelope)
+//   --window N        transactions in flight per connection in mode window (default 16)
+//   --ca FILE         TLS from the first octet, with this certificate to trust
 //   --api A           how messages are handed over:
 //       async   async_send on this program's own io_context, in one thread (default)
 //       send    send(), blocking, in as many threads as there are connections
 //       submit  submit(), then waiting for the tickets
-//   --in-flight N     with async and submit, handed over and not yet complete (default 4 a connection, at least 64)
+//   --in-flight N     with async and submit, handed over and not yet complete (default 4 a connection, in mode
+//                     window two windows; at least 64)
 //   --count-allocations  also print calls of operator new and aligned_alloc per message
 //
 // The message is frozen once and shared by all copies. Prints one line of JSON. The times cover everything from the
@@ -78,11 +81,16 @@ struct options {
     std::uint64_t messages = 1000;
     std::uint64_t connections = 1;
     std::uint64_t in_flight = 0;
+    std::uint64_t window = 16;
+    std::string ca = {};
     std::string mode = "envelope";
     std::string api = "async";
     bool count_allocations = false;
 
-    std::uint64_t window() const { return in_flight ? in_flight : std::max<std::uint64_t>(64, 4 * connections); }
+    std::uint64_t handed_over() const {
+        const auto each = mode == "window" ? 2 * window : 4;
+        return in_flight ? in_flight : std::max<std::uint64_t>(64, each * connections);
+    }
 };
 
 [[noreturn]] void usage(std::string_view problem) {
@@ -122,6 +130,10 @@ options parse(int argc, char** argv) {
             o.connections = number();
         else if (name == "--in-flight")
             o.in_flight = number();
+        else if (name == "--window")
+            o.window = number();
+        else if (name == "--ca")
+            o.ca = value();
         else if (name == "--mode")
             o.mode = value();
         else if (name == "--api")
@@ -138,14 +150,21 @@ postroad::mail_ptr frozen(const options& o) {
     std::ifstream file(o.file, std::ios::binary);
     if (!file) usage("the file of --file cannot be read");
     std::string text(std::istreambuf_iterator<char>(file), {});
-    return std::make_shared<const postroad::mail_object>(postroad::mail_object{
-        .envelope = {.reverse_path = postroad::address(o.from), .recipients = {postroad::address(o.to)}},
-        .content = postroad::content::from_text(std::move(text))});
+    postroad::mail_object mail;
+    mail.envelope.reverse_path = postroad::address(o.from);
+    mail.envelope.recipients = {postroad::address(o.to)};
+    mail.content = postroad::content::from_text(std::move(text));
+    return std::make_shared<const postroad::mail_object>(std::move(mail));
 }
 
 postroad::transport::smtp transport(const options& o) {
-    return postroad::transport::smtp{"smtp+insecure://" + o.host + ":" + o.port + "/?pipelining=" + o.mode};
+    const std::string scheme = o.ca.empty() ? "smtp+insecure://" : "smtps://";
+    auto url = scheme + o.host + ":" + o.port + "/?pipelining=" + o.mode;
+    if (o.mode == "window") url += "&window=" + std::to_string(o.window);
+    return postroad::transport::smtp{url};
 }
+
+postroad::tls::automatic tls(const options& o) { return {.options = {.ca_file = o.ca}}; }
 
 // As many messages over one connection as there are: the others do the same.
 postroad::pooling::keep_alive pool(const options& o) {
@@ -207,14 +226,14 @@ private:
 
 void run_async(const options& o, const postroad::mail_ptr& mail, tally& results) {
     asio::io_context context(1);
-    postroad::mailer mailer{context, transport(o), pool(o)};
+    postroad::mailer mailer{context, transport(o), pool(o), tls(o)};
     stream s(mailer, mail, o.messages, results);
-    s.start(o.window());
+    s.start(o.handed_over());
     context.run();
 }
 
 void run_send(const options& o, const postroad::mail_ptr& mail, tally& results) {
-    postroad::mailer mailer{transport(o), pool(o)};
+    postroad::mailer mailer{transport(o), pool(o), tls(o)};
     std::atomic<std::uint64_t> taken = 0;
     std::vector<std::thread> threads;
     for (std::uint64_t i = 0; i < o.connections; ++i)
@@ -230,7 +249,7 @@ void run_send(const options& o, const postroad::mail_ptr& mail, tally& results) 
 }
 
 void run_submit(const options& o, const postroad::mail_ptr& mail, tally& results) {
-    postroad::mailer mailer{transport(o), pool(o)};
+    postroad::mailer mailer{transport(o), pool(o), tls(o)};
     std::deque<postroad::ticket> tickets;
     const auto settle = [&] {
         std::error_code ec;
@@ -239,7 +258,7 @@ void run_submit(const options& o, const postroad::mail_ptr& mail, tally& results
         tickets.pop_front();
     };
     for (auto left = o.messages; left > 0; --left) {
-        if (tickets.size() == o.window()) settle();
+        if (tickets.size() == o.handed_over()) settle();
         tickets.push_back(mailer.submit(mail));
     }
     while (!tickets.empty()) settle();

@@ -1,6 +1,6 @@
 // curl_client.cpp - sends copies of one message by libcurl's easy interface, one thread and one kept connection each.
 //
-// Usage:  curl_client --file MESSAGE.eml --port N --messages N --connections C
+// Usage:  curl_client --file MESSAGE.eml --port N --messages N --connections C [--ca FILE]
 
 #include <curl/curl.h>
 
@@ -30,11 +30,12 @@ std::size_t read(char* to, std::size_t size, std::size_t count, void* from) {
     return n;
 }
 
-std::size_t send_all(const std::string& url, const std::string& content, std::size_t messages) {
+std::size_t send_all(const std::string& url, const std::string& ca, const std::string& content, std::size_t messages) {
     CURL* const curl = curl_easy_init();
     curl_slist* const recipients = curl_slist_append(nullptr, "<recipient@example.com>");
     source from;
     curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+    if (!ca.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, ca.c_str());
     curl_easy_setopt(curl, CURLOPT_MAIL_FROM, "<sender@example.com>");
     curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients);
     curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
@@ -67,13 +68,15 @@ int main(int argc, char** argv) {
     const std::size_t messages = std::strtoul(options["--messages"].c_str(), nullptr, 10);
     const std::size_t connections = std::strtoul(options["--connections"].c_str(), nullptr, 10);
 
+    const std::string ca = options["--ca"];
+    const std::string url = (ca.empty() ? "smtp" : "smtps") + ("://127.0.0.1:" + options["--port"]) + "/client.example";
+
     curl_global_init(CURL_GLOBAL_DEFAULT);
     std::atomic<std::size_t> accepted = 0;
     std::vector<std::thread> threads;
     for (std::size_t i = 0; i < connections; ++i)
-        threads.emplace_back([&, share = (messages + i) / connections] {
-            accepted += send_all("smtp://127.0.0.1:" + options["--port"] + "/client.example", content, share);
-        });
+        threads.emplace_back(
+            [&, share = (messages + i) / connections] { accepted += send_all(url, ca, content, share); });
     for (auto& t : threads) t.join();
     std::printf("{\"messages\":%zu}\n", accepted.load());
     return accepted == messages ? 0 : 1;

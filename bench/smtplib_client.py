@@ -3,6 +3,7 @@
 
 import argparse
 import smtplib
+import ssl
 import threading
 
 
@@ -12,13 +13,20 @@ def main():
     parser.add_argument("--port", type=int, default=2525)
     parser.add_argument("--messages", type=int, default=1000)
     parser.add_argument("--connections", type=int, default=1)
+    parser.add_argument("--ca", help="TLS from the first octet, with this certificate to trust")
     args = parser.parse_args()
     with open(args.file, "rb") as file:
         content = file.read()
     accepted = []
 
+    def connect():
+        if not args.ca:
+            return smtplib.SMTP("127.0.0.1", args.port, local_hostname="client.example")
+        tls = ssl.create_default_context(cafile=args.ca)
+        return smtplib.SMTP_SSL("127.0.0.1", args.port, local_hostname="client.example", context=tls)
+
     def send(share):
-        with smtplib.SMTP("127.0.0.1", args.port, local_hostname="client.example") as server:
+        with connect() as server:
             for _ in range(share):
                 server.sendmail("sender@example.com", ["recipient@example.com"], content)
                 accepted.append(1)
