@@ -509,12 +509,13 @@ POSTROAD_DECL std::optional<lack> session::convert(active& t) const {
 
 POSTROAD_DECL std::optional<lack> session::find_lack(active& t) const {
     const auto& mail = *t.what.mail;
-    if (!capabilities_.smtputf8 && detail::needs_smtputf8(mail)) {
-        if (!detail::has_ascii_form(t.what))
+    if (detail::needs_smtputf8(mail)) {
+        // Also where the server has SMTPUTF8: the next one on the way may not, and many list their domains so only.
+        t.ascii_domains = detail::has_ascii_form(t.what);
+        if (!t.ascii_domains && !capabilities_.smtputf8)
             return lack{errc::internationalised_unsupported,
                         "the local part of an address or a header field is not ASCII and the server does not offer "
                         "SMTPUTF8"};
-        t.ascii_domains = true;
     }
     if (auto l = convert(t)) return l;
     if (const auto size = content_of(t).size(); capabilities_.size && size > *capabilities_.size)
