@@ -114,6 +114,30 @@ TEST_CASE("a wrong password is an authentication error that does not hold it") {
     CHECK(s.state().counts().auth_attempts == 1);
 }
 
+TEST_CASE("a server that refuses the session, or lacks what it needs, is told QUIT") {
+    // It is not waited for, so it may come a little later.
+    const auto last_command = [](sink& s, std::size_t number) {
+        while (s.state().counts().commands < number) std::this_thread::yield();
+        return s.state().commands().back();
+    };
+    for (const auto how : {security::starttls, security::implicit}) {
+        sink s({.security = how, .users = {{"ann", "right"}}});
+        auto url = s.url("ann");
+        url.replace(url.find("right"), 5, "wrong");
+        mailer mail{transport::smtp{url}, tls::automatic{.options = {.ca_pem = s.ca_pem()}}};
+        error_code ec;
+        (void)mail.send(hello(), ec);
+        CHECK(ec == errc::authentication_rejected);
+        CHECK(last_command(s, how == security::starttls ? 5 : 3) == "QUIT");
+    }
+    sink s;
+    mailer mail{transport::smtp{"smtp://127.0.0.1:" + std::to_string(s.port())}};
+    error_code ec;
+    (void)mail.send(hello(), ec);
+    CHECK(ec == errc::tls_not_offered);
+    CHECK(last_command(s, 2) == "QUIT");
+}
+
 TEST_CASE("refusals are outcomes of their recipients") {
     sink s({.faults = {{.at = phase::rcpt, .nth = 0, .match = "nobody", .send = "550 5.1.1 no such user\r\n"},
                        {.at = phase::rcpt, .nth = 0, .match = "later", .send = "451 4.7.1 greylisted\r\n"}}});

@@ -130,7 +130,7 @@ struct finished {
     std::vector<recipient_outcome> recipients = {};
 };
 
-/// The connection is over: nothing more is read or written. The last event.
+/// The connection is over: nothing more is read, and nothing is written but a farewell. The last event.
 struct closed {
     error_code error = {};  ///< none after QUIT
     diagnostics details = {};
@@ -189,7 +189,8 @@ public:
     time_point deadline() const noexcept { return deadline_; }
     /// Octets from now on belong to a TLS handshake, until secured().
     bool wants_tls() const noexcept { return state_ == state::awaiting_tls; }
-    /// Over: the socket can be closed.
+    /// Over: the socket can be closed. Where the server was in order and the session was not to be, output() is QUIT
+    /// (RFC 5321 section 4.1.1.10), to be written if the socket takes it at once.
     bool done() const noexcept { return state_ == state::over; }
 
     // What the owner does.
@@ -326,6 +327,7 @@ private:
     void leave_undecided(active& t, error_code ec, const diagnostics& d);
     void fail_transactions(error_code ec, const diagnostics& d);
     void fail(error_code ec, phase where, std::string explanation, const reply& r = {});
+    void part(error_code ec, phase where, std::string explanation, const reply& r = {});
     phase current_phase() const noexcept;
     void arm(time_point now);
     duration timeout_of(phase p) const noexcept;

@@ -41,7 +41,7 @@ POSTROAD_DECL void session::on_hello(const reply& r) {
         state_ = state::awaiting_helo;
         return command(phase::hello, "HELO " + options_.client_name + "\r\n");
     }
-    fail(r.positive() ? errc::unexpected_reply : errc::hello_refused, phase::hello,
+    part(r.positive() ? errc::unexpected_reply : errc::hello_refused, phase::hello,
          lmtp() ? "expected 250 to LHLO" : "expected 250 to EHLO", r);
 }
 
@@ -51,7 +51,7 @@ POSTROAD_DECL void session::after_hello() {
         return command(phase::starttls, "STARTTLS\r\n");
     }
     if (options_.server.security == security::starttls && !secured_)
-        return fail(errc::tls_not_offered, phase::hello,
+        return part(errc::tls_not_offered, phase::hello,
                     "TLS is required and the server does not offer STARTTLS; use smtps:// if it expects TLS from "
                     "the start, or smtp+insecure:// to send in the clear");
     if (observer_ && options_.server.security == security::opportunistic && !secured_ && !tls_refused_)
@@ -72,7 +72,7 @@ POSTROAD_DECL void session::on_starttls(const reply& r) {
         return;
     }
     if (options_.server.security != security::opportunistic || r.positive())
-        return fail(errc::tls_refused, phase::starttls, "expected 220 to STARTTLS", r);
+        return part(errc::tls_refused, phase::starttls, "expected 220 to STARTTLS", r);
     tls_refused_ = true;
     if (observer_) note_decision(phase::starttls, "the server refuses STARTTLS: going on in the clear");
     after_hello();
@@ -93,7 +93,7 @@ POSTROAD_DECL void session::channel_binding(std::string name, std::string data) 
 
 POSTROAD_DECL void session::begin_auth() {
     if (capabilities_.auth.empty())
-        return fail(errc::authentication_not_offered, phase::auth,
+        return part(errc::authentication_not_offered, phase::auth,
                     "credentials are given and the server does not offer AUTH");
     if (options_.credentials.empty()) return want_credentials(false);
     authenticate();
@@ -109,15 +109,15 @@ POSTROAD_DECL void session::credentials(smtp::credentials c, time_point now) {
     if (state_ != state::awaiting_credentials) return;
     now_ = now;
     if (c.empty())
-        return fail(errc::invalid_credentials, phase::auth, "credentials were asked for, and those given are empty");
+        return part(errc::invalid_credentials, phase::auth, "credentials were asked for, and those given are empty");
     try {
         smtp::check(c);
     } catch (const error& e) {
-        return fail(e.code(), phase::auth, e.details().explanation);
+        return part(e.code(), phase::auth, e.details().explanation);
     }
     // What was refused will be refused again, and may lock the account.
     if (previous_ && c.token == options_.credentials.token)
-        return fail(errc::authentication_rejected, phase::auth,
+        return part(errc::authentication_rejected, phase::auth,
                     "the server refused the token, and the same one was given again");
     options_.credentials = std::move(c);
     authenticate();
@@ -127,7 +127,7 @@ POSTROAD_DECL void session::credentials(smtp::credentials c, time_point now) {
 POSTROAD_DECL void session::no_credentials(error_code ec, std::string explanation, time_point now) {
     if (state_ != state::awaiting_credentials) return;
     now_ = now;
-    fail(ec ? ec : make_error_code(errc::credentials_unavailable), phase::auth, std::move(explanation));
+    part(ec ? ec : make_error_code(errc::credentials_unavailable), phase::auth, std::move(explanation));
 }
 
 POSTROAD_DECL void session::authenticate() {
@@ -142,11 +142,11 @@ POSTROAD_DECL void session::authenticate() {
                                .port = options_.server.port};
     error_code ec;
     authenticator_.emplace(options_.credentials, capabilities_.auth, channel, options_.nonce, ec);
-    if (ec) return fail(ec, phase::auth, authenticator_->explanation());
+    if (ec) return part(ec, phase::auth, authenticator_->explanation());
     std::string line = "AUTH " + std::string(authenticator_->mechanism());
     if (authenticator_->client_first()) {
         const auto initial = authenticator_->respond({}, ec);
-        if (ec) return fail(ec, phase::auth, authenticator_->explanation());
+        if (ec) return part(ec, phase::auth, authenticator_->explanation());
         const auto encoded = initial.empty() ? std::string("=") : base64_encode(initial);
         // Too long for a command line: the server asks for it with an empty challenge.
         if (line.size() + encoded.size() + 3 <= detail::max_auth_line)
@@ -160,7 +160,7 @@ POSTROAD_DECL void session::authenticate() {
 POSTROAD_DECL void session::on_auth(const reply& r) {
     if (r.code == 235) {
         if (!authenticator_->satisfied())
-            return fail(errc::authentication_failed, phase::auth,
+            return part(errc::authentication_failed, phase::auth,
                         "the server reported success before it proved that it knows the password");
         return become_open();
     }
@@ -171,10 +171,10 @@ POSTROAD_DECL void session::on_auth(const reply& r) {
         }
         std::string challenge;
         if (!base64_decode(r.text, challenge))
-            return fail(errc::authentication_failed, phase::auth, "the server's challenge is not base64", r);
+            return part(errc::authentication_failed, phase::auth, "the server's challenge is not base64", r);
         error_code ec;
         const auto response = authenticator_->respond(challenge, ec);
-        if (ec) return fail(ec, phase::auth, authenticator_->explanation());
+        if (ec) return part(ec, phase::auth, authenticator_->explanation(), r);
         return command(phase::auth, base64_encode(response) + "\r\n");
     }
     if (r.positive()) return fail(errc::unexpected_reply, phase::auth, "expected 235 or 334 to AUTH", r);
@@ -195,9 +195,19 @@ POSTROAD_DECL void session::on_auth_refused(const reply& r) {
     if (mechanism.ends_with("-PLUS"))
         mechanism += " (bound by " + binding_name_ + "; if that is beyond the server, name one without -PLUS)";
     if (r.transient())
-        return fail(errc::authentication_deferred, phase::auth,
+        return part(errc::authentication_deferred, phase::auth,
                     "the server cannot authenticate now by " + mechanism + why, r);
-    fail(errc::authentication_rejected, phase::auth, "the server rejected the credentials by " + mechanism + why, r);
+    part(errc::authentication_rejected, phase::auth, "the server rejected the credentials by " + mechanism + why, r);
+}
+
+// A server that did as it should is told that nothing follows (RFC 5321 section 4.1.1.10). Its answer would change
+// nothing and is not awaited. Within an exchange QUIT would be a response, so that is cancelled first (RFC 4954 section
+// 4).
+POSTROAD_DECL void session::part(error_code ec, phase where, std::string explanation, const reply& r) {
+    const bool within_exchange = state_ == state::authenticating && r.code == 334;
+    fail(ec, where, std::move(explanation), r);
+    commands_ = within_exchange ? "*\r\nQUIT\r\n" : "QUIT\r\n";
+    segments_.push_back({false, commands_.size()});
 }
 
 POSTROAD_DECL std::string session::redacted(std::string text) const {

@@ -108,6 +108,7 @@ POSTROAD_DECL void session::received(std::string_view bytes, time_point now) {
 
 POSTROAD_DECL void session::closed(error_code ec, std::string explanation, time_point now) {
     now_ = now;
+    if (state_ == state::over) return segments_.clear();
     learn_about_tls(ec);
     // Looking up, and TLS that comes first, fail before the session has begun.
     const bool begun = state_ != state::awaiting_start;
@@ -309,7 +310,7 @@ POSTROAD_DECL void session::on_reply(const reply& r) {
     switch (state_) {
         case state::awaiting_greeting:
             if (r.code == 220) return say_hello();
-            return fail(r.positive() ? errc::unexpected_reply : errc::greeting_refused, phase::greeting,
+            return part(r.positive() ? errc::unexpected_reply : errc::greeting_refused, phase::greeting,
                         "expected 220 as greeting", r);
         case state::awaiting_hello:
         case state::awaiting_helo: return on_hello(r);
