@@ -35,7 +35,15 @@ inline constexpr characters prohibited[] = {
     {0x3fffe, 0x3ffff}, {0x4fffe, 0x4ffff}, {0x5fffe, 0x5ffff}, {0x6fffe, 0x6ffff},  {0x7fffe, 0x7ffff},
     {0x8fffe, 0x8ffff}, {0x9fffe, 0x9ffff}, {0xafffe, 0xaffff}, {0xbfffe, 0xbffff},  {0xcfffe, 0xcffff},
     {0xdfffe, 0xdffff}, {0xe0001, 0xe0001}, {0xe0020, 0xe007f}, {0xefffe, 0x10ffff},
-};  // C.1.2 and C.2.1 to C.9
+};
+// What the search in them needs.
+template <class Table>
+constexpr bool in_order(const Table& table) {
+    return std::ranges::is_sorted(table, {}, &characters::last) &&
+           std::ranges::all_of(table, [](const characters& c) { return c.first <= c.last; });
+}
+static_assert(in_order(other_spaces) && in_order(mapped_to_nothing) && in_order(prohibited));
+// C.1.2 and C.2.1 to C.9
 
 template <std::size_t n>
 bool is_one_of(const characters (&table)[n], char32_t c) noexcept {
