@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <postroad/message/canonical.hpp>
 #include <postroad/message/dkim.hpp>
 #include <postroad/message/message.hpp>
 

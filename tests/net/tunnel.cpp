@@ -63,7 +63,7 @@ std::string why(const tunnel& t) {
     return text.substr(at + 32);
 }
 
-const std::string connect = "CONNECT mx.example:25 HTTP/1.1\r\nHost: mx.example:25\r\n";
+const std::string connect_request = "CONNECT mx.example:25 HTTP/1.1\r\nHost: mx.example:25\r\n";
 
 }  // namespace
 
@@ -163,9 +163,10 @@ TEST_CASE("65 a proxy that answers before it was asked skips no step") {
 
 TEST_CASE("CONNECT names the server, and authenticates if there is a user") {
     tunnel plain(http, mx);
-    CHECK(taken(plain) == connect + "\r\n");
+    CHECK(taken(plain) == connect_request + "\r\n");
     tunnel with_login(http_login, mx);
-    CHECK(taken(with_login) == connect + "Proxy-Authorization: Basic " + base64_encode("ann:hunter2") + "\r\n\r\n");
+    CHECK(taken(with_login) ==
+          connect_request + "Proxy-Authorization: Basic " + base64_encode("ann:hunter2") + "\r\n\r\n");
     tunnel six(http, {.name = "2001:db8::1", .port = 25});
     CHECK(taken(six) == "CONNECT [2001:db8::1]:25 HTTP/1.1\r\nHost: [2001:db8::1]:25\r\n\r\n");
 }
@@ -176,7 +177,7 @@ TEST_CASE("65 CONNECT is open after 2yz, and what follows the answer is the serv
                                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ok\r\n\r\n"}) {
         CAPTURE(answer);
         tunnel whole(http, mx);
-        CHECK(talk(whole, {connect + "\r\n"}, {std::string(answer) + "220 mx\r\n"}) == "220 mx\r\n");
+        CHECK(talk(whole, {connect_request + "\r\n"}, {std::string(answer) + "220 mx\r\n"}) == "220 mx\r\n");
         CHECK(whole.now() == state::open);
         tunnel drip(http, mx);
         taken(drip);

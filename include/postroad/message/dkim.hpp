@@ -4,6 +4,7 @@
 #include <postroad/core/config.hpp>
 #include <postroad/core/error.hpp>
 #include <postroad/core/secret.hpp>
+#include <postroad/message/canonical.hpp>
 #include <postroad/message/content.hpp>
 
 #include <chrono>
@@ -41,12 +42,6 @@ public:
 private:
     std::string algorithm_;
     function sign_;
-};
-
-/// How much a signature lets relays change (RFC 6376 section 3.4).
-enum class canonicalization : unsigned char {
-    relaxed,  ///< spaces, folding, case of names
-    simple,   ///< nothing but empty lines at the end
 };
 
 /// One signature. Defaults are for any sender.
