@@ -20,13 +20,15 @@ struct mechanism_info {
 
     // Whether what is sent lets a listener on the wire use or guess the secret.
     bool needs_tls() const noexcept { return needs != detail::needs::nothing; }
-    bool needs_token() const noexcept { return needs == detail::needs::token || needs == detail::needs::user_and_token; }
+    bool needs_token() const noexcept {
+        return needs == detail::needs::token || needs == detail::needs::user_and_token;
+    }
     bool client_first() const noexcept { return kind != mechanism::login && kind != mechanism::cram_md5; }
 };
 
 // Strongest first, where binding to the channel counts more than the hash: who sits between has nothing to gain by
-// taking the one with the better hash out of the server's list. The first `default_passwords` entries are the default order with a password, the next
-// `default_tokens` that with a token. The rest has to be asked for.
+// taking the one with the better hash out of the server's list. The first `default_passwords` entries are the default
+// order with a password, the next `default_tokens` that with a token. The rest has to be asked for.
 inline constexpr mechanism_info mechanism_table[] = {
     {"SCRAM-SHA-256-PLUS", mechanism::scram, needs::password, scram_hash::sha256, true},
     {"SCRAM-SHA-1-PLUS", mechanism::scram, needs::password, scram_hash::sha1, true},
