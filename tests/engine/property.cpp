@@ -347,14 +347,14 @@ private:
     }
 
     void carry_out(engine::complete& done) {
-        const auto id = done.what.id;
+        const auto id = done.what->id;
         check(open_jobs_.erase(id) == 1, "every job is completed once");
-        for (std::uint32_t i = 0; i < done.what.result.recipients.size(); ++i) {
-            const bool told = done.what.result.recipients[i].status == status::accepted;
+        for (std::uint32_t i = 0; i < done.what->result.recipients.size(); ++i) {
+            const bool told = done.what->result.recipients[i].status == status::accepted;
             check(!told || accepted_.count({id, i}) == 1, "what is reported as accepted was accepted");
         }
-        check(done.what.result.attempts <= setting_.attempts, "there are no more attempts than allowed");
-        rig_.done.emplace(id, std::move(done.what));
+        check(done.what->result.attempts <= setting_.attempts, "there are no more attempts than allowed");
+        rig_.done.emplace(id, std::move(*done.what));
     }
 
     std::mt19937 random_;

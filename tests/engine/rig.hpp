@@ -142,8 +142,8 @@ private:
     }
     std::string told(engine::quit_connection& q) { return "quit " + std::to_string(q.id); }
     std::string told(engine::complete& c) {
-        auto s = "done " + text(c.what);
-        if (!done.emplace(c.what.id, std::move(c.what)).second) s += " AGAIN";
+        auto s = "done " + text(*c.what);
+        if (!done.emplace(c.what->id, std::move(*c.what)).second) s += " AGAIN";
         return s;
     }
 };

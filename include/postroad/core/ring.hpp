@@ -29,17 +29,22 @@ public:
     T& back() noexcept { return (*this)[size_ - 1]; }
     const T& back() const noexcept { return (*this)[size_ - 1]; }
 
-    void push_back(T value) {
+    void push_back(T&& value) {
         if (size_ == slots_.size()) grow();
         ++size_;
         back() = std::move(value);
     }
+    void push_back(const T& value) { push_back(T(value)); }
     /// Takes the oldest element out; its slot keeps nothing alive.
     T pop_front() {
-        T value = std::exchange(front(), T{});
+        T value(std::move(front()));
+        drop_front();
+        return value;
+    }
+    void drop_front() {
+        front() = T{};
         first_ = (first_ + 1) & (slots_.size() - 1);
         --size_;
-        return value;
     }
     void clear() {
         while (!empty()) (void)pop_front();

@@ -14,6 +14,7 @@
 #include <cassert>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -49,7 +50,7 @@ struct quit_connection {
 };
 /// Tell who waits for it: this job is over.
 struct complete {
-    job what = {};
+    std::unique_ptr<job> what = {};
 };
 
 using action = std::variant<open_connection, transmit, interrupt, quit_connection, complete>;
@@ -218,7 +219,7 @@ public:
             if (!waiting) return;
             forget_deadline(*waiting);
             waiting->error = why;
-            return actions_.push_back(complete{*std::move(waiting)});
+            return over(*std::move(waiting));
         }
         auto& h = found->second;
         if (h.connection) {
@@ -242,7 +243,7 @@ public:
             j.error = why;
             forget_deadline(j);
             queueing_.settle(j.id);
-            actions_.push_back(complete{std::move(j)});
+            over(std::move(j));
         }
     }
 
@@ -332,9 +333,10 @@ private:
         if (hosts_[h].servers.empty())
             return refuse(std::move(j), errc::resolve_failed,
                           {.where = phase::resolve, .explanation = "the transport names no server for this message"});
-        const auto id = j.id;
-        const auto at = jobs_.emplace(id, held{.what = std::move(j), .host = h}).first;
-        scheduling_.admit(at->second.what, h, now);
+        auto& entry = jobs_[j.id];
+        entry.what = std::move(j);
+        entry.host = h;
+        scheduling_.admit(entry.what, h, now);
         change(h);
     }
 
@@ -343,8 +345,11 @@ private:
         j.result.details = d;
         forget_deadline(j);
         queueing_.settle(j.id);
-        actions_.push_back(complete{std::move(j)});
+        over(std::move(j));
     }
+
+    // By pointer, since a job is dear to move and an action is moved several times.
+    void over(job&& j) { actions_.push_back(complete{std::make_unique<job>(std::move(j))}); }
 
     host_id host_of(std::string_view destination) {
         if (const auto known = by_name_.find(destination); known != by_name_.end()) return known->second;
@@ -734,11 +739,10 @@ private:
     }
 
     void finish(typename jobs::iterator found) {
-        auto j = std::move(found->second.what);
+        forget_deadline(found->second.what);
+        queueing_.settle(found->first);
+        over(std::move(found->second.what));
         jobs_.erase(found);
-        forget_deadline(j);
-        queueing_.settle(j.id);
-        actions_.push_back(complete{std::move(j)});
     }
 
     void forget_deadline(const job& j) {

@@ -337,6 +337,7 @@ private:
         const mark running(running_);
         for (;;) {
             while (auto a = dispatcher_.poll()) std::visit([this](auto& what) { this->carry_out(what); }, *a);
+            pump_given();
             if (parked_any_.load()) {
                 admit_parked();
                 dispatcher_.wake(clock::now());
@@ -397,11 +398,16 @@ private:
         if (const auto found = connections_.find(id); found != connections_.end()) f(*found->second);
     }
 
+    // Transactions given to a connection together leave in one write.
     void carry_out(transmit& t) {
         with(t.id, [&](carrier& c) {
             c.session().submit(std::move(t.what), clock::now());
-            c.pump();
+            if (given_.empty() || given_.back() != t.id) given_.push_back(t.id);
         });
+    }
+    void pump_given() {
+        for (std::size_t i = 0; i < given_.size(); ++i) with(given_[i], [](carrier& c) { c.pump(); });
+        given_.clear();
     }
     void carry_out(interrupt& i) {
         with(i.id, [&](carrier& c) {
@@ -416,8 +422,8 @@ private:
         });
     }
     void carry_out(complete& c) {
-        if (observer_) note_outcome(c.what);
-        if (c.what.waiter) c.what.waiter->complete(c.what.error, std::move(c.what.result));
+        if (observer_) note_outcome(*c.what);
+        if (c.what->waiter) c.what->waiter->complete(c.what->error, std::move(c.what->result));
     }
 
     void forget(connection_id id) {
@@ -469,6 +475,7 @@ private:
     std::shared_ptr<observer> observer_;
     std::unordered_map<connection_id, std::unique_ptr<carrier>> connections_;
     std::vector<std::unique_ptr<carrier>> gone_;
+    std::vector<connection_id> given_;  // have transactions that may be written
     std::vector<std::function<void()>> when_shut_;
     std::shared_ptr<gate> gate_ = std::make_shared<gate>();
     std::mutex parked_mutex_;  // guards parked_

@@ -33,17 +33,16 @@ public:
         }
         const std::scoped_lock lock(mutex_);
         while (n > 0 && !arrived_.empty()) {
-            auto next = arrived_.pop_front();
+            auto& next = arrived_.front();
             if (next.taken) {
                 --taken_;
-                continue;
-            }
-            if (next.what.due > now) {
+            } else if (next.what.due > now) {
                 put_back(std::move(next.what));
-                continue;
+            } else {
+                out.push_back(std::move(next.what));
+                --n;
             }
-            out.push_back(std::move(next.what));
-            --n;
+            arrived_.drop_front();
         }
     }
 

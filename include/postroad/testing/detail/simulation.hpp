@@ -238,11 +238,11 @@ private:
         later(about(work_.hosts[found->second.host].round_trip), happening::left, q.id);
     }
     void carry_out(engine::complete& done) {
-        auto& m = messages_[done.what.id - 1];
+        auto& m = messages_[done.what->id - 1];
         rules_.check(!m.done, "every message is completed once");
         m.done = true;
         --open_jobs_;
-        if (!done.what.result.all_accepted()) {
+        if (!done.what->result.all_accepted()) {
             --tenants_[m.tenant].waiting;
             ++report_.failed;
         }
