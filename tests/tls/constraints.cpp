@@ -17,7 +17,7 @@ std::string der(int tag, const std::string& content) {
     return std::string(1, static_cast<char>(tag)) + static_cast<char>(content.size()) + content;
 }
 std::string dns(const std::string& name) { return der(0x30, der(0x82, name)); }
-std::string address(const std::string& octets) { return der(0x30, der(0x87, octets)); }
+std::string ip_range(const std::string& octets) { return der(0x30, der(0x87, octets)); }
 std::string constraints(const std::string& permitted, const std::string& excluded = {}) {
     return der(0x30, (permitted.empty() ? "" : der(0xa0, permitted)) + (excluded.empty() ? "" : der(0xa1, excluded)));
 }
@@ -63,25 +63,25 @@ TEST_CASE("name constraints bound the names that a CA may speak for") {
          "may not speak for mail.example.com"},
         {"wildcard into what is excluded", constraints("", dns("mail.example.com")), wild, "mail.example.com",
          "may not speak for mail.example.com"},
-        {"address within", constraints(address(net)), number, "192.0.2.1", ""},
+        {"address within", constraints(ip_range(net)), number, "192.0.2.1", ""},
         {"address outside",
-         constraints(address(net)),
+         constraints(ip_range(net)),
          {.addresses = {"\xc0\0\3\1"s}},
          "192.0.3.1",
          "may not speak for 192.0.3.1"},
-        {"address excluded", constraints("", address(net)), number, "192.0.2.1", "may not speak for 192.0.2.1"},
+        {"address excluded", constraints("", ip_range(net)), number, "192.0.2.1", "may not speak for 192.0.2.1"},
         {"other family",
-         constraints(address(net)),
+         constraints(ip_range(net)),
          {.addresses = {std::string(16, '\1')}},
          "101:101:101:101:101:101:101:101",
          "may not speak for 0101:0101:0101:0101:0101:0101:0101:0101"},
-        {"addresses bound no names", constraints(address(net)), mail, "mail.example.com", ""},
+        {"addresses bound no names", constraints(ip_range(net)), mail, "mail.example.com", ""},
         {"mail addresses bound no servers", constraints(der(0x30, der(0x81, "example.org"))), mail, "mail.example.com",
          ""},
         {"a directory name", constraints(der(0x30, der(0xa4, "x"))), mail, "mail.example.com", unreadable},
         {"a minimum", constraints(der(0x30, der(0x82, "example.com") + der(0x80, "\1"))), mail, "mail.example.com",
          unreadable},
-        {"a short address", constraints(address("\xc0\0\2"s)), mail, "mail.example.com", unreadable},
+        {"a short address", constraints(ip_range("\xc0\0\2"s)), mail, "mail.example.com", unreadable},
         {"nothing", constraints(""), mail, "mail.example.com", unreadable},
         {"empty", "", mail, "mail.example.com", unreadable},
         {"cut", constraints(dns("example.com")).substr(0, 12), mail, "mail.example.com", unreadable},

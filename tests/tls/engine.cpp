@@ -19,7 +19,7 @@ std::string pattern(std::size_t size) {
 
 /// Sends `text` through `from` to `to` with bounded output and input.
 template <class From, class To>
-std::string transfer(From& from, To& to, std::string_view text, std::size_t step) {
+std::string carried(From& from, To& to, std::string_view text, std::size_t step) {
     std::string got;
     while (!text.empty()) {
         text.remove_prefix(from.write(text));
@@ -38,8 +38,8 @@ TEST_CASE_TEMPLATE("two engines shake hands and exchange text, however the octet
             CAPTURE(step);
             pair<E> p(mail_example(), "mail.example.com", client_context<E>({.newest = newest}));
             REQUIRE(p.shake(step));
-            CHECK(transfer(p.client, p.server, "EHLO client.example\r\n", step) == "EHLO client.example\r\n");
-            CHECK(transfer(p.server, p.client, "250 mail.example.com\r\n", step) == "250 mail.example.com\r\n");
+            CHECK(carried(p.client, p.server, "EHLO client.example\r\n", step) == "EHLO client.example\r\n");
+            CHECK(carried(p.server, p.client, "250 mail.example.com\r\n", step) == "250 mail.example.com\r\n");
             CHECK_FALSE(p.client.error());
             CHECK(p.client.explanation().empty());
         }
@@ -70,8 +70,8 @@ TEST_CASE_TEMPLATE("megabytes pass both ways unchanged", E, ENGINES) {
     pair<E> p;
     REQUIRE(p.shake());
     const auto text = pattern(3'000'000);
-    CHECK(transfer(p.client, p.server, text, 16'384) == text);
-    CHECK(transfer(p.server, p.client, text, 100'000) == text);
+    CHECK(carried(p.client, p.server, text, 16'384) == text);
+    CHECK(carried(p.server, p.client, text, 100'000) == text);
 }
 
 TEST_CASE_TEMPLATE("reading with one octet of room loses nothing", E, ENGINES) {
@@ -265,7 +265,7 @@ TEST_CASE_TEMPLATE("threads share one context", E, ENGINES) {
             threads.emplace_back([&] {
                 for (int k = 0; k < 10; ++k) {
                     pair<E> p(clients, servers);
-                    done += p.shake() && transfer(p.client, p.server, "NOOP\r\n", 100) == "NOOP\r\n";
+                    done += p.shake() && carried(p.client, p.server, "NOOP\r\n", 100) == "NOOP\r\n";
                 }
             });
     }

@@ -28,7 +28,7 @@ inline std::shared_ptr<EVP_PKEY> read_ed25519(const secret& pem, const secret& p
         return static_cast<int>(word.copy(to, word.size()));
     };
     auto* key = in ? PEM_read_bio_PrivateKey(in.get(), nullptr, give, const_cast<secret*>(&password)) : nullptr;
-    const std::shared_ptr<EVP_PKEY> result(key, &EVP_PKEY_free);
+    std::shared_ptr<EVP_PKEY> result(key, &EVP_PKEY_free);
     if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_ED25519)
         throw error(errc::invalid_option,
                     "DKIM: expected an Ed25519 private key in PEM, and its password if it has one");

@@ -19,7 +19,7 @@ template <class Pooling, class Scheduling, class Queueing = queueing::memory>
 simulation_report simulate(workload w, Pooling pool, Scheduling scheduler, simulation_rules rules = {},
                            Queueing queue = {.capacity = std::size_t(-1)}) {
     detail::simulation<Pooling, Scheduling, Queueing> s(std::move(w), std::move(pool), std::move(scheduler),
-                                                        std::move(queue), std::move(rules));
+                                                        std::move(queue), rules);
     return s.run();
 }
 

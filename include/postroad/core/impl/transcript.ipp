@@ -59,7 +59,7 @@ POSTROAD_DECL void transcript::on(const observation& o) noexcept try {
             auto text = std::string_view(o.answer->text);
             auto enhanced = o.answer->enhanced ? to_string(o.answer->enhanced) + ' ' : std::string();
             for (auto end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
-                add(o, "S: ", code + '-' + enhanced + std::string(text.substr(0, end)));
+                add(o, "S: ", std::string(code).append("-").append(enhanced).append(text.substr(0, end)));
                 text.remove_prefix(end + 1);
             }
             return add(o, "S: ", code + ' ' + enhanced + std::string(text));

@@ -31,7 +31,7 @@ class simulation {
 public:
     simulation(workload w, Pooling p, Scheduling s, Queueing q, simulation_rules r)
         : work_(std::move(w)),
-          allowed_(std::move(r)),
+          allowed_(r),
           dice_(work_.seed),
           pool_(std::move(p)),
           scheduler_(std::move(s)),
