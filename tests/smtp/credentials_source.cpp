@@ -76,8 +76,8 @@ TEST_CASE("what a source throws is its answer") {
 }
 
 TEST_CASE("OAuth: questions about one server share a call, and copies of a source too") {
+    answers got;  // outlives what may still answer
     asked source;
-    answers got;
     const auto one = source.source();
     const auto copy = one;
     one.ask(first, got.handler());
@@ -93,8 +93,8 @@ TEST_CASE("OAuth: questions about one server share a call, and copies of a sourc
 }
 
 TEST_CASE("OAuth: who was refused does not wait for a call that may bring the same token") {
+    answers got;  // outlives what may still answer
     asked source;
-    answers got;
     const auto s = source.source();
     s.ask(first, got.handler());
     s.ask(again, got.handler());
@@ -112,8 +112,8 @@ TEST_CASE("OAuth: who was refused does not wait for a call that may bring the sa
 }
 
 TEST_CASE("a second answer does nothing") {
+    answers got;  // outlives what may still answer
     asked source;
-    answers got;
     const auto s = source.source();
     s.ask(first, got.handler());
     source.calls[0].second(with_token("a"));
@@ -123,8 +123,8 @@ TEST_CASE("a second answer does nothing") {
 }
 
 TEST_CASE("a handler that is dropped is an answer, and frees the next question") {
+    answers got;  // outlives what may still answer
     asked source;
-    answers got;
     const auto s = source.source();
     s.ask(first, got.handler());
     s.ask(first, got.handler());
