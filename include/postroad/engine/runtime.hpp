@@ -406,7 +406,7 @@ private:
         });
     }
     void pump_given() {
-        for (std::size_t i = 0; i < given_.size(); ++i) with(given_[i], [](carrier& c) { c.pump(); });
+        for (const auto id : given_) with(id, [](carrier& c) { c.pump(); });
         given_.clear();
     }
     void carry_out(interrupt& i) {
