@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/percent.hpp>
 #include <postroad/net/dialing.hpp>
 
 #include <postroad/core/error.hpp>
@@ -16,28 +17,9 @@ namespace detail {
 [[noreturn]] inline void refuse_proxy(std::string text) { throw error(errc::invalid_url, std::move(text)); }
 [[noreturn]] inline void refuse_dialing(std::string text) { throw error(errc::invalid_option, std::move(text)); }
 
-inline int hex_value(char c) noexcept {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 inline std::string unescape_proxy_field(std::string_view text) {
-    std::string result;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const int high = text[i] == '%' && i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
-        const int low = high >= 0 ? hex_value(text[i + 2]) : -1;
-        if (text[i] != '%') {
-            result += text[i];
-        } else if (low < 0) {
-            refuse_proxy("in the proxy's URL, % must be followed by two hexadecimal digits (% itself is %25)");
-        } else {
-            result += static_cast<char>(high * 16 + low);
-            i += 2;
-        }
-    }
-    return result;
+    if (auto decoded = postroad::detail::percent_decoded(text)) return *std::move(decoded);
+    refuse_proxy("in the proxy's URL, % must be followed by two hexadecimal digits (% itself is %25)");
 }
 
 inline proxy take_proxy_scheme(std::string_view& url) {

@@ -3,6 +3,7 @@
 #include <postroad/transport/url.hpp>
 
 #include <postroad/core/error.hpp>
+#include <postroad/core/percent.hpp>
 #include <postroad/message/utf8.hpp>
 #include <postroad/tls/names.hpp>
 
@@ -45,29 +46,11 @@ inline endpoint take_scheme(std::string_view& url) {
         "or lmtp+unix://");
 }
 
-inline int hex_digit(char c) noexcept {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
+using postroad::detail::hex_digit;
 
 inline std::string percent_decoded(std::string_view text) {
-    std::string result;
-    result.reserve(text.size());
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%') {
-            result += text[i];
-            continue;
-        }
-        const int high = i + 1 < text.size() ? hex_digit(text[i + 1]) : -1;
-        const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
-        if (high < 0 || low < 0)
-            refuse_url("in the URL, % must be followed by two hexadecimal digits (% itself is %25)");
-        result += static_cast<char>(high * 16 + low);
-        i += 2;
-    }
-    return result;
+    if (auto decoded = postroad::detail::percent_decoded(text)) return *std::move(decoded);
+    refuse_url("in the URL, % must be followed by two hexadecimal digits (% itself is %25)");
 }
 
 // Names that the resolver of the system would read as an address: 127.1, 0x7f000001.
