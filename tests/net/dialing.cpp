@@ -82,6 +82,10 @@ TEST_CASE("the URL of a proxy that is none is refused without a word of it") {
         {"socks5://[::1]x", errc::invalid_url},
         {"socks5://[192.0.2.1]", errc::invalid_url},
         {"socks5://::1", errc::invalid_url},
+        {"socks5://[::1%eth0]", errc::invalid_url},
+        {"socks5://[::1%25eth0]", errc::invalid_url},
+        {"socks5://[::g]", errc::invalid_url},
+        {"socks5://sAkkc1@[2socks5://sAkkc1@[f1:c1:A2a:c:f1:c1c:1:A2%:c:f1:c1:A2a:http://_lao]", errc::invalid_url},
         {"socks5://a b", errc::invalid_option},
         {"socks5://ann:hunter2%@h", errc::invalid_url},
         {"socks5://ann:hunter2%4@h", errc::invalid_url},
@@ -128,6 +132,7 @@ TEST_CASE("what cannot be dialled is refused") {
         {.family = family::ipv4, .local_addresses = {"::1"}},
         {.family = family::ipv6, .local_addresses = {"192.0.2.1"}},
         with_proxy({}),
+        with_proxy({.host = "fe80::1%eth0/x"}),
         with_proxy({.host = "two words"}),
         with_proxy({.host = "h", .port = 0}),
     };

@@ -100,6 +100,7 @@ TEST_CASE("address literals become octets, and nothing else does") {
     CHECK(address_octets("::ffff:192.0.2.1") == v6("", "\xff\xff\xc0\0\x02\x01"s));
     CHECK(address_octets("1:2:3:4:5:6:7.8.9.10").size() == 16);
     CHECK(address_octets("1:2:3:4:5:6:7::").size() == 16);
+    CHECK(address_octets("fe80::1%eth0.1_a-b~c") == v6("\xfe\x80", "\1"));
     for (const char* text : {"",
                              ".",
                              "1.2.3",
@@ -127,7 +128,16 @@ TEST_CASE("address literals become octets, and nothing else does") {
                              "1.2.3.4::",
                              "::1.2.3",
                              "[::1]",
-                             "::1.2.3.4:5"}) {
+                             "::1.2.3.4:5",
+                             "1.2.3.4%eth0",
+                             "::1%",
+                             "::1%a%b",
+                             "::1%a:http://_lao",
+                             "::1%a]",
+                             "::1%a@b",
+                             "::1%a b",
+                             "::1%\r\n",
+                             "::1%\xc3\xbc"}) {
         CAPTURE(text);
         CHECK(address_octets(text).empty());
     }

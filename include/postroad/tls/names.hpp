@@ -24,7 +24,8 @@ struct certificate_names {
 /// international names as A-labels.
 POSTROAD_DECL bool names_match(const certificate_names& presented, std::string_view expected);
 
-/// The 4 or 16 octets of an IPv4 or IPv6 literal, empty when `text` is none. A zone ("%eth0") is left out.
+/// The 4 or 16 octets of an IPv4 or IPv6 literal, empty when `text` is none. A zone ("%eth0", of letters,
+/// digits and "-._~") is left out.
 POSTROAD_DECL std::string address_octets(std::string_view text);
 
 /// True for what DNS could hold: labels of letters, digits, "-" and "_", 253 octets at most.

@@ -84,8 +84,10 @@ POSTROAD_DECL proxy parse_proxy(std::string_view url) {
     const auto end = bracketed ? url.find(']') : url.find(':');
     if (bracketed && end == std::string_view::npos) detail::refuse_proxy("the proxy's URL has a [ without ]");
     result.host = bracketed ? url.substr(1, end - 1) : url.substr(0, end);
-    if (bracketed != detail::is_ipv6_literal(result.host))
-        detail::refuse_proxy("in the proxy's URL, brackets must hold an IPv6 address");
+    const bool in_brackets = detail::is_ipv6_literal(result.host) && result.host.find('%') == std::string::npos &&
+                             !postroad::tls::address_octets(result.host).empty();
+    if (bracketed ? !in_brackets : detail::is_ipv6_literal(result.host))
+        detail::refuse_proxy("in the proxy's URL, brackets must hold an IPv6 address without zone");
     url.remove_prefix(end == std::string_view::npos ? url.size() : end + (bracketed ? 1 : 0));
     if (!url.empty()) {
         if (!url.starts_with(':')) detail::refuse_proxy("in the proxy's URL, only a port may follow the host");

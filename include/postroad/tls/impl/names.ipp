@@ -65,8 +65,19 @@ inline bool ipv6_groups(std::string_view text, std::string& octets) {
     return true;
 }
 
+// RFC 6874 section 2, without its escapes.
+inline bool is_zone(std::string_view text) noexcept {
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+        const char l = ascii_lower(c);
+        return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
+    });
+}
+
 inline std::string ipv6_octets(std::string_view text) {
-    text = text.substr(0, text.find('%'));
+    if (const auto percent = text.find('%'); percent != std::string_view::npos) {
+        if (!is_zone(text.substr(percent + 1))) return {};
+        text = text.substr(0, percent);
+    }
     std::string head, tail;
     const auto gap = text.find("::");
     if (gap == std::string_view::npos) return ipv6_groups(text, head) && head.size() == 16 ? head : std::string();
