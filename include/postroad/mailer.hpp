@@ -33,6 +33,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace postroad {
 
@@ -59,6 +60,7 @@ concept complete_set =
 // Stands in for the engine when a policy is wrong, so that the one error is ours.
 struct no_runtime {
     no_runtime(auto&&...) {}
+    void start() {}
     asio::any_io_executor executor() const { return {}; }
     void stop() {}
 };
@@ -223,6 +225,37 @@ public:
     /// docs/troubleshooting.md.
     void observe(std::shared_ptr<observer> to) { runtime_->observe(std::move(to)); }
 
+    /// Jobs that match, oldest first. These functions ask the mailer's thread and wait: errc::would_deadlock there.
+    std::vector<queueing::job_info> jobs(queueing::job_filter which = {}, std::size_t limit = 1000) {
+        return ask([which = std::move(which), limit](auto& d, time_point now) { return d.list(which, limit, now); });
+    }
+    /// How many jobs are where, and how old the oldest is.
+    queueing::queue_counts count() {
+        return ask([](auto& d, time_point now) { return d.count(now); });
+    }
+    /// Jobs that match and are delayed, held or in doubt go now. What is in doubt may reach its recipients twice.
+    /// Returns how many.
+    std::size_t retry_now(queueing::job_filter which) {
+        return ask([which = std::move(which)](auto& d, time_point now) { return d.retry_now(which, now); });
+    }
+    /// Jobs that match and are not being sent wait for retry_now(). Returns how many.
+    std::size_t hold(queueing::job_filter which) {
+        return ask([which = std::move(which)](auto& d, time_point now) { return d.hold(which, now); });
+    }
+    /// Cancels jobs that match and are not being sent: their outcome comes with errc::cancelled. Returns how many.
+    std::size_t drop(queueing::job_filter which) {
+        return ask([which = std::move(which)](auto& d, time_point now) { return d.drop(which, now); });
+    }
+
+    /// Sends nothing of it until resume(), not of what comes later either; what is on a connection goes on. For
+    /// schedulers that pause, such as scheduling::fair.
+    void pause(scheduling::selection what) requires scheduling::pauses<Scheduling> {
+        runtime_->use([what = std::move(what)](auto& d, time_point) { d.pause(what); });
+    }
+    void resume(scheduling::selection what) requires scheduling::pauses<Scheduling> {
+        runtime_->use([what = std::move(what)](auto& d, time_point now) { d.resume(what, now); });
+    }
+
     /// Takes no more messages, waits until those it holds have their outcome, and ends the connections with QUIT. What
     /// is left after `patience` is cancelled with errc::shut_down.
     void shutdown(duration patience = std::chrono::seconds(30)) {
@@ -243,6 +276,19 @@ public:
     }
 
 private:
+    // What `f(dispatcher, now)` returns on the mailer's executor.
+    template <class F>
+    auto ask(F f) {
+        static_assert(queueing::operable<Queueing>,
+                      "postroad: this queueing policy has no operations (docs/queueing.md)");
+        if (runs_on(base_))
+            throw error(errc::would_deadlock, "this blocks, and may not be called on the mailer's thread");
+        using result = decltype(f(std::declval<typename runtime::dispatcher_type&>(), time_point{}));
+        const auto answer = std::make_shared<std::promise<result>>();
+        runtime_->use([answer, f = std::move(f)](auto& d, time_point now) { answer->set_value(f(d, now)); });
+        return answer->get_future().get();
+    }
+
     class send_waiter final : public waiter {
     public:
         explicit send_waiter(net::any_handler<outcome> h) : handler_(std::move(h)) {}
@@ -291,8 +337,6 @@ private:
             if (queued) queued(e.code());
             return;
         }
-        j.result.recipients.reserve(j.mail->envelope.recipients.size());
-        for (const auto& to : j.mail->envelope.recipients) j.result.recipients.push_back({.address = to.str()});
         r.enqueue(std::move(j), options, std::move(queued));
     }
 
@@ -335,6 +379,7 @@ private:
             for (const auto& server : t.hosts({})) (void)s.starts(server);
         runtime_ = std::make_shared<runtime>(std::move(executor), std::move(t), std::move(s), std::move(p),
                                              std::move(q), std::move(c));
+        runtime_->start();
     }
 
     void stop() {

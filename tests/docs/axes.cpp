@@ -164,34 +164,34 @@ TEST_CASE("the pool of the page has one connection") {
     CHECK(server.state().counts().connections_ever == 1);
 }
 
-//[by_octets
-/// The queue in memory, bounded by the octets of its messages instead of their number.
-class by_octets {
+//[by_tenant
+/// The queue in memory, of which no tenant gets more than its part.
+class by_tenant {
 public:
     using axis = postroad::axis::queueing;
     static constexpr bool keeps = true;
 
-    explicit by_octets(std::uint64_t limit) : limit_(limit) {}
+    explicit by_tenant(std::size_t each) : each_(each) {}
 
     postroad::error_code enqueue(postroad::job& j) {
         const std::scoped_lock lock(counts_->mutex);
-        const auto id = j.id;
-        const auto size = j.mail->content.size();
-        if (size > limit_ - counts_->held) return postroad::errc::queue_full;
+        const auto tenant = j.tenant;
+        auto& held = counts_->held[tenant];
+        if (held == each_) return postroad::errc::queue_full;
         const auto ec = jobs_.enqueue(j);
-        if (!ec) counts_->held += counts_->sizes[id] = size;
+        if (!ec) ++held;
         return ec;
     }
     postroad::queueing::when_full full() const { return postroad::queueing::when_full::refuse; }
     void lease(std::size_t n, postroad::time_point now, std::vector<postroad::job>& out) { jobs_.lease(n, now, out); }
-    void settle(postroad::job_id id) {
-        jobs_.settle(id);
-        release(id);
+    void settle(const postroad::job& j) {
+        jobs_.settle(j);
+        release(j);
     }
     void put_back(postroad::job&& j) { jobs_.put_back(std::move(j)); }
     std::optional<postroad::job> take(postroad::job_id id) {
         auto j = jobs_.take(id);
-        if (j) release(id);
+        if (j) release(*j);
         return j;
     }
     postroad::time_point next_due() const { return jobs_.next_due(); }
@@ -200,41 +200,39 @@ public:
 private:
     struct counts {
         std::mutex mutex;  // enqueue() comes from any thread
-        std::uint64_t held = 0;
-        std::unordered_map<postroad::job_id, std::uint64_t> sizes;
+        std::unordered_map<std::string, std::size_t> held;
     };
-    void release(postroad::job_id id) {
+    void release(const postroad::job& j) {
         const std::scoped_lock lock(counts_->mutex);
-        counts_->held -= counts_->sizes.extract(id).mapped();
+        --counts_->held[j.tenant];
     }
 
-    std::uint64_t limit_;
+    std::size_t each_;
     postroad::queueing::memory jobs_;
     std::unique_ptr<counts> counts_ = std::make_unique<counts>();  // a policy can be moved, a mutex cannot
 };
 
-static_assert(postroad::queueing::queueing_policy<by_octets>);
+static_assert(postroad::queueing::queueing_policy<by_tenant>);
 //]
 
-TEST_CASE("the queue of the page is full when its octets are") {
-    // the trial's messages have 25 octets
-    const auto broken = postroad::testing::check_queueing([] { return by_octets(250); }, 10);
+TEST_CASE("the queue of the page is full for a tenant that has its part") {
+    // the trial's messages are of one tenant
+    const auto broken = postroad::testing::check_queueing([] { return by_tenant(10); }, 10);
     CHECK(broken == postroad::testing::broken_rules{});
-    by_octets queue(100);
-    const auto job_of = [](postroad::job_id id, std::size_t size) {
-        postroad::mail_object mail;
-        mail.content = postroad::content::from_text(std::string(size - 2, 'x') + "\r\n");
+    by_tenant queue(1);
+    const auto job_of = [](postroad::job_id id, const char* tenant) {
         postroad::job j;
         j.id = id;
-        j.mail = std::make_shared<const postroad::mail_object>(std::move(mail));
+        j.mail = std::make_shared<const postroad::mail_object>();
+        j.tenant = tenant;
         return j;
     };
-    auto first = job_of(1, 60);
-    auto large = job_of(2, 41);
-    auto fits = job_of(3, 40);
+    auto first = job_of(1, "a");
+    auto second = job_of(2, "a");
+    auto other = job_of(3, "b");
     CHECK(!queue.enqueue(first));
-    CHECK(queue.enqueue(large) == postroad::errc::queue_full);
-    CHECK(!queue.enqueue(fits));
+    CHECK(queue.enqueue(second) == postroad::errc::queue_full);
+    CHECK(!queue.enqueue(other));
 }
 
 //[small_first

@@ -1,4 +1,4 @@
-// The code of docs/scheduling.md that is about fair, and of docs/simulator.md.
+// The code of docs/scheduling.md that is about fair, of docs/simulator.md, and of the operations in docs/queueing.md.
 #include <doctest/doctest.h>
 
 #include <postroad/postroad.hpp>
@@ -28,6 +28,21 @@ TEST_CASE("class and tenant travel with the message") {
     const auto ticket = mail.submit(news, {.traffic_class = 1, .tenant = "shop", .tag = "newsletter 7"});
     //]
     CHECK(ticket.wait().all_accepted());
+}
+
+TEST_CASE("a campaign that is in the queue can be looked at and dropped") {
+    postroad::testing::sink server;
+    postroad::mailer mail{postroad::transport::smtp{server.url()}};
+    const auto news = postroad::message{}.from("ann@a.example").to("bob@b.example").subject("News").text("Hello");
+    const auto ticket = mail.submit(news, {.tag = "newsletter 7", .delay = std::chrono::hours(1)});
+    int printed = 0;
+    const auto print = [&](const postroad::queueing::job_info&) { ++printed; };
+    //[operations
+    for (const auto& j : mail.jobs({.state = postroad::queueing::job_state::in_doubt})) print(j);
+    mail.drop({.tag = "newsletter 7"});
+    //]
+    CHECK(printed == 0);
+    CHECK(mail.count().total() == 0);
 }
 
 //[fixed_connections

@@ -31,7 +31,7 @@ TEST_CASE("jobs go out in the order they came") {
     CHECK(r.did() == "done #2 accepted x1, give 1 #3");
     r.accept(1, 3);
     CHECK(r.did() == "done #3 accepted x1");
-    CHECK(r.d.idle());
+    CHECK(r.d.idle(r.now));
     CHECK(r.d.connections() == 1);
 }
 
@@ -281,14 +281,14 @@ TEST_CASE("a retry goes out when it is due, not before, and keeps its attempts")
     r.finish(1, 1, all(1, status::deferred));
     CHECK(r.did() == "");
     CHECK(r.d.deadline() == r.now + 5min);
-    CHECK_FALSE(r.d.idle());
+    CHECK_FALSE(r.d.idle(r.now));
     r.pass(5min - 1ns);
     CHECK(r.did() == "");
     r.pass(1ns);
     CHECK(r.did() == "give 1 #1");
     r.finish(1, 1, all(1, status::deferred));
     CHECK(r.did() == "done #1 deferred x2");
-    CHECK(r.d.idle());
+    CHECK(r.d.idle(r.now));
 }
 
 TEST_CASE("when nobody can connect, every job that waits there fails, once") {
@@ -408,7 +408,7 @@ TEST_CASE("a job is cancelled wherever it waits") {
         r.pass(5min);
         CHECK(r.did().find("give") == std::string::npos);
     }
-    CHECK(r.d.idle());
+    CHECK(r.d.idle(r.now));
     r.d.cancel(1, cancel_kind::at_once, errc::cancelled, r.now);
     CHECK(r.did() == "");
 }
@@ -441,7 +441,7 @@ TEST_CASE("a job in flight is cancelled only at once, and its session says how f
         r.finish(1, 1, all(1, status::deferred));
         CHECK(r.did() == "done #1 deferred x1");
     }
-    CHECK(r.d.idle());
+    CHECK(r.d.idle(r.now));
 }
 
 TEST_CASE("a connection that still waits for replies to a cancelled job is not kept for others") {
@@ -476,10 +476,10 @@ TEST_CASE("cancel_all ends what waits and what is delayed, and interrupts what i
     CHECK(text(r.done.at(1)) == "#1 deferred x1 shut_down");
     CHECK(text(r.done.at(3)) == "#3 not_attempted x0 shut_down");
     CHECK(text(r.done.at(9)) == "#9 not_attempted x0 shut_down");
-    CHECK_FALSE(r.d.idle());
+    CHECK_FALSE(r.d.idle(r.now));
     r.finish(1, 2, all(1, status::not_attempted), errc::cancelled);
     CHECK(r.did() == "done #2 not_attempted x1 shut_down");
-    CHECK(r.d.idle());
+    CHECK(r.d.idle(r.now));
     CHECK(r.queue.size() == 0);
 }
 
@@ -562,7 +562,7 @@ TEST_CASE("direct keeps nothing for another attempt") {
     (void)r.did();
     r.finish(1, 1, all(1, status::deferred));
     CHECK(r.did() == "done #1 deferred x1");
-    CHECK(r.d.idle());
+    CHECK(r.d.idle(r.now));
 }
 
 TEST_CASE("jobs in flight and delayed take room in the queue") {

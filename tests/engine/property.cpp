@@ -139,7 +139,7 @@ private:
 
     // Nothing more comes in: everything ends, and nothing is slept through.
     void drain() {
-        for (int rounds = 0; !rig_.d.idle(); ++rounds) {
+        for (int rounds = 0; !rig_.d.idle(rig_.now); ++rounds) {
             check(rounds < 20'000, "everything ends some time");
             if (events_.empty()) {
                 for (pooling::host_id h = 0; h < rig_.scheduler.lines_.size(); ++h)

@@ -152,7 +152,7 @@ TEST_CASE("a destination without servers is an outcome") {
     rig<> r(one);
     (void)r.add("nowhere.example");
     CHECK(r.did() == "done #1 not_attempted x0 resolve_failed");
-    CHECK(r.d.idle());
+    CHECK(r.d.idle(r.now));
 }
 
 TEST_CASE("recipients beyond the server's limit go in further transactions of one attempt") {

@@ -61,7 +61,7 @@ TEST_CASE("jobs that are being sent, or wait for another attempt, take room unti
     jobs[0].due = t0 + 5min;
     q.put_back(std::move(jobs[0]));
     CHECK(put(q, 3) == errc::queue_full);
-    q.settle(2);
+    q.settle({.id = 2, .mail = mail()});
     CHECK_FALSE(put(q, 3));
     CHECK(put(q, 4) == errc::queue_full);
 }
@@ -125,7 +125,7 @@ TEST_CASE("direct is never full and keeps nothing for later") {
     CHECK(q.size() == 1000);
     CHECK(ids(leased(q, 3)) == "1 2 3 ");
     CHECK(q.take(4)->id == 4);
-    q.settle(1);
+    q.settle({.id = 1, .mail = mail()});
     CHECK(q.size() == 998);
 }
 

@@ -15,7 +15,7 @@ namespace {
 
 // Each breaks one promise of the queue it is made from.
 struct takes_more : memory {
-    error_code enqueue(job& j) { return lines_->enqueue(j, capacity + 1); }
+    error_code enqueue(job& j) { return lines_->enqueue(j, capacity + 1, octets); }
 };
 struct empties_refused_jobs : memory {
     error_code enqueue(job& j) {
@@ -51,7 +51,7 @@ struct always_due : memory {
 struct counts_only_waiting : memory {
     void lease(std::size_t n, time_point now, std::vector<job>& out) {
         memory::lease(n, now, out);
-        for (std::size_t i = 1; i < out.size(); ++i) settle(out[i].id);
+        for (std::size_t i = 1; i < out.size(); ++i) settle(out[i]);
     }
 };
 struct cannot_take : memory {

@@ -23,6 +23,7 @@ enum class observed : unsigned char {
     reply,            ///< `answer`, and how long it `took` from the command on
     decision,         ///< `text`: what is done otherwise than asked for, and why
     retry,            ///< a message goes again after `took`; `text`: why
+    late,             ///< the same, and it has taken so long that its sender should know; said once
     closed,           ///< the connection is over; `error` unless in good order, `text`: why
     outcome,          ///< of one recipient, in `text`; `result` says what became of the message for it
 };

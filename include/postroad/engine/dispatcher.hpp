@@ -5,6 +5,8 @@
 #include <postroad/core/clock.hpp>
 #include <postroad/core/observer.hpp>
 #include <postroad/core/ring.hpp>
+#include <postroad/engine/recipients.hpp>
+#include <postroad/engine/servers.hpp>
 #include <postroad/pooling/policy.hpp>
 #include <postroad/queueing/policy.hpp>
 #include <postroad/scheduling/policy.hpp>
@@ -19,6 +21,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -69,12 +72,6 @@ inline constexpr unsigned max_returns = 8;
 /// How long a server that could not be reached is passed over while its destination has others.
 inline constexpr duration pause_after_failure = std::chrono::seconds(60);
 
-/// How many recipients one transaction of a connection may have.
-struct recipient_limits {
-    std::size_t recipients = std::size_t(-1);
-    std::size_t domains = std::size_t(-1);  ///< different ones among them (RFC 9422, RCPTDOMAINMAX)
-};
-
 /// Single-threaded; reads no clock. The policies belong to the owner and outlive it.
 template <transport::transport_policy Transport, pooling::pooling_policy Pooling, queueing::queueing_policy Queueing,
           scheduling::scheduling_policy Scheduling>
@@ -88,6 +85,7 @@ public:
 
     /// The queue may have jobs that are due.
     void wake(time_point now) {
+        collect_marks(now);
         while (jobs_.size() < ahead()) {
             leased_.clear();
             queueing_.lease(ahead() - jobs_.size(), now, leased_);
@@ -192,7 +190,7 @@ public:
             if (!works) h.servers[c.server].down_until = after(now, pause_after_failure);
             if (observer_ && !works && h.servers.size() > 1)
                 decided(now, id, 0, "passed over for a while: " + to_string(h.servers[c.server].at));
-            h.refused = works || !any_up(h, now);
+            h.refused = works || !any_up(h.servers, now);
             tell(c.host, h.live() > 0 ? scheduling::host_event::refused : scheduling::host_event::unreachable, now);
         } else if (c.state == conn_state::open && !c.failed) {
             hung_up(id, now);
@@ -202,7 +200,7 @@ public:
         if (c.successor) succeed(*c.successor, now);
         // Refused credentials are not tried elsewhere: many failures lock an account.
         const bool hopeless = why.error == errc::authentication_rejected;
-        if (unopened && h.live() == 0 && (hopeless || !any_up(h, now))) {
+        if (unopened && h.live() == 0 && (hopeless || !any_up(h.servers, now))) {
             for (auto& s : h.servers) s.down_until = time_point::min();
             fail_waiting(c.host, why, now);
         }
@@ -225,26 +223,86 @@ public:
         if (h.connection) {
             if (kind == cancel_kind::if_waiting || h.cancelled) return;
             h.cancelled = why;
-            return actions_.push_back(interrupt{*h.connection, id});
+            if (!h.marking) actions_.push_back(interrupt{*h.connection, id});
+            return;
         }
         scheduling_.withdraw(id, h.host);
         h.what.error = why;
-        finish(found);
+        if (!is_durable || why != errc::shut_down) return finish(found);
+        tell_waiter(h.what, why);
+        release(found);
     }
 
-    /// Cancels everything that it holds.
+    /// Cancels everything that it holds. With errc::shut_down a durable queue keeps it, for the next process.
     void cancel_all(errc why, time_point now) {
         std::vector<job_id> ids;
         for (const auto& entry : jobs_) ids.push_back(entry.first);
         for (const auto id : ids) cancel(id, cancel_kind::at_once, why, now);
+        if constexpr (is_durable) return;
         leased_.clear();
         queueing_.lease(std::size_t(-1), never, leased_);
         for (auto& j : leased_) {
             j.error = why;
             forget_deadline(j);
-            queueing_.settle(j.id);
+            queueing_.settle(j);
             over(std::move(j));
         }
+    }
+
+    /// Jobs that match, oldest first, `limit` at most.
+    std::vector<queueing::job_info> list(const queueing::job_filter& which, std::size_t limit, time_point now) const {
+        std::vector<queueing::job_info> out;
+        for (const auto& entry : jobs_)
+            if (auto j = info_of(entry.second, now); which.matches(j)) out.push_back(std::move(j));
+        queueing_.list(which, limit + out.size(), now, out);
+        std::ranges::sort(out,
+                          [](const auto& a, const auto& b) { return a.age != b.age ? a.age > b.age : a.id < b.id; });
+        if (out.size() > limit) out.resize(limit);
+        return out;
+    }
+    queueing::queue_counts count(time_point now) const {
+        queueing::queue_counts counts;
+        for (const auto& entry : jobs_) {
+            const auto& h = entry.second;
+            ++counts.by_state[static_cast<std::size_t>(state_of(h))];
+            counts.oldest = std::max(counts.oldest, now - h.what.submitted);
+        }
+        queueing_.count(now, counts);
+        return counts;
+    }
+    /// Those that match and wait for a time, or for somebody, go now. Returns how many.
+    std::size_t retry_now(const queueing::job_filter& which, time_point now) {
+        const auto n = queueing_.retry_now(which, now);
+        wake(now);
+        return n;
+    }
+    /// Those that match and are not being sent wait for retry_now(). Returns how many.
+    std::size_t hold(const queueing::job_filter& which, time_point now) {
+        const auto ids = waiting(which, now);
+        for (const auto id : ids) {
+            const auto found = jobs_.find(id);
+            scheduling_.withdraw(id, found->second.host);
+            keep(found, queueing::job_state::held);
+        }
+        return ids.size() + queueing_.hold(which, now);
+    }
+    /// Cancels those that match and are not being sent. Returns how many.
+    std::size_t drop(const queueing::job_filter& which, time_point now) {
+        const auto ids = waiting(which, now);
+        for (const auto id : ids) cancel(id, cancel_kind::if_waiting, errc::cancelled, now);
+        auto others = queueing_.drop(which, now);
+        for (auto& j : others) {
+            forget_deadline(j);
+            j.error = errc::cancelled;
+            over(std::move(j));
+        }
+        return ids.size() + others.size();
+    }
+
+    void pause(scheduling::selection what) { scheduling_.pause(resolved(std::move(what))); }
+    void resume(scheduling::selection what, time_point now) {
+        scheduling_.resume(resolved(std::move(what)));
+        tick(now);
     }
 
     /// Lets every connection end once it has nothing to do, and opens no more for idle ones to come.
@@ -260,11 +318,16 @@ public:
     }
 
     bool has_actions() const noexcept { return !actions_.empty(); }
-    /// Nothing is held, here or in the queue.
-    bool idle() const { return jobs_.empty() && queueing_.size() == 0; }
+    /// Nothing is held, here or in the queue; in a durable one, nothing that is due.
+    bool idle(time_point now) const {
+        if (!jobs_.empty()) return false;
+        if constexpr (is_durable) return queueing_.drained(now);
+        return queueing_.size() == 0;
+    }
     std::size_t connections() const noexcept { return connections_.size(); }
 
 private:
+    static constexpr bool is_durable = queueing::durable<Queueing>;
     // Whether the scheduler says which destination gets the next connection; otherwise they get one as they ask.
     static constexpr bool takes_turns = scheduling::gives_turns<Scheduling>;
 
@@ -286,17 +349,12 @@ private:
         job what = {};
         host_id host = 0;
         std::optional<connection_id> connection = {};
-        std::vector<std::uint32_t> asked = {};  // recipients of the transaction that is under way; empty: all
-        std::vector<std::uint32_t> rest = {};   // recipients of this attempt for further transactions
-        bool split = false;                     // this attempt takes several transactions
+        places asked = {};     // recipients of the transaction that is under way
+        places rest = {};      // recipients of this attempt for further transactions, if there are any
+        bool split = false;    // this attempt takes several transactions
+        bool marking = false;  // it has a connection, and is given to it once its mark is stored
         std::size_t failovers = 0;
         std::optional<errc> cancelled = {};
-    };
-    struct server {
-        endpoint at = {};
-        time_point down_until = time_point::min();
-        long credit = 0;        // smooth weighted round robin
-        bool in_clear = false;  // opportunistic, and its TLS failed
     };
     struct host {
         std::string destination = {};
@@ -322,8 +380,9 @@ private:
 
     void admit(job&& j, time_point now) {
         if (j.submitted == time_point::min()) j.submitted = now;
-        if (j.result.recipients.empty())
-            for (const auto& r : j.mail->envelope.recipients) j.result.recipients.push_back({.address = r.str()});
+        name_recipients(j);
+        // Of an earlier process; one of this process is known already.
+        if (is_durable && j.deadline != never) give_up_at(j.id, j.deadline);
         host_id h = 0;
         try {
             h = host_of(transport_.route(j.mail->envelope));
@@ -336,6 +395,10 @@ private:
         auto& entry = jobs_[j.id];
         entry.what = std::move(j);
         entry.host = h;
+        if (std::exchange(entry.what.interrupted, false)) {
+            ++entry.what.result.attempts;
+            return conclude(jobs_.find(entry.what.id), true, now);
+        }
         scheduling_.admit(entry.what, h, now);
         change(h);
     }
@@ -344,12 +407,39 @@ private:
         j.error = ec;
         j.result.details = d;
         forget_deadline(j);
-        queueing_.settle(j.id);
+        queueing_.settle(j);
         over(std::move(j));
     }
 
     // By pointer, since a job is dear to move and an action is moved several times.
-    void over(job&& j) { actions_.push_back(complete{std::make_unique<job>(std::move(j))}); }
+    void over(job&& j) {
+        name_recipients(j);
+        actions_.push_back(complete{std::make_unique<job>(std::move(j))});
+    }
+    // Whoever waits for it learns how it stands, and no more: it stays in the queue.
+    void tell_waiter(job& j, error_code why) {
+        if (!j.waiter) return;
+        over({.id = j.id, .result = j.result, .error = why, .waiter = std::move(j.waiter)});
+    }
+
+    static queueing::job_state state_of(const held& h) noexcept {
+        return h.connection ? queueing::job_state::sending : queueing::job_state::waiting;
+    }
+    static queueing::job_info info_of(const held& h, time_point now) {
+        return queueing::describe(h.what, state_of(h), now);
+    }
+    // Jobs that match and have no connection.
+    std::vector<job_id> waiting(const queueing::job_filter& which, time_point now) const {
+        std::vector<job_id> ids;
+        for (const auto& [id, h] : jobs_)
+            if (!h.connection && which.matches(info_of(h, now))) ids.push_back(id);
+        return ids;
+    }
+    // The scheduler knows destinations by number.
+    scheduling::selection resolved(scheduling::selection what) {
+        if (what.by == scheduling::selection::kind::destination) what.host = host_of(std::exchange(what.name, {}));
+        return what;
+    }
 
     host_id host_of(std::string_view destination) {
         if (const auto known = by_name_.find(destination); known != by_name_.end()) return known->second;
@@ -516,34 +606,9 @@ private:
         count(c, 1);
     }
 
-    static bool any_up(const host& h, time_point now) {
-        return std::ranges::any_of(h.servers, [now](const server& s) { return s.down_until <= now; });
-    }
-
-    // The server for a new connection: of those that are not passed over the lowest preference, by weight within it.
-    static std::size_t choose(host& h, time_point now) {
-        const bool all = !any_up(h, now);
-        const auto usable = [&](const server& s) { return all || s.down_until <= now; };
-        unsigned preference = unsigned(-1);
-        for (const auto& s : h.servers)
-            if (usable(s)) preference = std::min<unsigned>(preference, s.at.preference);
-        long total = 0;
-        std::size_t best = h.servers.size();
-        for (std::size_t i = 0; i < h.servers.size(); ++i) {
-            auto& s = h.servers[i];
-            if (!usable(s) || s.at.preference != preference) continue;
-            const long weight = std::max<long>(s.at.weight, 1);
-            s.credit += weight;
-            total += weight;
-            if (best == h.servers.size() || s.credit > h.servers[best].credit) best = i;
-        }
-        h.servers[best].credit -= total;
-        return best;
-    }
-
     void open(host_id h, time_point now) {
         const auto id = ++last_connection_;
-        const auto which = choose(hosts_[h], now);
+        const auto which = choose(hosts_[h].servers, now);
         const auto& c = connections_.emplace(id, conn{.host = h, .server = which, .turn = takes_turns}).first->second;
         count(c, 1);
         hosts_[h].connections.push_back(id);
@@ -569,14 +634,16 @@ private:
             if (!next) break;
             auto& h = jobs_.at(*next);
             h.connection = id;
-            take_recipients(h, c.limits);
+            std::tie(h.asked, h.rest) =
+                divide(h.what.mail->envelope, h.rest.empty() ? to_ask(h.what.result) : h.rest, c.limits);
+            h.split = h.split || !h.rest.empty();
             if (observer_ && !h.rest.empty())
                 decided(now, id, *next,
                         "split: the server takes " + std::to_string(h.asked.size()) + " of these recipients at a time");
             --c.room;
             shift(c, [&] { ++c.in_flight; });
             c.full = pooling_.carried(id) == pooling::fate::close;
-            actions_.push_back(transmit{id, {*next, h.what.mail, h.asked}});
+            give(id, *next, h);
         }
         if (c.state != conn_state::open || c.in_flight > 0 || c.failed) return;
         if (std::exchange(c.turn, false)) end_turn(c.host, now);
@@ -584,41 +651,35 @@ private:
         if (c.full || draining_ || c.room == 0 || pooling_.released(id, now) == pooling::fate::close) quit(id);
     }
 
-    // Those of this transaction into held::asked, what one transaction cannot hold into held::rest.
-    static void take_recipients(held& h, const recipient_limits& limits) {
-        h.asked = h.rest.empty() ? unsettled(h.what.result) : std::exchange(h.rest, {});
-        const auto& all = h.what.result.recipients;
-        const bool whole = h.asked.empty();
-        const auto size = whole ? all.size() : h.asked.size();
-        if (size <= limits.recipients && limits.domains >= size) return;
-        std::vector<std::uint32_t> taken;
-        std::set<std::string_view> domains;
-        for (std::uint32_t i = 0; i < size; ++i) {
-            const auto r = whole ? i : h.asked[i];
-            const auto domain = h.what.mail->envelope.recipients[r].domain();
-            const bool fits =
-                taken.size() < limits.recipients && (domains.contains(domain) || domains.size() < limits.domains);
-            if (fits) domains.insert(domain);
-            (fits ? taken : h.rest).push_back(r);
+    // A durable queue stores first that the message may be with the server from now on.
+    void give(connection_id to, job_id id, held& h) {
+        if constexpr (is_durable) {
+            h.marking = true;
+            queueing_.mark(id);
+        } else {
+            actions_.push_back(transmit{to, {id, h.what.mail, h.asked}});
         }
-        if (whole && h.rest.empty()) return;
-        h.split = true;
-        h.asked = std::move(taken);
     }
-
-    static bool is_unsettled(const recipient_outcome& r) noexcept {
-        return r.status == status::not_attempted || r.status == status::deferred;
+    void collect_marks(time_point now) {
+        if constexpr (is_durable) {
+            marked_.clear();
+            queueing_.marked(marked_);
+            for (const auto id : marked_) {
+                const auto found = jobs_.find(id);
+                if (found == jobs_.end() || !std::exchange(found->second.marking, false)) continue;
+                auto& h = found->second;
+                if (!h.cancelled) {
+                    actions_.push_back(transmit{*h.connection, {id, h.what.mail, h.asked}});
+                    continue;
+                }
+                smtp::finished f{.id = id, .error = errc::cancelled, .details = {}, .recipients = {}};
+                f.recipients.resize(asked(h));
+                finished(*h.connection, std::move(f), connections_.at(*h.connection).room + 1, now);
+            }
+        }
     }
-    static bool any_unsettled(const std::vector<recipient_outcome>& all) {
-        return std::ranges::any_of(all, is_unsettled);
-    }
-    // Recipients to ask about; empty means all of them, as it does in a transaction.
-    static std::vector<std::uint32_t> unsettled(const outcome& o) {
-        std::vector<std::uint32_t> result;
-        if (std::ranges::all_of(o.recipients, is_unsettled)) return result;
-        for (std::uint32_t i = 0; i < o.recipients.size(); ++i)
-            if (is_unsettled(o.recipients[i])) result.push_back(i);
-        return result;
+    static std::size_t asked(const held& h) {
+        return h.asked.empty() ? h.what.result.recipients.size() : h.asked.size();
     }
 
     // Whether the attempt ended before this server was asked about this message, for a reason that is not the
@@ -645,16 +706,18 @@ private:
         auto& servers = hosts_[c.host].servers;
         if (servers.size() < 2) return false;
         servers[c.server].down_until = after(now, pause_after_failure);
-        return any_up(hosts_[c.host], now) && ++h.failovers < servers.size();
+        return any_up(servers, now) && ++h.failovers < servers.size();
     }
 
     static void merge(held& h, conn& c, smtp::finished&& f, bool counts) {
         auto& all = h.what.result.recipients;
         const auto index = [&](std::size_t i) { return h.asked.empty() ? i : h.asked[i]; };
-        assert(f.recipients.size() == (h.asked.empty() ? all.size() : h.asked.size()));
+        assert(f.recipients.size() == asked(h));
         std::size_t accepted = 0;
         for (std::size_t i = 0; i < f.recipients.size(); ++i) {
             auto& r = all[index(i)];
+            // It was not asked again: it is in doubt as before.
+            if (r.status == status::in_doubt && f.recipients[i].status == status::not_attempted) continue;
             f.recipients[i].address = std::move(r.address);
             r = std::move(f.recipients[i]);
             if (r.status == status::accepted) ++accepted;
@@ -668,7 +731,7 @@ private:
             h.rest.clear();
         } else if (accepted > 0) {
             // RFC 5321 section 4.5.3.1.10: those beyond what the server takes at a time come at once, by themselves.
-            std::vector<std::uint32_t> again;
+            places again;
             for (std::size_t i = 0; i < f.recipients.size(); ++i) {
                 auto& r = all[index(i)];
                 if (!too_many(r)) continue;
@@ -688,18 +751,18 @@ private:
         h.connection.reset();
     }
 
-    static bool too_many(const recipient_outcome& r) noexcept {
-        const bool code = r.reply.code == 452 || r.reply.code == 552;
-        return r.where == phase::rcpt && code && (!r.reply.enhanced || r.reply.enhanced.subject == 5);
-    }
-
     void conclude(typename jobs::iterator found, bool counts, time_point now) {
         auto& h = found->second;
         if (h.cancelled) {
             if (h.what.error == errc::cancelled) h.what.error = *h.cancelled;
-            return finish(found);
+            const bool stays = is_durable && *h.cancelled == errc::shut_down && !all_settled(h.what.result);
+            if (!stays) return finish(found);
+            tell_waiter(h.what, errc::shut_down);
+            if (!h.what.result.any_are(status::in_doubt)) return release(found);
+            h.cancelled.reset();
+            counts = true;
         }
-        if (!any_unsettled(h.what.result.recipients)) return finish(found);
+        if (all_settled(h.what.result)) return finish(found);
         if (!counts || !h.rest.empty()) {
             if (observer_ && !counts)
                 decided(now, 0, h.what.id, "goes again at once, elsewhere: " + h.what.result.details.explanation);
@@ -707,12 +770,41 @@ private:
             return scheduling_.admit(h.what, h.host, now);
         }
         const auto v = scheduling_.judge(h.what, now);
-        if (v.what == verdict::kind::done || !Queueing::keeps || v.at >= h.what.deadline) return finish(found);
+        const bool doubtful = h.what.result.any_are(status::in_doubt);
+        const bool too_late = v.what == verdict::kind::retry && v.at >= h.what.deadline;
+        if (is_durable && doubtful && (v.what == verdict::kind::park || too_late)) return park(found, now);
+        if (v.what != verdict::kind::retry || !Queueing::keeps || too_late) return finish(found);
+        if (!any_unsettled(h.what.result.recipients)) ++h.what.doubts;
         h.what.due = v.at;
-        if (observer_) note_retry(h.what, now);
+        if (observer_) note_retry(h.what, v.late ? observed::late : observed::retry, now);
         auto j = std::move(h.what);
         jobs_.erase(found);
         queueing_.put_back(std::move(j));
+    }
+
+    void park(typename jobs::iterator found, time_point now) {
+        if constexpr (is_durable) {
+            auto& j = found->second.what;
+            if (observer_) decided(now, 0, j.id, "in doubt: it waits in the queue until somebody decides");
+            forget_deadline(j);
+            j.deadline = never;
+            tell_waiter(j, j.error);
+            keep(found, queueing::job_state::in_doubt);
+        }
+    }
+    void keep(typename jobs::iterator found, queueing::job_state state) {
+        if constexpr (queueing::operable<Queueing>) {
+            auto j = std::move(found->second.what);
+            jobs_.erase(found);
+            queueing_.keep(std::move(j), state);
+        }
+    }
+    void release(typename jobs::iterator found) {
+        if constexpr (is_durable) {
+            auto j = std::move(found->second.what);
+            jobs_.erase(found);
+            queueing_.release(std::move(j));
+        }
     }
 
     void decided(time_point now, connection_id connection, job_id message, std::string_view text) const {
@@ -723,12 +815,12 @@ private:
                        .where = phase::queued,
                        .text = text});
     }
-    void note_retry(const job& j, time_point now) const {
+    void note_retry(const job& j, observed what, time_point now) const {
         auto why = j.error ? describe(j.error, j.result.details) : std::string();
         const auto& all = j.result.recipients;
         const auto r = std::ranges::find_if(all, is_unsettled);
         if (why.empty() && r != all.end()) why = to_string(r->reply);
-        observer_->on({.what = observed::retry,
+        observer_->on({.what = what,
                        .time = now,
                        .message = j.id,
                        .server = j.result.details.host,
@@ -740,7 +832,7 @@ private:
 
     void finish(typename jobs::iterator found) {
         forget_deadline(found->second.what);
-        queueing_.settle(found->first);
+        queueing_.settle(found->second.what);
         over(std::move(found->second.what));
         jobs_.erase(found);
     }
@@ -757,7 +849,8 @@ private:
         for (const auto job : lost) {
             const auto found = jobs_.find(job);
             auto& h = found->second;
-            const auto n = h.asked.empty() ? h.what.result.recipients.size() : h.asked.size();
+            const auto n = asked(h);
+            h.marking = false;
             shift(c, [&] { --c.in_flight; });
             const bool counts = ++h.what.returns > max_returns;
             smtp::finished f{.id = job, .error = errc::connection_closed, .details = why.details, .recipients = {}};
@@ -804,6 +897,7 @@ private:
     std::vector<host_id> limited_;  // wait for a limit of their own
     ring<action> actions_;
     std::vector<job> leased_;
+    std::vector<job_id> marked_;
     observer* observer_ = nullptr;
     connection_id last_connection_ = 0;
     bool draining_ = false;

@@ -31,6 +31,12 @@ inline std::string fresh_nonce() {
     return base64_encode(octets);
 }
 
+/// Where the ids of a process begin whose jobs stand beside those of others.
+inline job_id random_id() {
+    std::random_device source;
+    return ((job_id{source()} << 32) | source()) >> 2;
+}
+
 /// A connection, and the name under which the dispatcher knows it.
 template <class Runtime>
 struct wired_carrier {
@@ -96,10 +102,32 @@ public:
           queueing_(std::move(queueing)),
           scheduling_(std::move(scheduling)),
           dispatcher_(transport_, pooling_, queueing_, scheduling_) {}
+    runtime(const runtime&) = delete;
+    runtime& operator=(const runtime&) = delete;
+    ~runtime() { shut_gate(); }
 
     const asio::any_io_executor& executor() const noexcept { return executor_; }
     const Transport& transport() const noexcept { return transport_; }
     const Tls& tls() const noexcept { return tls_; }
+
+    /// Lets a durable queue give out its jobs. Once, before anything else.
+    void start() {
+        if constexpr (is_durable)
+            asio::post(executor_, [self = this->shared_from_this()] {
+                if (self->stopped_) return;
+                self->queueing_.start([gate = self->gate_, weak = self->weak_from_this(), to = self->executor_] {
+                    if (gate->woken.exchange(true)) return;
+                    const std::scoped_lock lock(gate->mutex);
+                    if (!gate->open) return;
+                    // What is locked here could be the last that holds it, and it ends the thread that this is.
+                    asio::post(to, [gate, weak] {
+                        gate->woken.store(false);
+                        if (const auto r = weak.lock()) r->look();
+                    });
+                });
+                self->look();
+            });
+    }
 
     job_id next_id() noexcept { return ids_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -118,6 +146,7 @@ public:
         j.traffic_class = options.traffic_class;
         j.tenant = options.tenant;
         j.tag = options.tag;
+        j.idempotency_key = options.idempotency_key;
         j.submitted = clock::now();
         if (options.delay > duration::zero()) j.due = after(j.submitted, options.delay);
         if (options.give_up_after != duration::max()) j.deadline = after(j.submitted, options.give_up_after);
@@ -126,7 +155,7 @@ public:
                 self->dispatcher_.give_up_at(id, at);
                 self->arm();
             });
-        auto ec = closing_.load() ? make_error_code(errc::shut_down) : queueing_.enqueue(j);
+        auto ec = take(j, queued);
         if (ec == errc::queue_full && queueing_.full() == queueing::when_full::wait) {
             const std::scoped_lock lock(parked_mutex_);
             parked_.push_back({std::move(j), std::move(queued)});
@@ -135,9 +164,18 @@ public:
         }
         if (ec)
             refuse(j, ec);
-        else
+        else if (!is_durable)
             wake();
         if (queued) queued(ec);
+    }
+
+    /// Calls `f(dispatcher, now)` on the executor and carries out what follows from it.
+    template <class F>
+    void use(F f) {
+        asio::post(executor_, [self = this->shared_from_this(), f = std::move(f)]() mutable {
+            f(self->dispatcher_, clock::now());
+            self->run();
+        });
     }
 
     void cancel(job_id id, cancel_kind kind) {
@@ -174,18 +212,20 @@ public:
         auto open = std::exchange(connections_, {});
         for (auto& entry : open) entry.second->abandon();
         run();
+        if constexpr (is_durable) queueing_.stop();
         timer_.cancel();
         shutdown_timer_.cancel();
         for (auto& done : std::exchange(when_shut_, {})) done();
-        const std::scoped_lock lock(gate_->mutex);
-        gate_->open = false;
+        shut_gate();
     }
 
+    using dispatcher_type = dispatcher<Transport, Pooling, Queueing, Scheduling>;
     using session_type = typename Transport::session_type;
     using engine_type = typename Tls::engine_type;
 
 private:
     static constexpr bool wired = Transport::needs_wire;
+    static constexpr bool is_durable = queueing::durable<Queueing>;
     using carrier = std::conditional_t<wired, wired_carrier<runtime>, local_carrier<runtime>>;
     friend wired_carrier<runtime>;
     friend local_carrier<runtime>;
@@ -222,14 +262,36 @@ private:
     struct gate {
         std::mutex mutex;
         bool open = true;  // guarded by mutex
+        std::atomic<bool> woken = false;
     };
+    void shut_gate() {
+        const std::scoped_lock lock(gate_->mutex);
+        gate_->open = false;
+    }
 
     struct parked {
         job what = {};
         std::function<void(error_code)> queued = {};
     };
 
+    // Into the queue, unless it says why not. A durable one calls `queued` itself, once the job is stored; then it is
+    // empty here.
+    error_code take(job& j, std::function<void(error_code)>& queued) {
+        if (closing_.load()) return errc::shut_down;
+        if constexpr (is_durable) {
+            j.stored = std::move(queued);
+            queued = {};
+            const auto ec = queueing_.enqueue(j);
+            if (ec) queued = std::move(j.stored);
+            return ec;
+        } else {
+            if (!j.idempotency_key.empty()) return errc::invalid_option;
+            return queueing_.enqueue(j);
+        }
+    }
+
     static void refuse(job& j, error_code ec) {
+        name_recipients(j);
         j.result.details.where = phase::queued;
         if (j.waiter) j.waiter->complete(ec, std::move(j.result));
     }
@@ -239,11 +301,15 @@ private:
         if (woken_.exchange(true)) return;
         asio::post(executor_, [self = this->shared_from_this()] {
             self->woken_.store(false);
-            if (self->stopped_) return self->stop_again();
-            self->admit_parked();
-            self->dispatcher_.wake(clock::now());
-            self->run();
+            self->look();
         });
+    }
+
+    void look() {
+        if (stopped_) return stop_again();
+        admit_parked();
+        dispatcher_.wake(clock::now());
+        run();
     }
 
     // A job that slipped into the queue while it was being stopped.
@@ -258,7 +324,7 @@ private:
         const std::scoped_lock lock(parked_mutex_);
         while (!parked_.empty()) {
             auto& p = parked_.front();
-            const auto ec = closing_.load() ? make_error_code(errc::shut_down) : queueing_.enqueue(p.what);
+            const auto ec = take(p.what, p.queued);
             if (ec == errc::queue_full) return;
             if (ec) refuse(p.what, ec);
             if (p.queued) p.queued(ec);
@@ -451,7 +517,7 @@ private:
     }
 
     void finish_shutdown() {
-        if (when_shut_.empty() || !dispatcher_.idle()) return;
+        if (when_shut_.empty() || !dispatcher_.idle(clock::now())) return;
         if (dispatcher_.connections() > 0) {
             if (!std::exchange(quitting_, true)) {
                 dispatcher_.quit_all();
@@ -470,7 +536,7 @@ private:
     [[no_unique_address]] Pooling pooling_;
     [[no_unique_address]] Queueing queueing_;
     [[no_unique_address]] Scheduling scheduling_;
-    dispatcher<Transport, Pooling, Queueing, Scheduling> dispatcher_;
+    dispatcher_type dispatcher_;
     std::shared_ptr<const typename Tls::context_type> tls_context_;
     std::shared_ptr<observer> observer_;
     std::unordered_map<connection_id, std::unique_ptr<carrier>> connections_;
@@ -483,7 +549,7 @@ private:
     std::atomic<bool> parked_any_ = false;
     std::atomic<bool> woken_ = false;
     std::atomic<bool> closing_ = false;
-    std::atomic<job_id> ids_ = 1;
+    std::atomic<job_id> ids_ = is_durable ? random_id() : 1;
     time_point rings_at_ = never;
     bool running_ = false;
     bool quitting_ = false;

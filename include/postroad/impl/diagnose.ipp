@@ -80,6 +80,7 @@ POSTROAD_DECL void detail::examiner::on(const observation& o) noexcept try {
         case observed::dialing:
         case observed::content:
         case observed::retry:
+        case observed::late:
         case observed::outcome: return;
     }
 } catch (...) {

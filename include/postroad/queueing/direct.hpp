@@ -10,10 +10,10 @@ struct direct {
     using axis = postroad::axis::queueing;
     static constexpr bool keeps = false;
 
-    error_code enqueue(job& j) { return lines_->enqueue(j, std::size_t(-1)); }
+    error_code enqueue(job& j) { return lines_->enqueue(j, std::size_t(-1), std::uint64_t(-1)); }
     when_full full() const noexcept { return when_full::refuse; }
     void lease(std::size_t n, time_point now, std::vector<job>& out) { lines_->lease(n, now, out); }
-    void settle(job_id id) { lines_->settle(id); }
+    void settle(const job& j) { lines_->settle(j); }
     void put_back(job&& j) { lines_->put_back(std::move(j)); }
     std::optional<job> take(job_id id) { return lines_->take(id); }
     time_point next_due() const { return lines_->next_due(); }

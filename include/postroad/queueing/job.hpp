@@ -7,6 +7,7 @@
 #include <postroad/message/mail_object.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -26,6 +27,9 @@ struct send_options {
     duration delay = duration::zero();
     /// After this time from its submission it is given up with errc::timed_out, also within a transaction.
     duration give_up_after = duration::max();
+    /// A second message of the same key is not queued but refused with errc::already_queued, for as long as the queue
+    /// keeps keys. For queues that are durable; others refuse a key with errc::invalid_option.
+    std::string idempotency_key = {};
     friend bool operator==(const send_options&, const send_options&) = default;
 };
 
@@ -49,13 +53,31 @@ struct job {
     std::uint8_t traffic_class = 0;
     std::string tenant = {};
     std::string tag = {};
+    std::string idempotency_key = {};
     unsigned returns = 0;  ///< attempts that ended before the server was asked, and do not count
+    unsigned doubts = 0;   ///< attempts that ended in doubt and were made again
+    /// It was being sent when the process that did so died: whether it goes again is to be judged first.
+    bool interrupted = false;
+    /// Told once, by a durable queue, on any thread: that the job is stored, or why not.
+    std::function<void(error_code)> stored = {};
     std::unique_ptr<postroad::waiter> waiter = {};
 };
 
+/// Gives the result its entries, which a job has from its first attempt on.
+inline void name_recipients(job& j) {
+    auto& all = j.result.recipients;
+    if (!all.empty() || !j.mail) return;
+    all.reserve(j.mail->envelope.recipients.size());
+    for (const auto& to : j.mail->envelope.recipients) all.push_back({.address = to.str()});
+}
+
 /// What the scheduler concludes from an attempt.
 struct verdict {
-    enum class kind : unsigned char { done, retry };
+    enum class kind : unsigned char {
+        done,   ///< it is over
+        retry,  ///< it goes again; recipients that are in doubt are asked again too
+        park,   ///< it is in doubt and waits for somebody's decision, if the queue is durable; otherwise it is over
+    };
     kind what = kind::done;
     time_point at = never;  ///< of a retry
     bool late = false;      ///< of a retry: it is time to tell the sender that it takes long; said once

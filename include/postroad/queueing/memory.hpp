@@ -5,6 +5,7 @@
 #include <postroad/queueing/policy.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -13,42 +14,49 @@ namespace postroad::queueing {
 
 namespace detail {
 
-// What memory and direct share: jobs that arrive on any thread, a line of those due, and those that wait for a time.
+// What memory and direct share: jobs that arrive on any thread, a line for each class of traffic, and jobs that wait
+// for a time or for somebody.
 class lines {
 public:
-    error_code enqueue(job& j, std::size_t capacity) {
+    error_code enqueue(job& j, std::size_t capacity, std::uint64_t octets) {
+        const auto size = octets_of(j);
         const std::scoped_lock lock(mutex_);
-        if (held_ >= capacity) return errc::queue_full;
+        // One that is larger than all the room goes alone.
+        if (held_ >= capacity || (held_ > 0 && size > octets - std::min(octets, octets_))) return errc::queue_full;
         ++held_;
-        arrived_.push_back({std::move(j)});
+        octets_ += size;
+        if (j.traffic_class >= arrived_.size()) arrived_.resize(std::size_t{j.traffic_class} + 1);
+        arrived_[j.traffic_class].push_back(place(std::move(j)));
         return {};
     }
 
     void lease(std::size_t n, time_point now, std::vector<job>& out) {
-        while (n > 0 && !delayed_.empty() && delayed_.front().due <= now) {
+        for (; n > 0 && !delayed_.empty() && delayed_.front().due <= now; --n) {
             std::ranges::pop_heap(delayed_, later);
             out.push_back(std::move(delayed_.back()));
             delayed_.pop_back();
-            --n;
         }
         const std::scoped_lock lock(mutex_);
-        while (n > 0 && !arrived_.empty()) {
-            auto& next = arrived_.front();
-            if (next.taken) {
-                --taken_;
-            } else if (next.what.due > now) {
-                put_back(std::move(next.what));
-            } else {
-                out.push_back(std::move(next.what));
-                --n;
+        for (std::size_t of = 0; of < arrived_.size(); ++of)
+            for (auto& line = arrived_[of]; n > 0 && !line.empty(); line.drop_front()) {
+                auto& next = line.front();
+                if (next.taken()) {
+                    --taken_;
+                    continue;
+                }
+                auto j = next.whole(of);
+                if (j.due > now) {
+                    put_back(std::move(j));
+                } else {
+                    out.push_back(std::move(j));
+                    --n;
+                }
             }
-            arrived_.drop_front();
-        }
     }
 
-    void settle(job_id) {
+    void settle(const job& j) {
         const std::scoped_lock lock(mutex_);
-        --held_;
+        leave(j);
     }
 
     void put_back(job&& j) {
@@ -57,26 +65,14 @@ public:
     }
 
     std::optional<job> take(job_id id) {
-        if (const auto found = std::ranges::find(delayed_, id, &job::id); found != delayed_.end()) {
-            job j = std::move(*found);
-            delayed_.erase(found);
-            std::ranges::make_heap(delayed_, later);
-            settle(id);
-            return j;
-        }
-        const std::scoped_lock lock(mutex_);
-        auto* const found = find(id);
-        if (!found || found->taken) return std::nullopt;
-        found->taken = true;
-        --held_;
-        auto j = std::exchange(found->what, job{.id = id});
-        if (++taken_ > arrived_.size() / 2) sweep();
-        return j;
+        auto found = drop({.id = id}, time_point{});
+        if (found.empty()) return std::nullopt;
+        return std::move(found.front());
     }
 
     time_point next_due() const {
         const std::scoped_lock lock(mutex_);
-        if (!arrived_.empty()) return time_point::min();
+        if (std::ranges::any_of(arrived_, [](const auto& line) { return !line.empty(); })) return time_point::min();
         return delayed_.empty() ? never : delayed_.front().due;
     }
 
@@ -85,44 +81,184 @@ public:
         return held_;
     }
 
+    void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) const {
+        visit(now, [&](job_info&& j) {
+            if (out.size() < limit && which.matches(j)) out.push_back(std::move(j));
+        });
+    }
+    void count(time_point now, queue_counts& counts) const {
+        visit(now, [&](const job_info& j) {
+            ++counts.by_state[static_cast<std::size_t>(j.state)];
+            counts.oldest = std::max(counts.oldest, j.age);
+        });
+    }
+
+    std::size_t retry_now(const job_filter& which, time_point now) {
+        auto found = extract(delayed_, [&](const job& j) { return matches(which, j, delayed_state(j, now), now); });
+        for (auto& k : extract(kept_, [&](const kept& k) { return matches(which, k.what, k.state, now); }))
+            found.push_back(std::move(k.what));
+        std::ranges::make_heap(delayed_, later);
+        const auto n = found.size();
+        for (auto& j : found) {
+            j.due = time_point::min();
+            put_back(std::move(j));
+        }
+        return n;
+    }
+
+    std::size_t hold(const job_filter& which, time_point now) {
+        auto found = drop_waiting(which, now);
+        for (auto& j : found) keep(std::move(j), job_state::held);
+        return found.size();
+    }
+
+    void keep(job&& j, job_state state) { kept_.push_back({std::move(j), state}); }
+
+    std::vector<job> drop(const job_filter& which, time_point now) {
+        auto found = drop_waiting(which, now);
+        for (auto& k : extract(kept_, [&](const kept& k) { return matches(which, k.what, k.state, now); }))
+            found.push_back(std::move(k.what));
+        const std::scoped_lock lock(mutex_);
+        for (const auto& j : found) leave(j);
+        return found;
+    }
+
 private:
-    // One that was taken out stays as an empty place, since taking it out of the middle would move all others.
+    // A job that waits for its first attempt, in little room: most have nothing but these. One that was taken out stays
+    // as an empty place, since taking it out of the middle would move all others.
     struct place {
+        job_id id = 0;
+        mail_ptr mail = {};
+        std::unique_ptr<postroad::waiter> waiter = {};
+        time_point submitted = {};
+        std::unique_ptr<job> rest = {};  // all of a job that has more
+
+        place() = default;
+        explicit place(job&& j) : id(j.id) {
+            const bool plain = j.mail && j.due == time_point::min() && j.deadline == never && j.tenant.empty() &&
+                               j.tag.empty() && j.result.recipients.empty() && j.idempotency_key.empty() &&
+                               j.returns == 0;
+            if (!plain) {
+                rest = std::make_unique<job>(std::move(j));
+                // What was moved from is empty, as if it had been taken apart.
+                j = {};
+                return;
+            }
+            mail = std::move(j.mail);
+            waiter = std::move(j.waiter);
+            submitted = j.submitted;
+            j = {};
+        }
+        bool taken() const noexcept { return !mail && !rest; }
+        job whole(std::size_t of) {
+            if (rest) return std::move(*std::exchange(rest, nullptr));
+            return {.id = id,
+                    .mail = std::move(mail),
+                    .submitted = submitted,
+                    .traffic_class = static_cast<std::uint8_t>(of),
+                    .waiter = std::move(waiter)};
+        }
+        job_info info(std::size_t of, time_point now) const {
+            if (rest) return describe(*rest, delayed_state(*rest, now), now);
+            return describe(
+                {.id = id, .mail = mail, .submitted = submitted, .traffic_class = static_cast<std::uint8_t>(of)},
+                job_state::waiting, now);
+        }
+    };
+    struct kept {
         job what = {};
-        bool taken = false;
+        job_state state = job_state::held;
     };
 
+    static job_state delayed_state(const job& j, time_point now) noexcept {
+        return j.due > now ? job_state::delayed : job_state::waiting;
+    }
+    static bool matches(const job_filter& which, const job& j, job_state s, time_point now) {
+        return (!which.id || *which.id == j.id) && which.matches(describe(j, s, now));
+    }
+    // What is read from files while it is sent takes no room.
+    static std::uint64_t octets_of(const job& j) {
+        return j.mail && !j.mail->content.streams() ? j.mail->content.size() : 0;
+    }
+    void leave(const job& j) {
+        --held_;
+        octets_ -= octets_of(j);
+    }
+
+    template <class T, class Matches>
+    static std::vector<T> extract(std::vector<T>& from, Matches matches) {
+        const auto first = std::stable_partition(from.begin(), from.end(), [&](const T& t) { return !matches(t); });
+        std::vector<T> found(std::make_move_iterator(first), std::make_move_iterator(from.end()));
+        from.erase(first, from.end());
+        return found;
+    }
+
+    template <class F>
+    void visit(time_point now, F&& f) const {
+        for (const auto& k : kept_) f(describe(k.what, k.state, now));
+        for (const auto& j : delayed_) f(describe(j, delayed_state(j, now), now));
+        const std::scoped_lock lock(mutex_);
+        for (std::size_t of = 0; of < arrived_.size(); ++of)
+            for (std::size_t i = 0; i < arrived_[of].size(); ++i)
+                if (!arrived_[of][i].taken()) f(arrived_[of][i].info(of, now));
+    }
+
+    // Out of the lines and those delayed.
+    std::vector<job> drop_waiting(const job_filter& which, time_point now) {
+        auto found = extract(delayed_, [&](const job& j) { return matches(which, j, delayed_state(j, now), now); });
+        if (!found.empty()) std::ranges::make_heap(delayed_, later);
+        if (which.id && !found.empty()) return found;
+        const std::scoped_lock lock(mutex_);
+        for (std::size_t of = 0; of < arrived_.size(); ++of) {
+            auto& line = arrived_[of];
+            const auto first = which.id ? position(line, *which.id) : 0;
+            for (auto i = first; i < line.size(); ++i) {
+                auto& p = line[i];
+                if (which.id && p.id != *which.id) break;
+                if (p.taken() || !which.matches(p.info(of, now))) continue;
+                found.push_back(p.whole(of));
+                ++taken_;
+            }
+            if (taken_ > line.size() / 2) sweep(line);
+        }
+        return found;
+    }
+
     // Ids are given in order, and jobs arrive nearly in that order: most are found by halving.
-    place* find(job_id id) noexcept {
+    static std::size_t position(const ring<place>& line, job_id id) noexcept {
         std::size_t first = 0;
-        for (std::size_t n = arrived_.size(); n > 0;) {
+        for (std::size_t n = line.size(); n > 0;) {
             const auto half = n / 2;
-            const bool before = arrived_[first + half].what.id < id;
+            const bool before = line[first + half].id < id;
             if (before) first += half + 1;
             n = before ? n - half - 1 : half;
         }
-        if (first < arrived_.size() && arrived_[first].what.id == id) return &arrived_[first];
-        for (std::size_t i = 0; i < arrived_.size(); ++i)
-            if (arrived_[i].what.id == id) return &arrived_[i];
-        return nullptr;
+        if (first < line.size() && line[first].id == id) return first;
+        for (std::size_t i = 0; i < line.size(); ++i)
+            if (line[i].id == id) return i;
+        return line.size();
     }
 
-    void sweep() {
-        for (auto i = arrived_.size(); i > 0; --i) {
-            auto next = arrived_.pop_front();
-            if (!next.taken) arrived_.push_back(std::move(next));
+    void sweep(ring<place>& line) {
+        for (auto i = line.size(); i > 0; --i) {
+            auto next = line.pop_front();
+            if (next.taken())
+                --taken_;
+            else
+                line.push_back(std::move(next));
         }
-        taken_ = 0;
     }
 
     // By id among equals: jobs that failed together go out again in their order.
     static bool later(const job& a, const job& b) noexcept { return a.due != b.due ? a.due > b.due : a.id > b.id; }
 
-    mutable std::mutex mutex_;  // guards arrived_, taken_ and held_: the rest belongs to the mailer's executor
-    ring<place> arrived_;
-    std::size_t taken_ = 0;  // empty places in arrived_, at most half of them
+    mutable std::mutex mutex_;          // guards what stands up to octets_: the rest belongs to the mailer's executor
+    std::vector<ring<place>> arrived_;  // by class of traffic
+    std::size_t taken_ = 0;             // empty places in arrived_
     std::size_t held_ = 0;
+    std::uint64_t octets_ = 0;
     std::vector<job> delayed_;  // a heap, the earliest at the front
+    std::vector<kept> kept_;
 };
 
 }  // namespace detail
@@ -133,20 +269,32 @@ struct memory {
 
     /// Most messages it holds, those being sent and those waiting for another attempt included.
     std::size_t capacity = 100'000;
+    /// Most octets of their contents; a message that is larger is taken while there is no other. Parts that are read
+    /// from files while they are sent do not count.
+    std::uint64_t octets = std::uint64_t{1} << 30;
     queueing::when_full when_full = queueing::when_full::refuse;
 
-    error_code enqueue(job& j) { return lines_->enqueue(j, capacity); }
+    error_code enqueue(job& j) { return lines_->enqueue(j, capacity, octets); }
     queueing::when_full full() const noexcept { return when_full; }
     void lease(std::size_t n, time_point now, std::vector<job>& out) { lines_->lease(n, now, out); }
-    void settle(job_id id) { lines_->settle(id); }
+    void settle(const job& j) { lines_->settle(j); }
     void put_back(job&& j) { lines_->put_back(std::move(j)); }
     std::optional<job> take(job_id id) { return lines_->take(id); }
     time_point next_due() const { return lines_->next_due(); }
     std::size_t size() const { return lines_->size(); }
 
+    void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) const {
+        lines_->list(which, limit, now, out);
+    }
+    void count(time_point now, queue_counts& counts) const { lines_->count(now, counts); }
+    std::size_t retry_now(const job_filter& which, time_point now) { return lines_->retry_now(which, now); }
+    std::size_t hold(const job_filter& which, time_point now) { return lines_->hold(which, now); }
+    void keep(job&& j, job_state state) { lines_->keep(std::move(j), state); }
+    std::vector<job> drop(const job_filter& which, time_point now) { return lines_->drop(which, now); }
+
     std::unique_ptr<detail::lines> lines_ = std::make_unique<detail::lines>();  ///< internal
 };
 
-static_assert(queueing_policy<memory>);
+static_assert(operable<memory>);
 
 }  // namespace postroad::queueing

@@ -4,6 +4,7 @@
 #include <postroad/scheduling/breaker.hpp>
 #include <postroad/scheduling/concurrency.hpp>
 #include <postroad/scheduling/detail/fair_lines.hpp>
+#include <postroad/scheduling/doubt.hpp>
 #include <postroad/scheduling/pacer.hpp>
 #include <postroad/scheduling/policy.hpp>
 #include <postroad/scheduling/retry_rules.hpp>
@@ -18,15 +19,6 @@
 #include <vector>
 
 namespace postroad::scheduling {
-
-/// What pause(), resume() and list() are about.
-struct selection {
-    enum class kind : unsigned char { destination, tenant, tag };
-    kind by = kind::destination;
-    host_id host = 0;
-    std::string name = {};  ///< of the tenant or tag
-    friend auto operator<=>(const selection&, const selection&) = default;
-};
 
 /// Weighted classes; in them tenants, and in them destinations, by deficit round robin. A destination gets a connection
 /// for a burst of messages; how many connections it bears is learned, and one that does not work is left alone.
@@ -55,13 +47,14 @@ struct basic_fair {
     Concurrency concurrency = {};
     Breaker breaker = {};
     Retry retry = {};
+    doubt_rule in_doubt = park{};
 
     void admit(const job& j, host_id h, time_point now) {
         lines_.admit(j, h, static_cast<std::uint8_t>(std::min<std::size_t>(j.traffic_class, last_class())));
         look_at(h, now);
     }
     void withdraw(job_id id, host_id h) { lines_.withdraw(id, h); }
-    verdict judge(const job& j, time_point now) const { return retry.judge(j, now); }
+    verdict judge(const job& j, time_point now) const { return judge_with(retry, in_doubt, j, now); }
 
     std::optional<host_id> turn(time_point now) {
         while (ripe(now)) {

@@ -2,6 +2,7 @@
 // First come, first served, as fast as connections take it: the default. See docs/scheduling.md.
 
 #include <postroad/core/ring.hpp>
+#include <postroad/scheduling/doubt.hpp>
 #include <postroad/scheduling/policy.hpp>
 #include <postroad/scheduling/retry.hpp>
 
@@ -13,6 +14,7 @@ struct fifo {
     using axis = postroad::axis::scheduling;
 
     scheduling::retry retry = {};
+    doubt_rule in_doubt = park{};
 
     void admit(const job& j, host_id h, time_point) {
         if (h >= lines_.size()) lines_.resize(h + 1);
@@ -29,7 +31,7 @@ struct fifo {
             if (other != id) lines_[h].push_back(other);
         }
     }
-    verdict judge(const job& j, time_point now) const { return retry.judge(j, now); }
+    verdict judge(const job& j, time_point now) const { return judge_with(retry, in_doubt, j, now); }
     time_point wakeup() const noexcept { return never; }
 
     std::vector<ring<job_id>> lines_ = {};  ///< internal: one for each destination

@@ -10,6 +10,7 @@
 #include <concepts>
 #include <cstddef>
 #include <optional>
+#include <string>
 
 namespace postroad::scheduling {
 
@@ -46,6 +47,24 @@ concept gives_turns = scheduling_policy<S> && requires(S s, host_id h, time_poin
     // No connection can be had for `h`: it gets no turn until unhold().
     { s.hold(h) } -> std::same_as<void>;
     { s.unhold(h) } -> std::same_as<void>;
+};
+
+/// What pause() and resume() are about, for schedulers that have them.
+struct selection {
+    enum class kind : unsigned char { destination, tenant, tag };
+    kind by = kind::destination;
+    /// Of the tenant or tag; of a destination, as the transport names it, where a mailer is asked.
+    std::string name = {};
+    host_id host = 0;  ///< of a destination, where a scheduler is asked
+    friend auto operator<=>(const selection&, const selection&) = default;
+};
+
+/// A scheduler that can set traffic aside.
+template <class S>
+concept pauses = scheduling_policy<S> && requires(S s, const selection& what) {
+    // Nothing of it is sent until resume(), not of what comes later either; what is on a connection goes on.
+    { s.pause(what) } -> std::same_as<void>;
+    { s.resume(what) } -> std::same_as<void>;
 };
 
 /// What a destination did, for schedulers that have `signal(h, what, now)`.

@@ -53,6 +53,7 @@ POSTROAD_DECL std::string_view to_string(observed o) noexcept {
         case observed::reply: return "reply";
         case observed::decision: return "decision";
         case observed::retry: return "retry";
+        case observed::late: return "late";
         case observed::closed: return "closed";
         case observed::outcome: return "outcome";
     }

@@ -25,7 +25,7 @@ inline std::string in_words(const observation& o) {
     if (o.what == observed::outcome) {
         (line += ' ') += to_string(o.result);
     }
-    if (o.what == observed::retry) line += " in " + seconds(o.took) + " s";
+    if (o.what == observed::retry || o.what == observed::late) line += " in " + seconds(o.took) + " s";
     if (!o.text.empty()) (line += o.what == observed::outcome ? " " : ": ") += o.text;
     if (o.error) line += " (" + o.error.message() + ')';
     return line;
@@ -70,6 +70,7 @@ POSTROAD_DECL void transcript::on(const observation& o) noexcept try {
         case observed::tls_established:
         case observed::decision:
         case observed::retry:
+        case observed::late:
         case observed::closed:
         case observed::outcome: return add(o, "-- ", detail::in_words(o));
     }

@@ -103,7 +103,7 @@ private:
     }
 
     void settle(job_id id) {
-        queue_.settle(id);
+        queue_.settle(jobs_.at(id).what);
         jobs_.erase(id);
     }
 
@@ -165,7 +165,7 @@ private:
         for (auto& t : threads) t.join();
         queue_.lease(4 * each, now_, out);
         rules_.check(out.size() == 4 * each, "enqueue() may be called on any thread");
-        for (const auto& j : out) queue_.settle(j.id);
+        for (const auto& j : out) queue_.settle(j);
         rules_.check(queue_.size() == 0, "size() counts what waits and what is leased");
     }
 

@@ -125,7 +125,7 @@ private:
                 j.result.attempts = 1;
                 for (auto& r : j.result.recipients) r.status = first;
                 j.result.recipients.back().status = second;
-                rules_.check(scheduler_.judge(j, now_).what == verdict::kind::done,
+                rules_.check(scheduler_.judge(j, now_).what != verdict::kind::retry,
                              "judge() never tries again what is accepted, rejected or in doubt");
             }
     }

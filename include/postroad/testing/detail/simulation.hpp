@@ -49,7 +49,7 @@ public:
                 break;
             }
         }
-        rules_.check(dispatcher_.idle(), "nothing is held in the end");
+        rules_.check(dispatcher_.idle(now_), "nothing is held in the end");
         dispatcher_.quit_all();
         act();
         while (!events_.empty()) {

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <postroad/queueing/inspection.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace postroad::queueing {
+namespace detail {
+
+inline bool same_domain(std::string_view a, std::string_view b) noexcept {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+}  // namespace detail
+
+POSTROAD_DECL std::string_view to_string(job_state s) noexcept {
+    switch (s) {
+        case job_state::waiting: return "waiting";
+        case job_state::delayed: return "delayed";
+        case job_state::sending: return "sending";
+        case job_state::held: return "held";
+        case job_state::in_doubt: return "in_doubt";
+    }
+    return "unknown";
+}
+
+POSTROAD_DECL bool job_filter::matches(const job_info& j) const {
+    if ((id && *id != j.id) || (state && *state != j.state)) return false;
+    if ((!tenant.empty() && tenant != j.tenant) || (!tag.empty() && tag != j.tag)) return false;
+    if (domain.empty()) return true;
+    if (j.recipients.empty()) return false;
+    const std::string_view first = j.recipients.front().address;
+    return detail::same_domain(domain, first.substr(first.rfind('@') + 1));
+}
+
+POSTROAD_DECL job_info describe(const job& j, job_state s, time_point now) {
+    job_info info{.id = j.id,
+                  .state = s,
+                  .age = j.submitted == time_point::min() || now < j.submitted ? duration::zero() : now - j.submitted,
+                  .until = s == job_state::delayed ? j.due - now : duration::zero(),
+                  .attempts = j.result.attempts,
+                  .traffic_class = j.traffic_class,
+                  .tenant = j.tenant,
+                  .tag = j.tag,
+                  .recipients = j.result.recipients,
+                  .error = j.error ? postroad::describe(j.error, j.result.details) : std::string()};
+    if (!j.mail) return info;
+    info.octets = j.mail->content.size();
+    info.sender = j.mail->envelope.reverse_path.str();
+    if (info.recipients.empty())
+        for (const auto& to : j.mail->envelope.recipients) info.recipients.push_back({.address = to.str()});
+    return info;
+}
+
+}  // namespace postroad::queueing

@@ -1,0 +1,78 @@
+#pragma once
+// What a queue shows of itself. See docs/queueing.md.
+
+#include <postroad/core/clock.hpp>
+#include <postroad/core/config.hpp>
+#include <postroad/queueing/job.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postroad::queueing {
+
+/// Where a job is.
+enum class job_state : unsigned char {
+    waiting,   ///< due, or taken ahead by the scheduler
+    delayed,   ///< until job_info::due
+    sending,   ///< on a connection, or about to be
+    held,      ///< until somebody releases it
+    in_doubt,  ///< parked: its content left, no reply came; until somebody decides
+};
+inline constexpr std::size_t job_states = 5;
+
+POSTROAD_DECL std::string_view to_string(job_state s) noexcept;
+
+/// A job, for people and for programs that look after queues.
+struct job_info {
+    job_id id = 0;
+    job_state state = job_state::waiting;
+    duration age = {};    ///< since it was submitted
+    duration until = {};  ///< of delayed ones: until it is due
+    unsigned attempts = 0;
+    std::uint64_t octets = 0;  ///< of its content
+    std::uint8_t traffic_class = 0;
+    std::string tenant = {};
+    std::string tag = {};
+    std::string sender = {};  ///< the reverse path
+    std::vector<recipient_outcome> recipients = {};
+    std::string error = {};  ///< what kept the last attempt from being whole, escaped; empty before one
+};
+
+/// Which jobs: those that match each member that says something.
+struct job_filter {
+    std::optional<job_id> id = {};
+    std::optional<job_state> state = {};
+    std::string tenant = {};
+    std::string tag = {};
+    /// The domain of the first recipient, as it is written in the envelope; case does not matter.
+    std::string domain = {};
+
+    POSTROAD_DECL bool matches(const job_info& j) const;
+};
+
+/// How many jobs are where.
+struct queue_counts {
+    std::array<std::size_t, job_states> by_state = {};
+    duration oldest = {};  ///< the age of the oldest of all
+
+    std::size_t of(job_state s) const noexcept { return by_state[static_cast<std::size_t>(s)]; }
+    std::size_t total() const noexcept {
+        std::size_t sum = 0;
+        for (const auto n : by_state) sum += n;
+        return sum;
+    }
+};
+
+/// What of a job can be shown.
+POSTROAD_DECL job_info describe(const job& j, job_state s, time_point now);
+
+}  // namespace postroad::queueing
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/queueing/impl/inspection.ipp>
+#endif

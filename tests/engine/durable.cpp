@@ -1,0 +1,296 @@
+// A durable queue under the dispatcher: marks before anything leaves, what is in doubt, what comes back.
+#include <doctest/doctest.h>
+
+#include "engine/rig.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+using namespace engine_test;
+using queueing::job_state;
+using queueing::memory;
+using scheduling::fifo;
+
+namespace {
+
+// The queue in memory with a disk that the test turns.
+struct on_disk : memory {
+    static constexpr bool is_durable = true;
+
+    void start(std::function<void()>) {}
+    void mark(job_id id) { asked.push_back(id); }
+    void marked(std::vector<job_id>& out) {
+        out.insert(out.end(), stored.begin(), stored.end());
+        stored.clear();
+    }
+    void release(job&& j) {
+        released.push_back(j.id);
+        memory::settle(j);
+    }
+    bool drained(time_point now) const { return next_due() > now; }
+    void stop() {}
+
+    void store_marks() { stored = std::exchange(asked, {}); }
+
+    std::vector<job_id> asked = {};
+    std::vector<job_id> stored = {};
+    std::vector<job_id> released = {};
+};
+static_assert(queueing::durable<on_disk>);
+
+struct nobody final : waiter {
+    void complete(error_code, outcome&&) noexcept override {}
+};
+
+using keep_alive = pooling::keep_alive;
+using durable_rig = rig<keep_alive, on_disk>;
+
+fifo judging(scheduling::doubt_rule rule, unsigned attempts = 5) {
+    return {.retry = {.attempts = attempts, .first_wait = 1min}, .in_doubt = std::move(rule)};
+}
+
+struct on_two_lines : durable_rig {
+    explicit on_two_lines(fifo s = judging(scheduling::park{}))
+        : durable_rig(keep_alive{.max_connections = 1}, on_disk{}, std::move(s)) {}
+
+    void add_awaited(std::size_t recipients = 1) {
+        auto j = make_job(++last, mail_to("a.example", recipients));
+        j.waiter = std::make_unique<nobody>();
+        CHECK_FALSE(queue.enqueue(j));
+        d.wake(now);
+    }
+    std::string stored() {
+        queue.store_marks();
+        d.wake(now);
+        return did();
+    }
+    // Its content leaves, and no reply comes.
+    void doubt(connection_id id, job_id j) {
+        finish(id, j, all(asked[id][j], status::in_doubt), errc::connection_closed, 0);
+        close(id, errc::connection_closed);
+    }
+    std::string states() const {
+        std::string s;
+        for (const auto& j : d.list({}, 100, now))
+            s += "#" + std::to_string(j.id) + " " + std::string(to_string(j.state)) + " ";
+        return s;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("nothing is given to a connection before its mark is stored") {
+    on_two_lines r;
+    (void)r.add();
+    CHECK(r.did() == "open 1 a.example");
+    r.ready(1);
+    CHECK(r.did() == "");
+    CHECK(r.queue.asked == std::vector<job_id>{1});
+    CHECK(r.stored() == "give 1 #1");
+    r.accept(1, 1);
+    CHECK(r.did() == "done #1 accepted x1");
+    CHECK(r.d.idle(r.now));
+}
+
+TEST_CASE("a message that is cancelled while its mark is stored never leaves") {
+    on_two_lines r;
+    r.add_many(2);
+    (void)r.did();
+    r.ready(1);
+    r.d.cancel(1, cancel_kind::at_once, errc::cancelled, r.now);
+    CHECK(r.did() == "");
+    CHECK(r.stored() == "done #1 not_attempted x1 cancelled");
+    CHECK(r.stored() == "give 1 #2");
+}
+
+TEST_CASE("a message whose connection ends while its mark is stored goes with the next") {
+    on_two_lines r;
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    r.close(1, errc::connection_closed);
+    CHECK(r.did() == "open 2 a.example");
+    CHECK(r.stored() == "");
+    r.ready(2);
+    CHECK(r.stored() == "give 2 #1");
+}
+
+TEST_CASE("what is in doubt is told to who waits, and parked") {
+    on_two_lines r;
+    r.add_awaited(2);
+    (void)r.did();
+    r.ready(1);
+    CHECK(r.stored() == "give 1 #1");
+    r.doubt(1, 1);
+    CHECK(r.did() == "done #1 in_doubt in_doubt x1 connection_closed");
+    CHECK(r.states() == "#1 in_doubt ");
+    CHECK(r.d.idle(r.now));
+    r.pass(24h);
+    CHECK(r.did() == "");
+    // Somebody decides.
+    CHECK(r.d.retry_now({.state = job_state::in_doubt}, r.now) == 1);
+    CHECK(r.did() == "open 2 a.example");
+    r.ready(2);
+    CHECK(r.stored() == "give 2 #1");
+    r.accept(2, 1);
+    CHECK(r.states() == "");
+}
+
+TEST_CASE("what is in doubt goes again after a while, as often as the rule says") {
+    on_two_lines r(judging(scheduling::retry_after{.wait = 15min, .times = 1}));
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    (void)r.stored();
+    r.doubt(1, 1);
+    CHECK(r.states() == "#1 delayed ");
+    r.pass(14min);
+    CHECK(r.did() == "");
+    r.pass(1min);
+    CHECK(r.did() == "open 2 a.example");
+    r.ready(2);
+    CHECK(r.stored() == "give 2 #1");
+    r.doubt(2, 1);
+    CHECK(r.states() == "#1 in_doubt ");
+}
+
+TEST_CASE("without a durable queue what is in doubt for good is over") {
+    rig<> r(keep_alive{.max_connections = 1}, memory{}, judging(scheduling::retry_after{.wait = 15min, .times = 1}));
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    for (const connection_id c : {1, 2}) {
+        CHECK(r.did() == "give " + std::to_string(c) + " #1");
+        r.finish(c, 1, all(1, status::in_doubt), errc::connection_closed, 0);
+        r.close(c, errc::connection_closed);
+        r.pass(15min);
+        if (c == 2) break;
+        CHECK(r.did() == "open 2 a.example");
+        r.ready(2);
+    }
+    CHECK(r.did() == "done #1 in_doubt x2 connection_closed");
+}
+
+TEST_CASE("an attempt that does not reach the server leaves the doubt as it was") {
+    on_two_lines r(judging(scheduling::retry_after{.wait = 15min, .times = 3}, 3));
+    r.add_awaited();
+    (void)r.did();
+    r.ready(1);
+    (void)r.stored();
+    r.doubt(1, 1);
+    r.pass(15min);
+    CHECK(r.did() == "open 2 a.example");
+    r.refuse(2);
+    CHECK(r.did() == "");
+    CHECK(r.d.list({}, 1, r.now).front().recipients.front().status == status::in_doubt);
+}
+
+TEST_CASE("what can be retried does not wait for what is in doubt") {
+    on_two_lines r;
+    r.add_awaited(2);
+    (void)r.did();
+    r.ready(1);
+    (void)r.stored();
+    r.finish(1, 1, {{.status = status::in_doubt}, {.status = status::deferred}});
+    r.close(1);
+    CHECK(r.did() == "");
+    r.pass(1min);
+    CHECK(r.did() == "open 2 a.example");
+    r.ready(2);
+    CHECK(r.stored() == "give 2 #1 r1");
+    r.accept(2, 1);
+    CHECK(r.did() == "done #1 in_doubt accepted x2");
+    CHECK(r.states() == "#1 in_doubt ");
+}
+
+TEST_CASE("the program decides about what is in doubt, if it wants to") {
+    unsigned asked = 0;
+    on_two_lines r(judging(scheduling::ask{[&](const job& j, time_point) {
+        CHECK(j.result.any_are(status::in_doubt));
+        ++asked;
+        return verdict{};
+    }}));
+    r.add_awaited();
+    (void)r.did();
+    r.ready(1);
+    (void)r.stored();
+    r.doubt(1, 1);
+    CHECK(asked == 1);
+    CHECK(r.did() == "done #1 in_doubt x1 connection_closed");
+    CHECK(r.states() == "");
+}
+
+TEST_CASE("a message that was being sent when its process died is judged before it goes") {
+    on_two_lines r(judging(scheduling::retry_after{.wait = 15min, .times = 1}));
+    auto j = make_job(7, mail_to("a.example", 2));
+    j.result.recipients[0].status = status::accepted;
+    j.result.recipients[1].status = status::in_doubt;
+    j.error = errc::in_doubt;
+    j.interrupted = true;
+    CHECK_FALSE(r.queue.enqueue(j));
+    r.d.wake(r.now);
+    CHECK(r.did() == "");
+    CHECK(r.states() == "#7 delayed ");
+    r.pass(15min);
+    CHECK(r.did() == "open 1 a.example");
+    r.ready(1);
+    CHECK(r.stored() == "give 1 #7 r1");
+    r.accept(1, 7);
+    CHECK(r.did() == "done #7 accepted accepted x2");
+}
+
+TEST_CASE("a mailer that stops leaves what it holds to the next") {
+    on_two_lines r;
+    for (int i = 0; i < 3; ++i) r.add_awaited();
+    (void)r.did();
+    r.ready(1);
+    CHECK(r.stored() == "give 1 #1");
+    r.d.cancel_all(errc::shut_down, r.now);
+    const auto did = r.did();
+    CHECK(did.find("interrupt 1 #1") != std::string::npos);
+    CHECK(did.find("done #2 not_attempted x0 shut_down") != std::string::npos);
+    CHECK(did.find("done #3 not_attempted x0 shut_down") != std::string::npos);
+    r.finish(1, 1, all(1, status::not_attempted), errc::cancelled, 0);
+    CHECK(r.did() == "done #1 not_attempted x1 shut_down, quit 1");
+    auto ids = r.queue.released;
+    std::ranges::sort(ids);
+    CHECK(ids == std::vector<job_id>{1, 2, 3});
+}
+
+TEST_CASE("a mailer that stops leaves what is in doubt by name") {
+    on_two_lines r;
+    r.add_awaited();
+    (void)r.did();
+    r.ready(1);
+    (void)r.stored();
+    r.d.cancel_all(errc::shut_down, r.now);
+    (void)r.did();
+    r.finish(1, 1, all(1, status::in_doubt), errc::cancelled, 0);
+    CHECK(r.did().starts_with("done #1 in_doubt x1 shut_down"));
+    CHECK(r.states() == "#1 in_doubt ");
+    CHECK(r.queue.released.empty());
+}
+
+TEST_CASE("what the mailer and its queue hold is listed, counted, held, hurried and dropped") {
+    on_two_lines r;
+    r.add_many(3);
+    (void)r.did();
+    r.ready(1);
+    CHECK(r.stored() == "give 1 #1");
+    CHECK(r.states() == "#1 sending #2 waiting #3 waiting ");
+    CHECK(r.d.hold({.id = 2}, r.now) == 1);
+    // What is on a connection is past holding.
+    CHECK(r.d.hold({.id = 1}, r.now) == 0);
+    const auto counts = r.d.count(r.now + 5min);
+    CHECK(counts.total() == 3);
+    CHECK(counts.of(job_state::held) == 1);
+    CHECK(counts.of(job_state::sending) == 1);
+    CHECK(counts.oldest == 5min);
+    CHECK(r.d.drop({.domain = "A.EXAMPLE"}, r.now) == 2);
+    CHECK(r.did() == "done #3 not_attempted x0 cancelled, done #2 not_attempted x0 cancelled");
+    r.finish(1, 1, all(1, status::deferred));
+    CHECK(r.states() == "#1 delayed ");
+    CHECK(r.d.retry_now({}, r.now) == 1);
+    CHECK(r.stored() == "give 1 #1");
+}
