@@ -103,22 +103,20 @@ std::vector<std::filesystem::path> messages_in(const std::filesystem::path& fold
 
 // The envelope of the call where it names one, else of the header, else one that delivers to ourselves.
 postroad::mail_object read_message(const std::filesystem::path& file, const call& c, std::string& note) {
-    postroad::envelope named;
+    postroad::eml_options named;
     if (!c.from.empty()) named.reverse_path = postroad::address(c.from);
-    for (const auto& to : c.to) named.recipients.emplace_back(to);
-    if (!c.from.empty() && !c.to.empty()) return postroad::read_eml(file, {.envelope = named});
+    if (!c.to.empty()) named.recipients.emplace(c.to.begin(), c.to.end());
     try {
-        auto mail = postroad::read_eml(file);
-        if (!c.from.empty()) mail.envelope.reverse_path = named.reverse_path;
-        if (!c.to.empty()) mail.envelope.recipients = named.recipients;
-        return mail;
+        return postroad::read_eml(file, named);
     } catch (const postroad::error& e) {
-        if (e.code() == postroad::errc::unreadable_file || e.code() == postroad::errc::invalid_message) throw;
+        const bool of_address = e.code() == postroad::errc::invalid_address || e.code() == postroad::errc::no_sender ||
+                                e.code() == postroad::errc::no_recipients;
+        if (!of_address || (named.reverse_path && named.recipients)) throw;
         note = "no usable addresses in the header: sent to demo@example.test";
         const postroad::address demo("demo@example.test");
-        if (c.from.empty()) named.reverse_path = demo;
-        if (c.to.empty()) named.recipients = {demo};
-        return postroad::read_eml(file, {.envelope = named});
+        if (!named.reverse_path) named.reverse_path = demo;
+        if (!named.recipients) named.recipients.emplace({demo});
+        return postroad::read_eml(file, named);
     }
 }
 

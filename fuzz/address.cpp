@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(explanation.empty() == !ec && a.null() == static_cast<bool>(ec));
     if (!ec) check(a);
     try {
-        for (const auto& m : postroad::parse_mailboxes(text)) {
+        for (const auto& m : postroad::parse_mailboxes(text, postroad::address_syntax::obsolete)) {
             check(m.address);
             for (const char c : m.name) require(c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f));
         }

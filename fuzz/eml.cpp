@@ -22,13 +22,15 @@ void check_lines(std::string_view text) {
     require(text.empty() || text.ends_with("\r\n"));
 }
 
-const postroad::eml_options given{
-    .envelope = postroad::envelope{postroad::address("a@x.example"), {postroad::address("b@x.example")}}};
+const postroad::eml_options given{.reverse_path = postroad::address("a@x.example"),
+                                  .recipients = {{postroad::address("b@x.example")}}};
 
 void take(const std::string& text) {
     try {
         const auto o = postroad::parse_eml(text, given);
         check_lines(o.content.text());
+        require(postroad::content::from_source(postroad::source::memory(text)).text() ==
+                postroad::content::from_text(text).text());
         const auto header = o.content.text().substr(0, o.content.text().find("\r\n\r\n"));
         for (const auto* field : {"\r\nBcc:", "\r\nbcc:", "\r\nBCC :"})
             require(("\r\n" + std::string(header)).find(field) == std::string::npos || header.starts_with("\r\n"));

@@ -1,14 +1,12 @@
 #pragma once
-// Who a message goes to, when the caller gives one half of the envelope and the header the other.
+// What is sent and who gets it, when the caller gives one half of the envelope and the header the other.
 
 #include <postroad/message/eml.hpp>
 
-#include <algorithm>
-#include <initializer_list>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace postroad::python {
@@ -41,27 +39,25 @@ inline std::vector<address> recipient_addresses(const std::vector<std::string>& 
     return result.take();
 }
 
-/// The envelope that the fields `names` of the header make together with `rest`, a field for the half that was given.
-inline envelope envelope_by(const std::string& text, std::initializer_list<std::string_view> names, const char* rest) {
-    namespace detail = postroad::detail;
-    const auto lines = detail::with_crlf(text);
-    auto header = std::string_view(lines).substr(0, detail::scan_lines(lines).header_size);
-    if (header.starts_with("From ")) header.remove_prefix(detail::find_octet(header, '\n') + 1);
-    std::string fields = rest;
-    for (const auto& f : detail::fields_that_count(detail::split_fields(header)))
-        if (std::ranges::any_of(names, [&](auto name) { return detail::equal_ignoring_case(f.name, name); }))
-            fields += std::string(f.name) + ':' + std::string(f.value) + "\r\n";
-    return parse_eml(std::move(fields)).envelope;
+/// A message that stands in a file.
+struct message_file {
+    std::string path = {};
+};
+
+/// What a caller gives as message.
+using given_message = std::variant<std::string, message_file>;
+
+inline eml_options options_of(const given_envelope& given) {
+    eml_options o;
+    if (given.sender) o.reverse_path = sender_address(*given.sender);
+    if (given.recipients) o.recipients = recipient_addresses(*given.recipients);
+    return o;
 }
 
-inline mail_object parse_mail(std::string text, const given_envelope& given) {
-    if (!given.sender && !given.recipients) return parse_eml(std::move(text));
-    envelope e;
-    e.reverse_path = given.sender ? sender_address(*given.sender)
-                                  : envelope_by(text, {"Sender", "From"}, "To: a@a.invalid\r\n").reverse_path;
-    e.recipients = given.recipients ? recipient_addresses(*given.recipients)
-                                    : envelope_by(text, {"To", "Cc", "Bcc"}, "From: a@a.invalid\r\n").recipients;
-    return parse_eml(std::move(text), {std::move(e)});
+inline mail_object mail_of(given_message m, const given_envelope& given) {
+    const auto options = options_of(given);
+    if (const auto* file = std::get_if<message_file>(&m)) return read_eml(file->path, options);
+    return parse_eml(std::move(std::get<std::string>(m)), options);
 }
 
 }  // namespace postroad::python

@@ -22,6 +22,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace postroad::python {
@@ -115,6 +116,13 @@ std::shared_ptr<mailer_type> make_mailer(const py::dict& options, std::string& h
                                          std::move(line));
 }
 
+using py_message = std::variant<py::bytes, message_file>;
+
+given_message message_from(const py_message& m) {
+    if (const auto* octets = std::get_if<py::bytes>(&m)) return std::string(*octets);
+    return std::get<message_file>(m);
+}
+
 // Everything but the destruction of the mailer runs with the GIL, which therefore guards mailer_. The mailer's thread
 // may want the GIL, so nobody who has it joins that thread.
 class core_mailer {
@@ -131,14 +139,14 @@ public:
 
     const std::string& host() const { return host_; }
 
-    std::shared_ptr<operation> start(const py::bytes& content, given_envelope envelope, const py::dict& options,
+    std::shared_ptr<operation> start(const py_message& message, given_envelope envelope, const py::dict& options,
                                      std::shared_ptr<completions> to, std::size_t tag) {
         auto m = usable();
-        std::string octets = content;
+        auto given = message_from(message);
         auto wanted = wishes_from(options);
         const py::gil_scoped_release released;
         const auto keep = std::move(m);
-        auto mail = parse_mail(std::move(octets), envelope);
+        auto mail = mail_of(std::move(given), envelope);
         wanted.apply(mail.envelope);
         auto op = std::make_shared<operation>(keep->get_executor(), std::move(to), tag);
         keep->async_send(
@@ -147,15 +155,15 @@ public:
         return op;
     }
 
-    std::shared_ptr<operation> submit(const py::bytes& content, given_envelope envelope, const py::dict& options) {
+    std::shared_ptr<operation> submit(const py_message& message, given_envelope envelope, const py::dict& options) {
         auto m = usable();
-        std::string octets = content;
+        auto given = message_from(message);
         auto wanted = wishes_from(options);
         std::shared_ptr<operation> op;
         {
             const py::gil_scoped_release released;
             const auto keep = std::move(m);
-            auto mail = parse_mail(std::move(octets), envelope);
+            auto mail = mail_of(std::move(given), envelope);
             wanted.apply(mail.envelope);
             op = std::make_shared<operation>(keep->get_executor(), nullptr, 0);
             keep->async_submit(std::move(mail), std::move(wanted.queued),
@@ -263,6 +271,9 @@ PYBIND11_MODULE(_core, m) {
         py::arg("options"), py::arg("sender"), py::arg("recipients"), py::arg("patience"));
     m.def("check_wishes", &check_wishes, py::arg("options"));
 
+    py::class_<message_file>(m, "File").def(py::init([](const py::bytes& path) { return message_file{path}; }),
+                                            py::arg("path"));
+
     using optional_bytes = std::optional<py::bytes>;
     using optional_list = std::optional<std::vector<py::bytes>>;
     py::class_<core_mailer>(m, "Mailer")
@@ -270,17 +281,17 @@ PYBIND11_MODULE(_core, m) {
         .def_property_readonly("host", &core_mailer::host)
         .def(
             "start",
-            [](core_mailer& self, const py::bytes& content, const optional_bytes& sender, const optional_list& to,
+            [](core_mailer& self, const py_message& message, const optional_bytes& sender, const optional_list& to,
                const py::dict& options, std::shared_ptr<completions> done, std::size_t tag) {
-                return self.start(content, envelope_from(sender, to), options, std::move(done), tag);
+                return self.start(message, envelope_from(sender, to), options, std::move(done), tag);
             },
-            py::arg("content"), py::arg("sender"), py::arg("recipients"), py::arg("options"),
+            py::arg("message"), py::arg("sender"), py::arg("recipients"), py::arg("options"),
             py::arg("completions") = py::none(), py::arg("tag") = 0)
         .def(
             "submit",
-            [](core_mailer& self, const py::bytes& content, const optional_bytes& sender, const optional_list& to,
-               const py::dict& options) { return self.submit(content, envelope_from(sender, to), options); },
-            py::arg("content"), py::arg("sender"), py::arg("recipients"), py::arg("options"))
+            [](core_mailer& self, const py_message& message, const optional_bytes& sender, const optional_list& to,
+               const py::dict& options) { return self.submit(message, envelope_from(sender, to), options); },
+            py::arg("message"), py::arg("sender"), py::arg("recipients"), py::arg("options"))
         .def("close", &core_mailer::close, py::arg("patience"))
         .def("abort", &core_mailer::abort);
 }

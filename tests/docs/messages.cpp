@@ -103,15 +103,14 @@ TEST_CASE("the messages of the page") {
 
     const std::string file = "samples/plain.eml";
     //[eml
-    auto mail = postroad::read_eml(file);
-    mail.envelope.reverse_path = postroad::address("bounces@example.com");
+    const auto mail = postroad::read_eml(file);
     //]
     CHECK(!mail.envelope.recipients.empty());
 
     //[eml_envelope
-    const auto other = postroad::read_eml(
-        file, {.envelope = postroad::envelope{.reverse_path = postroad::address("bounces@example.com"),
-                                              .recipients = {postroad::address("bob@example.org")}}});
+    const auto other = postroad::read_eml(file, {.reverse_path = postroad::address("bounces@example.com"),
+                                                 .recipients = {{postroad::address("bob@example.org")}},
+                                                 .complete_at = now});
     //]
     CHECK(other.envelope.recipients.at(0).str() == "bob@example.org");
 

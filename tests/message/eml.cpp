@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
+#include <postroad/message/dkim.hpp>
 #include <postroad/message/eml.hpp>
+#include <postroad/message/message.hpp>
 
 #include <unistd.h>
 #include <filesystem>
@@ -9,20 +11,20 @@
 #include <vector>
 
 using postroad::address;
-using postroad::envelope;
+using postroad::content;
 using postroad::errc;
 using postroad::error;
 using postroad::parse_eml;
 
 namespace {
 
-const postroad::eml_options given{.envelope = envelope{address("s@x"), {address("r@y")}}};
+const postroad::eml_options given{.reverse_path = address("s@x"), .recipients = {{address("r@y")}}};
 
 std::string kept(const std::string& text) { return std::string(parse_eml(text, given).content.text()); }
 
 // "reverse path > recipient recipient"
-std::string route(const std::string& text) {
-    const auto e = parse_eml(text).envelope;
+std::string route(const std::string& text, const postroad::eml_options& options = {}) {
+    const auto e = parse_eml(text, options).envelope;
     std::string result = e.reverse_path.str() + " >";
     for (const auto& r : e.recipients) result += ' ' + r.str();
     return result;
@@ -87,8 +89,34 @@ TEST_CASE("the line that begins a message in an mbox file is taken off, and only
 }
 
 TEST_CASE("an envelope that is given is used, whatever the header says") {
-    CHECK(parse_eml("From: broken\nTo: broken\n", given).envelope == *given.envelope);
-    CHECK(parse_eml("From: a@x\nTo: b@y\n", given).envelope == *given.envelope);
+    CHECK(route("From: broken\nTo: broken\n", given) == "s@x > r@y");
+    CHECK(route("From: a@x\nTo: b@y\n", given) == "s@x > r@y");
+    CHECK(route("From: broken\nTo: b@y\n", {.reverse_path = address{}}) == " > b@y");
+    CHECK(route("From: a@x\nTo: broken\n", {.recipients = {{address("r@y")}}}) == "a@x > r@y");
+}
+
+TEST_CASE("Date and Message-ID are added where they are missing, and only when asked") {
+    const std::chrono::system_clock::time_point now{std::chrono::seconds(1700000000)};
+    const std::string text =
+        "From: a@b\xc3\xbc"
+        "cher.example\r\nTo: b@y\r\n\r\n";
+    CHECK(parse_eml(text).content.text() == text);
+    const auto completed = [&](const std::string& header) {
+        return std::string(parse_eml(header + "\r\nbody\r\n", {.complete_at = now}).content.text());
+    };
+    const auto all = completed(
+        "From: a@b\xc3\xbc"
+        "cher.example\r\nTo: b@y\r\n");
+    CHECK(all.starts_with("Date: Tue, 14 Nov 2023 22:13:20 +0000\r\nMessage-ID: <"));
+    const std::string domain = "@xn--bcher-kva.example>\r\nFrom: ";
+    CHECK(all.find(domain) != std::string::npos);
+    const std::string has_both = "DATE: today\r\nmessage-id: <1@x>\r\nFrom: a@x\r\nTo: b@y\r\n";
+    CHECK(completed(has_both) == has_both + "\r\nbody\r\n");
+    const std::string has_id = "Message-ID: <1@x>\r\nFrom: a@x\r\nTo: b@y\r\n";
+    CHECK(completed(has_id) == "Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n" + has_id + "\r\nbody\r\n");
+    const auto f = failure_of([&] { parse_eml("To: b@y\n", {.reverse_path = address{}, .complete_at = now}); });
+    CHECK(f.code == errc::no_sender);
+    CHECK(f.text.find("From: ") != std::string::npos);
 }
 
 TEST_CASE("the envelope is read from the header when none is given") {
@@ -108,6 +136,7 @@ TEST_CASE("the envelope is read from the header when none is given") {
         {"From: a@x\nTo: =?utf-8?q?c=40evil=2C?= <b@y>\n", "a@x > b@y"},
         {"From x\nFrom: a@x\nTo: b@y\n", "a@x > b@y"},
         {"From: a@x\nTo: b@y\n\nTo: c@y\n", "a@x > b@y"},
+        {"From: <@r:a . b@x>\nTo: ,b@y,\n", "a.b@x > b@y"},
     };
     for (const auto& row : rows) {
         CAPTURE(row.text);
@@ -159,24 +188,149 @@ TEST_CASE("an envelope that cannot be read is an error that names the field") {
         CHECK(f.code == row.code);
         CHECK(f.text.find(row.named) != std::string::npos);
     }
-    CHECK(failure_of([] { parse_eml("", {.envelope = envelope{}}); }).code == errc::no_recipients);
+    CHECK(failure_of([] { parse_eml("From: a@x\n", {.recipients = std::vector<address>{}}); }).code ==
+          errc::no_recipients);
     CHECK(failure_of([] { parse_eml(std::string("a\0", 2), given); }).code == errc::invalid_message);
 }
 
-TEST_CASE("a file is read whole, and one that cannot be read is named") {
-    const auto directory = std::filesystem::temp_directory_path() / ("postroad-eml-" + std::to_string(::getpid()));
-    std::filesystem::create_directory(directory);
-    const auto file = directory / "m.eml";
-    // the sizes at which the last block read is full, and just not
-    for (const std::size_t size : {0U, 1U, 16383U, 16384U, 16385U, 32768U}) {
-        const std::string text(size, 'a');
-        std::ofstream(file, std::ios::binary) << "A: 1\r\n\r\n" << text << "\r\n";
-        CHECK(postroad::read_eml(file, given).content.text() == "A: 1\r\n\r\n" + text + "\r\n");
+namespace {
+
+/// A directory that ends with the test, and a file in it.
+class scratch {
+public:
+    scratch() : directory_(std::filesystem::temp_directory_path() / ("postroad-eml-" + std::to_string(::getpid()))) {
+        std::filesystem::create_directory(directory_);
     }
-    for (const auto& bad : {directory, directory / "none"}) {
+    scratch(const scratch&) = delete;
+    scratch& operator=(const scratch&) = delete;
+    ~scratch() { std::filesystem::remove_all(directory_); }
+
+    const std::filesystem::path& directory() const { return directory_; }
+    std::filesystem::path file() const { return directory_ / "m.eml"; }
+    std::filesystem::path holding(const std::string& text) const {
+        std::ofstream(file(), std::ios::binary) << text;
+        return file();
+    }
+
+private:
+    std::filesystem::path directory_;
+};
+
+}  // namespace
+
+TEST_CASE("a file is what its text is, and one that cannot be read is named") {
+    const scratch s;
+    for (const std::size_t size : {0U, 1U, 57U * 1024, 65526U, 65527U, 200'000U}) {
+        const std::string text = "A: 1\r\n\r\n" + std::string(size, 'a') + "\r\n";
+        CHECK(postroad::read_eml(s.holding(text), given).content.text() == text);
+    }
+    for (const auto& bad : {s.directory(), s.directory() / "none"}) {
         const auto f = failure_of([&] { postroad::read_eml(bad, given); });
         CHECK(f.code == errc::unreadable_file);
         CHECK(f.text.find("postroad-eml-") != std::string::npos);
     }
-    std::filesystem::remove_all(directory);
+}
+
+TEST_CASE("a large file streams, with the same octets and the same needs as its text") {
+    const scratch s;
+    std::string ends;  // blocks of the file are cut at every place of a line end
+    for (int i = 0; ends.size() < 300'000; ++i)
+        ends += std::string(static_cast<std::size_t>(i % 97), 'x') + (i % 3 == 0 ? "\r" : i % 3 == 1 ? "\n" : "\r\n");
+    const std::string plain(100, 'p');
+    std::string crlf;
+    while (crlf.size() < 300'000) crlf += plain + "\r\n";
+    const std::string header = "From me\nSubject: x\nBcc: a@x,\n b@x\rReturn-Path: <>\n\n";
+    for (const auto& text : {
+             header + ends,
+             header + ends + "no line end",
+             header + ends + "\r",
+             "Subject: x\r\n\r\n" + crlf,
+             "Subject: x\r\n\r\n" + crlf + ".\r\n",
+             "Subject: x\r\n\r\n" + crlf + "\xff\r\n",
+             "Subject: x\r\n\r\n" + crlf + std::string(999, 'l') + "\r\n",
+             "Subject: \xc3\xa4\r\n\r\n" + crlf,
+             "\r\n" + crlf,
+             "\n\n\n" + ends,
+             "Subject: " + std::string(100'000, 's') + "\r\n\r\n" + crlf,
+             "A: 1\r\n" + std::string(70'000, 'b'),
+             std::string(57 * 1024 - 9, 'a') + ":\r\n\r\n\r\n" + crlf,
+         }) {
+        const auto whole = parse_eml(text, given).content;
+        const auto streamed = postroad::read_eml(s.holding(text), given).content;
+        CHECK(streamed.streams());
+        CHECK(streamed.size() == whole.size());
+        CHECK(streamed.longest_line() == whole.longest_line());
+        CHECK(streamed.leading_dots() == whole.leading_dots());
+        CHECK(streamed.eight_bit() == whole.eight_bit());
+        CHECK(streamed.eight_bit_header() == whole.eight_bit_header());
+        CHECK_FALSE(streamed.binary());
+        CHECK((streamed.text() == whole.text()));
+        CHECK((content::from_source(postroad::source::memory(text)).text() == content::from_text(text).text()));
+    }
+}
+
+TEST_CASE("a large file is signed, attached and made fit for a server as its text is") {
+    const scratch s;
+    std::string text = "From: a@example.com\r\nTo: b@y\r\n\r\n";
+    while (text.size() < 200'000) text += ".dots, and \xc3\xa4 in every line\r\n";
+    const auto streamed = postroad::read_eml(s.holding(text)).content;
+    const auto whole = content::from_text(text);
+    CHECK((streamed.as(postroad::transfer::seven_bit).text() == whole.as(postroad::transfer::seven_bit).text()));
+    const auto outer = postroad::message{}.from("a@x").to("b@y").text("see").attach(streamed).freeze({}).content;
+    const auto wide = outer.as(postroad::transfer::eight_bit);
+    CHECK(wide.streams());
+    CHECK(wide.eight_bit());
+    CHECK(wide.leading_dots());
+    CHECK(wide.longest_line() >= 30);
+    CHECK(wide.text().find(text) != std::string::npos);
+    CHECK_FALSE(outer.as(postroad::transfer::seven_bit).eight_bit());
+    const std::chrono::system_clock::time_point now{};
+    const postroad::dkim_signer signer{
+        {.domain = "example.com", .selector = "s", .key = {"rsa-sha256", [](std::span<const unsigned char, 32>) {
+                                                               return std::string(256, 'k');
+                                                           }}}};
+    const auto done = signer.sign(streamed, now);
+    CHECK(done.streams());
+    CHECK(done.text().ends_with(text));
+    CHECK((done.text() == signer.sign(whole, now).text()));
+}
+
+TEST_CASE("a large file that changes, vanishes or holds what no message holds is an error, never half a message") {
+    const scratch s;
+    const std::string text = "A: 1\r\n\r\n" + std::string(200'000, 'a') + "\r\n";
+    const auto c = postroad::read_eml(s.holding(text), given).content;
+    s.holding(text + "more");
+    CHECK(failure_of([&] { (void)c.text(); }).code == errc::changed_file);
+    content::reader r(c);
+    std::size_t shown = 0;
+    for (auto next = r.peek(); !next.empty(); next = r.peek()) {
+        shown += next.size();
+        r.consume(next.size());
+    }
+    CHECK(r.failure() == errc::changed_file);
+    CHECK(shown < c.size());
+    std::filesystem::remove(s.file());
+    CHECK(failure_of([&] { (void)c.text(); }).code == errc::unreadable_file);
+
+    auto f = failure_of([&] { postroad::read_eml(s.holding(text + std::string(1, '\0')), given); });
+    CHECK(f.code == errc::invalid_message);
+    CHECK(f.text.find("octet 200010") != std::string::npos);
+    const std::string longest(content::max_streamed_header - 5, 'a');
+    CHECK(postroad::read_eml(s.holding("A: " + longest + "\r\n\r\nb\r\n"), given).content.size() ==
+          longest.size() + 10);
+    f = failure_of([&] { postroad::read_eml(s.holding("A: " + longest + "a\r\n\r\nb\r\n"), given); });
+    CHECK(f.code == errc::invalid_message);
+    CHECK(f.text.find("1048576") != std::string::npos);
+    const auto shrinking = postroad::source::generated(
+        10, []() -> postroad::source::read_function { return [](std::span<char>) { return std::size_t{0}; }; });
+    CHECK(failure_of([&] { (void)content::from_source(shrinking); }).code == errc::changed_file);
+}
+
+TEST_CASE("a header that was changed while it streams cannot bring in bare line ends or NUL") {
+    const auto from = postroad::source::memory("A: 1\n\nbody");
+    CHECK(content::from_source(from, [](const std::string& h) { return h + "B: 2\rC: 3"; }).text() ==
+          "A: 1\r\nB: 2\r\nC: 3\r\n\r\nbody\r\n");
+    CHECK(failure_of([&] {
+              (void)content::from_source(from, [](const std::string&) { return std::string("B: \0", 4); });
+          }).code == errc::invalid_message);
 }

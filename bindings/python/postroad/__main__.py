@@ -7,7 +7,8 @@ import email
 import email.policy
 import os
 import sys
-from typing import Iterator, List, Optional, Sequence
+from pathlib import Path
+from typing import Iterator, List, Optional, Sequence, Union
 
 from . import Mailer, Receipt, Status, __version__, _core, diagnose
 from ._errors import Error, InvalidInput
@@ -55,11 +56,12 @@ def _send(args: argparse.Namespace) -> int:
     result = GOOD
     sent: List[str] = []
 
-    def contents() -> Iterator[bytes]:
+    def contents() -> Iterator[Union[bytes, Path]]:
         nonlocal result
         for file in args.files:
             try:
-                content = _octets(file)
+                # what can be read only once is read here
+                content = Path(file) if file != "-" and Path(file).is_file() else _octets(file)
             except OSError as e:
                 _complain(f"{file}: {e.strerror}")
                 result = FAILED

@@ -1,4 +1,4 @@
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 version: str
 
@@ -42,13 +42,18 @@ def diagnose(
 ]: ...
 def check_wishes(options: Dict[str, Any]) -> None: ...
 
+class File:
+    def __init__(self, path: bytes) -> None: ...
+
+Given = Union[bytes, File]
+
 class Mailer:
     def __init__(self, options: Dict[str, Any]) -> None: ...
     @property
     def host(self) -> str: ...
     def start(
         self,
-        content: bytes,
+        message: Given,
         sender: Optional[bytes],
         recipients: Optional[List[bytes]],
         options: Dict[str, Any],
@@ -56,7 +61,7 @@ class Mailer:
         tag: int = 0,
     ) -> Operation: ...
     def submit(
-        self, content: bytes, sender: Optional[bytes], recipients: Optional[List[bytes]], options: Dict[str, Any]
+        self, message: Given, sender: Optional[bytes], recipients: Optional[List[bytes]], options: Dict[str, Any]
     ) -> Operation: ...
     def close(self, patience: float) -> None: ...
     def abort(self) -> None: ...

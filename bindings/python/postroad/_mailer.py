@@ -32,7 +32,7 @@ from ._messages import (
     choice,
     count,
     file_octets,
-    message_octets,
+    given_message,
     octets,
     optional_octets,
     recipient_octets,
@@ -195,6 +195,7 @@ class Mailer:
     ) -> Receipt:
         """Sends `message` and waits for its receipt. What a server refused is in the receipt; an exception, a subclass
         of Error, means that no server answered: bad input, no connection, TLS, authentication, time-out, a full queue.
+        A message is an email.message.EmailMessage, the octets of an .eml, or the path of one (pathlib.Path).
 
         The envelope comes from `sender` and `recipients`, and what is not given from the header: the reverse path from
         Sender or From, the recipients from To, Cc and Bcc (from the Resent- fields if there are any). `sender=""` is
@@ -246,9 +247,9 @@ class Mailer:
     ) -> Ticket:
         """Takes `message` into the queue in memory and returns; the arguments are those of send(). Raises InvalidInput,
         and QueueFull, or with when_full="wait" waits for room."""
-        content = message_octets(message)
+        given = given_message(message)
         wishes = wishes_of(delivery, delay, give_up_after)
-        operation = self._core.submit(content, sender_octets(sender), recipient_octets(recipients), wishes)
+        operation = self._core.submit(given, sender_octets(sender), recipient_octets(recipients), wishes)
         if operation.refused():
             _finished(operation)
         return Ticket(self, operation)
@@ -295,8 +296,8 @@ class Mailer:
                 if more and len(under_way) < limit:
                     refusal = None
                     try:
-                        content = message_octets(next(messages))
-                        under_way[index] = self._core.start(content, *envelope, wishes, ended, index)
+                        given = given_message(next(messages))
+                        under_way[index] = self._core.start(given, *envelope, wishes, ended, index)
                     except Error as e:
                         refusal = Receipt(error=e, index=index)
                     except StopIteration:
@@ -364,8 +365,8 @@ class Mailer:
         recipients: Union[str, Iterable[str], None],
         wishes: Dict[str, Any],
     ) -> _core.Operation:
-        content = message_octets(message)
-        return self._core.start(content, sender_octets(sender), recipient_octets(recipients), wishes)
+        given = given_message(message)
+        return self._core.start(given, sender_octets(sender), recipient_octets(recipients), wishes)
 
 
 def _reported(receipts: Iterator[Receipt]) -> Iterator[Receipt]:

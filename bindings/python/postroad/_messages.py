@@ -1,4 +1,4 @@
-"""Messages as octets, arguments as what the C++ part takes."""
+"""Messages and arguments as what the C++ part takes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from email.message import Message
 from email.policy import EmailPolicy
 from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Union
 
+from . import _core
 from ._errors import InvalidInput
 
 if TYPE_CHECKING:
-    MessageLike = Union[Message[Any, Any], bytes, bytearray, memoryview]
+    MessageLike = Union[Message[Any, Any], bytes, bytearray, memoryview, os.PathLike[str]]
 
 _ADDRESS_FIELDS = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")
 
@@ -26,13 +27,20 @@ def _international(message: Message[Any, Any]) -> bool:
     return False
 
 
-def message_octets(message: MessageLike) -> bytes:
+def given_message(message: MessageLike) -> _core.Given:
+    """What the C++ part takes: octets, or a file that it reads while it sends."""
+    if isinstance(message, os.PathLike):
+        return _core.File(file_octets("the path", message) or b"")
+    return message_octets(message)
+
+
+def message_octets(message: Union[Message[Any, Any], bytes, bytearray, memoryview]) -> bytes:
     if isinstance(message, bytes):
         return message
     if isinstance(message, (bytearray, memoryview)):
         return bytes(message)
     if not isinstance(message, Message):
-        raise TypeError(f"a message is an email.message.EmailMessage or bytes, not {type(message).__name__}")
+        raise TypeError(f"a message is an email.message.EmailMessage, bytes or a path, not {type(message).__name__}")
     try:
         policy = message.policy.clone(linesep="\r\n")
         if isinstance(policy, EmailPolicy):

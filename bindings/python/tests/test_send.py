@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import pathlib
 from email.message import EmailMessage, Message
 
 import postroad
@@ -142,8 +143,35 @@ def test_a_message_that_is_not_valid_is_refused_before_anything_is_sent(server, 
 
 @pytest.mark.parametrize("wrong", ["From: a@x.example\n\n", None, 7, object()])
 def test_what_is_no_message_is_a_type_error(server, wrong):
-    with postroad.Mailer(server.url) as mail, pytest.raises(TypeError, match="EmailMessage or bytes"):
+    with postroad.Mailer(server.url) as mail, pytest.raises(TypeError, match="EmailMessage, bytes or a path"):
         mail.send(wrong)
+
+
+@pytest.mark.parametrize("lines", [1, 20_000])
+def test_a_path_is_a_message(server, tmp_path, lines):
+    file = tmp_path / "mail.eml"
+    file.write_bytes(b"Bcc: c@x.example\n" + PLAIN + b".line\n" * lines)
+    sent = PLAIN + b".line\r\n" * lines
+    with postroad.Mailer(server.url) as mail:
+        mail.send(file).require_accepted()
+        mail.submit(file, sender="").wait().require_accepted()
+        for receipt in mail.send_many([file], recipients=["d@x.example"]):
+            receipt.require_accepted()
+    assert [m.content for m in server.messages] == [sent] * 3
+    assert len(server.messages[0].recipients) == 2
+    assert server.messages[1].sender == ""
+    assert server.messages[2].recipients == ["d@x.example"]
+
+
+def test_a_path_that_is_no_file_is_refused(server, tmp_path):
+    with postroad.Mailer(server.url) as mail:
+        for wrong in (tmp_path, tmp_path / "missing"):
+            with pytest.raises(postroad.InvalidInput, match=tmp_path.name) as e:
+                mail.send(wrong)
+            assert e.value.code == "unreadable_file"
+        with pytest.raises(postroad.InvalidInput):
+            mail.send(pathlib.Path("a\0b"))
+    assert server.commands == []
 
 
 def test_a_header_of_an_email_message_is_folded_and_encoded_by_the_email_package(server):

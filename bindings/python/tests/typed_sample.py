@@ -24,6 +24,7 @@ def synchronous(message: EmailMessage) -> postroad.Receipt:
 
 def bulk(mail: postroad.Mailer, messages: Iterator[EmailMessage], legacy: Message) -> int:
     mail.send(legacy)
+    mail.send(Path("mail.eml"))
     failed = 0
     for receipt in mail.send_many(messages, limit=10, progress=True):
         if receipt.error is not None and receipt.error.transient:

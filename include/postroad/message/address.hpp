@@ -73,11 +73,18 @@ struct mailbox_group {
 /// How deep comments may nest in a list of addresses.
 inline constexpr std::size_t max_comment_depth = 32;
 
+/// Which syntax a list of addresses may have.
+enum class address_syntax : unsigned char {
+    current,   ///< RFC 5322 section 3.4; also dots in display names
+    obsolete,  ///< and of section 4.4: spaces, comments and quotes around dots, routes, empty elements
+};
+
 /// The mailboxes of an address list (RFC 5322 section 3.4), those of groups included, in order: `Ann <a@x.example>,
-/// Team: b@x.example, c@x.example;`. Takes comments, folding, routes, empty elements, and spaces around `.` and `@`
-/// (RFC 5322 section 4.4). Encoded words are never decoded, so they cannot bring in an address. Throws `error`
-/// (errc::invalid_address) that names the octet, counted from 0. The result is empty if the list is.
-POSTROAD_DECL std::vector<mailbox> parse_mailboxes(std::string_view field_value);
+/// Team: b@x.example, c@x.example;`. Takes comments and folding. Encoded words are never decoded, so they cannot bring
+/// in an address. Of a route only the address behind it counts. Throws `error` (errc::invalid_address) that names the
+/// octet, counted from 0. The result is empty if the list is.
+POSTROAD_DECL std::vector<mailbox> parse_mailboxes(std::string_view field_value,
+                                                   address_syntax syntax = address_syntax::current);
 
 namespace detail {
 

@@ -6,7 +6,9 @@
 #include <postroad/message/source.hpp>
 #include <postroad/message/transfer.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -48,6 +50,12 @@ public:
     content() = default;
     /// Throws `error` (errc::invalid_message) if `text` holds a NUL (RFC 5321 section 4.5.2).
     static content from_text(std::string text);
+    /// The same of what `from` gives, which is read once now, for its size and the like, and again while it is sent: it
+    /// is never in memory as a whole. `change`, if given, gets the header, in lines that end in CRLF and without the
+    /// empty line, and returns what stands instead. Throws errc::invalid_message for a NUL and for a header of more
+    /// than max_streamed_header octets, and what reading may throw.
+    static content from_source(const source& from, const std::function<std::string(std::string)>& change = {});
+    static constexpr std::size_t max_streamed_header = std::size_t{1} << 20;
 
     /// Octets with CRLF line ends, without dot stuffing: what SIZE= declares (RFC 1870 section 5).
     std::uint64_t size() const noexcept { return shared_ ? shared_->size : 0; }
@@ -59,6 +67,8 @@ public:
     }
     /// Whether parts of it are read, or encoded, while it is sent.
     bool streams() const noexcept { return shared_ && !shared_->pieces.empty(); }
+    /// Whether `message` composed it, so that as() gives it other encodings.
+    bool composed() const noexcept { return shared_ && shared_->composed; }
     /// Whether an octet is above 127: then the server must offer 8BITMIME (RFC 6152).
     bool eight_bit() const noexcept { return shared_ && shared_->eight_bit; }
     /// Whether the header holds such an octet: then it is an internationalised message (RFC 6531).
@@ -78,7 +88,8 @@ public:
     ///
     /// Throws, or sets `ec` and returns empty content: errc::eight_bit_unsupported or errc::line_too_long if it cannot
     /// be done (a part in multipart/signed, which nobody may change; text outside the parts; broken structure),
-    /// errc::internationalised_unsupported for a header field in UTF-8. The explanation says which part.
+    /// errc::internationalised_unsupported for a header field in UTF-8. The explanation says which part. Content that
+    /// streams and exists already is in memory while parts of it are encoded.
     content as(transfer most) const;
     content as(transfer most, error_code& ec, std::string* explanation = nullptr) const;
     /// The same with `fields`, each ending in CRLF and ASCII, on top of the header. It keeps its form: as() gives no
@@ -121,6 +132,7 @@ private:
     friend class detail::composition;
 
     bool fits(transfer most) const noexcept;
+    std::string read_whole() const;
     std::string_view gathered_text() const;
     static content from_lines(std::string text);
 

@@ -67,9 +67,10 @@ struct dkim_signature {
 };
 
 /// Signs with one or several keys: RSA, and Ed25519 for those who know it (RFC 8463 section 5). The body is read once.
-/// The fields stand on top of what they sign; nothing else changes, except that content is given the form that every
-/// server takes (content::as) where that is possible, so that no relay must. Bcc is not signed, because it is not
-/// there.
+/// The fields stand on top of what they sign; nothing else changes, except that composed content is given the form that
+/// every server takes (content::as) where that is possible, so that no relay must. Content that exists keeps each
+/// octet: where it holds 8-bit octets, a server without 8BITMIME ends the signature. Bcc is not signed, because it is
+/// not there.
 class dkim_signer {
 public:
     /// Throws `error` (errc::invalid_option) for a domain, selector, identity or field name that cannot stand in a

@@ -69,6 +69,13 @@ POSTROAD_DECL std::size_t longest_stretch(std::string_view value) noexcept;
 /// `Mon, 06 Jan 2025 12:34:56 +0000` (RFC 5322 section 3.3), as local time `offset` from UTC.
 POSTROAD_DECL std::string format_date(std::chrono::system_clock::time_point when, std::chrono::minutes offset);
 
+/// 128 random bits.
+POSTROAD_DECL std::string random_hex();
+
+/// `<random@domain>` of 128 random bits: neither the host's name nor the clock, which would tell strangers about the
+/// machine.
+POSTROAD_DECL std::string new_message_id(std::string_view domain);
+
 /// Whether `text` can travel as it is: ASCII, no NUL, lines within 998 octets.
 POSTROAD_DECL bool is_seven_bit(std::string_view text) noexcept;
 

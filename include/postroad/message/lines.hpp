@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace postroad::detail {
 
@@ -91,24 +92,47 @@ private:
     bool high_ = false;
 };
 
+/// Makes CRLF of each CRLF, CR and LF of text that comes in pieces.
+class crlf_writer {
+public:
+    /// Appends; a line end is written as soon as it has begun, so what is appended never ends within one.
+    void feed(std::string& to, std::string_view text) {
+        if (text.empty()) return;
+        if (std::exchange(after_cr_, text.back() == '\r') && text.front() == '\n') text.remove_prefix(1);
+        if (text.empty()) return;
+        in_line_ = !after_cr_ && text.back() != '\n';
+        for (std::size_t at = 0; at < text.size();) {
+            const auto lf = find_octet(text, '\n', at);
+            auto line = text.substr(at, lf - at);
+            at = lf + 1;
+            if (lf < text.size() && line.ends_with('\r')) line.remove_suffix(1);
+            for (;;) {
+                const auto cr = find_octet(line, '\r');
+                to.append(line.substr(0, cr));
+                if (cr == line.size()) break;
+                to += "\r\n";
+                line.remove_prefix(cr + 1);
+            }
+            if (lf < text.size()) to += "\r\n";
+        }
+    }
+    /// Ends the last line.
+    void finish(std::string& to) {
+        if (std::exchange(in_line_, false)) to += "\r\n";
+    }
+
+private:
+    bool after_cr_ = false;
+    bool in_line_ = false;
+};
+
 /// Each CRLF, CR and LF as CRLF, and one behind the last line.
 inline std::string with_crlf(std::string_view text) {
     std::string result;
     result.reserve(text.size() + text.size() / 32 + 2);
-    for (std::size_t at = 0; at < text.size();) {
-        const auto lf = find_octet(text, '\n', at);
-        auto line = text.substr(at, lf - at);
-        at = lf + 1;
-        if (lf < text.size() && line.ends_with('\r')) line.remove_suffix(1);
-        for (;;) {
-            const auto cr = find_octet(line, '\r');
-            result.append(line.substr(0, cr));
-            result += "\r\n";
-            if (cr == line.size()) break;
-            line.remove_prefix(cr + 1);
-            if (line.empty() && lf == text.size()) break;  // the text ends with a bare CR: no line is left
-        }
-    }
+    crlf_writer w;
+    w.feed(result, text);
+    w.finish(result);
     return result;
 }
 

@@ -44,8 +44,8 @@ public:
         static const std::string none;
         return !state_ ? &none : state_->open ? nullptr : &state_->octets;
     }
-    /// Not for sources in memory. Throws `error`, or what the opener throws.
-    read_function open() const { return state_->open(); }
+    /// Throws `error`, or what the opener throws.
+    read_function open() const;
 
 private:
     struct state {

@@ -152,7 +152,7 @@ inline std::string explain(const fault& f, std::string_view text) {
 /// One pass over a list of addresses. No recursion: groups do not nest, comments are counted.
 class mailbox_parser {
 public:
-    explicit mailbox_parser(std::string_view text) : text_(text) {}
+    mailbox_parser(std::string_view text, address_syntax syntax) : text_(text), syntax_(syntax) {}
 
     std::vector<mailbox> run() {
         for (;;) {
@@ -164,10 +164,13 @@ public:
                 finish(bare_address());
             } else if (c == ':' && !in_group_ && !words_.empty()) {
                 in_group_ = true;
+                had_comma_ = false;
                 ++at_;
                 continue;
             } else if (!words_.empty()) {
                 fail(words_.front().at, "expected an address behind the name");
+            } else if (had_comma_ || c == ',') {  // a list and a group may be empty, but none of their elements
+                require_obsolete(at_, "expected an address");
             }
             if (!next_element()) return std::move(found_);
         }
@@ -285,11 +288,16 @@ private:
         return result;
     }
 
-    // Two atoms with only space between them are not one: "a b@x" is a mistake, "a . b@x" is not.
+    void require_obsolete(std::size_t at, const char* what) const {
+        if (syntax_ == address_syntax::current) fail(at, what);
+    }
+
+    // Two atoms with only space between them are not one: "a b@x" is a mistake, "a . b@x" is obsolete.
     void require_dots_between_words() const {
         for (std::size_t i = 1; i < words_.size(); ++i)
             if (text_[words_[i - 1].end - 1] != '.' && text_[words_[i].at] != '.')
                 fail(words_[i].at, "expected a dot, @ or a comma");
+        if (words_.size() > 1) require_obsolete(words_[0].end, "spaces, comments and quotes beside a dot are obsolete");
     }
 
     std::string domain() {
@@ -307,11 +315,27 @@ private:
         return joined();
     }
 
+    // Words that are partly quoted are one quoted string in SMTP, or none (RFC 5321 section 4.1.2).
+    std::string local_part() const {
+        const auto is_quoted = [&](const word& w) { return text_[w.at] == '"'; };
+        if (words_.size() == 1 || std::ranges::none_of(words_, is_quoted)) return joined();
+        std::string plain;
+        std::string quoted = "\"";
+        for (const auto& w : words_)
+            for (const char c : w.text) {
+                plain += c;
+                if (c == '"' || c == '\\') quoted += '\\';
+                quoted += c;
+            }
+        std::size_t size = 0;
+        return skip_local(plain + '@', size).what || size != plain.size() ? quoted + '"' : plain;
+    }
+
     address bare_address() {
         if (words_.empty()) fail(at_, "expected a local part");
         require_dots_between_words();
         const auto start = words_.front().at;
-        std::string text = joined();
+        std::string text = local_part();
         words_.clear();
         ++at_;
         text += '@';
@@ -338,6 +362,7 @@ private:
     // "<@relay1,@relay2:user@host>" means user@host (RFC 5321 appendix C).
     void skip_route() {
         if (at_ == text_.size() || text_[at_] != '@') return;
+        require_obsolete(at_, "a route is obsolete: expected an address behind <");
         while (at_ < text_.size() && text_[at_] != ':') {
             if (text_[at_] != '@' && text_[at_] != ',') fail(at_, "expected : behind the route");
             ++at_;
@@ -366,12 +391,15 @@ private:
         }
         if (text_[at_] != ',') fail(at_, "expected a comma");
         ++at_;
+        had_comma_ = true;
         return true;
     }
 
     std::string_view text_;
+    address_syntax syntax_;
     std::size_t at_ = 0;
     bool in_group_ = false;
+    bool had_comma_ = false;  // before this element
     std::string name_;
     std::vector<word> words_;
     std::vector<mailbox> found_;
@@ -421,8 +449,8 @@ POSTROAD_DECL std::string address::ascii_domain() const {
     return name;
 }
 
-POSTROAD_DECL std::vector<mailbox> parse_mailboxes(std::string_view field_value) {
-    return detail::mailbox_parser(field_value).run();
+POSTROAD_DECL std::vector<mailbox> parse_mailboxes(std::string_view field_value, address_syntax syntax) {
+    return detail::mailbox_parser(field_value, syntax).run();
 }
 
 }  // namespace postroad

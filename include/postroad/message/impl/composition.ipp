@@ -14,8 +14,7 @@ POSTROAD_DECL leaf leaf::text(std::string lines) {
     leaf l;
     line_meter meter;
     meter.feed(lines);
-    const bool nul = find_octet(lines, '\0') != lines.size();
-    const bool must_encode = nul || meter.longest() > max_line;
+    const bool must_encode = meter.longest() > max_line;
     if (meter.high()) l.widest_ = "8bit";
     if (must_encode || meter.high()) {
         const auto encoded = prefers_quoted_printable(lines) ? form::quoted_printable : form::base64;
@@ -60,6 +59,10 @@ struct composition::output {
     std::string text = {};
     std::vector<piece> pieces = {};
     bool binary = false;
+    // of what streams and is not encoded
+    bool eight_bit = false;
+    bool leading_dots = false;
+    std::uint64_t longest_line = 0;
 
     void stream(piece p) {
         if (!text.empty()) pieces.push_back({.text = std::exchange(text, {})});
@@ -126,6 +129,9 @@ POSTROAD_DECL void composition::write_body(const leaf& l, transfer most, output&
         if (!nested.streams()) {
             to.text += nested.text();
         } else {
+            to.eight_bit = to.eight_bit || nested.eight_bit();
+            to.leading_dots = to.leading_dots || nested.leading_dots();
+            to.longest_line = std::max(to.longest_line, nested.longest_line());
             for (const auto& p : nested.shared_->pieces) {
                 if (p.streamed)
                     to.stream(p);
@@ -187,9 +193,9 @@ POSTROAD_DECL content composition::render(transfer most) const {
         to.pieces.push_back({.text = std::move(to.text)});
         s->pieces = std::move(to.pieces);
     }
-    s->longest_line = meter.longest();
-    s->leading_dots = meter.leading_dots();
-    s->eight_bit = meter.high();
+    s->longest_line = std::max<std::uint64_t>(meter.longest(), to.longest_line);
+    s->leading_dots = meter.leading_dots() || to.leading_dots;
+    s->eight_bit = meter.high() || to.eight_bit;
     s->binary = to.binary;
     s->form = most;
     if (limit != transfer::seven_bit) s->composed = shared_from_this();

@@ -307,7 +307,7 @@ POSTROAD_DECL dkim_signer::dkim_signer(std::vector<dkim_signature> all) : all_(s
 
 POSTROAD_DECL content dkim_signer::sign(const content& c, std::chrono::system_clock::time_point now) const {
     error_code ec;
-    auto what = c.as(transfer::seven_bit, ec);
+    auto what = c.composed() ? c.as(transfer::seven_bit, ec) : c;
     if (ec) what = c;
     std::string header;
     std::optional<detail::body_hasher> hashers[2];

@@ -2,12 +2,12 @@
 
 #include <postroad/message/eml.hpp>
 #include <postroad/message/fields.hpp>
+#include <postroad/message/header.hpp>
 #include <postroad/message/lines.hpp>
 #include <postroad/message/recipient_list.hpp>
 #include <postroad/message/utf8.hpp>
 
 #include <algorithm>
-#include <fstream>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -37,37 +37,67 @@ inline std::vector<header_field> fields_that_count(const std::vector<header_fiel
 
 inline std::vector<mailbox> mailboxes_of(const header_field& f) {
     try {
-        return parse_mailboxes(f.value);
+        return parse_mailboxes(f.value, address_syntax::obsolete);
     } catch (const error& e) {
         throw error(errc::invalid_address, std::string(f.name) + ": " + e.details().explanation);
     }
 }
 
-inline envelope envelope_of(const std::vector<header_field>& all) {
-    const auto fields = fields_that_count(all);
-    const std::string prefix = std::ranges::any_of(all, is_resent) ? "Resent-" : "";
-    envelope result;
+inline address sender_of(const std::vector<header_field>& fields, const std::string& prefix) {
+    for (const auto* name : {"Sender", "From"})
+        if (const auto* f = find_field(fields, name))
+            if (auto found = mailboxes_of(*f); !found.empty()) return std::move(found.front().address);
+    throw error(errc::no_sender, "the message names no sender: expected " + prefix + "From or " + prefix + "Sender");
+}
+
+inline std::vector<address> recipients_of(const std::vector<header_field>& fields, const std::string& prefix) {
     recipient_list recipients;
-    for (const auto* name : {"Sender", "From"}) {
-        const auto f = std::ranges::find_if(fields, [&](const auto& x) { return equal_ignoring_case(x.name, name); });
-        if (f == fields.end()) continue;
-        const auto found = mailboxes_of(*f);
-        if (found.empty()) continue;
-        result.reverse_path = found.front().address;
-        break;
-    }
-    if (result.reverse_path.null())
-        throw error(errc::no_sender,
-                    "the message names no sender: expected " + prefix + "From or " + prefix + "Sender");
     for (const auto* name : {"To", "Cc", "Bcc"})
         for (const auto& f : fields)
             if (equal_ignoring_case(f.name, name))
                 for (const auto& m : mailboxes_of(f)) recipients.add(m.address);
-    result.recipients = recipients.take();
-    if (result.recipients.empty())
+    auto result = recipients.take();
+    if (result.empty())
         throw error(errc::no_recipients,
                     "the message names no recipient: expected " + prefix + "To, " + prefix + "Cc or " + prefix + "Bcc");
     return result;
+}
+
+inline envelope envelope_of(const std::vector<header_field>& all, const eml_options& options) {
+    const auto fields = fields_that_count(all);
+    const std::string prefix = std::ranges::any_of(all, is_resent) ? "Resent-" : "";
+    envelope result;
+    result.reverse_path = options.reverse_path ? *options.reverse_path : sender_of(fields, prefix);
+    result.recipients = options.recipients ? *options.recipients : recipients_of(fields, prefix);
+    if (result.recipients.empty()) throw error(errc::no_recipients, "the envelope names no recipient");
+    return result;
+}
+
+// Date and Message-ID where they are missing.
+inline std::string missing_fields(const std::vector<header_field>& fields, const address& reverse_path,
+                                  std::chrono::system_clock::time_point now) {
+    std::string result;
+    if (!find_field(fields, "Date")) result += "Date: " + format_date(now, {}) + "\r\n";
+    if (find_field(fields, "Message-ID")) return result;
+    auto author = reverse_path;
+    if (const auto* from = find_field(fields, "From"))
+        if (const auto found = mailboxes_of(*from); !found.empty()) author = found.front().address;
+    const auto domain = author.ascii_domain();
+    if (domain.empty()) throw error(errc::no_sender, "From: expected an address, for the domain of a Message-ID");
+    return result + "Message-ID: " + new_message_id(domain) + "\r\n";
+}
+
+/// What travels of a header with CRLF line ends; `e` becomes the envelope.
+inline std::string header_that_travels(std::string_view header, const eml_options& options, envelope& e) {
+    if (header.starts_with("From ")) header.remove_prefix(find_octet(header, '\n') + 1);
+    const auto fields = split_fields(header);
+    e = envelope_of(fields, options);
+    std::string kept;
+    kept.reserve(header.size());
+    if (options.complete_at) kept = missing_fields(fields, e.reverse_path, *options.complete_at);
+    for (const auto& f : fields)
+        if (!stays_behind(f)) kept += f.all;
+    return kept;
 }
 
 }  // namespace detail
@@ -78,29 +108,23 @@ POSTROAD_DECL mail_object parse_eml(std::string text, const eml_options& options
         text = detail::with_crlf(text);
         scan = detail::scan_lines(text);
     }
-    std::string_view header = std::string_view(text).substr(0, scan.header_size);
-    if (header.starts_with("From ")) header.remove_prefix(detail::find_octet(header, '\n') + 1);
-    const auto fields = detail::split_fields(header);
     mail_object result;
-    result.envelope = options.envelope ? *options.envelope : detail::envelope_of(fields);
-    if (result.envelope.recipients.empty()) throw error(errc::no_recipients, "the envelope names no recipient");
-    std::string kept;
-    kept.reserve(header.size());
-    for (const auto& f : fields)
-        if (!detail::stays_behind(f)) kept += f.all;
-    if (kept.size() != scan.header_size) text.replace(0, scan.header_size, kept);
+    const auto header = std::string_view(text).substr(0, scan.header_size);
+    auto kept = detail::header_that_travels(header, options, result.envelope);
+    if (kept != header) text.replace(0, scan.header_size, kept);
     result.content = content::from_text(std::move(text));
     return result;
 }
 
 POSTROAD_DECL mail_object read_eml(const std::filesystem::path& file, const eml_options& options) {
-    std::ifstream in(file, std::ios::binary);
-    std::string text;
-    char block[16384];
-    while (in.read(block, sizeof block) || in.gcount() > 0) text.append(block, static_cast<std::size_t>(in.gcount()));
-    // a directory opens and then fails to read
-    if (!in.eof()) throw error(errc::unreadable_file, "cannot read '" + escaped(file.string(), 1000) + "'");
-    return parse_eml(std::move(text), options);
+    static constexpr std::size_t small = std::size_t{64} * 1024;
+    const auto octets = source::file(file.string());
+    if (octets.size() <= small) return parse_eml(*source::drained(octets.open()).in_memory(), options);
+    mail_object result;
+    result.content = content::from_source(octets, [&](const std::string& header) {
+        return detail::header_that_travels(header, options, result.envelope);
+    });
+    return result;
 }
 
 }  // namespace postroad

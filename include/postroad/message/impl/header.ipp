@@ -5,6 +5,8 @@
 #include <postroad/message/utf8.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <random>
 
 namespace postroad::detail {
 
@@ -302,6 +304,21 @@ POSTROAD_DECL std::string format_date(std::chrono::system_clock::time_point when
     append_number(text, static_cast<long>(zone.hours().count()), 2);
     append_number(text, static_cast<long>(zone.minutes().count()), 2);
     return text;
+}
+
+POSTROAD_DECL std::string random_hex() {
+    static constexpr char hex[] = "0123456789abcdef";
+    std::random_device random;
+    std::string text;
+    for (int i = 0; i < 4; ++i) {
+        const std::uint32_t bits = random();
+        for (unsigned shift = 0; shift < 32; shift += 4) text += hex[bits >> shift & 15U];
+    }
+    return text;
+}
+
+POSTROAD_DECL std::string new_message_id(std::string_view domain) {
+    return ('<' + random_hex() + '@').append(domain) + '>';
 }
 
 POSTROAD_DECL bool is_seven_bit(std::string_view text) noexcept {

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
-#include <random>
 
 namespace postroad {
 namespace detail {
@@ -64,18 +63,6 @@ inline void check_field_name(std::string_view name) {
     if (is_managed(name)) refuse_field(name, "this field is not set by header()");
 }
 
-// 128 bits.
-inline std::string random_hex() {
-    static constexpr char hex[] = "0123456789abcdef";
-    std::random_device random;
-    std::string text;
-    for (int i = 0; i < 4; ++i) {
-        const std::uint32_t bits = random();
-        for (unsigned shift = 0; shift < 32; shift += 4) text += hex[bits >> shift & 15U];
-    }
-    return text;
-}
-
 inline mailbox_group checked_group(std::string_view field, mailbox_group g) {
     check_value(field, g.name);
     if (g.name.empty()) refuse_field(field, "a group needs a name");
@@ -88,6 +75,8 @@ inline mailbox_group checked_group(std::string_view field, mailbox_group g) {
 }
 
 inline void check_text(const char* what, std::string_view body) {
+    if (const auto nul = find_octet(body, '\0'); nul != body.size())
+        throw error(errc::invalid_message, std::string("the ") + what + " holds a NUL at octet " + std::to_string(nul));
     for (std::size_t at = 0; at < body.size();)
         if (next_character(body, at) == ill_formed)
             throw error(errc::invalid_message,
@@ -249,11 +238,10 @@ POSTROAD_DECL std::string message::composed_header(std::chrono::system_clock::ti
     write("To", to_, to_groups_);
     write("Cc", cc_, cc_groups_);
     if (subject_) w.unstructured("Subject", *subject_, value_kind::text);
-    // neither the host's name nor the clock: both would tell strangers about the machine
     const auto& from = responsible().address;
-    w.plain("Message-ID", !message_id_.empty() ? message_id_
-                                               : '<' + detail::random_hex() + '@' +
-                                                     (utf8 ? std::string(from.domain()) : from.ascii_domain()) + '>');
+    w.plain("Message-ID", !message_id_.empty()
+                              ? message_id_
+                              : detail::new_message_id(utf8 ? std::string(from.domain()) : from.ascii_domain()));
     for (const auto& f : fields_) w.unstructured(f.name, f.value, value_kind::raw);
     w.plain("MIME-Version", "1.0");
     return w.take();

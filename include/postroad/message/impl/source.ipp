@@ -80,6 +80,16 @@ POSTROAD_DECL source source::memory(std::string octets) {
     return source(std::move(s));
 }
 
+POSTROAD_DECL source::read_function source::open() const {
+    if (state_ && state_->open) return state_->open();
+    return [kept = state_, at = std::size_t{0}](std::span<char> room) mutable -> std::size_t {
+        if (!kept) return 0;
+        const auto n = kept->octets.copy(room.data(), room.size(), at);
+        at += n;
+        return n;
+    };
+}
+
 POSTROAD_DECL source source::file(const std::string& path) {
     const auto seen = detail::unchanged_file(path).seen();
     state s;
