@@ -62,7 +62,7 @@ public:
     message& reply_to(std::string_view list) &;
     message& reply_to(mailbox where) &;
     message& subject(std::string_view text) &;
-    /// The body, text/plain. CRLF, CR and LF are line ends. Throws errc::invalid_message for ill-formed UTF-8.
+    /// The body, text/plain. CRLF, CR and LF are line ends. Throws errc::invalid_message for ill-formed UTF-8 and NUL.
     message& text(std::string_view body) &;
     /// The same as HTML. With text() too, readers choose (multipart/alternative).
     message& html(std::string_view body) &;

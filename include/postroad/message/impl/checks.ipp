@@ -27,12 +27,14 @@ inline bool fits_in_angles(char c) noexcept { return c > ' ' && c < 0x7f && c !=
 inline constexpr std::size_t max_message_id = 250;
 
 POSTROAD_DECL void check_id(std::string_view name, std::string_view id) {
+    check_value(name, id);
     if (id.empty() || id.size() > max_message_id || !std::ranges::all_of(id, fits_in_angles))
         refuse_field(name, "expected 1 to 250 printable ASCII characters without space, < and >, got '" +
                                escaped(id, 100) + "'");
 }
 
 POSTROAD_DECL void check_message_id(std::string_view name, std::string_view id) {
+    check_value(name, id);
     const auto inner = id.size() > 2 ? id.substr(1, id.size() - 2) : std::string_view{};
     const auto at = inner.find('@');
     if (id.size() > max_message_id || !id.starts_with('<') || !id.ends_with('>') ||
@@ -49,6 +51,7 @@ POSTROAD_DECL bool is_token(std::string_view text) noexcept {
 }
 
 POSTROAD_DECL void check_url(std::string_view name, std::string_view url) {
+    check_value(name, url);
     static constexpr std::size_t max_url = 900;  // a line holds 998 octets, and a URL is never folded
     const auto fits = [](char c) { return fits_in_angles(c) && c != ',' && c != '"'; };
     const auto bad = std::ranges::find_if_not(url, fits);

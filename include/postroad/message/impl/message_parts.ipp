@@ -133,6 +133,7 @@ inline std::string calendar_method(std::string_view icalendar) {
 
 // "<a@x> <b@y>"
 inline std::string checked_ids(std::string_view name, std::string_view ids) {
+    check_value(name, ids);
     std::string result;
     while (!(ids = trimmed(ids)).empty()) {
         const auto end = std::min(ids.find_first_of(" \t"), ids.size());

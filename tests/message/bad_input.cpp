@@ -1,0 +1,201 @@
+#include <doctest/doctest.h>
+#include <postroad/message/eml.hpp>
+#include <postroad/message/message.hpp>
+
+#include <chrono>
+#include <functional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+using postroad::address;
+using postroad::errc;
+using postroad::mailbox;
+using postroad::mailbox_group;
+using postroad::message;
+using postroad::part;
+using postroad::source;
+
+namespace {
+
+const std::chrono::system_clock::time_point now{};
+
+message simple() { return message{}.from("a@x").to("b@y"); }
+
+struct failure {
+    postroad::error_code code;
+    std::string text;
+};
+
+failure failure_of(const std::function<void()>& f) {
+    try {
+        f();
+    } catch (const postroad::error& e) {
+        return {e.code(), e.what()};
+    }
+    return {};
+}
+
+struct setter {
+    const char* field;   // what the error names
+    const char* before;  // what stands before the value
+    std::function<void(message&, std::string)> set;
+};
+
+mailbox named(std::string name) { return {.name = std::move(name), .address = address("a@x")}; }
+mailbox_group group(std::string name, std::string member) {
+    return {.name = std::move(name), .members = {named(std::move(member))}};
+}
+void attach(message& m, part p) { m.attach(source::memory("x"), std::move(p)); }
+
+// Every field, name and parameter that takes a value.
+const std::vector<setter> fields = {
+    {"From", "", [](message& m, std::string v) { m.from(named(v)); }},
+    {"From", "a@x, ", [](message& m, std::string v) { m.from("a@x, " + v); }},
+    {"Sender", "", [](message& m, std::string v) { m.sender(v); }},
+    {"To", "", [](message& m, std::string v) { m.to(named(v)); }},
+    {"To", "\"", [](message& m, std::string v) { m.to('"' + v + "\"@x"); }},
+    {"To", "", [](message& m, std::string v) { m.to(group(v, "n")); }},
+    {"To", "", [](message& m, std::string v) { m.to(group("g", v)); }},
+    {"Cc", "", [](message& m, std::string v) { m.cc(named(v)); }},
+    {"Cc", "a@", [](message& m, std::string v) { m.cc("a@" + v); }},
+    {"Cc", "", [](message& m, std::string v) { m.cc(group(v, "n")); }},
+    {"Cc", "", [](message& m, std::string v) { m.cc(group("g", v)); }},
+    {"Bcc", "", [](message& m, std::string v) { m.bcc(named(v)); }},
+    {"Bcc", "(", [](message& m, std::string v) { m.bcc('(' + v + ") a@x"); }},
+    {"Reply-To", "", [](message& m, std::string v) { m.reply_to(named(v)); }},
+    {"Reply-To", "T: ", [](message& m, std::string v) { m.reply_to("T: " + v + " <a@x>;"); }},
+    {"Subject", "", [](message& m, std::string v) { m.subject(v); }},
+    {"X-Own", "", [](message& m, std::string v) { m.header("X-Own", v); }},
+    {"Message-ID", "<", [](message& m, std::string v) { m.message_id('<' + v + "@x>"); }},
+    {"In-Reply-To", "<a@x> <", [](message& m, std::string v) { m.in_reply_to("<a@x> <" + v + "@x>"); }},
+    {"References", "<", [](message& m, std::string v) { m.references('<' + v + "@x>"); }},
+    {"List-Id", "", [](message& m, std::string v) { m.list_id(v, "phrase"); }},
+    {"List-Id", "", [](message& m, std::string v) { m.list_id("news.x", v); }},
+    {"List-Unsubscribe", "https://x/",
+     [](message& m, std::string v) { m.list_unsubscribe({.one_click = "https://x/" + v}); }},
+    {"List-Unsubscribe", "mailto:", [](message& m, std::string v) { m.list_unsubscribe({.url = "mailto:" + v}); }},
+    {"List-Help", "https://x/", [](message& m, std::string v) { m.list(postroad::list_url::help, "https://x/" + v); }},
+    {"List-Archive", "https://x/",
+     [](message& m, std::string v) { m.list(postroad::list_url::archive, "https://x/" + v); }},
+    {"file name", "", [](message& m, std::string v) { attach(m, {.name = v}); }},
+    {"Content-Type", "", [](message& m, std::string v) { attach(m, {.type = v}); }},
+    {"Content-Type", "text/csv; name=\"",
+     [](message& m, std::string v) { attach(m, {.type = "text/csv; name=\"" + v + '"'}); }},
+    {"Content-Description", "", [](message& m, std::string v) { attach(m, {.type = "a/b", .description = v}); }},
+    {"Content-ID", "", [](message& m, std::string v) { attach(m, {.type = "a/b", .content_id = v}); }},
+    {"Content-Type", "text/x-", [](message& m, std::string v) { m.alternative("x", {.type = "text/x-" + v}); }},
+};
+
+}  // namespace
+
+TEST_CASE(
+    "what could end a line, and what is no UTF-8, is refused in every field, and the octet named (rows 12 to 14)") {
+    const struct {
+        std::string value;
+        std::size_t at;
+    } rows[] = {
+        {"ab\r\nBcc: v@evil", 2},
+        {"a\r\n b", 1},
+        {"\n", 0},
+        {"ab\rc", 2},
+        {std::string("a\0b", 3), 1},
+        {"a\x1b[31m", 1},
+        {"a\x7f", 1},
+        {"a\xc2\x85", 1},
+        {"abc\xe2\x80\xa8", 3},
+        {"a\xff", 1},
+        {"a\xed\xa0\x80", 1},
+        {"\xc0\x8a", 0},
+        {"a\xf0\x9f\x98", 1},
+    };
+    for (const auto& f : fields)
+        for (const auto& row : rows) {
+            CAPTURE(f.field);
+            CAPTURE(postroad::escaped(row.value));
+            auto m = simple();
+            const auto bad = failure_of([&] { f.set(m, row.value); });
+            CAPTURE(bad.text);
+            CHECK(bad.code == errc::invalid_header);
+            CHECK(bad.code == postroad::condition::bad_input);
+            CHECK(bad.text.starts_with(std::string(f.field) + ": "));
+            const auto at = std::string(f.before).size() + row.at;
+            CHECK((bad.text + ' ').find("octet " + std::to_string(at) + ' ') != std::string::npos);
+            CHECK(m.freeze(now).envelope.recipients.size() == 1);
+        }
+}
+
+TEST_CASE("the same is refused in the name of a field, and the name shown") {
+    for (const std::string bad : {"X\r\nBcc", "X\n", "X:", "X Y", "", "X\xc3\xa4", "X\x7f"}) {
+        const auto f = failure_of([&] { simple().header(bad, "1"); });
+        CHECK(f.code == errc::invalid_header);
+        CHECK(f.text.find('\'' + postroad::escaped(bad) + '\'') != std::string::npos);
+    }
+}
+
+TEST_CASE("a text with a NUL or ill-formed UTF-8 is refused, and the octet named") {
+    const struct {
+        const char* named;
+        std::function<void(message&, std::string)> set;
+    } bodies[] = {
+        {"the text", [](message& m, std::string v) { m.text(v); }},
+        {"the HTML", [](message& m, std::string v) { m.html(v); }},
+        {"the calendar", [](message& m, std::string v) { m.calendar(v); }},
+        {"the alternative", [](message& m, std::string v) { m.alternative(v, {.type = "text/markdown"}); }},
+    };
+    for (const auto& body : bodies)
+        for (const auto& bad : {std::string("ab\0c", 4), std::string("ab\xff"), std::string("ab\xed\xa0\x80")}) {
+            auto m = simple();
+            const auto f = failure_of([&] { body.set(m, bad); });
+            CAPTURE(f.text);
+            CHECK(f.code == errc::invalid_message);
+            CHECK(f.code == postroad::condition::bad_input);
+            CHECK(f.text.starts_with(body.named));
+            CHECK(f.text.find("octet 2") != std::string::npos);
+        }
+    const auto f = failure_of([] { postroad::parse_eml(std::string("From: a@x\nTo: b@y\n\n\0", 21)); });
+    CHECK(f.code == errc::invalid_message);
+}
+
+TEST_CASE("a line that no server takes is encoded, or refused and the place named") {
+    const std::string line(999, 'l');
+    CHECK(simple().text(line).html(line).freeze(now).content.longest_line() <= 998);
+    CHECK(simple().subject(line).freeze(now).content.longest_line() <= 998);
+    CHECK(simple().attach(source::memory(line), {.type = "text/plain"}).freeze(now).content.longest_line() <= 998);
+    auto f = failure_of([&] { simple().header("X-Own", line); });
+    CHECK(f.code == errc::invalid_header);
+    CHECK(f.text.starts_with("X-Own: "));
+    const auto broken = postroad::content::from_text("Subject: " + line + "\n\nbody\n");
+    f = failure_of([&] { (void)broken.as(postroad::transfer::eight_bit); });
+    CHECK(f.code == errc::line_too_long);
+    CHECK(f.text.find("the header of the message") != std::string::npos);
+    const auto within = postroad::content::from_text(
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b\n"
+        "Content-Type: multipart/signed; boundary=c\n\n--c\n\n" +
+        line + "\n--c--\n--b--\n");
+    f = failure_of([&] { (void)within.as(postroad::transfer::eight_bit); });
+    CHECK(f.code == errc::line_too_long);
+    CHECK(f.text.find("part 2") != std::string::npos);
+}
+
+TEST_CASE("a file that is not there is refused when it is named, and the path shown") {
+    const std::string path = "/nowhere/at\nall";
+    for (const auto& f :
+         {failure_of([&] { simple().attach(path, {.name = "a"}); }), failure_of([&] { postroad::read_eml(path); })}) {
+        CHECK(f.code == errc::unreadable_file);
+        CHECK(f.code == postroad::condition::bad_input);
+        CHECK(f.text.find("/nowhere/at\\x0aall") != std::string::npos);
+    }
+}
+
+TEST_CASE("a message without recipients, or without a sender, is refused") {
+    CHECK(failure_of([] { (void)message{}.from("a@x").text("x").freeze(now); }).code == errc::no_recipients);
+    CHECK(failure_of([] { (void)message{}.from("a@x").to(mailbox_group{.name = "G"}).freeze(now); }).code ==
+          errc::no_recipients);
+    CHECK(failure_of([] { (void)message{}.to("a@x").text("x").freeze(now); }).code == errc::no_sender);
+    for (const auto* none : {"", " ", "()", "G:;"}) {
+        const auto f = failure_of([&] { (void)message{}.from("a@x").to(none); });
+        CHECK(f.code == errc::invalid_address);
+        CHECK(f.text.starts_with("To: "));
+    }
+}
