@@ -1,5 +1,6 @@
 // Signs messages with the keys rsa.pem and ed25519.pem of the directory argv[1], sends them to a sink, and prints what
-// arrived, in hexadecimal: `message <signatures> <octets>`.
+// arrived, in hexadecimal: `message <signatures> <octets>`. With a URL as argv[2] and a recipient as argv[3] it sends
+// those that a server has no field to add to, and prints nothing.
 
 #include <postroad/message/dkim.hpp>
 #ifdef WITH_ED25519
@@ -26,6 +27,7 @@ postroad::secret read(const std::string& path) {
     return postroad::secret(std::string(std::istreambuf_iterator<char>(in), {}));
 }
 
+// The last two lack fields.
 std::vector<postroad::mail_object> messages(std::chrono::system_clock::time_point now) {
     const auto simple = [] {
         return postroad::message{}.from("Ann <ann@example.com>").to("bob@example.org").subject("Grüße  an   alle");
@@ -39,6 +41,10 @@ std::vector<postroad::mail_object> messages(std::chrono::system_clock::time_poin
                       .attach(source::memory(std::string(300000, 'x')), {.name = "größe.bin"})
                       .list_unsubscribe({.one_click = "https://example.com/u", .url = "mailto:u@example.com"})
                       .freeze(now));
+    all.push_back(
+        postroad::parse_eml("From: ann@example.com\nSubject:  folded\n\t here\nX-Own: a\nX-Own: b\n"
+                            "To: bob@example.org\n\nein \xc3\xa4 \n",
+                            {.complete_at = now}));
     auto raw = all.front();
     raw.content = postroad::content::from_text(
         "From: ann@example.com\nSubject:  folded\n\t here\nX-Own: a\nX-Own: b\nTo: bob@example.org\n\nein \xc3\xa4 "
@@ -51,8 +57,9 @@ std::vector<postroad::mail_object> messages(std::chrono::system_clock::time_poin
 
 }  // namespace
 
-int main(int, char** argv) {
+int main(int argc, char** argv) {
     const std::string directory = argv[1];
+    const bool to_sink = argc < 3;
     const auto now = std::chrono::system_clock::now();
     std::vector<dkim_key> keys{dkim_key::rsa(read(directory + "/rsa.pem"))};
 #ifdef WITH_ED25519
@@ -81,13 +88,17 @@ int main(int, char** argv) {
                                .oversigned = {"X-Own"}});
     }
     postroad::testing::sink server{{.security = postroad::security::insecure_none}};
-    postroad::mailer mail{postroad::transport::smtp{server.url()}};
+    postroad::mailer mail{postroad::transport::smtp{to_sink ? server.url() : argv[2]}};
     std::size_t sent = 0;
     for (const auto& way : ways) {
         const postroad::dkim_signer signer(way);
-        for (auto m : messages(now)) {
+        auto all = messages(now);
+        if (!to_sink) all.resize(all.size() - 2);
+        for (auto& m : all) {
+            if (!to_sink) m.envelope.recipients = {postroad::address(argv[3])};
             m.content = signer.sign(m.content, now);
             mail.send(m).require_accepted();
+            if (!to_sink) continue;
             std::printf("message %zu ", way.size());
             const auto arrived = server.messages().at(sent++).content;
             for (const char c : arrived) std::printf("%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));

@@ -15,6 +15,8 @@ import pytest
 from fixtures import DOMAIN, PASSWORD, ServerInfo, crlf
 
 SAMPLES = pathlib.Path(__file__).resolve().parents[2] / "samples"
+# examples/sink.cpp, built beside send_folder
+SINK = pathlib.Path(os.environ.get("POSTROAD_SEND_FOLDER", "send_folder")).with_name("sink")
 LOGIN = f"alice:{PASSWORD}@"
 
 # id -> server, URL
@@ -99,7 +101,7 @@ def travelling(text: bytes) -> bytes:
     if not text.endswith(b"\r\n"):
         text += b"\r\n"
     header, end, body = text.partition(b"\r\n\r\n")
-    header = re.sub(rb"\AFrom .*\r\n", b"", header + b"\r\n")
+    header = re.sub(rb"\AFrom .*\r\n", b"", header + (b"\r\n" if end else b""))
     header = re.sub(rb"(?im)^(?:resent-)?(?:bcc|return-path)[ \t]*:.*\r\n(?:[ \t].*\r\n)*", b"", header)
     return header + (b"\r\n" + body if end else b"")
 

@@ -2,11 +2,12 @@
 
 import importlib.util
 import pathlib
+import subprocess
 
 import pytest
 
-from fixtures import DOMAIN, free_ports
-from sending import SAMPLES, WAYS, check_arrived, send_folder, travelling, url_of, ways
+from fixtures import DOMAIN, crlf, free_ports
+from sending import SAMPLES, SINK, WAYS, check_arrived, send_folder, travelling, url_of, ways
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +30,28 @@ def test_samples_arrive_byte_for_byte(server, url):
     check_arrived(files, server.wait("alice", len(files)))
 
 
-@ways("postfix-starttls", "postfix-implicit", "exim-starttls", "exim-implicit")
+@ways("postfix-starttls", "postfix-implicit", "exim-starttls", "exim-implicit", "lmtp-plain", "lmtp-unix")
 def test_strange_messages_arrive_byte_for_byte(server, url, python_messages):
     files = sorted(python_messages.glob("*.eml"))
     run = send_folder(python_messages, url_of(server, url), server.ca, "alice")
     assert run.code == 0, run.output
     check_arrived(files, server.wait("alice", len(files)))
+
+
+@pytest.mark.parametrize("mode", ["envelope", "window"])  # DATA, BDAT
+def test_strange_messages_pass_the_sink_byte_for_byte(mode, python_messages, tmp_path):
+    command = [SINK, "--plain", "--chunking", "--maildir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sink:
+        try:
+            port = sink.stdout.readline().split()[1]
+            url = f"smtp+insecure://127.0.0.1:{port}/?pipelining={mode}"
+            run = send_folder(python_messages, url, None, "alice")
+        finally:
+            sink.terminate()
+    assert run.code == 0, run.output
+    # the sink puts two fields in front
+    arrived = [crlf(path.read_bytes()).split(b"\r\n", 2)[2] for path in (tmp_path / "new").iterdir()]
+    assert sorted(arrived) == sorted(travelling(path.read_bytes()) for path in python_messages.glob("*.eml"))
 
 
 @ways("postfix-starttls", "exim-implicit")
