@@ -89,8 +89,16 @@ int main(int argc, char** argv) {
             to.data(), reinterpret_cast<const unsigned char*>(octets.data()), static_cast<int>(size / 48 * 36)));
     });
 #endif
-    measure("quoted-printable of ASCII", size, [&] { return postroad::detail::quoted_printable(ascii).size(); });
-    measure("quoted-printable of German", size, [&] { return postroad::detail::quoted_printable(german).size(); });
+    measure("quoted-printable of ASCII", size, [&] {
+        out.clear();
+        postroad::detail::append_quoted_printable(out, ascii);
+        return out.size();
+    });
+    measure("quoted-printable of German", size, [&] {
+        out.clear();
+        postroad::detail::append_quoted_printable(out, german);
+        return out.size();
+    });
     measure("content::from_text, line ends CRLF", size, [&] { return postroad::content::from_text(ascii).size(); });
     measure("content::from_text, line ends LF", size, [&] { return postroad::content::from_text(lf).size(); });
     const auto dotted = postroad::content::from_text(dots);

@@ -2,6 +2,7 @@
 #include <postroad/message/header.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -178,7 +179,47 @@ TEST_CASE("quoted-printable keeps text readable, lines within 76 octets and line
         {std::string(74, 'a') + "=\n", std::string(74, 'a') + "=\r\n=3D\r\n"},
         {std::string(73, 'a') + "=b", std::string(73, 'a') + "=\r\n=3Db"},
     };
-    for (const auto& row : rows) CHECK(pd::quoted_printable(row.text) == row.encoded);
+    for (const auto& row : rows) {
+        std::string encoded = "kept ";
+        pd::append_quoted_printable(encoded, row.text);
+        CHECK(encoded == "kept " + row.encoded);
+    }
+}
+
+TEST_CASE("quoted-printable of any octets reads back, in lines that no relay changes") {
+    const auto decoded = [](const std::string& text) {
+        std::string result;
+        for (std::size_t i = 0; i < text.size(); ++i) {
+            if (text[i] != '=') {
+                result += text[i];
+            } else {
+                const auto code = text.substr(i + 1, 2);
+                if (code != "\r\n") result += static_cast<char>(std::stoi(code, nullptr, 16));
+                i += 2;
+            }
+        }
+        return result;
+    };
+    std::uint32_t state = 7;
+    const auto below = [&](std::uint32_t n) { return (state = state * 1664525U + 1013904223U) / 65536U % n; };
+    const std::string alphabet = " \t\r\n=a.\xc3";
+    for (int i = 0; i < 20000; ++i) {
+        std::string text;
+        const auto rare = 1 + below(30);
+        for (auto n = below(240); n > 0; --n)
+            text += below(rare) == 0 ? alphabet[below(8)] : static_cast<char>(rare > 20 ? 'b' : below(256));
+        std::string encoded;
+        pd::append_quoted_printable(encoded, text);
+        auto lines = pd::with_crlf(text + '.');
+        lines.resize(lines.size() - 3);
+        REQUIRE(decoded(encoded) == lines);
+        for (std::size_t at = 0; at < encoded.size();) {
+            const auto end = std::min(encoded.find('\r', at), encoded.size());
+            REQUIRE(end - at <= 76);
+            if (end > at) REQUIRE((encoded[end - 1] != ' ' && encoded[end - 1] != '\t'));
+            at = end + 2;
+        }
+    }
 }
 
 TEST_CASE("text is 7bit only when it is ASCII without NUL in lines of at most 998 octets") {

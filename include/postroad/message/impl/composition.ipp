@@ -143,7 +143,7 @@ POSTROAD_DECL void composition::write_body(const leaf& l, transfer most, output&
         if (form == leaf::form::identity)
             to.text += l.text_;
         else if (form == leaf::form::quoted_printable)
-            to.text += quoted_printable(l.text_);
+            append_quoted_printable(to.text, l.text_);
         else
             append_base64_lines(to.text, l.text_);
     } else if (form == leaf::form::identity) {

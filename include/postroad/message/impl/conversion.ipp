@@ -111,7 +111,7 @@ private:
         header_with(e.header, find_field(fields, "Content-Transfer-Encoding"),
                     readable ? "quoted-printable" : "base64");
         if (readable)
-            out_ += quoted_printable(e.body);
+            append_quoted_printable(out_, e.body);
         else
             append_base64_lines(out_, e.body);
     }

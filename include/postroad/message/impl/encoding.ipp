@@ -3,7 +3,10 @@
 #include <postroad/message/encoding.hpp>
 #include <postroad/message/lines.hpp>
 
+#include <algorithm>
 #include <array>
+#include <bit>
+#include <cstdint>
 #include <cstring>
 
 namespace postroad::detail {
@@ -49,8 +52,6 @@ POSTROAD_DECL void append_base64_lines(std::string& to, std::string_view octets)
     put_base64(out, octets);
 }
 
-inline constexpr char hex_digits[] = "0123456789ABCDEF";
-
 // Octets that quoted-printable shows as they are wherever they stand; spaces only within a line.
 constexpr bool is_plain_in_qp(char c) noexcept { return c > ' ' && c < 0x7f && c != '='; }
 
@@ -62,55 +63,99 @@ constexpr auto make_qp_plain() noexcept {
 
 inline constexpr auto qp_plain = make_qp_plain();
 
-// One line without its line end.
-inline void append_qp_line(std::string& to, std::string_view line) {
+// Marks octets of a word that stand for themselves nowhere: controls, `=`, DEL, above 127. Exact up to the first mark.
+constexpr std::uint64_t qp_marks(std::uint64_t word) noexcept {
+    constexpr std::uint64_t ones = 0x0101010101010101U;
+    constexpr std::uint64_t high = ones * 0x80;
+    const auto zeros = [=](std::uint64_t x) { return (x - ones) & ~x; };
+    return (word | ((word - ones * 0x20) & ~word) | zeros(word ^ ones * '=') | zeros(word ^ ones * 0x7f)) & high;
+}
+
+constexpr auto make_qp_escapes() noexcept {
+    constexpr std::string_view hex = "0123456789ABCDEF";
+    std::array<std::array<char, 4>, 256> escapes{};
+    for (std::size_t i = 0; i < escapes.size(); ++i) escapes[i] = {'=', hex[i >> 4], hex[i & 15], '\0'};
+    return escapes;
+}
+
+inline constexpr auto qp_escapes = make_qp_escapes();
+
+constexpr bool is_qp_gap(char c) noexcept { return c == ' ' || c == '\t'; }
+constexpr bool ends_qp_line(char c) noexcept { return c == '\r' || c == '\n'; }
+
+// Copies what stays as it is, at most `room` octets, and returns how many; may write seven more.
+inline std::size_t copy_qp_run(char* to, const char* from, std::size_t room) noexcept {
+    std::size_t n = 0;
+    if constexpr (std::endian::native == std::endian::little) {
+        std::uint64_t word = 0;
+        for (; n + sizeof word <= room; n += sizeof word) {
+            std::memcpy(&word, from + n, sizeof word);
+            std::memcpy(to + n, &word, sizeof word);
+            if (const auto marks = qp_marks(word)) {
+                n += static_cast<std::size_t>(std::countr_zero(marks)) / 8;
+                break;
+            }
+        }
+    }
+    for (; n < room && qp_plain[static_cast<unsigned char>(from[n])]; ++n) to[n] = from[n];
+    return n;
+}
+
+// What a line takes in the buffer: itself, its end, and what is written too much.
+inline constexpr std::size_t qp_line_room = max_encoded_line + 16;
+
+POSTROAD_DECL void append_quoted_printable(std::string& to, std::string_view text) {
+    std::array<char, 4096> buffer;
+    const char* from = text.data();
+    const char* const end = from + text.size();
+    char* out = buffer.data();
     std::size_t column = 0;
-    for (std::size_t at = 0; at < line.size();) {
-        // a run of what stays as it is, as long as it fits before a soft break
-        const auto room = max_encoded_line - 1 - column;
-        std::size_t run = 0;
-        while (run < room && at + run < line.size() && qp_plain[static_cast<unsigned char>(line[at + run])]) ++run;
-        if (at + run == line.size() && run > 0 && !is_plain_in_qp(line.back())) --run;  // a space that ends the line
-        to += line.substr(at, run);
-        at += run;
-        column += run;
-        if (at == line.size()) return;
-        const bool last = at + 1 == line.size();
-        const char c = line[at];
-        const std::size_t cost = is_plain_in_qp(c) || (qp_plain[static_cast<unsigned char>(c)] && !last) ? 1 : 3;
-        // the last octet of a line needs no room for the = of a soft break
+    while (from != end) {
+        if (static_cast<std::size_t>(out - buffer.data()) > buffer.size() - qp_line_room && column == 0) {
+            to.append(buffer.data(), static_cast<std::size_t>(out - buffer.data()));
+            out = buffer.data();
+        }
+        if (column < max_encoded_line - 1) {
+            const auto left = static_cast<std::size_t>(end - from);
+            const auto n = copy_qp_run(out, from, std::min(max_encoded_line - 1 - column, left));
+            from += n;
+            out += n;
+            column += n;
+        }
+        if (from == end || ends_qp_line(*from)) {
+            if (column > 0 && is_qp_gap(out[-1])) {  // it would end the line: it is escaped, below
+                --from;
+                --out;
+                --column;
+            } else if (from == end) {
+                break;
+            } else {
+                from += end - from > 1 && from[0] == '\r' && from[1] == '\n' ? 2 : 1;
+                std::memcpy(out, "\r\n", 2);
+                out += 2;
+                column = 0;
+                continue;
+            }
+        }
+        // one octet; the last of a line needs no room for the = of a soft break
+        const bool last = end - from == 1 || ends_qp_line(from[1]);
+        const auto c = static_cast<unsigned char>(*from);
+        const std::size_t cost = qp_plain[c] && !(last && is_qp_gap(*from)) ? 1 : 3;
         if (column + cost + (last ? 0 : 1) > max_encoded_line) {
-            to += "=\r\n";
+            std::memcpy(out, "=\r\n", 3);
+            out += 3;
             column = 0;
             continue;
         }
-        if (cost == 1) {
-            to += c;
-        } else {
-            const auto u = static_cast<unsigned char>(c);
-            const char escape[] = {'=', hex_digits[u >> 4], hex_digits[u & 15]};
-            to.append(escape, 3);
-        }
+        if (cost == 1)
+            *out = *from;
+        else
+            std::memcpy(out, qp_escapes[c].data(), 4);
+        out += cost;
         column += cost;
-        ++at;
+        ++from;
     }
-}
-
-POSTROAD_DECL std::string quoted_printable(std::string_view text) {
-    std::string result;
-    result.reserve(text.size() + text.size() / 4);
-    for (std::size_t at = 0; at < text.size();) {
-        const auto lf = find_octet(text, '\n', at);
-        auto line = text.substr(at, lf - at);
-        const auto cr = find_octet(line, '\r');
-        line = line.substr(0, cr);
-        append_qp_line(result, line);
-        at += line.size();
-        if (at == text.size()) break;
-        result += "\r\n";
-        at += text.substr(at, 2) == "\r\n" ? 2 : 1;
-    }
-    return result;
+    to.append(buffer.data(), static_cast<std::size_t>(out - buffer.data()));
 }
 
 POSTROAD_DECL bool prefers_quoted_printable(std::string_view text) noexcept {
