@@ -32,6 +32,7 @@
 #include <postroad/net/impl/eyeballs.ipp>
 #include <postroad/net/impl/tunnel.ipp>
 #include <postroad/queueing/impl/inspection.ipp>
+#include <postroad/queueing/impl/stored_job.ipp>
 #include <postroad/scheduling/impl/fair_lines.ipp>
 #include <postroad/scheduling/impl/retry_rules.ipp>
 #include <postroad/smtp/impl/capabilities.ipp>

@@ -76,8 +76,11 @@ enum class errc {
     cancelled,
     would_deadlock,
     contradiction,
-    // Local transports.
+    already_queued,
+    // Local transports, and queues that are durable.
     storage_failed,
+    storage_full,
+    storage_damaged,
 };
 
 /// What a program decides by: `if (ec == condition::transient) …`.

@@ -16,6 +16,24 @@ inline int hex_digit(char c) noexcept {
     return -1;
 }
 
+/// Spaces, control characters and percent signs as %XX; all else, UTF-8 too, stays readable.
+inline std::string percent_encoded(std::string_view text) {
+    static constexpr char digits[] = "0123456789ABCDEF";
+    std::string result;
+    result.reserve(text.size());
+    for (const char c : text) {
+        const auto u = static_cast<unsigned char>(c);
+        if (u > 0x20 && u != 0x7f && c != '%') {
+            result += c;
+        } else {
+            result += '%';
+            result += digits[u >> 4];
+            result += digits[u & 15];
+        }
+    }
+    return result;
+}
+
 /// Each %XX as the octet that it stands for; nothing if a % is not followed by two hexadecimal digits.
 inline std::optional<std::string> percent_decoded(std::string_view text) {
     std::string result;

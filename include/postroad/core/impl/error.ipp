@@ -90,7 +90,12 @@ inline constexpr code_text code_texts[] = {
     {errc::cancelled, "cancelled", "the operation was cancelled", condition::cancelled},
     {errc::would_deadlock, "would_deadlock", "a blocking call on the thread that does the work", condition::bad_input},
     {errc::contradiction, "contradiction", "two settings contradict each other", condition::bad_input},
+    {errc::already_queued, "already_queued", "a message of this idempotency key was queued already",
+     condition::permanent},
     {errc::storage_failed, "storage_failed", "the message cannot be stored", condition::transient},
+    {errc::storage_full, "storage_full", "there is no room to store the message", condition::transient},
+    {errc::storage_damaged, "storage_damaged", "what is stored is damaged, or not what it should be",
+     condition::permanent},
 };
 
 inline const code_text* find_code(int value) noexcept {
@@ -123,6 +128,7 @@ public:
         switch (t->code) {
             case errc::timed_out: return wanted == condition::timed_out;
             case errc::message_too_large:
+            case errc::storage_full:
             case errc::line_too_long:
             case errc::reply_too_long: return wanted == condition::limit;
             case errc::queue_full:
