@@ -126,6 +126,39 @@ TEST_CASE("a job whose kept connection had gone stale goes back and costs no att
     CHECK(r.did() == "done #2 accepted x1");
 }
 
+TEST_CASE("a kept connection that is found dead costs no attempt, and the pool learns how long it was good") {
+    rig<> r(one);
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.accept(1, 1);
+    (void)r.did();
+    r.pass(20s);
+    (void)r.add();
+    CHECK(r.did() == "give 1 #2");
+    r.lose(1, 2);
+    CHECK(r.did() == "open 2 a.example");
+    r.ready(2);
+    CHECK(r.did() == "give 2 #2");
+    r.accept(2, 2);
+    CHECK(r.did() == "done #2 accepted x1");
+    // The next is closed in time.
+    r.pass(18s);
+    CHECK(r.did() == "quit 2");
+}
+
+TEST_CASE("connections can be opened before there is a message") {
+    rig<> r(pooling::keep_alive{.max_connections = 3, .first = 2});
+    r.d.warm_up("a.example", 5, r.now);
+    CHECK(r.did() == "open 1 a.example, open 2 a.example");
+    r.ready(1);
+    r.ready(2);
+    CHECK(r.did() == "");
+    (void)r.add();
+    CHECK(r.did() == "give 2 #1");
+}
+
 TEST_CASE("421 to MAIL on a kept connection is a farewell and costs no attempt") {
     rig<> r(one);
     r.add_many(2);

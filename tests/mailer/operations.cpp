@@ -103,3 +103,11 @@ TEST_CASE("the queue in memory is bounded by octets, but takes one that is large
     (void)mail.send(large("e@example.org", 9'500), ec);
     CHECK(ec == errc::queue_full);
 }
+
+TEST_CASE("a mailer can connect before its first message") {
+    sink s;
+    mailer mail{transport::smtp{s.url()}, pooling::keep_alive{.warm = 2}};
+    CHECK(mail.send(to("a@example.org")).all_accepted());
+    mail.shutdown();
+    CHECK(s.state().counts().connections_ever == 2);
+}

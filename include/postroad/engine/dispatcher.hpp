@@ -95,6 +95,15 @@ public:
         feed_changed(now);
     }
 
+    /// Opens up to `n` connections to a destination before there is a message for it.
+    void warm_up(std::string_view destination, std::size_t n, time_point now) {
+        for (const auto h = host_of(destination); n > 0 && pooling_.acquire(h, now).what == pooling::advice::open;
+             --n) {
+            open(h, now);
+            connections_.at(last_connection_).turn = false;
+        }
+    }
+
     /// The job is given up at `when`, wherever it is by then.
     void give_up_at(job_id id, time_point when) { deadlines_.emplace(when, id); }
 
@@ -151,6 +160,8 @@ public:
         c.failed = c.failed || broken;
         bool counts = !goes_back(c, f, first_failure);
         if (is_farewell(c, f)) hung_up(id, now);
+        if constexpr (requires { pooling_.found_dead(id, now); })
+            if (!counts && first_failure && !c.fresh) pooling_.found_dead(id, now);
         if (counts) tell(of, scheduling::event_of(f), now);
         c.fresh = false;
         const bool was_refused = std::exchange(hosts_[of].refused, false);

@@ -110,8 +110,14 @@ public:
     const Transport& transport() const noexcept { return transport_; }
     const Tls& tls() const noexcept { return tls_; }
 
-    /// Lets a durable queue give out its jobs. Once, before anything else.
+    /// Lets a durable queue give out its jobs, and opens the connections that the pool wants from the start. Once,
+    /// before anything else.
     void start() {
+        if constexpr (requires { pooling_.warm, transport_.options().server.name; })
+            if (pooling_.warm > 0)
+                use([self = this->shared_from_this()](auto& d, time_point now) {
+                    d.warm_up(self->transport_.options().server.name, self->pooling_.warm, now);
+                });
         if constexpr (is_durable)
             asio::post(executor_, [self = this->shared_from_this()] {
                 if (self->stopped_) return;

@@ -22,6 +22,9 @@ struct keep_alive {
     std::size_t per_destination = 0;
     /// How many are opened at once to a destination that has none; then as many more at a time as work. At least 1.
     std::size_t first = 4;
+    /// How many are opened before there is a message, at most `first`: to the server of a transport that has only one
+    /// destination.
+    std::size_t warm = 0;
     /// An idle connection is closed after this. Servers wait 5 minutes (RFC 5321 section 4.5.3.2.7), many of them less.
     duration idle = std::chrono::seconds(30);
     /// A connection is closed after so many messages; many servers allow 100.
@@ -104,12 +107,21 @@ struct keep_alive {
         const auto done = c.messages - (c.is_idle || c.messages == 0 ? 0 : 1);
         d.taught = after(now, memory);
         if (rested >= shortest_rest) {
-            d.longest = std::max(shortest_rest, rested - rested / 10);
+            rested_too_long(d, rested);
         } else if (done > 0) {
             // Once may be chance.
             if (d.suspected == done) d.most = done;
             d.suspected = done;
         }
+    }
+
+    /// It broke when it was used again, before the server said anything: it had been closed while it was idle.
+    void found_dead(connection_id id, time_point now) {
+        const auto found = connections_.find(id);
+        if (found == connections_.end() || found->second.rested < shortest_rest) return;
+        auto& d = destinations_[found->second.host];
+        d.taught = after(now, memory);
+        rested_too_long(d, found->second.rested);
     }
 
     void closed(connection_id id) {
@@ -178,6 +190,9 @@ struct keep_alive {
     std::size_t allowed(const entry& c) {
         const auto most = destinations_[c.host].most;
         return most > 0 ? std::min(most, messages_per_connection) : messages_per_connection;
+    }
+    static void rested_too_long(destination& d, duration rested) noexcept {
+        d.longest = std::max(shortest_rest, rested - rested / 10);
     }
     static void unlearn(destination& d) noexcept {
         d.taught = time_point::min();

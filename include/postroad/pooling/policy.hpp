@@ -46,6 +46,7 @@ concept pooling_policy = std::movable<P> && requires(P p, const P c, host_id h, 
     { p.refused(id, now) } -> std::same_as<void>;
     // `id` is gone.
     { p.closed(id) } -> std::same_as<void>;
+    // (optional) p.found_dead(id, now): `id` broke when it was used again, before the server said anything.
     // (optional) p.hung_up(id, now): the server ends `id`, which was idle, or by 421 in place of the next message.
     // An idle connection that has been kept long enough; it is to be closed. Called until there is none.
     { p.expire(now) } -> std::same_as<std::optional<connection_id>>;
