@@ -222,7 +222,7 @@ constexpr bool is_plain_in_parameter(char c) noexcept {
            (c != '\0' && std::string_view("!#$&+-.^_`{|}~").find(c) != std::string_view::npos);
 }
 
-inline std::string percent_encoded(std::string_view text) {
+inline std::string parameter_encoded(std::string_view text) {
     std::string result;
     for (const char c : text) {
         if (is_plain_in_parameter(c)) {
@@ -240,14 +240,14 @@ POSTROAD_DECL void header_writer::parameter(std::string_view name, std::string_v
     add(";");
     if (is_ascii(value) && value.size() <= max_value) return word(std::string(name) + '=' + quoted_string(value));
     const bool encoded = !is_ascii(value);
-    const bool one = encoded && percent_encoded(value).size() <= max_value;
+    const bool one = encoded && parameter_encoded(value).size() <= max_value;
     for (std::size_t section = 0; !value.empty(); ++section) {
         std::string text;
         while (!value.empty()) {
             std::size_t next = 0;
             if (next_character(value, next) == ill_formed) ++next;  // refused before; here it must not loop
             const auto piece = value.substr(0, next);
-            auto more = encoded ? percent_encoded(piece) : std::string(piece);
+            auto more = encoded ? parameter_encoded(piece) : std::string(piece);
             if (text.size() + more.size() > max_value) break;
             text += more;
             value.remove_prefix(next);
