@@ -5,6 +5,7 @@
 #include <postroad/tls/engine.hpp>
 #include <postroad/tls/names.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -129,6 +130,9 @@ private:
     std::vector<std::string> constraints_;
     std::vector<std::string> pins_;
     std::string certificate_;  // of the peer, DER
+    // When the first certificate of the chain expires, and of the chain that an offered session comes from.
+    std::chrono::sys_seconds valid_until_ = std::chrono::sys_seconds::max();
+    std::chrono::sys_seconds offered_until_ = std::chrono::sys_seconds::max();
 };
 
 static_assert(engine<mbedtls_engine>);

@@ -6,6 +6,7 @@
 #include <postroad/tls/engine.hpp>
 #include <postroad/tls/names.hpp>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -124,6 +125,9 @@ private:
     std::vector<std::pair<int, int>> problems_;  // depth and X509_V_ERR_... of what OpenSSL objects to
     std::string reasons_;                        // the same and ours, for people
     std::string certificate_;                    // of the peer, DER
+    // When the first certificate of the chain expires, and of the chain that an offered session comes from.
+    std::chrono::sys_seconds valid_until_ = std::chrono::sys_seconds::max();
+    std::chrono::sys_seconds offered_until_ = std::chrono::sys_seconds::max();
 };
 
 static_assert(engine<openssl_engine>);

@@ -3,7 +3,9 @@
 
 #include <postroad/core/secret.hpp>
 
+#include <chrono>
 #include <cstddef>
+#include <ctime>
 #include <deque>
 #include <mutex>
 #include <optional>
@@ -12,12 +14,25 @@
 
 namespace postroad::tls {
 
+namespace detail {
+
+// By the clock that TLS libraries judge certificates by.
+inline std::chrono::sys_seconds wall_clock() {
+    return std::chrono::time_point_cast<std::chrono::seconds>(
+        std::chrono::system_clock::from_time_t(std::time(nullptr)));
+}
+
+}  // namespace detail
+
 /// What one connection leaves to a later one. It comes from a verified connection only, so whoever resumes it need not
 /// see the certificate again.
 struct stored_session {
     secret state = {};             ///< keys and ticket, in the form of the TLS library
     std::string certificate = {};  ///< of the server, DER
     bool once = true;              ///< a ticket of TLS 1.3 is used once (RFC 8446 appendix C.4)
+    /// When the first certificate of the verified chain expires. A server could otherwise renew its tickets for ever
+    /// and outlive what was verified.
+    std::chrono::sys_seconds valid_until = std::chrono::sys_seconds::max();
 };
 
 /// Sessions by server, the newest first. Holds at most `limit`; the oldest gives way. Any thread.
@@ -33,9 +48,10 @@ public:
         kept_.emplace_front(server, std::move(session));
     }
 
-    /// The newest one of `server`. One that may be used once is no longer there afterwards.
-    std::optional<stored_session> take(const std::string& server) {
+    /// The newest one of `server` that is valid `now`. One that may be used once is no longer there afterwards.
+    std::optional<stored_session> take(const std::string& server, std::chrono::sys_seconds now) {
         const std::lock_guard lock(lock_);
+        std::erase_if(kept_, [&](const auto& entry) { return entry.second.valid_until < now; });
         for (auto entry = kept_.begin(); entry != kept_.end(); ++entry) {
             if (entry->first != server) continue;
             if (!entry->second.once) return entry->second;

@@ -6,6 +6,7 @@
 #include <postroad/tls/detail/der.hpp>
 #include <postroad/tls/names.hpp>
 
+#include <chrono>
 #include <cstdio>
 #include <string>
 
@@ -40,6 +41,11 @@ inline std::string date_text(const mbedtls_x509_time& t) {
     char text[40];
     std::snprintf(text, sizeof text, "%04d-%02d-%02d", t.year, t.mon, t.day);
     return text;
+}
+
+inline std::chrono::sys_seconds to_seconds(const mbedtls_x509_time& t) {
+    using namespace std::chrono;
+    return sys_days{year{t.year} / t.mon / t.day} + hours{t.hour} + minutes{t.min} + seconds{t.sec};
 }
 
 inline certificate_names names_of(const mbedtls_x509_crt& certificate) {

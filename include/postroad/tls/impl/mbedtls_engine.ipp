@@ -14,16 +14,6 @@
 namespace postroad::tls {
 namespace detail {
 
-inline bool is_past(const std::string& certificate) {
-    mbedtls_x509_crt parsed;
-    mbedtls_x509_crt_init(&parsed);
-    const bool past = mbedtls_x509_crt_parse_der(&parsed, reinterpret_cast<const unsigned char*>(certificate.data()),
-                                                 certificate.size()) != 0 ||
-                      mbedtls_x509_time_is_past(&parsed.valid_to) != 0;
-    mbedtls_x509_crt_free(&parsed);
-    return past;
-}
-
 // What to do, where the error alone does not say it.
 inline std::string hint(int rc) {
     if (rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && MBEDTLS_VERSION_MAJOR < 3)
@@ -72,10 +62,8 @@ POSTROAD_DECL void mbedtls_engine::setup() {
 POSTROAD_DECL void mbedtls_engine::offer_session() {
     auto& parts = *context_->parts_;
     if (parts.resume == resumption::never) return;
-    auto kept = parts.sessions.take(server_);
+    auto kept = parts.sessions.take(server_, detail::wall_clock());
     if (!kept) return;
-    // A server could otherwise renew its tickets for ever and outlive its certificate.
-    if (detail::is_past(kept->certificate)) return parts.sessions.forget(server_);
     mbedtls_ssl_session session;
     mbedtls_ssl_session_init(&session);
     const auto text = kept->state.reveal();
@@ -83,7 +71,9 @@ POSTROAD_DECL void mbedtls_engine::offer_session() {
         mbedtls_ssl_session_load(&session, reinterpret_cast<const unsigned char*>(text.data()), text.size()) == 0 &&
         mbedtls_ssl_set_session(&ssl_, &session) == 0;
     mbedtls_ssl_session_free(&session);
-    if (offered_) certificate_ = std::move(kept->certificate);
+    if (!offered_) return;
+    certificate_ = std::move(kept->certificate);
+    offered_until_ = kept->valid_until;
 }
 
 POSTROAD_DECL void mbedtls_engine::keep_session(bool once) {
@@ -100,7 +90,9 @@ POSTROAD_DECL void mbedtls_engine::keep_session(bool once) {
         saved = mbedtls_ssl_session_save(&session, reinterpret_cast<unsigned char*>(text.data()), size, &size) == 0;
     }
     mbedtls_ssl_session_free(&session);
-    if (saved) parts.sessions.put(server_, {secret(std::move(text)), certificate_, once});
+    if (saved)
+        parts.sessions.put(server_,
+                           {secret(std::move(text)), certificate_, once, resumed_ ? offered_until_ : valid_until_});
 }
 
 POSTROAD_DECL int mbedtls_engine::send(void* self, const unsigned char* data, std::size_t size) {
@@ -137,6 +129,7 @@ POSTROAD_DECL bool mbedtls_engine::certificate_is_good(mbedtls_x509_crt& certifi
     const auto& wanted = context_->parts_->pins;
     const auto octets = detail::text_of(certificate.raw);
     const auto parts = detail::parts_of(octets);
+    valid_until_ = std::min(valid_until_, detail::to_seconds(certificate.valid_to));
     if (!wanted.empty()) pins_.insert(pins_.begin(), detail::pin_of(parts.public_key));
     std::vector<std::string> problems;
     certificate_names names;

@@ -7,7 +7,9 @@
 #include <postroad/tls/names.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -80,8 +82,17 @@ inline std::string date_text(const ASN1_TIME* t) {
     return text;
 }
 
-inline bool is_past(X509* certificate) {
-    return !certificate || X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0;
+/// The earliest end of what is in `chain`.
+inline std::chrono::sys_seconds valid_until(const STACK_OF(X509) * chain) {
+    using namespace std::chrono;
+    auto result = sys_seconds::max();
+    for (int depth = 0; depth < sk_X509_num(chain); ++depth) {
+        std::tm t{};
+        if (ASN1_TIME_to_tm(X509_get0_notAfter(sk_X509_value(chain, depth)), &t) != 1) return sys_seconds::min();
+        result = std::min<sys_seconds>(result, sys_days{year{t.tm_year + 1900} / (t.tm_mon + 1) / t.tm_mday} +
+                                                   hours{t.tm_hour} + minutes{t.tm_min} + seconds{t.tm_sec});
+    }
+    return result;
 }
 
 inline certificate_names names_of(const X509* certificate) {

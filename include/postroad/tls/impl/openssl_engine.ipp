@@ -61,17 +61,17 @@ inline bool openssl_engine::setup() {
 inline void openssl_engine::offer_session() {
     auto& parts = *context_->parts_;
     if (parts.resume == resumption::never) return;
-    auto kept = parts.sessions.take(server_);
+    auto kept = parts.sessions.take(server_, detail::wall_clock());
     if (!kept) return;
-    // A server could otherwise renew its tickets for ever and outlive its certificate.
-    if (detail::is_past(detail::certificate_of(kept->certificate).get())) return parts.sessions.forget(server_);
     const auto text = kept->state.reveal();
     const auto* octets = reinterpret_cast<const unsigned char*>(text.data());
     auto* session = d2i_SSL_SESSION(nullptr, &octets, static_cast<long>(text.size()));
     offered_ = session && SSL_set_session(ssl_, session) == 1;
     SSL_SESSION_free(session);
     ERR_clear_error();
-    if (offered_) certificate_ = std::move(kept->certificate);
+    if (!offered_) return;
+    certificate_ = std::move(kept->certificate);
+    offered_until_ = kept->valid_until;
 }
 
 inline int openssl_engine::session_made(SSL* ssl, SSL_SESSION* session) {
@@ -85,13 +85,15 @@ inline int openssl_engine::session_made(SSL* ssl, SSL_SESSION* session) {
 
 inline void openssl_engine::keep_session(SSL_SESSION* session) {
     auto& parts = *context_->parts_;
-    if (parts.verify != verification::full || !(chain_good_ || (offered_ && SSL_session_reused(ssl_)))) return;
+    const bool resumed = offered_ && SSL_session_reused(ssl_);
+    if (parts.verify != verification::full || !(chain_good_ || resumed)) return;
     const int size = i2d_SSL_SESSION(session, nullptr);
     if (size <= 0) return;
     std::string text(static_cast<std::size_t>(size), '\0');
     auto* octets = reinterpret_cast<unsigned char*>(text.data());
     i2d_SSL_SESSION(session, &octets);
-    parts.sessions.put(server_, {secret(std::move(text)), certificate_, SSL_version(ssl_) >= TLS1_3_VERSION});
+    parts.sessions.put(server_, {secret(std::move(text)), certificate_, SSL_version(ssl_) >= TLS1_3_VERSION,
+                                 resumed ? offered_until_ : valid_until_});
 }
 
 inline openssl_engine& openssl_engine::of(X509_STORE_CTX* chain) {
@@ -130,6 +132,7 @@ inline bool openssl_engine::chain_is_good(X509_STORE_CTX* chain) {
     const bool verified = X509_verify_cert(chain) == 1 && problems_.empty();
 
     const auto* all = X509_STORE_CTX_get0_chain(chain);
+    valid_until_ = detail::valid_until(all);
     // One reason may stand for several errors of OpenSSL; dates come before trust.
     const auto reasons_at = [&](int depth, X509* certificate) {
         std::vector<std::string> reasons;
