@@ -160,6 +160,22 @@ TEST_CASE("a positive reply other than 220 to STARTTLS ends the session, also wi
     }
 }
 
+TEST_CASE("attack 17: whatever comes with the 220 to STARTTLS, be it one octet of a line, ends the session") {
+    for (const auto how : {security::starttls, security::opportunistic})
+        for (const std::string_view more :
+             {"2", "\r", "\n", " ", "250-mx.example\r\n250 AUTH PLAIN\r\n", "\x16\x03\x03"}) {
+            CAPTURE(more);
+            talk t(options(how));
+            t.hello({"STARTTLS"});
+            CHECK(t.client() == "STARTTLS\r\n");
+            t.session.received("220 go\r\n" + std::string(more), t.now);
+            CHECK(t.error() == errc::tls_injection);
+            CHECK(t.lesson() == smtp::lesson::none);
+            CHECK_FALSE(t.session.wants_tls());
+            CHECK(t.client().empty());
+        }
+}
+
 TEST_CASE("an opportunistic handshake that fails teaches to go without TLS next time") {
     struct row {
         const char* name;

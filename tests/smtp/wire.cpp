@@ -277,6 +277,37 @@ TEST_CASE("desync: what comes after a deadline, a break or a cancelled content b
     }
 }
 
+TEST_CASE("attack 23: TLS that is cut leaves in doubt what had left whole, and settles what was answered") {
+    const struct {
+        std::string_view heard;
+        status expected;
+        error_code error;
+    } rows[] = {
+        {"250 ok\r\n250 ok\r\n", status::not_attempted, errc::tls_broken},
+        {"250 ok\r\n250 ok\r\n354 go\r\n", status::in_doubt, errc::tls_broken},
+        {"250 ok\r\n250 ok\r\n354 go\r\n250 queued", status::in_doubt, errc::tls_broken},
+        {"250 ok\r\n250 ok\r\n354 go\r\n250 queued\r\n", status::accepted, {}},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.heard);
+        talk t;
+        t.session.submit({.mail = mail("a@x", {"b@y"})}, t.now);
+        const auto content_at = row.heard.find("250 queued");
+        t.hear(row.heard.substr(0, content_at));
+        t.hear(content_at == std::string_view::npos ? "" : row.heard.substr(content_at));
+        if (row.expected == status::accepted) {
+            t.session.quit(t.now);
+            CHECK(t.said() == "QUIT\r\n");
+        }
+        t.session.closed(errc::tls_broken, "the stream was cut", t.now);
+        t.hear("");
+        REQUIRE(t.ended.size() == 1);
+        CHECK(t.ended[0].recipients[0].status == row.expected);
+        CHECK(t.ended[0].error == row.error);
+        CHECK(t.over == row.error);
+    }
+}
+
 TEST_CASE("a reply of the wrong kind ends the session, and nothing is sent behind it") {
     const struct {
         std::size_t answered;
