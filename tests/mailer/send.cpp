@@ -138,6 +138,30 @@ TEST_CASE("a server that refuses the session, or lacks what it needs, is told QU
     CHECK(last_command(s, 2) == "QUIT");
 }
 
+TEST_CASE("a message that says \"TLS-Required: No\" weakens no policy, and goes by TLS where that is offered") {
+    const auto letter = hello().tls_not_required();
+    error_code ec;
+    {
+        const sink s;
+        mailer mail{transport::smtp{"smtp://127.0.0.1:" + std::to_string(s.port())}};
+        (void)mail.send(letter, ec);
+        CHECK(ec == errc::tls_not_offered);
+        CHECK(s.messages().empty());
+    }
+    {
+        const sink s({.security = security::starttls});
+        mailer mail{transport::smtp{s.url()}};  // nobody vouches for it
+        (void)mail.send(letter, ec);
+        CHECK(ec == errc::tls_certificate);
+        CHECK(s.messages().empty());
+    }
+    const sink s({.security = security::starttls});
+    mailer mail{transport::smtp{"smtp+opportunistic://127.0.0.1:" + std::to_string(s.port())}};
+    mail.send(letter).require_accepted();
+    CHECK(s.messages().at(0).tls);
+    CHECK(s.messages().at(0).content.find("TLS-Required: No\r\n") != std::string::npos);
+}
+
 TEST_CASE("refusals are outcomes of their recipients") {
     sink s({.faults = {{.at = phase::rcpt, .nth = 0, .match = "nobody", .send = "550 5.1.1 no such user\r\n"},
                        {.at = phase::rcpt, .nth = 0, .match = "later", .send = "451 4.7.1 greylisted\r\n"}}});

@@ -309,6 +309,8 @@ TEST_CASE("fields of threads, lists and machines") {
                        .references("<0@x>  <1@x>")
                        .importance(postroad::importance::high)
                        .automatic(postroad::automatic::generated)
+                       .tls_not_required()
+                       .tls_not_required()
                        .list_id("news.example.com", "News")
                        .list_unsubscribe({.one_click = "https://x.example/u?t=1", .url = "mailto:u@x.example"})
                        .list(postroad::list_url::archive, "https://x.example/a");
@@ -316,6 +318,8 @@ TEST_CASE("fields of threads, lists and machines") {
     CHECK(field(m, "References") == "<0@x> <1@x>");
     CHECK(field(m, "Importance") == "high");
     CHECK(field(m, "Auto-Submitted") == "auto-generated");
+    CHECK(field(m, "TLS-Required") == "No");
+    CHECK(failure_of([&] { message(m).header("tls-required", "No"); }).code() == errc::invalid_header);
     CHECK(field(m, "List-Id") == "\"News\" <news.example.com>");
     CHECK(field(m, "List-Unsubscribe") == "<https://x.example/u?t=1>, <mailto:u@x.example>");
     CHECK(field(m, "List-Unsubscribe-Post") == "List-Unsubscribe=One-Click");

@@ -84,6 +84,10 @@ public:
     message& references(std::string_view ids) &;
     message& importance(postroad::importance how) &;
     message& automatic(postroad::automatic why) &;
+    /// Asks every hop to deliver it also without TLS, whatever the recipient's domain says by MTA-STS or DANE, as a
+    /// report of broken TLS does ("TLS-Required: No", RFC 8689 section 3). How this mailer protects the wire is for its
+    /// tls policy to say, and no message weakens that.
+    message& tls_not_required() &;
     /// What identifies a list for ever: `news.example.com`; its name for people is `phrase` (RFC 2919).
     message& list_id(std::string_view id, std::string_view phrase) &;
     message& list_unsubscribe(const unsubscription& how) &;
@@ -125,6 +129,7 @@ public:
     message&& references(std::string_view ids) && { return std::move(references(ids)); }
     message&& importance(postroad::importance how) && { return std::move(importance(how)); }
     message&& automatic(postroad::automatic why) && { return std::move(automatic(why)); }
+    message&& tls_not_required() && { return std::move(tls_not_required()); }
     message&& list_id(std::string_view id, std::string_view phrase) && { return std::move(list_id(id, phrase)); }
     message&& list_unsubscribe(const unsubscription& how) && { return std::move(list_unsubscribe(how)); }
     message&& list(list_url what, std::string_view url) && { return std::move(list(what, url)); }

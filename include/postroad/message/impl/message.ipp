@@ -47,9 +47,10 @@ inline bool is_managed(std::string_view name) noexcept {
            equal_ignoring_case(name.substr(0, 7), "Resent-");
 }
 
-// Of those that header() takes (RFC 5322 section 3.6, RFC 2369 section 3, RFC 3834 section 5).
+// Of those that header() takes (RFC 5322 section 3.6, RFC 2369 section 3, RFC 3834 section 5, RFC 8689 section 3).
 inline bool stands_once(std::string_view name) noexcept {
-    static constexpr std::string_view names[] = {"In-Reply-To", "References", "Auto-Submitted", "Importance"};
+    static constexpr std::string_view names[] = {"In-Reply-To", "References", "Auto-Submitted", "Importance",
+                                                 "TLS-Required"};
     return std::ranges::any_of(names, [&](std::string_view n) { return equal_ignoring_case(n, name); }) ||
            equal_ignoring_case(name.substr(0, 5), "List-");
 }

@@ -207,6 +207,11 @@ POSTROAD_DECL message& message::importance(postroad::importance how) & {
     return *this;
 }
 
+POSTROAD_DECL message& message::tls_not_required() & {
+    set_field("TLS-Required", "No");
+    return *this;
+}
+
 POSTROAD_DECL message& message::automatic(postroad::automatic why) & {
     set_field("Auto-Submitted", why == postroad::automatic::generated ? "auto-generated" : "auto-replied");
     return *this;
