@@ -98,7 +98,7 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "%s: simulated in %.1f s of CPU\n", name.c_str(), took);
     };
     add("one line", strict_fifo{});
-    add("fifo", scheduling::fifo{.retry = {.attempts = 100}});
+    add("fifo", scheduling::fifo{.retry = {.attempts = 100, .first_wait = std::chrono::minutes(5)}});
     add("round robin",
         scheduling::fair{.weights = {1}, .burst = 1, .per_destination = 50, .concurrency = {.first = 50}});
     add("fair, burst 16", scheduling::fair{.burst = 16, .per_destination = 50});

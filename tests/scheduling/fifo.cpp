@@ -72,9 +72,9 @@ TEST_CASE("only what is deferred or was not attempted is tried again") {
     CHECK(r.judge(with({rejected}), t0) == verdict{});
     CHECK(r.judge(with({in_doubt}), t0) == verdict{});
     CHECK(r.judge(with({in_doubt, rejected, accepted}), t0) == verdict{});
-    CHECK(r.judge(with({deferred}), t0) == later(5min));
-    CHECK(r.judge(with({not_attempted}), t0) == later(5min));
-    CHECK(r.judge(with({accepted, in_doubt, deferred}), t0) == later(5min));
+    CHECK(r.judge(with({deferred}), t0) == later(30min));
+    CHECK(r.judge(with({not_attempted}), t0) == later(30min));
+    CHECK(r.judge(with({accepted, in_doubt, deferred}), t0) == later(30min));
 }
 
 TEST_CASE("what fails for good, or was cancelled, is not tried again") {
@@ -105,6 +105,21 @@ TEST_CASE("there are as many attempts as allowed and no more") {
     CHECK(retry{}.judge(with({status::deferred}, 1), t0).what == verdict::kind::done);
 }
 
+TEST_CASE("the first wait is 30 minutes, and 5 where the server greylists") {
+    const reply unknown{450, {4, 0, 0}, "later"}, grey{451, {4, 7, 1}, "greylisted"};
+    const retry r{.attempts = 9};
+    auto j = with({status::deferred, status::deferred, status::accepted}, 1);
+    j.result.recipients[0].reply = j.result.recipients[1].reply = unknown;
+    j.result.recipients[2].reply = grey;
+    CHECK(r.judge(j, t0) == later(30min));
+    j.result.recipients[1].reply = grey;
+    CHECK(r.judge(j, t0) == later(5min));
+    CHECK(retry{.attempts = 9, .first_wait = 1min}.judge(j, t0) == later(1min));
+    j.result.attempts = 2;
+    CHECK(r.judge(j, t0) == later(10min));
+    CHECK(r.judge(with({status::not_attempted}, 1, errc::connection_closed), t0) == later(30min));
+}
+
 TEST_CASE("waits grow up to the longest") {
     const retry r{.attempts = 100, .first_wait = 5min, .growth = 2, .longest_wait = 35min};
     CHECK(r.judge(with({status::deferred}, 1), t0) == later(5min));
@@ -119,7 +134,7 @@ TEST_CASE("extreme options make no nonsense of the waits") {
     CHECK(endless.judge(with({status::deferred}, 999), t0).at == never);
     const retry steep{.attempts = 10, .growth = std::numeric_limits<unsigned>::max(), .longest_wait = duration::max()};
     CHECK(steep.judge(with({status::deferred}, 4), t0).at == never);
-    CHECK(retry{.attempts = 9, .growth = 1}.judge(with({status::deferred}, 8), t0) == later(5min));
-    CHECK(retry{.attempts = 9, .growth = 0}.judge(with({status::deferred}, 1), t0) == later(5min));
+    CHECK(retry{.attempts = 9, .growth = 1}.judge(with({status::deferred}, 8), t0) == later(30min));
+    CHECK(retry{.attempts = 9, .growth = 0}.judge(with({status::deferred}, 1), t0) == later(30min));
     CHECK(retry{.attempts = 9, .first_wait = 5h}.judge(with({status::deferred}, 1), t0) == later(3h));
 }

@@ -2,6 +2,7 @@
 // When to try again: a part of schedulers. See docs/scheduling.md.
 
 #include <postroad/queueing/job.hpp>
+#include <postroad/scheduling/retry_rules.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -13,8 +14,10 @@ namespace postroad::scheduling {
 struct retry {
     /// Attempts in all. With 1 a deferred message is the caller's to send again.
     unsigned attempts = 1;
-    /// Before the second attempt. RFC 5321 section 4.5.4.1 asks for 30 minutes; greylisting passes after 5.
-    duration first_wait = std::chrono::minutes(5);
+    /// Before the second attempt (RFC 5321 section 4.5.4.1).
+    duration first_wait = std::chrono::minutes(30);
+    /// Instead, if it is shorter, where greylisting keeps a recipient out: that passes.
+    duration greylisted = std::chrono::minutes(5);
     /// Each wait is this many times the one before, up to `longest_wait`.
     unsigned growth = 2;
     duration longest_wait = std::chrono::hours(3);
@@ -25,7 +28,11 @@ struct retry {
         const bool hopeless =
             j.error == condition::permanent || j.error == condition::bad_input || j.error == condition::cancelled;
         if (!unsettled || hopeless) return {};
-        auto wait = first_wait;
+        const auto& all = j.result.recipients;
+        const bool grey = std::ranges::any_of(all, [](const recipient_outcome& r) {
+            return r.status == status::deferred && classify(r) == refusal::greylisted;
+        });
+        auto wait = grey ? std::min(greylisted, first_wait) : first_wait;
         const auto factor = std::max(growth, 1u);
         for (unsigned i = 1; i < j.result.attempts && wait < longest_wait && factor > 1; ++i)
             wait = wait > longest_wait / factor ? longest_wait : wait * factor;
