@@ -1,22 +1,14 @@
-// Sends a message with a large file to a server, and tells how much memory that took:
+// Sends a message with a large file to a server, or a large message where the file is an .eml, and tells how much
+// memory that took:
 //   attachment URL FILE
+
+#include "peak.hpp"
 
 #include <postroad/postroad.hpp>
 
 #include <chrono>
 #include <cstdio>
-
-#include <sys/resource.h>
-
-namespace {
-
-long peak_kib() {
-    ::rusage usage{};
-    ::getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_maxrss;
-}
-
-}  // namespace
+#include <string_view>
 
 int main(int argc, char** argv) {
     if (argc != 3) {
@@ -28,8 +20,11 @@ int main(int argc, char** argv) {
     mail.send(small).require_accepted();  // whatever a first message needs is not what a large one costs
     const auto before = peak_kib();
     const auto start = std::chrono::steady_clock::now();
-    const auto large = postroad::message(small).attach(argv[2], {.type = "application/octet-stream"});
-    mail.send(large).require_accepted();
+    if (std::string_view(argv[2]).ends_with(".eml")) {
+        mail.send(postroad::read_eml(argv[2])).require_accepted();
+    } else {
+        mail.send(postroad::message(small).attach(argv[2], {.type = "application/octet-stream"})).require_accepted();
+    }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     std::printf("%.2f s, peak memory %ld KiB, %ld KiB more than for a small message\n", took.count(), peak_kib(),
                 peak_kib() - before);
