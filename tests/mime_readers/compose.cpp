@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,37 @@ public:
             result += pieces[below(static_cast<std::uint32_t>(pieces.size()))];
         return result;
     }
+    /// Characters of many scripts, beyond the basic plane too, with words of any length between spaces.
+    std::string characters(std::uint32_t max) {
+        static constexpr std::uint32_t scripts[][2] = {{0x21, 0x7e},     {0xa1, 0x24f},      {0x300, 0x36f},
+                                                       {0x391, 0x3c9},   {0x410, 0x44f},     {0x5d0, 0x5ea},
+                                                       {0xe01, 0xe3a},   {0x3041, 0x3096},   {0x4e00, 0x9fff},
+                                                       {0xac00, 0xd7a3}, {0x1f600, 0x1f64f}, {0x20000, 0x2a6d6}};
+        std::string result;
+        const auto* script = scripts[0];
+        for (auto n = below(max + 1); n > 0; --n) {
+            if (one_in(6)) script = scripts[below(std::size(scripts))];
+            if (one_in(8) && !result.empty()) {
+                result += ' ';
+                continue;
+            }
+            const auto c = script[0] + below(script[1] - script[0] + 1);
+            const auto trail = [&](unsigned shift) { result += static_cast<char>(0x80U | (c >> shift & 0x3fU)); };
+            if (c < 0x80) {
+                result += static_cast<char>(c);
+            } else if (c < 0x800) {
+                result += static_cast<char>(0xc0U | c >> 6);
+                trail(0);
+            } else if (c < 0x10000) {
+                result += static_cast<char>(0xe0U | c >> 12);
+                trail(6), trail(0);
+            } else {
+                result += static_cast<char>(0xf0U | c >> 18);
+                trail(12), trail(6), trail(0);
+            }
+        }
+        return result;
+    }
     std::string octets(std::uint32_t max) {
         std::string result;
         for (auto n = below(max + 1); n > 0; --n) result += static_cast<char>(below(256));
@@ -51,7 +83,8 @@ const std::vector<std::string> text_pieces = {
     "\n.\n", "\nFrom x\n", "--", "\t",   " \n", "=_", "\n--", "long words that go on and on and on "};
 
 std::string file_name(random_values& random) {
-    auto name = random.text(20, name_pieces);
+    auto name = random.one_in(2) ? random.text(20, name_pieces) : random.characters(50);
+    std::erase_if(name, [](char c) { return c == '/' || c == '\\'; });
     while (name.starts_with(' ')) name.erase(0, 1);
     while (name.ends_with(' ')) name.pop_back();
     return name + ".bin";
@@ -61,13 +94,14 @@ void compose(random_values& random) {
     const std::chrono::system_clock::time_point when = std::chrono::sys_days(std::chrono::year(2025) / 1 / 7);
     message m;
     m.from("ann@example.com").to("bob@example.org").message_id("<1@example.com>");
-    const auto subject = "S" + random.text(40, name_pieces) + "s";
+    const auto subject = "S" + (random.one_in(2) ? random.text(40, name_pieces) : random.characters(120)) + "s";
     print("expect subject", subject);
     m.subject(subject);
     const bool html = random.one_in(2);
     // one of the two at least: otherwise nothing tells the text from an attachment
     if (!html || random.one_in(2)) {
-        const auto text = random.text(60, text_pieces) + (random.one_in(10) ? std::string(1200, 'x') : "");
+        const auto text = random.text(60, text_pieces) + (random.one_in(10) ? std::string(1200, 'x') : "") +
+                          (random.one_in(3) ? random.characters(1500) : "");
         print("expect text", text);
         m.text(text);
     }
