@@ -2,11 +2,13 @@
 
 import base64
 import hashlib
+import shutil
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
-from fixtures import ServerInfo, split_trace
+from fixtures import ServerInfo, running, split_trace
 from sending import WAYS, Run, send_folder, url_of, ways
 
 TLS = (
@@ -67,6 +69,39 @@ def test_a_certificate_of_an_unknown_ca_is_refused(server, url, one, tls_dir):
     run = send_folder(one, url_of(server, url, ca=str(tls_dir / "selfsigned.pem")), None, "alice")
     check_refused(server, run)
     assert "localhost" in run.output
+    assert "AUTH" not in server.log()
+
+
+# what the server shows -> what is said of it; docs/tls.md says what to do about each
+BAD_CERTIFICATES = {
+    "expired": "certificate of localhost expired on 2020-02-01",
+    "wronghost": "certificate of localhost is for other.invalid; expected localhost",
+    "selfsigned": "certificate of localhost is self-signed; give ca_file if it is your own",
+}
+
+
+@pytest.fixture(scope="module", params=BAD_CERTIFICATES)
+def badly_certified(request, start_server, tls_dir) -> Iterator[tuple[str, ServerInfo]]:
+    """A Postfix with its Dovecot, both with one of those certificates."""
+    start_server("postfix")  # fills tls_dir
+    certificates = tls_dir / f"only-{request.param}"  # where daemons that drop privileges get in
+    shutil.copytree(tls_dir, certificates, ignore=shutil.ignore_patterns("only-*"))
+    for each in ("pem", "key"):
+        shutil.copy(certificates / f"{request.param}.{each}", certificates / f"server.{each}")
+    with running("postfix", certificates) as info:
+        yield request.param, info
+
+
+@pytest.mark.parametrize(
+    "url", [WAYS[way][1] for way in TLS if WAYS[way][0] == "postfix"] + ["lmtp://localhost:{lmtp}"]
+)
+def test_a_bad_certificate_is_an_error_that_says_what_is_wrong_with_it(badly_certified, url, one):
+    certificate, server = badly_certified
+    server.clear()
+    run = send_folder(one, url_of(server, url, ca=str(server.ca)), None, "alice")
+    check_refused(server, run)
+    assert BAD_CERTIFICATES[certificate] in run.output
+    assert "secret" not in run.output
     assert "AUTH" not in server.log()
 
 
