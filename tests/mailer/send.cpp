@@ -138,7 +138,7 @@ TEST_CASE("a server that refuses the session, or lacks what it needs, is told QU
     CHECK(last_command(s, 2) == "QUIT");
 }
 
-TEST_CASE("a message that says \"TLS-Required: No\" weakens no policy, and goes by TLS where that is offered") {
+TEST_CASE("a message that says TLS-Required: No weakens no policy, and goes by TLS where that is offered") {
     const auto letter = hello().tls_not_required();
     error_code ec;
     {
