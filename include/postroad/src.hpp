@@ -31,6 +31,7 @@
 #include <postroad/net/impl/dialing.ipp>
 #include <postroad/net/impl/eyeballs.ipp>
 #include <postroad/net/impl/tunnel.ipp>
+#include <postroad/queueing/impl/amqp_message.ipp>
 #include <postroad/queueing/impl/inspection.ipp>
 #include <postroad/queueing/impl/stored_job.ipp>
 #include <postroad/scheduling/impl/fair_lines.ipp>

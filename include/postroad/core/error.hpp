@@ -81,6 +81,9 @@ enum class errc {
     storage_failed,
     storage_full,
     storage_damaged,
+    // A queue at a broker.
+    broker_unreachable,
+    broker_refused,
 };
 
 /// What a program decides by: `if (ec == condition::transient) …`.

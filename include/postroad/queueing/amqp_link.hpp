@@ -1,0 +1,96 @@
+#pragma once
+// A connection to a broker by AMQP 0-9-1, over librabbitmq. Part of queueing/amqp.hpp. Inline in every mode.
+
+#include <postroad/queueing/amqp_message.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace postroad::queueing::detail {
+
+/// How to get to a broker.
+struct amqp_address {
+    std::string url = {};
+    std::string ca_file = {};
+    std::chrono::seconds heartbeat{10};
+    std::chrono::milliseconds timeout{10'000};  ///< of connecting, and of each answer of the broker
+};
+
+/// What came from the broker by itself.
+struct amqp_event {
+    enum class kind : unsigned char {
+        nothing,
+        delivered,
+        confirmed,  ///< what was published is stored
+        refused,    ///< what was published is not
+    };
+    enum class reach : unsigned char { one, all_up_to };
+    kind what = kind::nothing;
+    int channel = 0;
+    std::uint64_t tag = 0;  ///< of the delivery, or the number of what was published on that channel
+    reach covers = reach::one;
+    bool redelivered = false;
+    std::string consumer = {};
+    amqp_message message = {};
+};
+
+/// One connection with two channels, both with publisher confirms. Belongs to one thread at a time. Every call may
+/// block until the broker answers, and throws `error` when the connection is lost: errc::broker_unreachable, or
+/// errc::broker_refused with the words of the broker. After that every other call throws, too. No text holds the
+/// user's name or password.
+class amqp_link {
+public:
+    /// Connects and logs in. Throws errc::invalid_url, too.
+    explicit amqp_link(const amqp_address& to);
+    amqp_link(const amqp_link&) = delete;
+    amqp_link& operator=(const amqp_link&) = delete;
+    ~amqp_link();
+
+    /// To wait for, until it is readable.
+    int handle() const noexcept;
+
+    // Deliveries come on the first channel; get() uses the second, whose messages would get mixed up with them.
+    static constexpr int main = 1;
+    static constexpr int aside = 2;
+
+    using table = std::map<std::string, amqp_message::value, std::less<>>;
+    void declare_exchange(const std::string& name, const char* type);
+    /// Durable; errc::broker_refused if it exists with other arguments.
+    void declare_queue(const std::string& name, const table& arguments);
+    void bind(const std::string& queue, const std::string& exchange, const std::string& key);
+    struct depth {
+        std::size_t messages = 0;  ///< that wait to be delivered
+        std::size_t consumers = 0;
+    };
+    depth look(const std::string& queue);
+
+    /// Begins deliveries; the consumer's name is that of the queue. `most` may be delivered and not settled at a time.
+    void consume(const std::string& queue, std::uint16_t most);
+
+    /// A persistent message; returns its number on the channel, counted from 1. On the main channel it must find a
+    /// queue: otherwise the connection counts as lost.
+    std::uint64_t publish(int channel, const std::string& exchange, const std::string& key, const amqp_message& m);
+    void ack(int channel, std::uint64_t tag);
+    void requeue(int channel, std::uint64_t tag);
+
+    /// The next message of a queue, on the channel `aside`.
+    std::optional<amqp_event> get(const std::string& queue);
+
+    /// What has come; kind::nothing if nothing more has. Sends heartbeats, too.
+    amqp_event next();
+
+    /// Says goodbye. Never throws.
+    void close() noexcept;
+
+private:
+    struct parts;
+    std::unique_ptr<parts> parts_;
+};
+
+}  // namespace postroad::queueing::detail
+
+#include <postroad/queueing/impl/amqp_link.ipp>

@@ -1,0 +1,672 @@
+#pragma once
+
+#include <postroad/net/wall_clock.hpp>
+#include <postroad/queueing/amqp.hpp>
+#include <postroad/queueing/amqp_link.hpp>
+#include <postroad/queueing/stored_job.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <deque>
+#include <future>
+#include <iterator>
+#include <map>
+#include <mutex>
+#include <random>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+namespace postroad::queueing::detail {
+
+inline both_clocks amqp_now() { return {clock::now(), net::wall_clock_now()}; }
+
+inline std::uint64_t amqp_random() {
+    std::random_device d;
+    return (std::uint64_t{d()} << 32 | d()) >> 2;
+}
+
+inline std::optional<std::uint64_t> amqp_key(std::string_view text) {
+    std::uint64_t n = 0;
+    const auto r = std::from_chars(text.data(), text.data() + text.size(), n, 16);
+    if (text.empty() || r.ec != std::errc() || r.ptr != text.data() + text.size()) return {};
+    return n;
+}
+
+template <class Container, class Matches, class Sink>
+void amqp_take_if(Container& from, Matches matches, Sink sink) {
+    for (auto at = from.begin(); at != from.end();) {
+        if (!matches(*at)) {
+            ++at;
+            continue;
+        }
+        sink(*at);
+        at = from.erase(at);
+    }
+}
+
+/// Wakes a thread that waits in poll().
+class amqp_bell {
+public:
+    amqp_bell() {
+        if (::pipe(ends_) != 0) throw error(error_code(errno, std::system_category()));
+        for (const int end : ends_) {
+            ::fcntl(end, F_SETFL, O_NONBLOCK);
+            ::fcntl(end, F_SETFD, FD_CLOEXEC);
+        }
+    }
+    amqp_bell(const amqp_bell&) = delete;
+    amqp_bell& operator=(const amqp_bell&) = delete;
+    ~amqp_bell() {
+        ::close(ends_[0]);
+        ::close(ends_[1]);
+    }
+    void ring() const noexcept {
+        // A full pipe wakes as well.
+        [[maybe_unused]] const auto n = ::write(ends_[1], "", 1);
+    }
+    /// Until it rings, or `other` is readable, if there is one.
+    void wait(int other, std::chrono::milliseconds most) const noexcept {
+        pollfd both[] = {{ends_[0], POLLIN, 0}, {other, POLLIN, 0}};
+        ::poll(both, other < 0 ? 1 : 2, static_cast<int>(most.count()));
+        char taken[64];
+        while (::read(ends_[0], taken, sizeof taken) > 0) {
+        }
+    }
+
+private:
+    int ends_[2] = {-1, -1};
+};
+
+/// Remembers the last of what it is told, for messages that come twice.
+class amqp_memory {
+public:
+    explicit amqp_memory(std::size_t most) : most_(most) {}
+    void add(std::uint64_t key) {
+        if (!known_.insert(key).second) return;
+        order_.push_back(key);
+        if (order_.size() <= most_) return;
+        known_.erase(order_.front());
+        order_.pop_front();
+    }
+    bool has(std::uint64_t key) const { return known_.contains(key); }
+    const std::deque<std::uint64_t>& all() const noexcept { return order_; }
+
+private:
+    std::size_t most_;
+    std::unordered_set<std::uint64_t> known_;
+    std::deque<std::uint64_t> order_;
+};
+
+/// The queue. One half, under `mutex_`, is for the mailer's threads; the other belongs to the thread that talks to the
+/// broker.
+///
+/// Each shard has a register beside it: a queue that keeps its last message only. It names the jobs of the shard that
+/// are marked, and those that ended lately. Who is given a shard by the broker reads it first: what the one before had
+/// marked comes back in doubt, and all else as if nothing had been.
+///
+/// Each time a job is published anew its step grows. So the copies of a message that a broken connection may leave
+/// behind have the same id and step, and one of them is sent.
+class amqp_store {
+public:
+    explicit amqp_store(amqp_options o) : options_(std::move(o)), shards_(checked(options_).shards) {
+        for (unsigned n = 0; n < options_.shards; ++n) shard_of_[shard_queue(n)] = n;
+        connect();
+        thread_ = std::thread([this] { run(); });
+    }
+    amqp_store(const amqp_store&) = delete;
+    amqp_store& operator=(const amqp_store&) = delete;
+    ~amqp_store() { stop(); }
+
+    // ---- on the mailer's threads
+
+    error_code enqueue(job& j) {
+        if (!j.idempotency_key.empty()) return errc::invalid_option;
+        {
+            const std::scoped_lock lock(mutex_);
+            if (stopping_) return errc::shut_down;
+            if (taken_ >= options_.capacity) return errc::queue_full;
+            ++taken_;
+            ++under_way_;
+        }
+        arrival a{.id = j.id, .shard = amqp_shard(j.mail->envelope, options_.shards)};
+        const auto now = amqp_now();
+        error_code ec;
+        try {
+            a.what = to_amqp(j, now);
+            if (headers_size(a.what) > max_amqp_headers) ec = errc::message_too_large;
+        } catch (const error& e) {
+            ec = e.code();
+            j.result.details = e.details();
+        }
+        if (ec) {
+            const std::scoped_lock lock(mutex_);
+            --taken_;
+            done();
+            return ec;
+        }
+        a.wait = amqp_wait_until(j.due, now.steady);
+        a.until = after(now.steady, options_.patience);
+        a.stored = std::move(j.stored);
+        if (j.waiter) a.what.reply_to = replies_;
+        const std::scoped_lock lock(mutex_);
+        if (j.waiter) waiters_[j.id] = std::move(j.waiter);
+        j = {};
+        arrivals_.push_back(std::move(a));
+        ring();
+        return {};
+    }
+
+    void lease(std::size_t n, time_point now, std::vector<job>& out) {
+        const std::scoped_lock lock(mutex_);
+        ripen(now);
+        for (; n > 0 && !ready_.empty(); --n) {
+            auto& j = ready_.front();
+            if (const auto w = waiters_.find(j.id); w != waiters_.end()) {
+                j.waiter = std::move(w->second);
+                waiters_.erase(w);
+            }
+            out.push_back(std::move(j));
+            ready_.pop_front();
+        }
+    }
+    time_point next_due() const {
+        const std::scoped_lock lock(mutex_);
+        if (!ready_.empty()) return time_point::min();
+        return ripening_.empty() ? never : ripening_.begin()->first;
+    }
+    std::size_t size() const {
+        const std::scoped_lock lock(mutex_);
+        return taken_ + given_;
+    }
+    when_full full() const noexcept { return options_.when_full; }
+
+    void mark(job_id id) { give({.what = order::kind::mark, .id = id}); }
+
+    void settle(const job& j) {
+        order o{.what = order::kind::settle, .id = j.id};
+        const auto now = amqp_now();
+        o.reply = reply_of(j);
+        if (!j.result.all_are(status::accepted) && j.mail) {
+            o.copy = to_amqp(j, now);
+            o.reason = j.error ? describe(j.error, j.result.details) : "not all recipients were accepted";
+        }
+        give(std::move(o));
+    }
+    void put_back(job&& j) {
+        const auto now = amqp_now();
+        order o{.what = order::kind::move, .id = j.id, .copy = to_amqp(j, now)};
+        if (const auto wait = amqp_wait_until(j.due, now.steady)) o.exchange = waiting(*wait);
+        give_back(std::move(o), j);
+    }
+    void keep(job&& j, job_state state) {
+        order o{.what = order::kind::move, .id = j.id, .copy = to_amqp(j, amqp_now())};
+        o.queue = state == job_state::held ? held_queue() : doubt_queue();
+        o.reply = reply_of(j);
+        give_back(std::move(o), j);
+    }
+    void release(job&& j) {
+        order o{.what = order::kind::release, .id = j.id};
+        if (j.mail) o.copy = to_amqp(j, amqp_now());
+        give_back(std::move(o), j);
+    }
+
+    void marked(std::vector<job_id>& out) {
+        std::vector<answer> answers;
+        {
+            const std::scoped_lock lock(mutex_);
+            out.insert(out.end(), marked_.begin(), marked_.end());
+            marked_.clear();
+            answers.swap(answers_);
+        }
+        for (auto& a : answers) a.who->complete(a.what.error, std::move(a.what.result));
+    }
+    void lost(std::vector<job_id>& out) {
+        const std::scoped_lock lock(mutex_);
+        out.insert(out.end(), lost_.begin(), lost_.end());
+        lost_.clear();
+    }
+
+    void start(std::function<void()> wake) {
+        const std::scoped_lock lock(mutex_);
+        wake_ = std::move(wake);
+        started_ = true;
+        ring();
+    }
+    bool drained(time_point now) const {
+        const std::scoped_lock lock(mutex_);
+        const bool due = !ready_.empty() || (!ripening_.empty() && ripening_.begin()->first <= now);
+        if (due || under_way_ > 0 || !marked_.empty() || !answers_.empty() || !lost_.empty()) return false;
+        return std::ranges::none_of(unseen_, [&](const auto& u) { return served_.contains(u.second); });
+    }
+    void stop() {
+        {
+            const std::scoped_lock lock(mutex_);
+            if (!stopping_) stop_at_ = after(clock::now(), options_.patience);
+            stopping_ = true;
+            wake_ = nullptr;
+            ring();
+        }
+        if (thread_.joinable()) thread_.join();
+        std::vector<job_id> ignored;
+        marked(ignored);
+        for (auto& w : std::exchange(waiters_, {})) w.second->complete(errc::shut_down, {});
+    }
+
+    std::optional<job> take(job_id id) {
+        auto found = drop({.id = id}, clock::now());
+        if (found.empty()) return {};
+        return std::move(found.front());
+    }
+    void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) {
+        std::vector<job_info> found;
+        {
+            const std::scoped_lock lock(mutex_);
+            visit(now, [&](const job& j, job_state s) { found.push_back(queueing::describe(j, s, now)); });
+        }
+        for (const auto state : {job_state::held, job_state::in_doubt})
+            if (!which.state || *which.state == state)
+                for (auto& j : browse(state, {}, after_browsing::stays))
+                    found.push_back(queueing::describe(j, state, now));
+        for (auto& j : found)
+            if (out.size() < limit && which.matches(j)) out.push_back(std::move(j));
+    }
+    void count(time_point now, queue_counts& counts) {
+        const auto add = [&](job_state s, std::size_t n) { counts.by_state[static_cast<std::size_t>(s)] += n; };
+        {
+            const std::scoped_lock lock(mutex_);
+            visit(now, [&](const job& j, job_state s) {
+                add(s, 1);
+                counts.oldest = std::max(counts.oldest, queueing::describe(j, s, now).age);
+            });
+            add(job_state::waiting, taken_);
+        }
+        const auto depths = ask<std::map<std::string, std::size_t>>([this] {
+            std::map<std::string, std::size_t> all;
+            for (const auto& q : all_queues()) all[q] = link_->look(q).messages;
+            return all;
+        });
+        for (const auto& [queue, n] : depths) {
+            if (queue == held_queue())
+                add(job_state::held, n);
+            else if (queue == doubt_queue())
+                add(job_state::in_doubt, n);
+            else if (queue.starts_with(options_.name + ".wait."))
+                add(job_state::delayed, n);
+            else
+                add(job_state::waiting, n);
+        }
+    }
+    std::size_t retry_now(const job_filter& which, time_point now) {
+        std::size_t n = 0;
+        {
+            const std::scoped_lock lock(mutex_);
+            amqp_take_if(
+                ripening_,
+                [&](const auto& entry) {
+                    return which.matches(queueing::describe(entry.second, job_state::delayed, now));
+                },
+                [&](auto& entry) {
+                    entry.second.due = time_point::min();
+                    ready_.push_back(std::move(entry.second));
+                    ++n;
+                });
+        }
+        for (const auto state : {job_state::held, job_state::in_doubt})
+            n += browse(state, which, after_browsing::is_due).size();
+        return n;
+    }
+    std::size_t hold(const job_filter& which, time_point now) {
+        auto found = extract(which, now);
+        const auto n = found.size();
+        for (auto& j : found) keep(std::move(j), job_state::held);
+        return n;
+    }
+    std::vector<job> drop(const job_filter& which, time_point now) {
+        auto found = extract(which, now);
+        for (const auto& j : found) give({.what = order::kind::settle, .id = j.id});
+        for (const auto state : {job_state::held, job_state::in_doubt})
+            for (auto& j : browse(state, which, after_browsing::goes)) found.push_back(std::move(j));
+        const std::scoped_lock lock(mutex_);
+        for (auto& j : found)
+            if (const auto w = waiters_.extract(j.id)) j.waiter = std::move(w.mapped());
+        return found;
+    }
+
+private:
+    /// A job that was queued here.
+    struct arrival {
+        job_id id = 0;
+        unsigned shard = 0;
+        amqp_message what = {};
+        std::optional<std::int64_t> wait = {};
+        time_point until = never;
+        std::function<void(error_code)> stored = {};
+    };
+    /// Something to do with a job that the broker gave us.
+    struct order {
+        enum class kind : unsigned char { mark, settle, move, release };
+        kind what = kind::mark;
+        job_id id = 0;
+        amqp_message copy = {};     // of a job that moves, or ended badly
+        std::string exchange = {};  // where it moves to; neither: back to its shard
+        std::string queue = {};
+        amqp_message reply = {};  // for who waits elsewhere
+        std::string reason = {};
+    };
+    struct answer {
+        std::unique_ptr<postroad::waiter> who;
+        job what;
+    };
+
+    /// A message on its way to the broker.
+    struct outgoing {
+        std::string exchange = {};
+        std::string key = {};
+        amqp_message what = {};
+        std::function<void(error_code)> over = {};  // once it is confirmed, or it is too late
+        time_point until = never;
+        bool survives = true;  // a new connection: otherwise the broker delivers anew what it replaces
+        job_id moves = 0;      // the job that it replaces
+    };
+    /// A job that the broker gave us.
+    struct held {
+        std::uint64_t tag = 0;
+        unsigned link = 0;  // the number of the connection it came by
+        unsigned shard = 0;
+        std::uint64_t key = 0;
+        std::int64_t step = 0;
+        std::string message_id = {};
+        std::string reply_to = {};
+        std::optional<std::int64_t> timestamp = {};
+        bool marked = false;
+        bool awaited = false;            // by somebody in this process
+        std::optional<order> then = {};  // once it is delivered anew: the connection it came by is gone
+    };
+    struct shard {
+        bool known = false;  // its register was read: it is ours
+        bool writing = false;
+        bool dirty = false;
+        std::vector<job_id> asked = {};  // that are to be marked
+        std::vector<job_id> on_their_way = {};
+        std::unordered_set<std::uint64_t> marked = {};     // keys of jobs
+        std::unordered_set<std::uint64_t> inherited = {};  // the same of who had the shard before
+        std::size_t deliveries = 0;
+        amqp_memory ended{256};
+    };
+    enum class after_browsing : unsigned char { stays, is_due, goes };
+
+    // More than a shard's prefetch: then all that the one before us had was delivered, since it goes first.
+    static constexpr std::size_t inheritance = 2000;
+    // A message that was given out so often and never settled ends whoever gets it.
+    static constexpr std::int64_t poison = 50;
+    static constexpr int busy_turns = 256;
+
+    static const amqp_options& checked(const amqp_options& o) {
+        const auto need = [](bool good, const char* text) {
+            if (!good) throw error(errc::invalid_option, std::string("queueing::amqp: ") + text);
+        };
+        need(o.shards >= 1 && o.shards <= 256, "shards must be from 1 to 256");
+        need(o.prefetch >= 1 && o.prefetch <= 1000, "prefetch must be from 1 to 1000");
+        need(o.window >= 1, "window must be at least 1");
+        need(!o.name.empty() && o.name.size() <= 100, "name must have 1 to 100 octets");
+        need(o.heartbeat.count() >= 1 && o.heartbeat.count() <= 600, "heartbeat must be from 1 to 600 seconds");
+        need(o.patience.count() >= 1, "patience must be at least a millisecond");
+        return o;
+    }
+
+    std::string shard_queue(unsigned n) const { return options_.name + "." + std::to_string(n); }
+    std::string register_queue(unsigned n) const { return options_.name + ".marked." + std::to_string(n); }
+    std::string in_queue() const { return options_.name + ".in"; }
+    std::string held_queue() const { return options_.name + ".held"; }
+    std::string doubt_queue() const { return options_.name + ".in_doubt"; }
+    std::string dead_queue() const { return options_.name + ".dead"; }
+    std::string waiting(std::int64_t seconds) const { return options_.name + ".wait." + std::to_string(seconds); }
+    std::vector<std::string> all_queues() const {
+        std::vector<std::string> all{in_queue(), held_queue(), doubt_queue()};
+        for (unsigned n = 0; n < options_.shards; ++n) all.push_back(shard_queue(n));
+        for (const auto wait : amqp_waits) all.push_back(waiting(wait));
+        return all;
+    }
+
+    // ---- under the lock
+
+    void ring() {
+        if (std::exchange(rung_, true)) return;
+        bell_.ring();
+    }
+    void done() {
+        if (--under_way_ == 0) news_ = true;
+    }
+    void give(order o) {
+        const std::scoped_lock lock(mutex_);
+        ++under_way_;
+        orders_.push_back(std::move(o));
+        ring();
+    }
+    static amqp_message reply_of(const job& j) {
+        amqp_message m{.content_type = "text/plain"};
+        amqp_message::strings to;
+        for (const auto& r : j.result.recipients) to.push_back(r.address);
+        m.headers["recipients"] = std::move(to);
+        m.headers["postroad_progress"] = written_progress(j);
+        return m;
+    }
+    void give_back(order o, job& j) {
+        if (j.waiter) {
+            const std::scoped_lock lock(mutex_);
+            waiters_[j.id] = std::move(j.waiter);
+        }
+        give(std::move(o));
+    }
+    void ripen(time_point now) {
+        while (!ripening_.empty() && ripening_.begin()->first <= now) {
+            ready_.push_back(std::move(ripening_.begin()->second));
+            ripening_.erase(ripening_.begin());
+        }
+    }
+    template <class F>
+    void visit(time_point now, F f) const {
+        for (const auto& j : ready_) f(j, job_state::waiting);
+        for (const auto& [due, j] : ripening_) f(j, due > now ? job_state::delayed : job_state::waiting);
+    }
+    std::vector<job> extract(const job_filter& which, time_point now) {
+        const std::scoped_lock lock(mutex_);
+        const auto matches = [&](const job& j, job_state s) {
+            return (!which.id || *which.id == j.id) && which.matches(queueing::describe(j, s, now));
+        };
+        std::vector<job> found;
+        amqp_take_if(
+            ready_, [&](const job& j) { return matches(j, job_state::waiting); },
+            [&](job& j) { found.push_back(std::move(j)); });
+        amqp_take_if(
+            ripening_, [&](const auto& entry) { return matches(entry.second, job_state::delayed); },
+            [&](auto& entry) { found.push_back(std::move(entry.second)); });
+        return found;
+    }
+
+    /// What `f` returns, called on the other thread while it is connected; nothing if that takes too long.
+    template <class R, class F>
+    R ask(F f) {
+        auto task = std::make_shared<std::packaged_task<R()>>(std::move(f));
+        auto result = task->get_future();
+        {
+            const std::scoped_lock lock(mutex_);
+            if (stopping_) return {};
+            questions_.push_back([task] { (*task)(); });
+            ring();
+        }
+        if (result.wait_for(options_.patience) != std::future_status::ready) return {};
+        try {
+            return result.get();
+        } catch (const std::exception&) {  // the connection broke
+            return {};
+        }
+    }
+
+    std::vector<job> browse(job_state state, const job_filter& which, after_browsing then) {
+        const auto queue = state == job_state::held ? held_queue() : doubt_queue();
+        // A job cannot be copied, and what is asked must be.
+        auto all = ask<std::shared_ptr<std::vector<job>>>([this, state, queue, which, then] {
+            auto found = std::make_shared<std::vector<job>>();
+            std::vector<amqp_event> got;
+            for (auto n = link_->look(queue).messages; n > 0; --n) {
+                auto e = link_->get(queue);
+                if (!e) break;
+                got.push_back(*std::move(e));
+            }
+            for (auto& e : got) {
+                auto j = read_kept(e.message, state);
+                if (!j || !which.matches(queueing::describe(*j, state, clock::now())) ||
+                    then == after_browsing::stays) {
+                    link_->requeue(amqp_link::aside, e.tag);
+                    if (!j || then != after_browsing::stays) continue;
+                } else if (then == after_browsing::goes) {
+                    link_->ack(amqp_link::aside, e.tag);
+                } else {
+                    e.message.headers.erase("not_before");
+                    e.message.headers.erase("postroad_interrupted");
+                    next_step(e.message);
+                    replace(amqp_link::aside, e.tag, options_.name,
+                            std::to_string(amqp_shard(j->mail->envelope, options_.shards)), std::move(e.message));
+                }
+                found->push_back(*std::move(j));
+            }
+            return found;
+        });
+        return all ? std::move(*all) : std::vector<job>();
+    }
+    std::optional<job> read_kept(amqp_message m, job_state state) const {
+        std::string reason;
+        const auto id = amqp_id(m.message_id);
+        auto j = from_amqp(std::move(m), amqp_now(), reason);
+        if (!j) return {};
+        j->id = id ? *id : amqp_hash(m.message_id);
+        if (state == job_state::in_doubt && !j->error) j->error = errc::in_doubt;
+        return j;
+    }
+
+    // ---- on the other thread
+
+    void run();
+    void connect();
+    void serve();
+    void disconnected(const error& why);
+    void take_in();
+    void obey(order& o);
+    void send();
+    void expire(time_point now);
+    void give_up();
+    time_point stopping_at();
+    void write_register(unsigned n);
+    void take_over(unsigned n, bool redelivered);
+    void happened(amqp_event& e);
+    void confirmed(const amqp_event& e);
+    void delivered(amqp_event& e);
+    void delivered_in(amqp_event& e);
+    void replied(amqp_event& e);
+    void hand_out(job&& j, held h);
+    void bury(int channel, std::uint64_t tag, amqp_message m, std::string reason);
+    void replace(int channel, std::uint64_t tag, std::string exchange, std::string key, amqp_message m,
+                 std::function<void()> then = {});
+    void answer_elsewhere(const held& h, order& o);
+    void ack(int channel, std::uint64_t tag) noexcept;
+    void end(job_id id);
+    void forget(std::unordered_map<job_id, held>::iterator at);
+    void remember(unsigned n, std::uint64_t key);
+    bool idle();
+    bool current(const held& h) const noexcept { return link_ && h.link == link_number_; }
+    void tell();
+
+    static std::int64_t step_of(const amqp_message& m);
+    static void next_step(amqp_message& m) { m.headers["postroad_step"] = step_of(m) + 1; }
+    static std::uint64_t key_of(const std::string& id, std::int64_t step) {
+        return amqp_hash(id + '#' + std::to_string(step));
+    }
+
+    const amqp_options options_;
+    const std::string replies_ = options_.name + ".replies." + std::to_string(amqp_random());
+    amqp_bell bell_;
+
+    mutable std::mutex mutex_;
+    bool rung_ = false;
+    bool news_ = false;  // that the mailer should look at
+    bool stopping_ = false;
+    bool started_ = false;
+    time_point stop_at_ = never;
+    std::function<void()> wake_;
+    std::deque<arrival> arrivals_;
+    std::vector<order> orders_;
+    std::vector<std::function<void()>> questions_;
+    std::size_t taken_ = 0;      // by enqueue(), and not stored
+    std::size_t given_ = 0;      // by the broker, and not settled
+    std::size_t under_way_ = 0;  // arrivals and orders that are not done
+    std::deque<job> ready_;
+    std::multimap<time_point, job> ripening_;
+    std::unordered_map<job_id, std::unique_ptr<postroad::waiter>> waiters_;
+    std::vector<job_id> marked_;
+    std::vector<job_id> lost_;
+    std::vector<answer> answers_;
+    std::unordered_map<job_id, unsigned> unseen_;  // stored, and not given out by the broker; with their shard
+    std::unordered_set<unsigned> served_;          // shards that the broker gives to us
+
+    std::unique_ptr<amqp_link> link_;
+    unsigned link_number_ = 0;
+    bool consuming_ = false;
+    bool takes_replies_ = false;
+    error_code trouble_ = errc::broker_unreachable;
+    time_point expired_at_ = time_point::min();
+    std::deque<order> orders_taken_;
+    std::deque<outgoing> unsent_;
+    std::map<std::uint64_t, outgoing> unconfirmed_;  // on the main channel, by number
+    std::map<std::uint64_t, unsigned> registers_;    // that are being written, with their shard
+    std::vector<shard> shards_;
+    std::unordered_map<std::string, unsigned> shard_of_;  // by the name of its queue
+    std::unordered_map<job_id, held> held_;
+    std::unordered_map<std::uint64_t, job_id> by_key_;
+    amqp_memory ended_{100'000};
+    std::thread thread_;
+};
+
+}  // namespace postroad::queueing::detail
+
+#include <postroad/queueing/impl/amqp_thread.ipp>
+
+namespace postroad::queueing {
+
+inline amqp::amqp(amqp_options options) : store_(std::make_unique<detail::amqp_store>(std::move(options))) {}
+inline amqp::amqp(amqp&&) noexcept = default;
+inline amqp& amqp::operator=(amqp&&) noexcept = default;
+inline amqp::~amqp() = default;
+
+inline error_code amqp::enqueue(job& j) { return store_->enqueue(j); }
+inline when_full amqp::full() const noexcept { return store_->full(); }
+inline void amqp::lease(std::size_t n, time_point now, std::vector<job>& out) { store_->lease(n, now, out); }
+inline void amqp::settle(const job& j) { store_->settle(j); }
+inline void amqp::put_back(job&& j) { store_->put_back(std::move(j)); }
+inline std::optional<job> amqp::take(job_id id) { return store_->take(id); }
+inline time_point amqp::next_due() const { return store_->next_due(); }
+inline std::size_t amqp::size() const { return store_->size(); }
+inline void amqp::list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) const {
+    store_->list(which, limit, now, out);
+}
+inline void amqp::count(time_point now, queue_counts& counts) const { store_->count(now, counts); }
+inline std::size_t amqp::retry_now(const job_filter& which, time_point now) { return store_->retry_now(which, now); }
+inline std::size_t amqp::hold(const job_filter& which, time_point now) { return store_->hold(which, now); }
+inline void amqp::keep(job&& j, job_state state) { store_->keep(std::move(j), state); }
+inline std::vector<job> amqp::drop(const job_filter& which, time_point now) { return store_->drop(which, now); }
+inline void amqp::start(std::function<void()> wake) { store_->start(std::move(wake)); }
+inline void amqp::mark(job_id id) { store_->mark(id); }
+inline void amqp::marked(std::vector<job_id>& out) { store_->marked(out); }
+inline void amqp::lost(std::vector<job_id>& out) { store_->lost(out); }
+inline void amqp::release(job&& j) { store_->release(std::move(j)); }
+inline bool amqp::drained(time_point now) const { return store_->drained(now); }
+inline void amqp::stop() { store_->stop(); }
+
+}  // namespace postroad::queueing

@@ -1,0 +1,213 @@
+#pragma once
+
+#include <postroad/queueing/amqp_message.hpp>
+#include <postroad/queueing/stored_job.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace postroad::queueing {
+namespace detail {
+
+inline std::chrono::system_clock::time_point amqp_time(double seconds) {
+    // As far as both clocks can be converted without overflow; beyond that it makes no difference.
+    static constexpr double most = 60.0 * 60 * 24 * 365 * 250;
+    const std::chrono::duration<double> d(std::clamp(seconds, 0.0, most));
+    return std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::system_clock::duration>(d));
+}
+inline double amqp_seconds(time_point t, both_clocks now) {
+    const auto wall = std::chrono::duration<double>(now.wall.time_since_epoch());
+    return (wall + std::chrono::duration<double>(t - now.steady)).count();
+}
+inline time_point amqp_steady(std::chrono::system_clock::time_point t, both_clocks now) {
+    return now.steady + std::chrono::duration_cast<duration>(t - now.wall);
+}
+
+/// Reads the headers of a message, and remembers the first one that is wrong.
+class amqp_reader {
+public:
+    amqp_reader(const amqp_message& m, std::string& reason) : headers_(m.headers), reason_(reason) {}
+
+    bool has(std::string_view name) const { return headers_.find(name) != headers_.end(); }
+
+    std::string text(std::string_view name) {
+        const auto* s = get<std::string>(name);
+        if (!s && has(name)) wrong(name, "a string");
+        return s ? *s : std::string();
+    }
+    std::vector<std::string> list(std::string_view name) {
+        if (const auto* all = get<amqp_message::strings>(name)) return *all;
+        std::vector<std::string> all;
+        const auto one = text(name);
+        for (std::size_t at = 0; at < one.size();) {
+            const auto comma = comma_behind(one, at);
+            auto part = std::string_view(one).substr(at, comma - at);
+            while (part.starts_with(' ')) part.remove_prefix(1);
+            while (part.ends_with(' ')) part.remove_suffix(1);
+            if (!part.empty()) all.emplace_back(part);
+            at = comma + 1;
+        }
+        return all;
+    }
+    /// The integer, at most `most`; 0 if there is none.
+    std::uint64_t number(std::string_view name, std::int64_t most) {
+        const auto* n = get<std::int64_t>(name);
+        if (has(name) && (!n || *n < 0 || *n > most)) wrong(name, "an integer from 0 to " + std::to_string(most));
+        return n && *n >= 0 && *n <= most ? static_cast<std::uint64_t>(*n) : 0;
+    }
+    std::optional<std::chrono::system_clock::time_point> time(std::string_view name) {
+        if (const auto* n = get<std::int64_t>(name)) return amqp_time(static_cast<double>(*n));
+        if (const auto* d = get<double>(name)) return amqp_time(*d);
+        if (has(name)) wrong(name, "a time");
+        return {};
+    }
+    address mailbox(std::string_view name, const std::string& from) {
+        error_code ec;
+        std::string why;
+        auto a = from.empty() ? address() : address::parse(from, ec, &why);
+        if (ec) fail("the header " + std::string(name) + ": " + why);
+        return a;
+    }
+    void fail(std::string why) {
+        if (reason_.empty()) reason_ = std::move(why);
+    }
+
+private:
+    template <class T>
+    const T* get(std::string_view name) const {
+        const auto found = headers_.find(name);
+        return found == headers_.end() ? nullptr : std::get_if<T>(&found->second);
+    }
+    void wrong(std::string_view name, std::string wanted) {
+        fail("the header " + std::string(name) + " is not " + std::move(wanted));
+    }
+    // Commas may stand within a quoted local part.
+    static std::size_t comma_behind(std::string_view text, std::size_t at) {
+        bool quoted = false;
+        for (; at < text.size(); ++at) {
+            if (text[at] == '\\' && quoted)
+                ++at;
+            else if (text[at] == '"')
+                quoted = !quoted;
+            else if (text[at] == ',' && !quoted)
+                return at;
+        }
+        return text.size();
+    }
+
+    const std::map<std::string, amqp_message::value, std::less<>>& headers_;
+    std::string& reason_;
+};
+
+inline constexpr std::string_view amqp_id_prefix = "postroad:";
+
+POSTROAD_DECL std::string amqp_id(job_id id) { return std::string(amqp_id_prefix) + std::to_string(id); }
+POSTROAD_DECL std::optional<job_id> amqp_id(std::string_view text) {
+    if (!text.starts_with(amqp_id_prefix)) return {};
+    text.remove_prefix(amqp_id_prefix.size());
+    job_id id = 0;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), id);
+    if (ec != std::errc() || end != text.data() + text.size()) return {};
+    return id;
+}
+
+POSTROAD_DECL std::uint64_t amqp_hash(std::string_view text) {
+    std::uint64_t h = 14695981039346656037U;
+    for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211U;
+    return h;
+}
+
+POSTROAD_DECL unsigned amqp_shard(const envelope& e, unsigned shards) {
+    if (e.recipients.empty()) return 0;
+    const auto& first = e.recipients.front();
+    auto domain = first.ascii_domain();
+    if (domain.empty()) domain = first.domain();
+    for (auto& c : domain) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return static_cast<unsigned>(amqp_hash(domain) % shards);
+}
+
+POSTROAD_DECL std::optional<std::int64_t> amqp_wait_until(time_point due, time_point now) {
+    std::optional<std::int64_t> best;
+    for (const auto wait : amqp_waits)
+        if (after(now, std::chrono::seconds(wait)) <= due) best = wait;
+    return best;
+}
+
+}  // namespace detail
+
+POSTROAD_DECL amqp_message to_amqp(const job& j, both_clocks now) {
+    amqp_message m{.content_type = "message/rfc822", .message_id = detail::amqp_id(j.id)};
+    const auto& e = j.mail->envelope;
+    m.headers["reverse_path"] = e.reverse_path.str();
+    amqp_message::strings to;
+    for (const auto& r : e.recipients) to.push_back(r.str());
+    m.headers["recipients"] = std::move(to);
+    if (j.traffic_class) m.headers["class"] = std::int64_t{j.traffic_class};
+    if (!j.tenant.empty()) m.headers["tenant"] = j.tenant;
+    if (!j.tag.empty()) m.headers["tag"] = j.tag;
+    if (j.due > now.steady) m.headers["not_before"] = detail::amqp_seconds(j.due, now);
+    if (j.deadline != never) m.headers["give_up_at"] = detail::amqp_seconds(j.deadline, now);
+    const auto submitted = j.submitted == time_point::min() ? now.steady : j.submitted;
+    m.timestamp = static_cast<std::int64_t>(detail::amqp_seconds(submitted, now));
+    if (e.options != mail_options{} || !e.recipient_options.empty()) m.headers["postroad_envelope"] = written(e);
+    if (auto progress = written_progress(j); !progress.empty()) m.headers["postroad_progress"] = std::move(progress);
+    const auto& c = j.mail->content;
+    m.body = c.composed() || c.binary() ? c.as(transfer::seven_bit).text() : c.text();
+    return m;
+}
+
+POSTROAD_DECL std::optional<job> from_amqp(amqp_message&& m, both_clocks now, std::string& reason) {
+    reason.clear();
+    detail::amqp_reader r(m, reason);
+    if (!m.content_type.empty() && m.content_type != "message/rfc822" && m.content_type != "message/global")
+        r.fail("the content type is not message/rfc822");
+    job j;
+    auto mail = std::make_shared<mail_object>();
+    // Never guessed from the header of the message: whoever publishes it says whom it is for.
+    if (!r.has("reverse_path")) r.fail("the header reverse_path is missing");
+    mail->envelope.reverse_path = r.mailbox("reverse_path", r.text("reverse_path"));
+    for (const auto& to : r.list("recipients")) mail->envelope.recipients.push_back(r.mailbox("recipients", to));
+    if (mail->envelope.recipients.empty()) r.fail("the header recipients is missing, or names nobody");
+    j.traffic_class = static_cast<std::uint8_t>(r.number("class", 255));
+    j.tenant = r.text("tenant");
+    j.tag = r.text("tag");
+    if (const auto t = r.time("not_before")) j.due = detail::amqp_steady(*t, now);
+    if (const auto t = r.time("give_up_at")) j.deadline = detail::amqp_steady(*t, now);
+    j.submitted = now.steady;
+    if (m.timestamp)
+        j.submitted =
+            std::min(now.steady, detail::amqp_steady(detail::amqp_time(static_cast<double>(*m.timestamp)), now));
+    if (m.body.empty()) r.fail("the message is empty");
+    const auto all = r.text("postroad_envelope");
+    const auto progress = r.text("postroad_progress");
+    if (!reason.empty()) return {};
+    try {
+        if (!all.empty()) mail->envelope = read_envelope(all);
+        mail->content = content::from_text(std::move(m.body));
+        j.mail = std::move(mail);
+        if (!progress.empty()) read_progress(progress, j);
+    } catch (const error& e) {
+        reason = e.what();
+        return {};
+    }
+    return j;
+}
+
+POSTROAD_DECL std::size_t headers_size(const amqp_message& m) {
+    // Of an entry beside its text: the length of its name, its kind, the length of its value.
+    static constexpr std::size_t rest = 6;
+    std::size_t size = m.content_type.size() + m.message_id.size() + m.reply_to.size() + 64;
+    for (const auto& [name, v] : m.headers) {
+        size += name.size() + rest;
+        if (const auto* s = std::get_if<std::string>(&v))
+            size += s->size();
+        else if (const auto* all = std::get_if<amqp_message::strings>(&v))
+            for (const auto& each : *all) size += each.size() + rest;
+        else
+            size += sizeof(std::int64_t);
+    }
+    return size;
+}
+
+}  // namespace postroad::queueing

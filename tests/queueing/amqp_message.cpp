@@ -1,0 +1,194 @@
+#include <postroad/queueing/amqp_message.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+
+namespace {
+
+using namespace postroad;
+using namespace std::chrono_literals;
+using queueing::amqp_message;
+
+const queueing::both_clocks now{time_point(1000s), std::chrono::system_clock::time_point(1'800'000'000s)};
+
+job a_job() {
+    mail_object m;
+    m.envelope.reverse_path = address("ann@example.com");
+    m.envelope.recipients = {address("bob@x.example"), address("\"a,b\"@y.example")};
+    m.content = content::from_text("Subject: Hi\r\n\r\nHello\r\n");
+    job j;
+    j.id = 77;
+    j.mail = std::make_shared<mail_object>(std::move(m));
+    j.submitted = now.steady;
+    return j;
+}
+
+/// As the documentation says that anybody may publish it.
+amqp_message foreign() {
+    amqp_message m;
+    m.headers["reverse_path"] = std::string("ann@example.com");
+    m.headers["recipients"] = std::string("bob@x.example, \"a,b\"@y.example");
+    m.body = "Subject: Hi\n\nHello\n";
+    return m;
+}
+
+std::string reason_of(amqp_message m) {
+    std::string reason;
+    const auto j = queueing::from_amqp(std::move(m), now, reason);
+    CHECK(j.has_value() == reason.empty());
+    return reason;
+}
+
+TEST_CASE("a job comes back from the broker as it was") {
+    auto j = a_job();
+    j.traffic_class = 1;
+    j.tenant = "acme";
+    j.tag = "spring";
+    j.due = now.steady + 90s;
+    j.deadline = now.steady + 1h;
+    j.returns = 2;
+    j.doubts = 1;
+    j.error = errc::timed_out;
+    name_recipients(j);
+    j.result.attempts = 3;
+    j.result.recipients[1].status = status::accepted;
+    j.result.recipients[1].reply = {.code = 250, .enhanced = {2, 0, 0}, .text = "taken"};
+    std::string reason;
+    const auto back = queueing::from_amqp(queueing::to_amqp(j, now), now, reason);
+    REQUIRE_MESSAGE(back, reason);
+    CHECK(back->mail->envelope == j.mail->envelope);
+    CHECK(back->mail->content.text() == j.mail->content.text());
+    CHECK(back->traffic_class == 1);
+    CHECK(back->tenant == "acme");
+    CHECK(back->tag == "spring");
+    CHECK(std::chrono::abs(back->due - j.due) < 1ms);
+    CHECK(std::chrono::abs(back->deadline - j.deadline) < 1ms);
+    CHECK(back->submitted == now.steady);
+    CHECK(back->returns == 2);
+    CHECK(back->doubts == 1);
+    CHECK(back->error == errc::timed_out);
+    CHECK(back->result.attempts == 3);
+    CHECK(back->result.recipients == j.result.recipients);
+}
+
+TEST_CASE("what is asked for a message travels through the broker") {
+    auto j = a_job();
+    auto m = *j.mail;
+    m.envelope.options.envelope_id = "id 1";
+    m.envelope.recipient_options = {{.notify = {.never = true}}, {}};
+    j.mail = std::make_shared<mail_object>(m);
+    std::string reason;
+    const auto back = queueing::from_amqp(queueing::to_amqp(j, now), now, reason);
+    REQUIRE_MESSAGE(back, reason);
+    CHECK(back->mail->envelope == m.envelope);
+}
+
+TEST_CASE("a null reverse path stays null, and a missing one is no mail") {
+    auto m = foreign();
+    m.headers["reverse_path"] = std::string();
+    CHECK(reason_of(m).empty());
+    m.headers.erase("reverse_path");
+    CHECK(reason_of(m) == "the header reverse_path is missing");
+}
+
+TEST_CASE("anybody may publish a message in the documented form") {
+    std::string reason;
+    auto m = foreign();
+    m.content_type = "message/rfc822";
+    m.headers["not_before"] = std::int64_t{1'800'000'060};
+    m.headers["class"] = std::int64_t{1};
+    const auto j = queueing::from_amqp(std::move(m), now, reason);
+    REQUIRE_MESSAGE(j, reason);
+    CHECK(j->mail->envelope.recipients == a_job().mail->envelope.recipients);
+    CHECK(j->mail->content.text() == "Subject: Hi\r\n\r\nHello\r\n");
+    CHECK(j->due == now.steady + 60s);
+    CHECK(j->traffic_class == 1);
+    auto listed = foreign();
+    listed.headers["recipients"] = amqp_message::strings{"bob@x.example"};
+    CHECK(reason_of(listed).empty());
+}
+
+TEST_CASE("what is not a message says why, and nothing is guessed from its header") {
+    const auto with = [](const char* name, amqp_message::value v) {
+        auto m = foreign();
+        m.headers[name] = std::move(v);
+        return reason_of(m);
+    };
+    auto nobody = foreign();
+    nobody.headers.erase("recipients");
+    nobody.body = "To: bob@x.example\n\nHi\n";
+    CHECK(reason_of(nobody) == "the header recipients is missing, or names nobody");
+    auto empty = foreign();
+    empty.body.clear();
+    CHECK(reason_of(empty) == "the message is empty");
+    auto json = foreign();
+    json.content_type = "application/json";
+    CHECK(reason_of(json) == "the content type is not message/rfc822");
+    auto nul = foreign();
+    nul.body += '\0';
+    CHECK(reason_of(nul).find("NUL") != std::string::npos);
+    CHECK(with("recipients", std::string("bob")).starts_with("the header recipients: "));
+    CHECK(with("class", std::int64_t{256}) == "the header class is not an integer from 0 to 255");
+    CHECK(with("class", std::string("1")) == "the header class is not an integer from 0 to 255");
+    CHECK(with("tenant", 1.5) == "the header tenant is not a string");
+    CHECK(with("give_up_at", std::string("soon")) == "the header give_up_at is not a time");
+    CHECK(with("postroad_progress", std::string("was nonsense")) != "");
+    CHECK(with("postroad_envelope", std::string("by\n")) != "");
+}
+
+TEST_CASE("a time beyond all clocks is no overflow") {
+    auto m = foreign();
+    m.headers["not_before"] = 1e300;
+    m.headers["give_up_at"] = std::int64_t{-1};
+    std::string reason;
+    const auto j = queueing::from_amqp(std::move(m), now, reason);
+    REQUIRE_MESSAGE(j, reason);
+    CHECK(j->due > now.steady + 24h * 365 * 100);
+    CHECK(j->deadline < now.steady);
+}
+
+TEST_CASE("a message waits in the longest queue that ends in time") {
+    const auto wait = [](duration d) { return queueing::detail::amqp_wait_until(now.steady + d, now.steady); };
+    CHECK(!wait(3999ms));
+    CHECK(wait(4s) == 4);
+    CHECK(wait(15s) == 4);
+    CHECK(wait(16s) == 16);
+    CHECK(wait(24h * 30) == 16384);
+    CHECK(!queueing::detail::amqp_wait_until(time_point::min(), now.steady));
+    CHECK(queueing::detail::amqp_wait_until(never, now.steady) == 16384);
+}
+
+TEST_CASE("all messages for a domain are in one shard, however it is written") {
+    const auto shard = [](const char* to) {
+        envelope e;
+        e.recipients = {address(to)};
+        return queueing::detail::amqp_shard(e, 8);
+    };
+    CHECK(shard("a@x.example") == shard("b@X.Example"));
+    CHECK(shard("a@b\xc3\xbc"
+                "cher.example") == shard("a@xn--bcher-kva.example"));
+    // It must not change between versions: what is queued would be with another process.
+    CHECK(queueing::detail::amqp_hash("x.example") == 0xfe1a5709441b464bU);
+}
+
+TEST_CASE("the id of a job is told from those that others choose") {
+    CHECK(queueing::detail::amqp_id(queueing::detail::amqp_id(42)) == 42);
+    CHECK(!queueing::detail::amqp_id("42"));
+    CHECK(!queueing::detail::amqp_id("postroad:"));
+    CHECK(!queueing::detail::amqp_id("postroad:4x"));
+}
+
+TEST_CASE("the size of headers counts each recipient") {
+    auto m = queueing::to_amqp(a_job(), now);
+    const auto before = queueing::headers_size(m);
+    auto& to = std::get<amqp_message::strings>(m.headers.at("recipients"));
+    to.insert(to.end(), 1000, "someone@x.example");
+    CHECK(queueing::headers_size(m) >= before + 1000 * 17);
+}
+
+}  // namespace
