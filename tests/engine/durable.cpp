@@ -28,6 +28,10 @@ struct on_disk : memory {
         released.push_back(j.id);
         memory::settle(j);
     }
+    void lost(std::vector<job_id>& out) {
+        out.insert(out.end(), gone.begin(), gone.end());
+        gone.clear();
+    }
     bool drained(time_point now) const { return next_due() > now; }
     void stop() {}
 
@@ -35,6 +39,7 @@ struct on_disk : memory {
 
     std::vector<job_id> asked = {};
     std::vector<job_id> stored = {};
+    std::vector<job_id> gone = {};
     std::vector<job_id> released = {};
 };
 static_assert(queueing::durable<on_disk>);
@@ -114,6 +119,30 @@ TEST_CASE("a message whose connection ends while its mark is stored goes with th
     CHECK(r.stored() == "");
     r.ready(2);
     CHECK(r.stored() == "give 2 #1");
+}
+
+TEST_CASE("what the queue lost goes back to it untold, and its connection takes the next") {
+    on_two_lines r;
+    r.add_awaited();
+    r.add_many(3);
+    (void)r.did();
+    r.ready(1);
+    CHECK(r.queue.asked == std::vector<job_id>{1});
+    r.queue.gone = {1, 3};
+    r.d.wake(r.now);
+    CHECK(r.did() == "");
+    CHECK(r.queue.released == std::vector<job_id>{1, 3});
+    CHECK(r.queue.asked == std::vector<job_id>{1, 2});
+    CHECK(r.stored() == "give 1 #2");
+    // What is being sent is sent, whoever has it.
+    r.queue.gone = {2, 99};
+    r.d.wake(r.now);
+    r.accept(1, 2);
+    CHECK(r.did() == "done #2 accepted x1");
+    CHECK(r.stored() == "give 1 #4");
+    r.accept(1, 4);
+    CHECK(r.did() == "done #4 accepted x1");
+    CHECK(r.d.idle(r.now));
 }
 
 TEST_CASE("what is in doubt is told to who waits, and parked") {

@@ -86,6 +86,7 @@ public:
     /// The queue may have jobs that are due.
     void wake(time_point now) {
         collect_marks(now);
+        collect_lost(now);
         while (jobs_.size() < ahead()) {
             leased_.clear();
             queueing_.lease(ahead() - jobs_.size(), now, leased_);
@@ -364,6 +365,7 @@ private:
         places rest = {};      // recipients of this attempt for further transactions, if there are any
         bool split = false;    // this attempt takes several transactions
         bool marking = false;  // it has a connection, and is given to it once its mark is stored
+        bool lost = false;     // the queue gives it out again
         std::size_t failovers = 0;
         std::optional<errc> cancelled = {};
     };
@@ -674,18 +676,45 @@ private:
     void collect_marks(time_point now) {
         if constexpr (is_durable) {
             marked_.clear();
+            if constexpr (requires { queueing_.revoked(marked_); }) {
+                queueing_.revoked(marked_);
+                for (const auto id : marked_)
+                    if (const auto found = jobs_.find(id); found != jobs_.end() && found->second.marking)
+                        found->second.cancelled = errc::cancelled;
+            }
             queueing_.marked(marked_);
             for (const auto id : marked_) {
                 const auto found = jobs_.find(id);
                 if (found == jobs_.end() || !std::exchange(found->second.marking, false)) continue;
                 auto& h = found->second;
-                if (!h.cancelled) {
+                if (h.cancelled)
+                    never_given(id, h, now);
+                else
                     actions_.push_back(transmit{*h.connection, {id, h.what.mail, h.asked}});
+            }
+        }
+    }
+    void never_given(job_id id, const held& h, time_point now) {
+        smtp::finished f{.id = id, .error = errc::cancelled, .details = {}, .recipients = {}};
+        f.recipients.resize(asked(h));
+        finished(*h.connection, std::move(f), connections_.at(*h.connection).room + 1, now);
+    }
+    void collect_lost(time_point now) {
+        if constexpr (requires { queueing_.lost(marked_); }) {
+            std::vector<job_id> lost;
+            queueing_.lost(lost);
+            for (const auto id : lost) {
+                const auto found = jobs_.find(id);
+                if (found == jobs_.end()) continue;
+                auto& h = found->second;
+                if (h.connection && !h.marking) continue;
+                h.lost = true;
+                if (std::exchange(h.marking, false)) {
+                    never_given(id, h, now);
                     continue;
                 }
-                smtp::finished f{.id = id, .error = errc::cancelled, .details = {}, .recipients = {}};
-                f.recipients.resize(asked(h));
-                finished(*h.connection, std::move(f), connections_.at(*h.connection).room + 1, now);
+                scheduling_.withdraw(id, h.host);
+                conclude(found, false, now);
             }
         }
     }
@@ -764,6 +793,10 @@ private:
 
     void conclude(typename jobs::iterator found, bool counts, time_point now) {
         auto& h = found->second;
+        if (h.lost) {
+            forget_deadline(h.what);
+            return release(found);
+        }
         if (h.cancelled) {
             if (h.what.error == errc::cancelled) h.what.error = *h.cancelled;
             const bool stays = is_durable && *h.cancelled == errc::shut_down && !all_settled(h.what.result);

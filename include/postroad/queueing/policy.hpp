@@ -82,8 +82,11 @@ concept durable = operable<Q> && requires(Q q, const Q c, job_id id, std::functi
     { q.mark(id) } -> std::same_as<void>;
     // Appends jobs whose mark is stored since the last call.
     { q.marked(out) } -> std::same_as<void>;
+    // (optional) q.revoked(out): appends jobs that another process took out before their mark was stored.
     // A leased job comes back as it was before, for the next process; its mark is taken off. Nobody waits for it here.
     { q.release(std::move(gone)) } -> std::same_as<void>;
+    // (optional) q.lost(out): appends leased jobs without a mark that are not this process's any more, such as when the
+    // connection to a broker broke. They come to release(), and may be given out again.
     // Whether nothing waits that is due, and nothing is on its way in or out.
     { c.drained(now) } -> std::same_as<bool>;
     // Stores what is under way and ends. Jobs that are leased still, and not marked, are released.
