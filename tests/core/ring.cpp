@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <random>
+#include <string>
 
 using postroad::ring;
 
@@ -36,6 +37,19 @@ TEST_CASE("a ring that is full grows, also when it does not begin at its first s
     for (int i = 0; i < 3; ++i) CHECK(r.pop_front() == i);
     for (int i = 8; i < 12; ++i) r.push_back(i);
     for (int i = 3; i < 12; ++i) CHECK(r.pop_front() == i);
+    CHECK(r.empty());
+}
+
+TEST_CASE("a ring adds an element as it is made, also where another one was") {
+    ring<std::string> r;
+    for (int round = 0; round < 20; ++round) {
+        CHECK(r.emplace_back().empty());
+        r.back() = "x";
+        CHECK(r.emplace_back().empty());
+        CHECK(r.pop_front() == "x");
+        r.back() = "y";
+        r.drop_front();
+    }
     CHECK(r.empty());
 }
 

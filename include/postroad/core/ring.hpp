@@ -35,6 +35,12 @@ public:
         back() = std::move(value);
     }
     void push_back(const T& value) { push_back(T(value)); }
+    /// Adds a T{}: an unused slot is one.
+    T& emplace_back() {
+        if (size_ == slots_.size()) grow();
+        ++size_;
+        return back();
+    }
     /// Takes the oldest element out; its slot keeps nothing alive.
     T pop_front() {
         T value(std::move(front()));
@@ -47,7 +53,7 @@ public:
         --size_;
     }
     void clear() {
-        while (!empty()) (void)pop_front();
+        while (!empty()) drop_front();
     }
 
 private:

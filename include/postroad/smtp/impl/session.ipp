@@ -199,7 +199,7 @@ POSTROAD_DECL void session::consumed(std::size_t n, time_point now) {
             commands_sent_ += taken;
             if (s.left > 0) break;
         }
-        (void)segments_.pop_front();
+        segments_.drop_front();
     }
     if (commands_done_ == commands_.size()) {
         commands_.clear();
@@ -230,11 +230,10 @@ POSTROAD_DECL std::size_t session::max_domains() const noexcept {
 
 POSTROAD_DECL void session::submit(transaction t, time_point now) {
     now_ = now;
-    active a;
+    const bool idle = expected_.empty() && segments_.empty();
+    auto& a = transactions_.emplace_back();
     a.results.resize(t.size());
     a.what = std::move(t);
-    const bool idle = expected_.empty() && segments_.empty();
-    transactions_.push_back(std::move(a));
     if (++submitted_ == capabilities_.limits.mailmax) quit_wanted_ = true;
     if (state_ == state::over) {
         fail_transactions(errc::connection_closed, {.where = phase::idle, .host = host()});
@@ -437,10 +436,11 @@ POSTROAD_DECL void session::decide(active& t, phase where, const reply& r) {
 POSTROAD_DECL void session::finish_front() {
     while (!transactions_.empty() && transactions_.front().step == step::written &&
            transactions_.front().outstanding == 0) {
-        auto t = transactions_.pop_front();
+        auto& t = transactions_.front();
         if (writing_ > 0) --writing_;
         if (mode_ == pipelining::window) adapt_window(t);
         if (!t.cancelled) give(t);
+        transactions_.drop_front();
     }
     if (broken_off_ && !transactions_.empty() && transactions_.front().broken_off)
         fail(errc::connection_closed, phase::content, "a content was broken off");
