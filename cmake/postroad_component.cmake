@@ -50,6 +50,7 @@ function(postroad_install)
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_asio.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_mbedtls.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_openssl.cmake"
+                "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_sqlite.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_rabbitmq.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_idn2.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_unistring.cmake" DESTINATION ${destination})

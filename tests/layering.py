@@ -31,12 +31,15 @@ LAYERS = [
     "src.hpp",
 ]
 MAY_DO_IO = re.compile(r"(net/|testing/|(mailer|diagnose)\.hpp|impl/mailer|engine/(impl/)?(runtime|ticket)\.[hi]pp)")
-MAY_READ_CLOCKS = re.compile(r"(net/|testing/|diagnose\.hpp|engine/(impl/)?runtime\.[hi]pp|queueing/impl/amqp\w*\.ipp)")
+MAY_READ_CLOCKS = re.compile(
+    r"(net/|testing/|diagnose\.hpp|engine/(impl/)?runtime\.[hi]pp|queueing/impl/(amqp|sqlite)\w*\.ipp)"
+)
 # Slow to compile, or missing from the oldest supported compilers.
 BANNED = {"iostream", "regex", "format", "expected", "source_location", "asio.hpp"}
 # Parts that need more than Asio and mbedTLS: included by name, always inline, never from src.hpp.
 OPT_IN = {f"tls/impl/openssl_{part}.ipp" for part in ("certificate", "context", "engine")} | {
-    f"queueing/impl/{part}.ipp" for part in ("amqp", "amqp_link", "amqp_thread")
+    f"queueing/impl/{part}.ipp"
+    for part in ("amqp", "amqp_link", "amqp_thread", "sqlite", "sqlite_database", "sqlite_file")
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)

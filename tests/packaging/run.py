@@ -32,8 +32,9 @@ def build_and_run(build):
     run("cmake", "--build", build)
     run(build / "consumer")
     run(build / "consumer_separate")
-    if (build / "consumer_openssl").exists():
-        run(build / "consumer_openssl")
+    for component in ("openssl", "sqlite"):
+        if (build / f"consumer_{component}").exists():
+            run(build / f"consumer_{component}")
 
 
 def install(work):
@@ -57,9 +58,10 @@ def find_package(work):
 
 def component_is_found(work):
     prefix = f"-Dpostroad_ROOT={work / 'moved'}"
-    configure(CONSUMER, work / "openssl", prefix, "-DWANTED_COMPONENTS=openssl")
-    run("cmake", "--build", work / "openssl", "--target", "consumer_openssl")
-    run(work / "openssl/consumer_openssl")
+    for component in ("openssl", "sqlite"):
+        configure(CONSUMER, work / component, prefix, f"-DWANTED_COMPONENTS={component}")
+        run("cmake", "--build", work / component, "--target", f"consumer_{component}")
+        run(work / component / f"consumer_{component}")
 
 
 def newer_version_is_refused(work):

@@ -57,6 +57,23 @@ public:
     static content from_source(const source& from, const std::function<std::string(std::string)>& change = {});
     static constexpr std::size_t max_streamed_header = std::size_t{1} << 20;
 
+    /// What is known of content without reading it.
+    struct facts {
+        std::uint64_t size = 0;
+        std::uint64_t longest_line = 0;
+        bool eight_bit = false;
+        bool eight_bit_header = false;
+        bool leading_dots = false;
+        bool binary = false;
+        friend bool operator==(const facts&, const facts&) = default;
+    };
+    facts known() const noexcept {
+        return {size(), longest_line(), eight_bit(), eight_bit_header(), leading_dots(), binary()};
+    }
+    /// Content that was read to its end before and kept elsewhere, of which these facts are known. It is read while it
+    /// is sent; another size is errc::changed_file then.
+    static content restored(const facts& known, source octets);
+
     /// Octets with CRLF line ends, without dot stuffing: what SIZE= declares (RFC 1870 section 5).
     std::uint64_t size() const noexcept { return shared_ ? shared_->size : 0; }
     /// All of it. Content that streams is read into memory by the first call, and stays there; this may throw

@@ -157,6 +157,23 @@ POSTROAD_DECL content content::from_source(const source& from, const std::functi
     return result;
 }
 
+POSTROAD_DECL content content::restored(const facts& known, source octets) {
+    auto s = std::make_shared<shared>();
+    s->size = known.size;
+    s->longest_line = known.longest_line;
+    s->eight_bit = known.eight_bit;
+    s->eight_bit_header = known.eight_bit_header;
+    s->leading_dots = known.leading_dots;
+    s->binary = known.binary;
+    if (const auto* all = octets.in_memory(); all && all->size() == known.size)
+        s->text = *all;
+    else
+        s->pieces.push_back({.octets = std::move(octets), .streamed = true});
+    content result;
+    result.shared_ = std::move(s);
+    return result;
+}
+
 POSTROAD_DECL std::string content::read_whole() const {
     std::string all;
     all.reserve(static_cast<std::size_t>(size()));

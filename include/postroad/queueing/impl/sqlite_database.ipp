@@ -1,0 +1,221 @@
+#pragma once
+
+#include <postroad/core/error.hpp>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace postroad::queueing::detail {
+
+/// A connection to a file. Everything throws `error`, whose explanation names the file and says what to do.
+class database {
+public:
+    static constexpr int patience_ms = 10'000;  // for the locks of others
+
+    database(const std::string& path, int flags) : path_(path) {
+        sqlite3* opened = nullptr;
+        const int rc =
+            sqlite3_open_v2(path.c_str(), &opened, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+        db_.reset(opened);
+        if (rc != SQLITE_OK) fail(rc);
+        sqlite3_busy_timeout(opened, patience_ms);
+    }
+
+    sqlite3* get() const noexcept { return db_.get(); }
+
+    void execute(const char* sql) {
+        const int rc = sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr);
+        if (rc != SQLITE_OK) fail(rc);
+    }
+    std::string text(const char* query);
+    std::int64_t number(const char* query);
+
+    [[noreturn]] void fail(int rc) const {
+        const auto said = std::string(db_ ? sqlite3_errmsg(db_.get()) : sqlite3_errstr(rc));
+        const int system = db_ ? sqlite3_system_errno(db_.get()) : 0;
+        const bool no_room = system == ENOSPC || system == EDQUOT || system == EFBIG;
+        const int kind = rc & 0xff;
+        if (kind == SQLITE_FULL || (no_room && (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN)))
+            refuse(errc::storage_full,
+                   "there is no room (" + said + "): make room on its disk; nothing stored is lost");
+        if (kind == SQLITE_NOTADB)
+            refuse(errc::storage_damaged, "it is not a database: move it away, or name another file");
+        if (kind == SQLITE_CORRUPT)
+            refuse(errc::storage_damaged,
+                   "it is damaged (" + said +
+                       "): move it away with its -wal, and save what is left by sqlite3's .recover");
+        if (kind == SQLITE_BUSY || kind == SQLITE_LOCKED)
+            refuse(errc::storage_failed, "another program has it locked: end that program's transaction");
+        if (kind == SQLITE_READONLY || kind == SQLITE_CANTOPEN || kind == SQLITE_PERM)
+            refuse(errc::storage_failed, "it cannot be opened or written (" + said +
+                                             "): the file and its folder must exist and be writable by this user");
+        refuse(errc::storage_failed, said + (system != 0 ? ", " + std::generic_category().message(system) : ""));
+    }
+    [[noreturn]] void refuse(errc what, const std::string& why) const {
+        throw error(what, "the queue '" + escaped(path_, 1000) + "': " + why);
+    }
+
+private:
+    struct closer {
+        // Waits for statements that are still there.
+        void operator()(sqlite3* db) const noexcept { sqlite3_close_v2(db); }
+    };
+    std::string path_;
+    std::unique_ptr<sqlite3, closer> db_;
+};
+
+/// What is bound to a parameter: a number, text, octets, or nothing.
+struct blob {
+    std::string_view octets = {};
+};
+
+/// A prepared statement. Rows show their columns until the next call.
+class statement {
+public:
+    statement(database& in, std::string_view sql) : in_(&in) {
+        sqlite3_stmt* made = nullptr;
+        const int rc = sqlite3_prepare_v3(in.get(), sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                                          &made, nullptr);
+        handle_.reset(made);
+        if (rc != SQLITE_OK) in.fail(rc);
+    }
+
+    /// Runs it to its end; returns how many rows it changed.
+    template <class... Values>
+    int run(const Values&... values) {
+        const use_guard used(*this, values...);
+        while (step()) {
+        }
+        return sqlite3_changes(in_->get());
+    }
+    /// Calls `row()` for each row, until it returns false.
+    template <class F, class... Values>
+    void each(F row, const Values&... values) {
+        const use_guard used(*this, values...);
+        while (step() && row()) {
+        }
+    }
+    /// The first column of the first row.
+    template <class... Values>
+    std::optional<std::int64_t> find(const Values&... values) {
+        const use_guard used(*this, values...);
+        if (!step()) return {};
+        return number(0);
+    }
+
+    std::int64_t number(int column) const noexcept { return sqlite3_column_int64(handle_.get(), column); }
+    bool null(int column) const noexcept { return sqlite3_column_type(handle_.get(), column) == SQLITE_NULL; }
+    std::string_view text(int column) const noexcept {
+        const auto* octets = static_cast<const char*>(sqlite3_column_blob(handle_.get(), column));
+        const auto size = static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column));
+        return octets ? std::string_view(octets, size) : std::string_view();
+    }
+
+private:
+    struct use_guard {
+        statement& of;
+        template <class... Values>
+        explicit use_guard(statement& s, const Values&... values) : of(s) {
+            int at = 0;
+            (s.bind(++at, values), ...);
+        }
+        ~use_guard() { sqlite3_reset(of.handle_.get()); }
+        use_guard(const use_guard&) = delete;
+        use_guard& operator=(const use_guard&) = delete;
+    };
+    struct finalizer {
+        void operator()(sqlite3_stmt* s) const noexcept { sqlite3_finalize(s); }
+    };
+
+    bool step() {
+        const int rc = sqlite3_step(handle_.get());
+        if (rc == SQLITE_ROW) return true;
+        if (rc == SQLITE_DONE) return false;
+        in_->fail(rc);
+    }
+
+    // Views are bound as they are: they outlive the run.
+    template <class T>
+    void bind(int at, const T& value) {
+        auto* const s = handle_.get();
+        int rc = SQLITE_OK;
+        if constexpr (std::is_integral_v<T>) {
+            rc = sqlite3_bind_int64(s, at, static_cast<std::int64_t>(value));
+        } else if constexpr (std::is_same_v<T, std::optional<std::int64_t>>) {
+            rc = value ? sqlite3_bind_int64(s, at, *value) : sqlite3_bind_null(s, at);
+        } else if constexpr (std::is_same_v<T, blob>) {
+            rc = sqlite3_bind_blob64(s, at, value.octets.empty() ? "" : value.octets.data(), value.octets.size(),
+                                     SQLITE_STATIC);
+        } else {
+            const std::string_view text = value;
+            rc = text.data() && !text.empty()
+                     ? sqlite3_bind_text64(s, at, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8)
+                     : sqlite3_bind_null(s, at);
+        }
+        if (rc != SQLITE_OK) in_->fail(rc);
+    }
+
+    database* in_;
+    std::unique_ptr<sqlite3_stmt, finalizer> handle_;
+};
+
+inline std::string database::text(const char* query) {
+    std::string result;
+    statement s(*this, query);
+    s.each([&] {
+        result = s.text(0);
+        return false;
+    });
+    return result;
+}
+
+inline std::int64_t database::number(const char* query) { return statement(*this, query).find().value_or(0); }
+
+/// A file beside the queue that one process at a time has locked; the kernel takes the lock off with the process.
+class process_lock {
+public:
+    explicit process_lock(std::string path) : path_(std::move(path)) {}
+    process_lock(const process_lock&) = delete;
+    process_lock& operator=(const process_lock&) = delete;
+    ~process_lock() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+
+    /// Throws errc::storage_failed if there can be no such file.
+    void open() {
+        if (fd_ >= 0) return;
+        fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+        if (fd_ < 0)
+            throw error(errc::storage_failed,
+                        "cannot open '" + escaped(path_, 1000) + "': " + std::generic_category().message(errno));
+        ::fchmod(fd_, S_IRUSR | S_IWUSR);
+    }
+    /// Whether it is ours now.
+    bool take() {
+        open();
+        // Another queue of this process has opened it for itself, so it is kept out too.
+        return ::flock(fd_, LOCK_EX | LOCK_NB) == 0;
+    }
+    void give_back() {
+        if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+    }
+
+private:
+    std::string path_;
+    int fd_ = -1;
+};
+
+}  // namespace postroad::queueing::detail

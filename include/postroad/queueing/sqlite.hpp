@@ -1,0 +1,84 @@
+#pragma once
+// A durable queue in one file, by SQLite; needs the component postroad::sqlite. See docs/queueing.md.
+
+#include <postroad/queueing/policy.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace postroad::queueing {
+
+namespace detail {
+class sqlite_store;
+}
+
+struct sqlite_options {
+    /// The file; it is made, for this user only, if it is not there. SQLite keeps `-wal` and `-shm` beside it, the
+    /// queue `-lock`. On a disk of this machine: locks of network file systems do not hold.
+    std::string path = {};
+    /// Most messages in the file, those of other processes included.
+    std::size_t capacity = 1'000'000;
+    queueing::when_full when_full = queueing::when_full::refuse;
+    /// How long a key keeps a second message from being queued, from when the first one was.
+    std::chrono::seconds keys_kept = std::chrono::hours(24);
+    /// Never sends, whether another process does or not.
+    bool submit_only = false;
+};
+
+/// What submit() has taken outlives the process and the power. Of the processes that open a file one sends, until it
+/// ends; then another takes over. All may submit, and look after what is there.
+///
+/// The constructor throws `error`: errc::storage_failed, errc::storage_damaged, errc::invalid_option. So do those that
+/// look after the queue, which are safe on any thread, wait for the disk, and need no mailer.
+class sqlite {
+public:
+    using axis = postroad::axis::queueing;
+    static constexpr bool keeps = true;
+    static constexpr bool is_durable = true;
+
+    explicit sqlite(sqlite_options o);
+    explicit sqlite(std::string path) : sqlite(sqlite_options{.path = std::move(path)}) {}
+    sqlite(sqlite&&) noexcept;
+    sqlite& operator=(sqlite&&) noexcept;
+    ~sqlite();
+
+    error_code enqueue(job& j);
+    queueing::when_full full() const noexcept;
+    void start(std::function<void()> wake);
+    void lease(std::size_t n, time_point now, std::vector<job>& out);
+    void mark(job_id id);
+    void marked(std::vector<job_id>& out);
+    /// Leased jobs that cannot be marked any more: somebody else took, held or dropped them. They are over here.
+    void revoked(std::vector<job_id>& out);
+    void settle(const job& j);
+    void put_back(job&& j);
+    void keep(job&& j, job_state state);
+    void release(job&& j);
+    time_point next_due() const;
+    std::size_t size() const;
+    bool drained(time_point now) const;
+    void stop();
+    /// Whether this is the process that sends.
+    bool sends() const;
+
+    std::optional<job> take(job_id id);
+    void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) const;
+    void count(time_point now, queue_counts& counts) const;
+    std::size_t retry_now(const job_filter& which, time_point now);
+    std::size_t hold(const job_filter& which, time_point now);
+    std::vector<job> drop(const job_filter& which, time_point now);
+
+private:
+    std::unique_ptr<detail::sqlite_store> store_;
+};
+
+}  // namespace postroad::queueing
+
+// Always inline: the library's one compiled source does not know SQLite.
+#include <postroad/queueing/impl/sqlite.ipp>
