@@ -1,8 +1,11 @@
 #pragma once
 // What is sent and who gets it, when the caller gives one half of the envelope and the header the other.
 
+#include <postroad/message/dkim.hpp>
 #include <postroad/message/eml.hpp>
+#include <postroad/message/message.hpp>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -44,8 +47,14 @@ struct message_file {
     std::string path = {};
 };
 
+/// A message that was composed here, and how it is signed.
+struct composed_message {
+    postroad::message message = {};
+    std::vector<dkim_signature> signatures = {};
+};
+
 /// What a caller gives as message.
-using given_message = std::variant<std::string, message_file>;
+using given_message = std::variant<std::string, message_file, composed_message>;
 
 inline eml_options options_of(const given_envelope& given) {
     eml_options o;
@@ -54,9 +63,23 @@ inline eml_options options_of(const given_envelope& given) {
     return o;
 }
 
+inline mail_object frozen(composed_message m, const eml_options& options) {
+    const auto now = std::chrono::system_clock::now();
+    // a message whose recipients are all given needs none of its own
+    if (options.recipients && !options.recipients->empty())
+        m.message.bcc(mailbox{.address = options.recipients->front()});
+    auto mail = m.message.freeze(now);
+    if (options.reverse_path) mail.envelope.reverse_path = *options.reverse_path;
+    if (options.recipients) mail.envelope.recipients = *options.recipients;
+    if (mail.envelope.recipients.empty()) throw error(errc::no_recipients, "the envelope names no recipient");
+    if (!m.signatures.empty()) mail.content = dkim_signer(std::move(m.signatures)).sign(mail.content, now);
+    return mail;
+}
+
 inline mail_object mail_of(given_message m, const given_envelope& given) {
     const auto options = options_of(given);
     if (const auto* file = std::get_if<message_file>(&m)) return read_eml(file->path, options);
+    if (auto* composed = std::get_if<composed_message>(&m)) return frozen(std::move(*composed), options);
     return parse_eml(std::move(std::get<std::string>(m)), options);
 }
 

@@ -2,6 +2,7 @@
 // TypeError of pybind11 shows arguments, and one of them holds a password.
 
 #include "code_names.hpp"
+#include "composed.hpp"
 #include "delivery.hpp"
 #include "diagnosis.hpp"
 #include "envelope.hpp"
@@ -114,13 +115,6 @@ std::shared_ptr<mailer_type> make_mailer(const py::dict& options, std::string& h
     const py::gil_scoped_release released;
     return std::make_shared<mailer_type>(std::move(transport), std::move(security), std::move(pool), std::move(queue),
                                          std::move(line));
-}
-
-using py_message = std::variant<py::bytes, message_file>;
-
-given_message message_from(const py_message& m) {
-    if (const auto* octets = std::get_if<py::bytes>(&m)) return std::string(*octets);
-    return std::get<message_file>(m);
 }
 
 // Everything but the destruction of the mailer runs with the GIL, which therefore guards mailer_. The mailer's thread
@@ -271,8 +265,7 @@ PYBIND11_MODULE(_core, m) {
         py::arg("options"), py::arg("sender"), py::arg("recipients"), py::arg("patience"));
     m.def("check_wishes", &check_wishes, py::arg("options"));
 
-    py::class_<message_file>(m, "File").def(py::init([](const py::bytes& path) { return message_file{path}; }),
-                                            py::arg("path"));
+    define_message(m);
 
     using optional_bytes = std::optional<py::bytes>;
     using optional_list = std::optional<std::vector<py::bytes>>;

@@ -18,6 +18,7 @@ from ._errors import (
     TransientError,
 )
 from ._mailer import Mailer, Ticket
+from ._message import Message
 from ._receipts import Receipt, RecipientOutcome, Status
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Error",
     "InvalidInput",
     "Mailer",
+    "Message",
     "NotAccepted",
     "PermanentError",
     "ProtocolError",

@@ -28,11 +28,11 @@ from . import _core
 from ._credentials import start_asking
 from ._delivery import Delivery, wishes_of
 from ._errors import Error
+from ._message import given_message
 from ._messages import (
     choice,
     count,
     file_octets,
-    given_message,
     octets,
     optional_octets,
     recipient_octets,
@@ -195,7 +195,7 @@ class Mailer:
     ) -> Receipt:
         """Sends `message` and waits for its receipt. What a server refused is in the receipt; an exception, a subclass
         of Error, means that no server answered: bad input, no connection, TLS, authentication, time-out, a full queue.
-        A message is an email.message.EmailMessage, the octets of an .eml, or the path of one (pathlib.Path).
+        A message is a Message, an email.message.EmailMessage, the octets of an .eml, or the path of one (pathlib.Path).
 
         The envelope comes from `sender` and `recipients`, and what is not given from the header: the reverse path from
         Sender or From, the recipients from To, Cc and Bcc (from the Resent- fields if there are any). `sender=""` is

@@ -6,13 +6,14 @@ import os
 from email.errors import MessageError
 from email.message import Message
 from email.policy import EmailPolicy
-from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Iterable, List, Mapping, Optional, Union
 
-from . import _core
 from ._errors import InvalidInput
 
 if TYPE_CHECKING:
-    MessageLike = Union[Message[Any, Any], bytes, bytearray, memoryview, os.PathLike[str]]
+    from ._message import Message as Composed
+
+    MessageLike = Union[Composed, Message[Any, Any], bytes, bytearray, memoryview, os.PathLike[str]]
 
 _ADDRESS_FIELDS = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")
 
@@ -27,20 +28,14 @@ def _international(message: Message[Any, Any]) -> bool:
     return False
 
 
-def given_message(message: MessageLike) -> _core.Given:
-    """What the C++ part takes: octets, or a file that it reads while it sends."""
-    if isinstance(message, os.PathLike):
-        return _core.File(file_octets("the path", message) or b"")
-    return message_octets(message)
-
-
 def message_octets(message: Union[Message[Any, Any], bytes, bytearray, memoryview]) -> bytes:
     if isinstance(message, bytes):
         return message
     if isinstance(message, (bytearray, memoryview)):
         return bytes(message)
     if not isinstance(message, Message):
-        raise TypeError(f"a message is an email.message.EmailMessage, bytes or a path, not {type(message).__name__}")
+        kinds = "a Message, an email.message.EmailMessage, bytes or a path"
+        raise TypeError(f"a message is {kinds}, not {type(message).__name__}")
     try:
         policy = message.policy.clone(linesep="\r\n")
         if isinstance(policy, EmailPolicy):
@@ -102,6 +97,12 @@ def count(what: str, value: Optional[int], most: int) -> Optional[int]:
     if not 1 <= value <= most:
         raise InvalidInput(f"{what} must be from 1 to {most}", code="invalid_option")
     return value
+
+
+def check_names(given: Mapping[str, object], known: type) -> None:
+    for name in given:
+        if name not in known.__annotations__:
+            raise TypeError(f"unexpected keyword argument {name!r}")
 
 
 def choice(what: str, value: Optional[str], choices: List[str]) -> Optional[str]:
