@@ -22,7 +22,8 @@ constexpr std::uint64_t base64_lines_size(std::uint64_t size) noexcept {
 /// Appends that.
 POSTROAD_DECL void append_base64_lines(std::string& to, std::string_view octets);
 
-/// Appends text in quoted-printable (RFC 2045 section 6.7); CRLF, CR and LF are line ends. Lines have at most 76 octets.
+/// Appends text in quoted-printable (RFC 2045 section 6.7); CRLF, CR and LF are line ends. Lines have at most 76
+/// octets.
 POSTROAD_DECL void append_quoted_printable(std::string& to, std::string_view text);
 
 /// Whether text is shorter, and so better readable, in quoted-printable than in base64.

@@ -105,6 +105,7 @@ inline std::size_t copy_qp_run(char* to, const char* from, std::size_t room) noe
 inline constexpr std::size_t qp_line_room = max_encoded_line + 16;
 
 POSTROAD_DECL void append_quoted_printable(std::string& to, std::string_view text) {
+    static constexpr std::string_view crlf = "\r\n";
     std::array<char, 4096> buffer;
     const char* from = text.data();
     const char* const end = from + text.size();
@@ -131,8 +132,7 @@ POSTROAD_DECL void append_quoted_printable(std::string& to, std::string_view tex
                 break;
             } else {
                 from += end - from > 1 && from[0] == '\r' && from[1] == '\n' ? 2 : 1;
-                std::memcpy(out, "\r\n", 2);
-                out += 2;
+                out += crlf.copy(out, crlf.size());
                 column = 0;
                 continue;
             }
@@ -142,8 +142,8 @@ POSTROAD_DECL void append_quoted_printable(std::string& to, std::string_view tex
         const auto c = static_cast<unsigned char>(*from);
         const std::size_t cost = qp_plain[c] && !(last && is_qp_gap(*from)) ? 1 : 3;
         if (column + cost + (last ? 0 : 1) > max_encoded_line) {
-            std::memcpy(out, "=\r\n", 3);
-            out += 3;
+            *out++ = '=';
+            out += crlf.copy(out, crlf.size());
             column = 0;
             continue;
         }
