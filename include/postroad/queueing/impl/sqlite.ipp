@@ -1,22 +1,18 @@
 #pragma once
 
-#include <postroad/net/wall_clock.hpp>
-#include <postroad/queueing/impl/sqlite_database.ipp>
+#include <postroad/queueing/impl/sqlite_file.ipp>
 #include <postroad/queueing/sqlite.hpp>
-#include <postroad/queueing/stored_job.hpp>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <exception>
 #include <filesystem>
-#include <limits>
 #include <map>
 #include <mutex>
+#include <new>
 #include <random>
 #include <span>
 #include <thread>
@@ -26,186 +22,17 @@
 namespace postroad::queueing {
 namespace detail {
 
-// Places: the traffic class, then the order of arrival, so that those of a class lie together, oldest first. A fresh
-// job has no due time and costs no index entry; what waits for a time has one. A sender remembers in memory what it has
-// leased; the file knows only of what may be with a server, which is `state` 1.
-inline constexpr std::array sqlite_migrations = {R"(
-CREATE TABLE state(epoch INTEGER NOT NULL, jobs INTEGER NOT NULL, place INTEGER NOT NULL, part INTEGER NOT NULL);
-INSERT INTO state VALUES(0, 0, 0, 1);
-CREATE TABLE jobs(
-  place INTEGER PRIMARY KEY,
-  state INTEGER NOT NULL,      -- 0 to be sent, 1 being sent, 2 held, 3 in doubt
-  due INTEGER,                 -- times are nanoseconds since 1970
-  class INTEGER NOT NULL,
-  id INTEGER NOT NULL,
-  submitted INTEGER NOT NULL,
-  deadline INTEGER,
-  submitter INTEGER NOT NULL,  -- the queue object that wants to know the outcome; 0: none
-  part INTEGER NOT NULL,       -- the first of its content
-  size INTEGER NOT NULL,
-  facts INTEGER NOT NULL,      -- of the content: flags, and from bit 4 on its longest line
-  tenant TEXT,
-  tag TEXT,
-  key TEXT,
-  envelope TEXT NOT NULL,
-  progress TEXT);
-CREATE INDEX delayed ON jobs(class, due) WHERE due IS NOT NULL;
-CREATE INDEX ids ON jobs(id);
-CREATE TABLE parts(part INTEGER PRIMARY KEY, octets BLOB NOT NULL);
-CREATE TABLE keys(key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE outcomes(id INTEGER PRIMARY KEY, submitter INTEGER NOT NULL, at INTEGER NOT NULL, envelope TEXT NOT NULL,
-  progress TEXT NOT NULL);
-)"};
-inline constexpr std::int64_t sqlite_application = 0x706f7374;  // "post"
-inline constexpr std::size_t sqlite_part = std::size_t{1} << 20;
-
-inline std::int64_t first_place(unsigned of) noexcept { return static_cast<std::int64_t>(of) << 54; }
-inline std::uint8_t class_at(std::int64_t place) noexcept { return static_cast<std::uint8_t>(place >> 54); }
-inline std::int64_t parts_of(std::int64_t size) noexcept {
-    return (size + static_cast<std::int64_t>(sqlite_part) - 1) / static_cast<std::int64_t>(sqlite_part);
-}
-
-/// Steady time as nanoseconds since 1970, and back. The offset is kept while the clocks agree, so that a time comes
-/// back exactly as it was.
-class calendar {
-public:
-    void look() noexcept {
-        const auto found = now() - nanoseconds(clock::now().time_since_epoch());
-        const auto had = offset_.load();
-        if (found > had + tolerance || found < had - tolerance) offset_.store(found);
-    }
-    std::int64_t stored(time_point t) const noexcept {
-        const auto at = nanoseconds(t.time_since_epoch());
-        return at > last - offset_ ? last : at + offset_;
-    }
-    time_point steady(std::int64_t stored) const noexcept {
-        return stored == last ? never : time_point(std::chrono::nanoseconds(stored - offset_));
-    }
-    std::int64_t now() const noexcept { return nanoseconds(net::wall_clock_now().time_since_epoch()); }
-
-private:
-    static constexpr std::int64_t tolerance = 20'000'000;
-    static constexpr std::int64_t last = std::numeric_limits<std::int64_t>::max();
-    static std::int64_t nanoseconds(auto d) noexcept {
-        return std::chrono::duration_cast<std::chrono::nanoseconds>(d).count();
-    }
-    std::atomic<std::int64_t> offset_ = 0;
-};
-
-/// Reads contents while they are sent. Outlives the queue with them.
-class stored_parts {
-public:
-    explicit stored_parts(std::string path) : path_(std::move(path)) {}
-
-    std::string read(std::int64_t part) {
-        const std::scoped_lock lock(mutex_);
-        if (!read_) {
-            file_.emplace(path_, SQLITE_OPEN_READONLY);
-            read_.emplace(*file_, "SELECT octets FROM parts WHERE part = ?");
-        }
-        std::optional<std::string> found;
-        read_->each(
-            [&] {
-                found = read_->text(0);
-                return false;
-            },
-            part);
-        if (!found) throw error(errc::changed_file, "a stored message was dropped while it was sent");
-        return *std::move(found);
-    }
-
-    static source open(std::shared_ptr<stored_parts> from, std::int64_t first, std::int64_t size) {
-        return source::generated(static_cast<std::uint64_t>(size), [from, first, size]() -> source::read_function {
-            return [from, next = first, end = first + parts_of(size), octets = std::string(),
-                    at = std::size_t{0}](std::span<char> room) mutable {
-                if (at == octets.size() && next < end) {
-                    octets = from->read(next++);
-                    at = 0;
-                }
-                const auto n = octets.copy(room.data(), room.size(), at);
-                at += n;
-                return n;
-            };
-        });
-    }
-
-private:
-    std::mutex mutex_;
-    std::string path_;
-    std::optional<database> file_;
-    std::optional<statement> read_;
-};
-
-/// Where a job is in the file.
-struct spot {
-    std::int64_t place = 0;
-    std::int64_t part = 0;  // the first of its content
-    std::int64_t size = 0;
-    std::int64_t submitter = 0;
-};
-
-/// The statements of the queue; each is compiled once.
-struct sqlite_statements {
-    explicit sqlite_statements(database& f) : file(f) {}
-
-    database& file;
-    statement begin{file, "BEGIN IMMEDIATE"};
-    statement commit{file, "COMMIT"};
-    statement data_version{file, "PRAGMA data_version"};
-    statement state{file, "SELECT epoch, jobs, place, part FROM state"};
-    statement set_state{file, "UPDATE state SET epoch = ?, jobs = ?, place = ?, part = ?"};
-    statement insert{
-        file,
-        "INSERT INTO jobs(place, state, due, class, id, submitted, deadline, submitter, part, size, facts, "
-        "tenant, tag, key, envelope, progress) VALUES(?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"};
-    statement insert_part{file, "INSERT INTO parts VALUES(?, ?)"};
-    statement part{file, "SELECT octets FROM parts WHERE part = ?"};
-    statement mark{file, "UPDATE jobs SET state = 1 WHERE place = ? AND state < 2"};
-    statement back{file,
-                   "UPDATE jobs SET state = ?, due = ?, deadline = ?, progress = ? WHERE place = ? AND state < 2"};
-    statement erase_job{file, "DELETE FROM jobs WHERE place = ?"};
-    statement erase_parts{file, "DELETE FROM parts WHERE part >= ? AND part < ?"};
-    statement key_until{file, "SELECT until FROM keys WHERE key = ?"};
-    statement set_key{file, "REPLACE INTO keys VALUES(?, ?)"};
-    statement expire_keys{file, "DELETE FROM keys WHERE until <= ?"};
-    statement tell{file, "REPLACE INTO outcomes SELECT id, submitter, ?, envelope, ? FROM jobs WHERE place = ?"};
-    statement told{file, "SELECT id, envelope, progress FROM outcomes WHERE submitter = ?"};
-    statement collect{file, "DELETE FROM outcomes WHERE id = ?"};
-    statement expire_outcomes{file, "DELETE FROM outcomes WHERE at <= ?"};
-    statement next_class{file, "SELECT place FROM jobs WHERE place >= ? ORDER BY place LIMIT 1"};
-    statement next_delayed_class{file,
-                                 "SELECT class FROM jobs WHERE due IS NOT NULL AND class >= ? ORDER BY class LIMIT 1"};
-    statement fresh{
-        file, "SELECT place FROM jobs WHERE place > ? AND place < ? AND due IS NULL AND state < 2 ORDER BY place"};
-    statement delayed{file, "SELECT place, due FROM jobs WHERE class = ? AND due IS NOT NULL ORDER BY due"};
-    statement row{file,
-                  "SELECT state, due, class, id, submitted, deadline, submitter, part, size, facts, tenant, tag, key, "
-                  "envelope, progress FROM jobs WHERE place = ?"};
-    statement by_age{file, "SELECT place FROM jobs ORDER BY submitted, place"};
-    statement by_id{file, "SELECT place FROM jobs WHERE id = ?"};
-    statement states{file, "SELECT place, state, due, submitted FROM jobs"};
-    statement retry{file, "UPDATE jobs SET state = 0, due = 0 WHERE place = ?"};
-    statement hold{file, "UPDATE jobs SET state = 2, due = NULL WHERE place = ?"};
-};
-
 /// Everything behind a queueing::sqlite. One thread of its own does all that waits for the disk; what the mailer's
 /// executor calls touches memory only, but for what looks after the queue.
 class sqlite_store {
 public:
     explicit sqlite_store(sqlite_options o)
-        : options_(checked(std::move(o))),
-          file_(made(options_.path), SQLITE_OPEN_READWRITE),
-          lock_(options_.path + "-lock"),
-          parts_(std::make_shared<stored_parts>(options_.path)) {
+        : options_(checked(std::move(o))), file_(options_.path), lock_(options_.path + "-lock") {
         if (!options_.submit_only) lock_.open();
-        prepare_file();
-        clocks_.look();
-        sql_ = std::make_unique<sqlite_statements>(file_);
-        last_ = read_state();
-        held_ = static_cast<std::size_t>(last_.jobs);
-        seen_version_ = sql_->data_version.find();
+        held_ = static_cast<std::size_t>(file_.left().jobs);
+        seen_version_ = file_.version_seen();
         std::random_device random;
-        self_ = static_cast<std::int64_t>((std::uint64_t{random()} << 31 | random()) >> 2) + 1;
+        self_ = static_cast<std::int64_t>((std::uint64_t{random()} << 30 | random()) + 1);
         thread_ = std::thread([this] { run(); });
     }
     sqlite_store(const sqlite_store&) = delete;
@@ -229,7 +56,7 @@ public:
         }
         const std::scoped_lock lock(mutex_);
         if (stopping_) {
-            --held_;
+            leave(1);
             return errc::shut_down;
         }
         inbox_.push_back(std::move(j));
@@ -242,7 +69,6 @@ public:
     void start(std::function<void()> wake) {
         const std::scoped_lock lock(mutex_);
         wake_ = std::move(wake);
-        wants_to_send_ = !options_.submit_only;
         poll_ = true;
         changed_.notify_one();
     }
@@ -267,22 +93,18 @@ public:
     void settle(const job& j) {
         if (!change(j.id, {.what = change_of::settle, .progress = written_progress(j)})) return;
         const std::scoped_lock lock(mutex_);
-        if (held_ > 0) --held_;
+        leave(1);
     }
-    void put_back(job&& j) { bring_back(std::move(j), due_of(j), waiting); }
-    void release(job&& j) { bring_back(std::move(j), 0, waiting); }
-    void keep(job&& j, job_state s) { bring_back(std::move(j), {}, s == job_state::held ? held : in_doubt); }
-
-    void marked(std::vector<job_id>& out) {
-        const std::scoped_lock lock(mutex_);
-        out.insert(out.end(), marked_.begin(), marked_.end());
-        marked_.clear();
+    void put_back(job&& j) {
+        const auto due = file_.due_of(j).value_or(0);
+        bring_back(std::move(j), filed_job::waiting, due);
     }
-    void revoked(std::vector<job_id>& out) {
-        const std::scoped_lock lock(mutex_);
-        out.insert(out.end(), revoked_.begin(), revoked_.end());
-        revoked_.clear();
+    void release(job&& j) { bring_back(std::move(j), filed_job::waiting, 0); }
+    void keep(job&& j, job_state s) {
+        bring_back(std::move(j), s == job_state::held ? filed_job::held : filed_job::in_doubt, {});
     }
+    void marked(std::vector<job_id>& out) { hand_out(marked_, out); }
+    void revoked(std::vector<job_id>& out) { hand_out(revoked_, out); }
 
     time_point next_due() const {
         const std::scoped_lock lock(mutex_);
@@ -319,7 +141,7 @@ public:
 
     void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) {
         ask([&] {
-            for (const auto place : places(which)) {
+            for (const auto place : file_.places(which)) {
                 if (out.size() >= limit) return;
                 if (is_leased(place)) continue;
                 if (auto info = info_at(place, now); info && which.matches(*info)) out.push_back(*std::move(info));
@@ -328,33 +150,29 @@ public:
     }
     void count(time_point now, queue_counts& counts) {
         ask([&] {
-            auto& row = sql_->states;
-            row.each([&] {
-                if (is_leased(row.number(0))) return true;
-                ++counts.by_state[static_cast<std::size_t>(shown(row.number(1), due_at(row, 2), now))];
-                counts.oldest = std::max(counts.oldest, now - clocks_.steady(row.number(3)));
-                return true;
-            });
+            file_.each_state(
+                [&](std::int64_t place, std::int64_t state, std::optional<std::int64_t> due, std::int64_t submitted) {
+                    if (is_leased(place)) return;
+                    ++counts.by_state[static_cast<std::size_t>(shown(state, due, now))];
+                    counts.oldest = std::max(counts.oldest, now - file_.clocks.steady(submitted));
+                });
         });
     }
     std::size_t retry_now(const job_filter& which, time_point now) {
-        return change_matching(which, now, [&](std::int64_t place, const job_info& info) {
-            return info.state != job_state::waiting && sql_->retry.run(place) > 0;
-        });
+        return change_matching(
+            which, now, [&](std::int64_t place, job_state s) { return s != job_state::waiting && file_.retry(place); });
     }
     std::size_t hold(const job_filter& which, time_point now) {
-        return change_matching(which, now, [&](std::int64_t place, const job_info& info) {
-            const bool kept = info.state == job_state::held || info.state == job_state::in_doubt;
-            return !kept && sql_->hold.run(place) > 0;
+        return change_matching(which, now, [&](std::int64_t place, job_state s) {
+            return s != job_state::held && s != job_state::in_doubt && file_.hold(place);
         });
     }
     std::vector<job> drop(const job_filter& which, time_point now) {
         std::vector<job> dropped;
-        change_matching(which, now, [&](std::int64_t place, const job_info&) {
-            spot at;
-            auto found = job_at(place, &at);
+        change_matching(which, now, [&](std::int64_t place, job_state) {
+            auto found = file_.read(place);
             if (!found) return false;
-            erase(at);
+            file_.erase(found->at);
             dropped.push_back(std::move(found->what));
             return true;
         });
@@ -366,7 +184,7 @@ public:
             if (found->second.mail) j.mail = std::move(found->second.mail);
             forget(found);
         }
-        held_ -= std::min(held_, dropped.size());
+        leave(dropped.size());
         return dropped;
     }
     std::optional<job> take(job_id id) {
@@ -391,9 +209,6 @@ private:
     static constexpr std::size_t cache = std::size_t{64} << 20;
     static constexpr std::int64_t read_at_once = 64 << 10;  // larger contents are read while they are sent
     static constexpr auto poll_interval = std::chrono::milliseconds(200);
-    static constexpr std::int64_t hour = 3'600'000'000'000;
-    // As they are stored.
-    static constexpr std::int64_t waiting = 0, sending = 1, held = 2, in_doubt = 3;
 
     enum class location : unsigned char { file, ready, leased, leaving };
     /// What is remembered of a job: of those in memory, and of those that this process waits for.
@@ -405,6 +220,7 @@ private:
         std::unique_ptr<postroad::waiter> waiter = {};
     };
     using entries = std::unordered_map<job_id, entry>;
+    /// The jobs of one class of traffic.
     struct lane {
         std::deque<job> ready = {};
         std::int64_t cursor = 0;      // fresh jobs up to here were read
@@ -413,137 +229,27 @@ private:
     };
     enum class change_of : unsigned char { mark, settle, back, collect };
     /// What is to be written of a leased job.
-    struct change_entry {
+    struct pending {
         change_of what = change_of::mark;
         job_id id = 0;
         spot at = {};
-        std::int64_t state = waiting;
+        std::int64_t state = filed_job::waiting;
         std::optional<std::int64_t> due = {};
         std::optional<std::int64_t> deadline = {};
         std::string progress = {};
         bool took = false;  // once written: whether the job was there
-    };
-    struct state_row {
-        std::int64_t epoch = 0;
-        std::int64_t jobs = 0;
-        std::int64_t place = 0;
-        std::int64_t part = 0;
-        friend bool operator==(const state_row&, const state_row&) = default;
-    };
-    struct read_job {
-        job what = {};
-        std::int64_t state = waiting;
-        std::optional<std::int64_t> due = {};
-        content::facts facts = {};
-        std::string damage = {};  // why it makes no sense, if it does not; then it has no mail
     };
     struct task {
         std::uint64_t behind = 0;  // as many jobs as had arrived
         std::function<void()> what = {};
     };
 
-    // ---- the file
-
     static sqlite_options checked(sqlite_options o) {
         if (o.path.empty()) throw error(errc::invalid_option, "sqlite: expected the path of a file");
-        // It is opened again later, whatever the working directory is then; and SQLite takes some names for more than that.
-        o.path = std::filesystem::absolute(o.path).string();
         if (o.capacity == 0) throw error(errc::invalid_option, "sqlite: expected a capacity of more than 0");
+        // It is opened again later, whatever the working directory is then; and SQLite takes some names for more.
+        o.path = std::filesystem::absolute(o.path).string();
         return o;
-    }
-    // Made here, so that it is for this user only from its first moment; SQLite gives -wal and -shm the same mode.
-    static const std::string& made(const std::string& path) {
-        const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
-        if (fd >= 0) {
-            ::fchmod(fd, S_IRUSR | S_IWUSR);
-            ::close(fd);
-        } else if (errno != EEXIST) {
-            const auto what = errno == ENOSPC || errno == EDQUOT ? errc::storage_full : errc::storage_failed;
-            throw error(what, "the queue '" + escaped(path, 1000) +
-                                  "' cannot be made: " + std::generic_category().message(errno));
-        }
-        return path;
-    }
-
-    void prepare_file() {
-        // What belongs to somebody else is not touched.
-        const auto belongs_to = file_.number("PRAGMA application_id");
-        const bool empty = file_.number("SELECT count(*) FROM sqlite_master") == 0;
-        if (belongs_to != sqlite_application && !(empty && belongs_to == 0))
-            file_.refuse(errc::storage_damaged, "it is a database of another program: name another file");
-        if (file_.text("PRAGMA journal_mode = WAL") != "wal")
-            file_.refuse(errc::storage_failed, "it cannot have a write-ahead log: put it on a disk of this machine");
-        file_.execute(
-            "PRAGMA synchronous = FULL; PRAGMA secure_delete = FAST; PRAGMA cache_size = -16000;"
-            "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;");
-        migrate();
-    }
-
-    void migrate() {
-        const auto newest = static_cast<std::int64_t>(sqlite_migrations.size());
-        if (version() == newest) return;
-        file_.execute("BEGIN IMMEDIATE");
-        // Another process may have been faster.
-        const auto found = version();
-        if (found > newest)
-            file_.refuse(errc::storage_damaged, "it was written by a newer version (schema " + std::to_string(found) +
-                                                    ", and this one knows " + std::to_string(newest) +
-                                                    "): look after it with that version");
-        for (auto v = found; v < newest; ++v) file_.execute(sqlite_migrations[static_cast<std::size_t>(v)]);
-        file_.execute(("PRAGMA application_id = " + std::to_string(sqlite_application)).c_str());
-        file_.execute(("PRAGMA user_version = " + std::to_string(newest)).c_str());
-        file_.execute("COMMIT");
-    }
-    std::int64_t version() { return file_.number("PRAGMA user_version"); }
-
-    state_row read_state() {
-        state_row s;
-        auto& row = sql_->state;
-        bool found = false;
-        row.each([&] {
-            s = {row.number(0), row.number(1), row.number(2), row.number(3)};
-            found = true;
-            return false;
-        });
-        if (!found) file_.refuse(errc::storage_damaged, "its table `state` is empty");
-        return s;
-    }
-
-    // All that `f` does, or nothing.
-    template <class F>
-    void transaction(F f) {
-        try {
-            sql_->begin.run();
-            state_ = read_state();
-            notice_others();
-            f();
-            if (state_ != last_) sql_->set_state.run(state_.epoch, state_.jobs, state_.place, state_.part);
-            sql_->commit.run();
-            last_ = state_;
-        } catch (...) {
-            // Some errors have ended it already.
-            if (sqlite3_get_autocommit(file_.get()) == 0)
-                sqlite3_exec(file_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
-            throw;
-        }
-    }
-
-    // What other processes wrote since the last transaction.
-    void notice_others() {
-        const std::scoped_lock lock(mutex_);
-        const auto now_held = static_cast<std::int64_t>(held_) + state_.jobs - last_.jobs;
-        held_ = static_cast<std::size_t>(std::max<std::int64_t>(0, now_held));
-        if (state_.place != last_.place) expect_more();
-        if (sends_ && state_.epoch != epoch_) {
-            // Somebody else sends: what is leased here is theirs.
-            sends_ = false;
-            lock_.give_back();
-        }
-        last_ = state_;
-    }
-    void expect_more() {
-        discover_ = load_ = true;
-        for (auto& [of, l] : lanes_) l.more = true;
     }
 
     // ---- the thread
@@ -567,7 +273,7 @@ private:
             busy_ = true;
             lock.unlock();
 
-            clocks_.look();
+            file_.clocks.look();
             if (poll && !last) look_around();
             write(jobs, changes);
             for (const auto& t : tasks) t.what();
@@ -577,12 +283,14 @@ private:
             busy_ = false;
             changes_.insert(changes_.begin(), std::make_move_iterator(changes.begin()),
                             std::make_move_iterator(changes.end()));
-            if ((std::exchange(awaited_, false) || std::exchange(tell_, false)) && wake_) {
+            const bool awaited = std::exchange(awaited_, false);
+            if ((std::exchange(tell_, false) || awaited) && wake_) {
                 lock.unlock();
                 wake_();
                 lock.lock();
             }
         }
+        lock.unlock();
         abandon();
         lock_.give_back();
     }
@@ -592,13 +300,13 @@ private:
         return sends_ && std::ranges::any_of(lanes_, [](const auto& l) { return hungry(l.second); });
     }
     static bool hungry(const lane& l) { return l.more && l.ready.size() < low_water; }
+    bool any_ready() const {
+        return std::ranges::any_of(lanes_, [](const auto& l) { return !l.second.ready.empty(); });
+    }
     time_point earliest() const {
         auto first = never;
         for (const auto& [of, l] : lanes_) first = std::min(first, l.earliest);
         return first;
-    }
-    bool any_ready() const {
-        return std::ranges::any_of(lanes_, [](const auto& l) { return !l.second.ready.empty(); });
     }
 
     // Runs `f` on the thread, behind all that was asked for before, and waits for it.
@@ -628,65 +336,78 @@ private:
         if (failed) std::rethrow_exception(failed);
     }
 
+    template <class F>
+    void transaction(F f) {
+        file_.transaction([&] {
+            notice_others();
+            f();
+        });
+    }
+    // What other processes wrote since the last transaction.
+    void notice_others() {
+        const std::scoped_lock lock(mutex_);
+        const auto& now = file_.now();
+        const auto& left = file_.left();
+        if (now.jobs < left.jobs)
+            leave(static_cast<std::size_t>(left.jobs - now.jobs));
+        else
+            held_ += static_cast<std::size_t>(now.jobs - left.jobs);
+        if (now.place != left.place) expect_more();
+        // Somebody else sends: what is leased here is theirs.
+        if (sends_ && now.epoch != epoch_) {
+            sends_ = false;
+            lock_.give_back();
+        }
+        file_.noticed();
+    }
+    void expect_more() {
+        discover_ = load_ = true;
+        for (auto& [of, l] : lanes_) l.more = true;
+    }
+    void leave(std::size_t n) { held_ -= std::min(held_, n); }
+
     // What others may have done: they ended, or wrote to the file.
     void look_around() {
         try {
-            const bool wants = [this] {
-                const std::scoped_lock lock(mutex_);
-                return wants_to_send_ && !sends_;
-            }();
-            if (wants && lock_.take()) become_sender();
-            const auto version = sql_->data_version.find();
-            const bool changed = version != seen_version_;
-            seen_version_ = version;
+            const bool begins = wants_to_send() && lock_.take();
+            if (begins) become_sender();
+            const auto version = file_.version_seen();
+            const bool changed = std::exchange(seen_version_, version) != version;
             if (changed) collect_outcomes();
             const std::scoped_lock lock(mutex_);
             if (changed) expect_more();
             // Room may have come for those who wait for it.
-            tell_ = tell_ || changed || (wants && sends_);
+            tell_ = tell_ || changed || begins;
             looked_ = looked_ || wake_;
         } catch (const error&) {
             // Whoever wants something of the file is told.
         }
     }
+    bool wants_to_send() const {
+        const std::scoped_lock lock(mutex_);
+        return wake_ && !options_.submit_only && !sends_;
+    }
 
     void become_sender() {
         try {
             transaction([&] {
-                const auto now = clocks_.now();
-                ++state_.epoch;
-                sql_->expire_keys.run(now);
-                sql_->expire_outcomes.run(now - hour);
+                ++file_.now().epoch;
+                file_.expire();
             });
         } catch (...) {
             lock_.give_back();
             throw;
         }
         const std::scoped_lock lock(mutex_);
-        epoch_ = state_.epoch;
+        epoch_ = file_.left().epoch;
         sends_ = true;
         lanes_.clear();
         expect_more();
     }
 
-    // The sender of another process has stored what became of jobs of this one.
+    // The sender of another process has kept what became of jobs of this one.
     void collect_outcomes() {
-        std::vector<job> over;
-        auto& row = sql_->told;
-        row.each(
-            [&] {
-                job j{.id = static_cast<job_id>(row.number(0))};
-                try {
-                    j.mail = std::make_shared<const mail_object>(mail_object{.envelope = read_envelope(row.text(1))});
-                    read_progress(row.text(2), j);
-                } catch (const error& e) {
-                    j.error = e.code();
-                }
-                over.push_back(std::move(j));
-                return true;
-            },
-            self_);
-        for (auto& j : over) {
+        for (auto& j : file_.told(self_)) {
             {
                 const std::scoped_lock lock(mutex_);
                 changes_.push_back({.what = change_of::collect, .id = j.id});
@@ -695,28 +416,29 @@ private:
                 j.waiter = std::move(found->second.waiter);
                 forget(found);
             }
-            const auto why = j.error;
-            tell_waiter(std::move(j), why);
+            if (j.waiter) j.waiter->complete(j.error, std::move(j.result));
         }
     }
+    // It was not sent here.
     static void tell_waiter(job&& j, error_code why) {
         if (!j.waiter) return;
         name_recipients(j);
-        if (why == condition::limit || !j.error) j.result.details.where = phase::queued;
+        j.result.details.where = phase::queued;
         j.waiter->complete(why, std::move(j.result));
     }
 
     // ---- writing
 
-    void write(std::vector<job>& jobs, std::vector<change_entry>& changes) {
+    void write(std::vector<job>& jobs, std::vector<pending>& changes) {
         std::vector<spot> spots(jobs.size());
         std::vector<error_code> refused(jobs.size());
-        const auto attempt = [&](std::span<job> some, std::span<change_entry> others) -> error_code {
+        const auto attempt = [&](std::span<job> some, std::span<pending> others) -> error_code {
             if (some.empty() && others.empty()) return {};
             try {
                 transaction([&] {
                     for (auto& c : others) write_change(c);
-                    for (std::size_t i = 0; i < some.size(); ++i) refused[i] = insert(some[i], spots[i]);
+                    for (std::size_t i = 0; i < some.size(); ++i)
+                        refused[i] = file_.insert(some[i], some[i].waiter ? self_ : 0, options_.keys_kept, spots[i]);
                 });
                 return {};
             } catch (const error& e) {
@@ -728,12 +450,11 @@ private:
         auto ec = attempt(jobs, changes);
         auto changes_ec = ec;
         if (ec && !jobs.empty() && !changes.empty()) {
-            // What ends jobs may fit where a message does not, and what is in the way of one may not be in that of
-            // both.
+            // What ends jobs may fit where a message does not.
             changes_ec = attempt({}, changes);
             ec = attempt(jobs, {});
         }
-        if (ec || changes_ec) make_room();
+        if (ec || changes_ec) file_.make_room();
         {
             const std::scoped_lock lock(mutex_);
             failing_ = static_cast<bool>(changes_ec);
@@ -742,86 +463,23 @@ private:
         written(jobs, spots, refused, ec);
     }
 
-    // What the log holds is in the file as well after this, and its room can be used again.
-    void make_room() { sqlite3_wal_checkpoint_v2(file_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr); }
-
-    void write_change(change_entry& c) {
-        if (c.what == change_of::collect) {
-            sql_->collect.run(c.id);
-            return;
-        }
+    void write_change(pending& c) {
+        if (c.what == change_of::collect) return file_.collected(c.id);
         // A sender that is none any more changes nothing.
         c.took = sends();
         if (!c.took) return;
+        const auto place = c.at.place;
         if (c.what == change_of::mark) {
-            c.took = sql_->mark.run(c.at.place) > 0;
+            c.took = file_.mark(place);
             return;
         }
         const bool over = c.what == change_of::settle;
-        if ((over || c.state == in_doubt) && c.at.submitter != 0 && c.at.submitter != self_)
-            sql_->tell.run(clocks_.now(), c.progress, c.at.place);
+        const bool awaited_elsewhere = c.at.submitter != 0 && c.at.submitter != self_;
+        if (awaited_elsewhere && (over || c.state == filed_job::in_doubt)) file_.tell(place, c.progress);
         if (over)
-            erase(c.at);
+            file_.erase(c.at);
         else
-            c.took = sql_->back.run(c.state, c.due, c.deadline, c.progress, c.at.place) > 0;
-    }
-    void erase(const spot& at) {
-        if (sql_->erase_job.run(at.place) == 0) return;
-        sql_->erase_parts.run(at.part, at.part + parts_of(at.size));
-        --state_.jobs;
-    }
-
-    // Into the file, or why not; what keeps all jobs out is thrown.
-    error_code insert(job& j, spot& at) {
-        if (!j.idempotency_key.empty()) {
-            const auto now = clocks_.now();
-            if (sql_->key_until.find(j.idempotency_key).value_or(0) > now) return errc::already_queued;
-            const std::int64_t kept = std::chrono::nanoseconds(options_.keys_kept).count();
-            sql_->set_key.run(j.idempotency_key, now + kept);
-        }
-        const auto& content = j.mail->content;
-        const auto known = content.known();
-        at = {.part = state_.part, .size = static_cast<std::int64_t>(known.size), .submitter = j.waiter ? self_ : 0};
-        if (const auto ec = insert_parts(content)) return ec;
-        at.place = first_place(j.traffic_class) + ++state_.place;
-        const auto facts = std::int64_t{known.eight_bit} | std::int64_t{known.eight_bit_header} << 1 |
-                           std::int64_t{known.leading_dots} << 2 | std::int64_t{known.binary} << 3 |
-                           static_cast<std::int64_t>(known.longest_line) << 4;
-        sql_->insert.run(at.place, due_of(j), j.traffic_class, j.id, clocks_.stored(j.submitted), deadline_of(j),
-                         at.submitter, at.part, at.size, facts, j.tenant, j.tag, j.idempotency_key,
-                         queueing::written(j.mail->envelope));
-        ++state_.jobs;
-        return {};
-    }
-    std::optional<std::int64_t> due_of(const job& j) const {
-        return j.due == time_point::min() ? std::nullopt : std::optional(clocks_.stored(j.due));
-    }
-    std::optional<std::int64_t> deadline_of(const job& j) const {
-        return j.deadline == never ? std::nullopt : std::optional(clocks_.stored(j.deadline));
-    }
-
-    error_code insert_parts(const content& c) {
-        if (!c.streams()) {
-            for (auto rest = c.text(); !rest.empty();) {
-                const auto part = rest.substr(0, sqlite_part);
-                sql_->insert_part.run(state_.part++, blob{part});
-                rest.remove_prefix(part.size());
-            }
-            return {};
-        }
-        const auto first = state_.part;
-        std::string part;
-        content::reader from(c);
-        for (auto next = from.peek(); !next.empty(); next = from.peek()) {
-            const auto n = std::min(next.size(), sqlite_part - part.size());
-            part += next.substr(0, n);
-            from.consume(n);
-            if (part.size() < sqlite_part && !from.peek().empty()) continue;
-            sql_->insert_part.run(state_.part++, blob{part});
-            part.clear();
-        }
-        if (from.failed()) sql_->erase_parts.run(first, state_.part);
-        return from.failure();
+            c.took = file_.bring_back(place, c.state, c.due, c.deadline, c.progress);
     }
 
     void written(std::vector<job>& jobs, const std::vector<spot>& spots, const std::vector<error_code>& refused,
@@ -838,7 +496,7 @@ private:
                     remember(std::move(j), spots[i]);
                     continue;
                 }
-                if (held_ > 0) --held_;
+                leave(1);
                 failed.emplace_back(std::move(j), why);
             }
         }
@@ -862,7 +520,7 @@ private:
         const bool fresh = j.due == time_point::min();
         if (sends_ && fresh && !l.more && l.ready.size() < high_water) {
             l.cursor = at.place;
-            if (known.cached == 0) j.mail = read_later(j.mail->envelope, j.mail->content.known(), at);
+            if (known.cached == 0) j.mail = file_.read_later(j.mail->envelope, j.mail->content.known(), at);
             known.where = location::ready;
             in_memory_.emplace(at.place, j.id);
             known_.insert_or_assign(j.id, std::move(known));
@@ -880,12 +538,8 @@ private:
         known.waiter = std::move(j.waiter);
         known_.insert_or_assign(j.id, std::move(known));
     }
-    mail_ptr read_later(envelope e, const content::facts& facts, const spot& at) const {
-        return std::make_shared<const mail_object>(
-            mail_object{std::move(e), content::restored(facts, stored_parts::open(parts_, at.part, at.size))});
-    }
 
-    void written(std::vector<change_entry>& changes) {
+    void written(std::vector<pending>& changes) {
         const std::scoped_lock lock(mutex_);
         for (const auto& c : changes) {
             if (c.what == change_of::collect) continue;
@@ -912,113 +566,60 @@ private:
     // ---- what the executor asks for
 
     // Whether it is a leased job, which alone can be changed.
-    bool change(job_id id, change_entry c) {
+    bool change(job_id id, pending c) {
         const std::scoped_lock lock(mutex_);
         const auto found = known_.find(id);
         if (found == known_.end() || found->second.where != location::leased) return false;
+        c.at = found->second.at;
         change(found, std::move(c));
         return true;
     }
-    void change(entries::iterator found, change_entry c) {
+    void change(entries::iterator found, pending c) {
         c.id = found->first;
-        c.at = found->second.at;
         if (c.what != change_of::mark) found->second.where = location::leaving;
         changes_.push_back(std::move(c));
         changed_.notify_one();
     }
-    void expect(const change_entry& c) {
-        auto& first = lanes_[class_at(c.at.place)].earliest;
-        first = std::min(first, clocks_.steady(*c.due));
-    }
-    void bring_back(job&& j, std::optional<std::int64_t> due, std::int64_t state) {
-        change_entry c{.what = change_of::back,
-                       .state = state,
-                       .due = state == waiting ? due.value_or(0) : due,
-                       .deadline = deadline_of(j),
-                       .progress = written_progress(j)};
+    void bring_back(job&& j, std::int64_t state, std::optional<std::int64_t> due) {
+        pending c{.what = change_of::back,
+                  .state = state,
+                  .due = due,
+                  .deadline = file_.deadline_of(j),
+                  .progress = written_progress(j)};
         const std::scoped_lock lock(mutex_);
         const auto found = known_.find(j.id);
         if (found == known_.end() || found->second.where != location::leased) return;
-        found->second.waiter = std::move(j.waiter);
-        if (found->second.cached > 0) found->second.mail = std::move(j.mail);
-        c.at = found->second.at;
+        auto& known = found->second;
+        known.waiter = std::move(j.waiter);
+        if (known.cached > 0) known.mail = std::move(j.mail);
+        c.at = known.at;
         if (c.due) expect(c);
         change(found, std::move(c));
     }
-
-    // ---- reading
-
-    static std::optional<std::int64_t> due_at(const statement& row, int column) {
-        return row.null(column) ? std::nullopt : std::optional(row.number(column));
+    void expect(const pending& c) {
+        const auto l = lanes_.find(class_at(c.at.place));
+        if (l != lanes_.end()) l->second.earliest = std::min(l->second.earliest, file_.clocks.steady(*c.due));
+    }
+    void hand_out(std::vector<job_id>& from, std::vector<job_id>& out) {
+        const std::scoped_lock lock(mutex_);
+        out.insert(out.end(), from.begin(), from.end());
+        from.clear();
     }
 
-    // Nothing if nothing is there.
-    std::optional<read_job> job_at(std::int64_t place, spot* where = nullptr) {
-        std::optional<read_job> result;
-        auto& row = sql_->row;
-        row.each(
-            [&] {
-                const spot at{.place = place, .part = row.number(7), .size = row.number(8), .submitter = row.number(6)};
-                if (where) *where = at;
-                const auto bits = row.number(9);
-                read_job r{.state = row.number(0),
-                           .due = due_at(row, 1),
-                           .facts = {.size = static_cast<std::uint64_t>(at.size),
-                                     .longest_line = static_cast<std::uint64_t>(bits >> 4),
-                                     .eight_bit = (bits & 1) != 0,
-                                     .eight_bit_header = (bits & 2) != 0,
-                                     .leading_dots = (bits & 4) != 0,
-                                     .binary = (bits & 8) != 0}};
-                auto& j = r.what;
-                j.id = static_cast<job_id>(row.number(3));
-                j.submitted = clocks_.steady(row.number(4));
-                if (r.due) j.due = clocks_.steady(*r.due);
-                if (!row.null(5)) j.deadline = clocks_.steady(row.number(5));
-                j.traffic_class = static_cast<std::uint8_t>(row.number(2));
-                j.tenant = row.text(10);
-                j.tag = row.text(11);
-                j.idempotency_key = row.text(12);
-                try {
-                    j.mail = read_later(read_envelope(row.text(13)), r.facts, at);
-                    if (!row.null(14)) read_progress(row.text(14), j);
-                } catch (const error& e) {
-                    j.mail = {};
-                    r.damage = e.details().explanation;
-                }
-                result = std::move(r);
-                return false;
-            },
-            place);
-        return result;
-    }
+    // ---- looking after the queue
 
     job_state shown(std::int64_t state, std::optional<std::int64_t> due, time_point now) const {
-        if (state == sending) return job_state::sending;
-        if (state == held) return job_state::held;
-        if (state == in_doubt) return job_state::in_doubt;
-        return due && clocks_.steady(*due) > now ? job_state::delayed : job_state::waiting;
+        if (state == filed_job::sending) return job_state::sending;
+        if (state == filed_job::held) return job_state::held;
+        if (state == filed_job::in_doubt) return job_state::in_doubt;
+        return due && file_.clocks.steady(*due) > now ? job_state::delayed : job_state::waiting;
     }
     std::optional<job_info> info_at(std::int64_t place, time_point now) {
-        const auto found = job_at(place);
+        const auto found = file_.read(place);
         if (!found) return {};
         auto info = describe(found->what, shown(found->state, found->due, now), now);
         if (!found->damage.empty()) info.error = found->damage;
         return info;
-    }
-
-    // Those that may match, oldest first.
-    std::vector<std::int64_t> places(const job_filter& which) {
-        std::vector<std::int64_t> result;
-        const auto read = [&](statement& s, const auto&... values) {
-            s.each(
-                [&] {
-                    result.push_back(s.number(0));
-                    return true;
-                },
-                values...);
-        };
-        which.id ? read(sql_->by_id, *which.id) : read(sql_->by_age);
-        return result;
     }
     bool is_leased(std::int64_t place) const {
         const std::scoped_lock lock(mutex_);
@@ -1034,11 +635,11 @@ private:
             auto aside = set_aside();
             try {
                 transaction([&] {
-                    for (const auto place : places(which)) {
+                    for (const auto place : file_.places(which)) {
                         if (is_leased(place)) continue;
                         const auto info = info_at(place, now);
                         if (!info || info->state == job_state::sending || !which.matches(*info)) continue;
-                        if (act(place, *info)) changed.insert(place);
+                        if (act(place, info->state)) changed.insert(place);
                     }
                 });
             } catch (...) {
@@ -1066,7 +667,7 @@ private:
         for (auto& j : all) {
             auto& known = known_.at(j.id);
             if (!changed.contains(known.at.place)) {
-                lanes_.at(j.traffic_class).ready.push_back(std::move(j));
+                lanes_[j.traffic_class].ready.push_back(std::move(j));
                 continue;
             }
             in_memory_.erase(known.at.place);
@@ -1077,6 +678,8 @@ private:
         loading_ = false;
         load_ = tell_ = true;
     }
+
+    // ---- reading
 
     // Jobs that are due, from the file into memory, as many as are wanted.
     void load() {
@@ -1093,7 +696,7 @@ private:
             if (discover_) discover();
             for (auto& [of, l] : lanes_) {
                 load_delayed(of, l, horizon);
-                if (hungry(l)) load_fresh(of, l);
+                load_fresh(of, l);
             }
         } catch (const error&) {
             failed = true;
@@ -1106,11 +709,11 @@ private:
     // The lanes of what is there. Only this thread adds some.
     void discover() {
         for (unsigned of = 0; of < 256; ++of) {
-            const auto next = sql_->next_class.find(first_place(of));
+            const auto next = file_.next(first_place(of));
             if (!next) break;
-            of = static_cast<unsigned>(*next >> 54);
+            of = class_at(*next);
             const std::scoped_lock lock(mutex_);
-            const auto [found, is_new] = lanes_.try_emplace(static_cast<std::uint8_t>(of));
+            const auto [found, is_new] = lanes_.try_emplace(class_at(*next));
             if (is_new) found->second.cursor = first_place(of) - 1;
         }
         discover_ = false;
@@ -1126,22 +729,19 @@ private:
 
     void load_delayed(std::uint8_t of, lane& l, time_point horizon) {
         const auto room = room_in(l);
-        const auto until = clocks_.stored(horizon);
+        const auto until = file_.clocks.stored(horizon);
         auto earliest = never;
         std::vector<std::int64_t> due;
-        auto& row = sql_->delayed;
-        row.each(
-            [&] {
-                if (in_memory(row.number(0))) return true;
-                if (row.number(1) > until || due.size() == room) {
-                    earliest = clocks_.steady(row.number(1));
-                    return false;
-                }
-                due.push_back(row.number(0));
-                return true;
-            },
-            of);
-        load_all(due);
+        file_.each_delayed(of, [&](std::int64_t place, std::int64_t when) {
+            if (in_memory(place)) return true;
+            if (when > until || due.size() == room) {
+                earliest = file_.clocks.steady(when);
+                return false;
+            }
+            due.push_back(place);
+            return true;
+        });
+        for (const auto place : due) load_one(place);
         const std::scoped_lock lock(mutex_);
         l.earliest = earliest;
         for (const auto& c : changes_)
@@ -1149,58 +749,43 @@ private:
     }
     void load_fresh(std::uint8_t of, lane& l) {
         const auto room = room_in(l);
-        std::vector<std::int64_t> found;
-        auto& row = sql_->fresh;
-        row.each(
-            [&] {
-                found.push_back(row.number(0));
-                return found.size() < room;
-            },
-            l.cursor, first_place(of + 1u));
-        load_all(found);
+        {
+            const std::scoped_lock lock(mutex_);
+            if (!hungry(l)) return;
+        }
+        const auto found = file_.fresh(of, l.cursor, room);
+        for (const auto place : found) load_one(place);
         const std::scoped_lock lock(mutex_);
         l.more = found.size() == room;
         if (!found.empty()) l.cursor = found.back();
     }
-    void load_all(const std::vector<std::int64_t>& all) {
-        for (const auto place : all) load_one(place);
-    }
     void load_one(std::int64_t place) {
-        spot at;
-        auto found = job_at(place, &at);
+        auto found = file_.read(place);
         if (!found) return;
         // What makes no sense is put where somebody will see it.
-        if (!found->damage.empty()) return transaction([&] { sql_->hold.run(place); });
+        if (!found->damage.empty()) return transaction([&] { file_.hold(place); });
         auto& j = found->what;
-        if (found->state == sending) interrupt(j);
-        std::unique_lock lock(mutex_);
-        auto& known = known_[j.id];
-        known.at = at;
-        j.waiter = std::move(known.waiter);
-        if (known.mail) {
-            j.mail = std::move(known.mail);
-        } else if (at.size <= read_at_once && cached_ + static_cast<std::size_t>(at.size) <= cache) {
-            cached_ += known.cached = static_cast<std::size_t>(at.size);
-            lock.unlock();
-            j.mail = std::make_shared<const mail_object>(
-                mail_object{j.mail->envelope, content::restored(found->facts, source::memory(octets(at)))});
-            lock.lock();
+        if (found->state == filed_job::sending) interrupt(j);
+        const auto size = static_cast<std::size_t>(found->at.size);
+        entry known{.at = found->at, .where = location::ready};
+        bool to_cache = false;
+        {
+            const std::scoped_lock lock(mutex_);
+            if (const auto remembered = known_.find(j.id); remembered != known_.end()) {
+                j.waiter = std::move(remembered->second.waiter);
+                known.cached = remembered->second.cached;
+                if (remembered->second.mail) j.mail = std::move(remembered->second.mail);
+            }
+            to_cache = known.cached == 0 && found->at.size <= read_at_once && cached_ + size <= cache;
+            if (to_cache) cached_ += known.cached = size;
         }
-        known.where = location::ready;
+        if (to_cache)
+            j.mail = std::make_shared<const mail_object>(mail_object{
+                j.mail->envelope, content::restored(found->facts, source::memory(file_.octets(found->at)))});
+        const std::scoped_lock lock(mutex_);
+        known_.insert_or_assign(j.id, std::move(known));
         in_memory_.emplace(place, j.id);
         lanes_[j.traffic_class].ready.push_back(std::move(j));
-    }
-    std::string octets(const spot& at) {
-        std::string all;
-        auto& row = sql_->part;
-        for (auto part = at.part; part < at.part + parts_of(at.size); ++part)
-            row.each(
-                [&] {
-                    all += row.text(0);
-                    return false;
-                },
-                part);
-        return all;
     }
     // The process that sent it ended before it could say what became of it.
     static void interrupt(job& j) {
@@ -1215,20 +800,19 @@ private:
 
     // Those who wait here are told that this process does not send it.
     void abandon() {
+        const std::scoped_lock lock(mutex_);
         for (auto& [of, l] : lanes_)
             for (auto& j : l.ready)
                 if (j.waiter) abandoned_.push_back(std::move(j));
         for (auto& [id, known] : known_) {
             if (!known.waiter) continue;
-            job j{.id = id, .mail = known.mail, .waiter = std::move(known.waiter)};
+            job j{.id = id, .mail = known.mail};
             try {
-                if (auto found = job_at(known.at.place)) {
-                    found->what.waiter = std::move(j.waiter);
-                    j = std::move(found->what);
-                }
+                if (auto found = file_.read(known.at.place)) j = std::move(found->what);
             } catch (const error&) {
-                // Then its recipients are not named.
+                // Then its recipients may not be named.
             }
+            j.waiter = std::move(known.waiter);
             abandoned_.push_back(std::move(j));
         }
         lanes_.clear();
@@ -1237,26 +821,20 @@ private:
     }
 
     const sqlite_options options_;
-    // The thread's, from its start on.
-    database file_;
+    sqlite_file file_;  // its clocks are for all threads, the rest is the thread's
+    // The thread's.
     process_lock lock_;
-    std::unique_ptr<sqlite_statements> sql_;
-    state_row state_;  // within a transaction
-    state_row last_;   // at the end of the last one
-    std::optional<std::int64_t> seen_version_;
+    std::int64_t seen_version_ = 0;
     std::int64_t epoch_ = 0;
-    bool discover_ = true;  // there may be classes without a line
+    std::int64_t self_ = 0;  // who submits, in the file
+    bool discover_ = true;   // there may be classes without a lane
     std::vector<job> abandoned_;
-
-    const std::shared_ptr<stored_parts> parts_;
-    calendar clocks_;
-    std::int64_t self_ = 0;
 
     mutable std::mutex mutex_;  // guards the rest
     std::condition_variable changed_;
     std::deque<job> inbox_;
     std::deque<task> tasks_;
-    std::vector<change_entry> changes_;
+    std::vector<pending> changes_;
     std::uint64_t arrived_ = 0;  // jobs that ever were in the inbox
     std::uint64_t taken_ = 0;    // and are not any more
     std::map<std::uint8_t, lane> lanes_;
@@ -1268,7 +846,6 @@ private:
     std::size_t held_ = 0;
     std::size_t cached_ = 0;
     time_point horizon_ = time_point::min();  // up to here it was asked for what is due
-    bool wants_to_send_ = false;
     bool sends_ = false;
     bool poll_ = false;
     bool load_ = false;
