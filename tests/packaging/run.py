@@ -32,7 +32,7 @@ def build_and_run(build):
     run("cmake", "--build", build)
     run(build / "consumer")
     run(build / "consumer_separate")
-    for component in ("openssl", "sqlite"):
+    for component in ("openssl", "sqlite", "amqp"):
         if (build / f"consumer_{component}").exists():
             run(build / f"consumer_{component}")
 
@@ -58,7 +58,7 @@ def find_package(work):
 
 def component_is_found(work):
     prefix = f"-Dpostroad_ROOT={work / 'moved'}"
-    for component in ("openssl", "sqlite"):
+    for component in ("openssl", "sqlite", "amqp"):
         configure(CONSUMER, work / component, prefix, f"-DWANTED_COMPONENTS={component}")
         run("cmake", "--build", work / component, "--target", f"consumer_{component}")
         run(work / component / f"consumer_{component}")

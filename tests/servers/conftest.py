@@ -11,6 +11,7 @@ from fixtures import (  # noqa: F401
     postfix,
     proxies,
     pytest_runtest_makereport,
+    rabbitmq,
     server,
     start_server,
     tls_dir,

@@ -1,0 +1,435 @@
+"""The queue at a broker, with a real RabbitMQ: whatever dies, nothing is lost, and what comes twice was in doubt by name.
+
+POSTROAD_AMQP_WORKER names the program built from amqp_worker.cpp.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import socket
+import socketserver
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pika
+import pytest
+
+import fixtures
+from fixtures import HERE, PASSWORD, ServerInfo, free_ports
+
+DEADLINE = 60.0
+
+
+def wait_until(true: Callable[[], bool], what: str, deadline: float = DEADLINE) -> None:
+    end = time.monotonic() + deadline
+    while not true():
+        assert time.monotonic() < end, f"not within {deadline} s: {what}"
+        time.sleep(0.05)
+
+
+class Sink(socketserver.ThreadingTCPServer):
+    """A mail server that counts messages by the number in their reverse path, and connections by destination."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError, ValueError):
+                self.talk()
+
+        def say(self, line: str) -> None:
+            self.wfile.write(line.encode() + b"\r\n")
+
+        def talk(self) -> None:
+            sink, domain, number = self.server, None, 0
+            self.say("220 sink ESMTP")
+            try:
+                while line := self.rfile.readline():
+                    word = line.split()[0].upper()
+                    if word == b"EHLO":
+                        self.say("250-sink\r\n250 PIPELINING")
+                        continue
+                    if word == b"QUIT":
+                        self.say("221 bye")
+                        return
+                    if word == b"MAIL":
+                        number = int(re.search(rb"<n(\d+)@", line)[1])
+                    if word == b"RCPT" and domain is None:
+                        domain = re.search(rb"@([^>]+)>", line)[1].decode()
+                        with sink.lock:
+                            sink.open[domain] += 1
+                            sink.most[domain] = max(sink.most[domain], sink.open[domain])
+                    if word == b"DATA":
+                        self.say("354 go")
+                        while (line := self.rfile.readline()) != b".\r\n":
+                            if not line:
+                                return
+                        with sink.lock:
+                            sink.got[number] += 1
+                            sink.times[number] = time.time()
+                        time.sleep(sink.delay)
+                    self.say("250 ok")
+            finally:
+                if domain:
+                    with sink.lock:
+                        sink.open[domain] -= 1
+
+    def __init__(self, delay: float = 0.02) -> None:
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.port = self.server_address[1]
+        self.delay = delay
+        self.lock = threading.Lock()
+        self.got: collections.Counter[int] = collections.Counter()
+        self.times: dict[int, float] = {}
+        self.open: collections.Counter[str] = collections.Counter()
+        self.most: collections.Counter[str] = collections.Counter()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def twice(self) -> set[int]:
+        return {number for number, times in self.got.items() if times > 1}
+
+
+class Relay:
+    """A way to the broker that can be cut: `cut` ends its connections and takes no more, `silent` passes nothing on."""
+
+    def __init__(self, to: int) -> None:
+        self.to = to
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.cut = False
+        self.silent = threading.Event()
+        self.open: list[socket.socket] = []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.listener.accept()
+                if self.cut:
+                    client.close()
+                    continue
+                server = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                return
+            self.open += [client, server]
+            threading.Thread(target=self.pump, args=(client, server), daemon=True).start()
+            threading.Thread(target=self.pump, args=(server, client), daemon=True).start()
+
+    def pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                while self.silent.is_set() and not self.cut:
+                    time.sleep(0.05)
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    def end(self) -> None:
+        self.cut = True
+        for each in self.open:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self.open = []
+
+    def __enter__(self) -> Relay:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+        # a listener that is only closed goes on listening while a thread waits in accept()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+class Worker:
+    """A process of amqp_worker.cpp."""
+
+    def __init__(self, *command: object) -> None:
+        program = os.environ.get("POSTROAD_AMQP_WORKER")
+        assert program, "POSTROAD_AMQP_WORKER must name the program built from tests/servers/amqp_worker.cpp"
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen([program, *map(str, command)], **pipes)
+        self.lines: list[str] = []
+        self.errors = ""
+        self.readers = [threading.Thread(target=self.read, daemon=True), threading.Thread(target=self.read_errors, daemon=True)]
+        for each in self.readers:
+            each.start()
+
+    def read(self) -> None:
+        for line in self.process.stdout:
+            self.lines.append(line.strip())
+
+    def read_errors(self) -> None:
+        self.errors = self.process.stderr.read()
+
+    def said(self, word: str) -> set[int]:
+        return {int(line.split()[1]) for line in list(self.lines) if line.startswith(word + " ")}
+
+    def ready(self) -> Worker:
+        wait_until(lambda: self.lines or self.process.poll() is not None, "a worker is ready")
+        assert self.lines, f"{self.process.returncode}: {self.ended()}"
+        return self
+
+    def ended(self, deadline: float = DEADLINE) -> str:
+        self.process.wait(deadline)
+        for each in self.readers:
+            each.join(deadline)
+        self.process.stdout.close()
+        self.process.stderr.close()
+        return self.errors
+
+    def end(self, how: signal.Signals) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        self.ended()
+
+
+class Queue:
+    """A queue of its own, and the processes that share it."""
+
+    def __init__(self, broker: ServerInfo, name: str, sink: Sink) -> None:
+        self.broker, self.name, self.sink = broker, name, sink
+        self.workers: list[Worker] = []
+
+    def url(self, port: int | None = None) -> str:
+        return f"amqp://alice:{PASSWORD}@127.0.0.1:{port or self.broker.ports['amqp']}/postroad"
+
+    def sends(self, *options: object, url: str | None = None) -> Worker:
+        worker = Worker("send", url or self.url(), self.name, self.sink.port, *options)
+        self.workers.append(worker)
+        return worker.ready()
+
+    def submits(self, first: int, count: int, domains: int = 5, *options: object) -> Worker:
+        worker = Worker("submit", self.url(), self.name, first, count, domains, *options)
+        self.workers.append(worker)
+        return worker
+
+    def count(self) -> dict[str, int]:
+        worker = Worker("count", self.url(), self.name)
+        assert worker.ended() == ""
+        return {line.split()[0]: int(line.split()[1]) for line in worker.lines}
+
+    def doubted(self) -> set[int]:
+        return set().union(*(worker.said("doubt") for worker in self.workers))
+
+    def all_arrive(self, numbers: set[int]) -> None:
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: numbers <= set(self.sink.got), "all messages arrive")
+        lost = sorted(numbers - set(self.sink.got))
+        assert not lost, f"lost: {lost}\n{self.count()}"
+
+    def in_order(self, numbers: set[int]) -> None:
+        """Nothing was lost, and each duplicate was in doubt by name."""
+        self.all_arrive(numbers)
+        assert self.sink.twice() <= self.doubted()
+
+    @contextlib.contextmanager
+    def channel(self) -> Iterator[pika.adapters.blocking_connection.BlockingChannel]:
+        with contextlib.closing(pika.BlockingConnection(pika.URLParameters(self.url()))) as connection:
+            channel = connection.channel()
+            channel.confirm_delivery()
+            yield channel
+
+    def end(self) -> None:
+        for worker in self.workers:
+            worker.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def queue(rabbitmq: ServerInfo, request: pytest.FixtureRequest) -> Iterator[Queue]:
+    """A queue named after the test, and a sink."""
+    with Sink() as sink:
+        made = Queue(rabbitmq, re.sub(r"\W", "_", request.node.name)[5:60], sink)
+        yield made
+        made.end()
+        sink.shutdown()
+
+
+def start_again(broker: ServerInfo) -> None:
+    command = [str(HERE / "start-rabbitmq"), str(broker.dir), *map(str, broker.ports.values())]
+    with open(broker.dir / "again.log", "wb") as log:
+        env = os.environ | {"POSTROAD_TEST_TLS": str(broker.ca.parent)}
+        subprocess.run(command, check=True, timeout=120, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+
+
+def kill(broker: ServerInfo) -> None:
+    """All of it, at once, as by a power cut."""
+    sessions = {os.getsid(int(line.split()[0])) for line in (broker.dir / "pids").read_text().splitlines()}
+    for session in sessions:
+        listed = subprocess.run(["ps", "-o", "pid=", "-s", str(session)], capture_output=True, text=True, check=False)
+        for pid in listed.stdout.split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+    wait_until(lambda: not _listens(broker.ports["epmd"]) and not _listens(broker.ports["amqp"]), "the broker is gone")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_what_is_queued_is_sent_once_and_the_outcome_comes_back(queue):
+    queue.sends("--ca", queue.broker.ca, url=f"amqps://alice:{PASSWORD}@localhost:{queue.broker.ports['amqps']}/postroad")
+    producer = queue.submits(0, 200, 5, "--wait")
+    assert producer.ended() == ""
+    assert producer.said("queued") == producer.said("outcome") == set(range(200))
+    assert {line.split()[2] for line in producer.lines if line.startswith("outcome")} == {"accepted"}
+    queue.in_order(set(range(200)))
+    assert queue.doubted() == set()
+    assert sum(queue.count().values()) == 0
+
+
+def test_killed_workers_lose_nothing_and_double_what_they_doubted(queue):
+    numbers = set(range(800))
+    queue.sends()
+    producer = queue.submits(0, 800)
+    for round_ in range(4):
+        victim = queue.sends()
+        at = 100 + 150 * round_
+        wait_until(lambda at=at: len(queue.sink.got) >= at, f"{at} messages arrive")
+        (victim if round_ % 2 else queue.workers[0 if round_ == 0 else -2]).end(signal.SIGKILL)
+        queue.sends()
+    assert producer.ended() == ""
+    assert producer.said("queued") == numbers
+    queue.in_order(numbers)
+    # Not all that the dead had taken ahead: only what had left.
+    assert len(queue.doubted()) <= 4 * 20 * 4
+
+
+def test_what_is_parked_never_comes_twice(queue):
+    numbers = set(range(300))
+    queue.sends("--doubt", "park")
+    producer = queue.submits(0, 300)
+    wait_until(lambda: len(queue.sink.got) >= 60, "60 messages arrive")
+    queue.workers[0].end(signal.SIGKILL)
+    assert producer.ended() == ""
+    queue.sends("--doubt", "park")
+    wait_until(lambda: len(queue.sink.got) + queue.count()["in_doubt"] >= 300, "each is sent or parked")
+    wait_until(lambda: (c := queue.count())["waiting"] + c["delayed"] == 0, "nothing waits")
+    assert queue.sink.twice() == set()
+    assert 0 < queue.count()["in_doubt"] <= 20
+    assert set(queue.sink.got) <= numbers
+
+
+def test_a_destination_keeps_its_limit_over_two_workers(queue):
+    queue.sends("--per-destination", 2)
+    queue.sends("--per-destination", 2)
+    assert queue.submits(0, 200, 4).ended() == ""
+    queue.in_order(set(range(200)))
+    assert set(queue.sink.most) == {f"d{n}.test" for n in range(4)}
+    assert max(queue.sink.most.values()) <= 2, queue.sink.most
+    assert queue.doubted() == set()
+
+
+@pytest.mark.parametrize("how", ["cut", "silent"])
+def test_a_network_that_is_cut_loses_nothing(queue, how):
+    with Relay(queue.broker.ports["amqp"]) as relay:
+        queue.sends(url=queue.url(relay.port))
+        producer = queue.submits(0, 400)
+        wait_until(lambda: len(queue.sink.got) >= 80, "80 messages arrive")
+        if how == "silent":
+            relay.silent.set()
+        else:
+            relay.end()
+        queue.sends()
+        wait_until(lambda: len(queue.sink.got) >= 200, "200 messages arrive")
+        relay.silent.clear()
+        relay.cut = False
+        assert producer.ended() == ""
+        queue.in_order(set(range(400)))
+
+
+def test_a_killed_broker_loses_nothing(queue):
+    queue.sends()
+    queue.sends()
+    producer = queue.submits(0, 500)
+    wait_until(lambda: len(queue.sink.got) >= 100, "100 messages arrive")
+    kill(queue.broker)
+    start_again(queue.broker)
+    producer.ended()
+    assert producer.said("queued") | producer.said("failed") == set(range(500))
+    queue.in_order(producer.said("queued"))
+
+
+MAIL = b"From: ann@example.test\nTo: to@d1.test\nSubject: Hi\n\nHello\n"
+
+
+def test_anybody_may_publish_mail_in_plain_amqp(queue):
+    worker = queue.sends()
+
+    def publish(channel, headers, body=MAIL, **properties):
+        channel.basic_publish("", f"{queue.name}.in", body, pika.BasicProperties(headers=headers, delivery_mode=2, **properties))
+
+    now = int(time.time())
+    with queue.channel() as channel:
+        publish(channel, {"reverse_path": "n1@example.test", "recipients": "to@d1.test"})
+        publish(channel, {"reverse_path": "n2@example.test", "recipients": ["to@d1.test"]}, message_id="a", content_type="message/rfc822")
+        publish(channel, {"reverse_path": "n3@example.test", "recipients": "to@d2.test", "not_before": now + 6})
+        publish(channel, {"reverse_path": "n4@example.test"})
+        publish(channel, {"reverse_path": "n5@example.test", "recipients": "nobody"})
+        publish(channel, {"reverse_path": "n6@example.test", "recipients": "to@d1.test"}, content_type="text/html")
+        queue.all_arrive({1, 2, 3})
+        assert queue.sink.times[3] >= now + 6
+        assert queue.sink.twice() == set()
+        reasons = []
+        wait_until(lambda: channel.queue_declare(f"{queue.name}.dead", passive=True).method.message_count >= 3, "3 are dead")
+        while (found := channel.basic_get(f"{queue.name}.dead", auto_ack=True))[0]:
+            assert found[2] == MAIL
+            reasons.append(found[1].headers["postroad_reason"])
+    assert sorted(text.split(":")[0] for text in reasons) == [
+        "the content type is not message/rfc822",
+        "the header recipients",
+        "the header recipients is missing, or names nobody",
+    ]
+    assert worker.process.poll() is None
+    assert set(queue.sink.got) == {1, 2, 3}
+
+
+def test_errors_name_what_is_wrong_and_no_password(queue):
+    ports = queue.broker.ports
+
+    def refused(url: str, *options: object) -> str:
+        worker = Worker("send", url, queue.name, queue.sink.port, *options)
+        text = worker.ended()
+        assert worker.process.returncode == 1
+        assert "hunter2" not in text
+        assert PASSWORD not in text
+        return text
+
+    text = refused(f"amqp://alice:hunter2@127.0.0.1:{ports['amqp']}/postroad")
+    assert "the broker ended the connection logging in: 403 ACCESS_REFUSED" in text
+    text = refused(f"amqp://alice:{PASSWORD}@127.0.0.1:{free_ports(1)[0]}/postroad")
+    assert "cannot connect to the broker" in text
+    text = refused(f"amqp://alice:{PASSWORD}@127.0.0.1:{ports['amqp']}/elsewhere")
+    assert "logging in" in text
+    text = refused(f"amqps://alice:{PASSWORD}@localhost:{ports['amqps']}/postroad")
+    assert "cannot connect to the broker" in text
+    assert "verif" in text
+    text = refused(f"amqp:/alice:{PASSWORD}@localhost")
+    assert "the URL of the broker must be" in text
+    with queue.channel() as channel:
+        channel.queue_declare(f"{queue.name}.in", durable=True)
+    text = refused(queue.url())
+    assert "PRECONDITION_FAILED" in text
+
+
+def test_the_sink_of_these_tests_sees_duplicates_and_connections(queue):
+    def talk(number: int, to: str) -> socket.socket:
+        client = socket.create_connection(("127.0.0.1", queue.sink.port))
+        client.sendall(f"EHLO x\r\nMAIL FROM:<n{number}@x>\r\nRCPT TO:<a@{to}>\r\nDATA\r\n.\r\n".encode())
+        return client
+
+    open_ = [talk(1, "x.test"), talk(1, "x.test"), talk(2, "y.test")]
+    wait_until(lambda: sum(queue.sink.got.values()) == 3, "three messages")
+    assert queue.sink.twice() == {1}
+    assert queue.sink.most == {"x.test": 2, "y.test": 1}
+    for each in open_:
+        each.close()
