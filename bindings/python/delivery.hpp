@@ -7,6 +7,7 @@
 #include <postroad/smtp/parameters.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -46,6 +47,10 @@ inline wishes wishes_from(const py::dict& given_wishes) {
     wishes w;
     take<double>(d, "delay", [&](double v) { w.queued.delay = python::seconds(v); });
     take<double>(d, "give_up_after", [&](double v) { w.queued.give_up_after = python::seconds(v); });
+    take<std::uint8_t>(d, "traffic_class", [&](std::uint8_t v) { w.queued.traffic_class = v; });
+    take<std::string>(d, "tenant", [&](std::string v) { w.queued.tenant = std::move(v); });
+    take<std::string>(d, "tag", [&](std::string v) { w.queued.tag = std::move(v); });
+    take<std::string>(d, "idempotency_key", [&](std::string v) { w.queued.idempotency_key = std::move(v); });
     take<std::vector<std::string>>(d, "notify", [&](const auto& v) { w.each.notify = notify_of(v); });
     take<std::string>(d, "original_recipient", [&](std::string v) { w.each.original_recipient = std::move(v); });
     take<std::string>(d, "returned", [&](const std::string& v) {

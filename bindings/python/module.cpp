@@ -1,6 +1,7 @@
 // The module postroad._core: the mailer without comfort. The package's Python code checks types first, since the
 // TypeError of pybind11 shows arguments, and one of them holds a password.
 
+#include "any_mailer.hpp"
 #include "code_names.hpp"
 #include "composed.hpp"
 #include "delivery.hpp"
@@ -28,8 +29,6 @@
 
 namespace postroad::python {
 namespace {
-
-using mailer_type = mailer<transport::smtp, tls::automatic, pooling::keep_alive, queueing::memory, scheduling::fifo>;
 
 static_assert(std::size(code_names) == std::size(postroad::detail::code_texts));
 
@@ -90,6 +89,48 @@ py::tuple examine(const py::bytes& content) {
                           c.eight_bit(), c.eight_bit_header(), c.binary());
 }
 
+double in_seconds(duration d) { return std::chrono::duration<double>(d).count(); }
+
+queueing::job_filter filter_from(const py::dict& d) {
+    queueing::job_filter f;
+    take<job_id>(d, "id", [&](job_id v) { f.id = v; });
+    take<std::string>(d, "state", [&](const std::string& v) {
+        for (std::size_t i = 0; i < queueing::job_states; ++i)
+            if (const auto s = static_cast<queueing::job_state>(i); v == to_string(s)) f.state = s;
+    });
+    take<std::string>(d, "tenant", [&](std::string v) { f.tenant = std::move(v); });
+    take<std::string>(d, "tag", [&](std::string v) { f.tag = std::move(v); });
+    take<std::string>(d, "domain", [&](std::string v) { f.domain = std::move(v); });
+    return f;
+}
+
+scheduling::selection selection_from(const std::string& by, std::string name) {
+    using kind = scheduling::selection::kind;
+    return {.by = by == "tenant" ? kind::tenant : by == "tag" ? kind::tag : kind::destination, .name = std::move(name)};
+}
+
+py::list job_parts(const std::vector<queueing::job_info>& jobs) {
+    py::list all;
+    for (const auto& j : jobs) {
+        py::list recipients;
+        for (const auto& r : j.recipients)
+            recipients.append(py::make_tuple(text(r.address), text(to_string(r.status))));
+        all.append(py::make_tuple(j.id, text(to_string(j.state)), in_seconds(j.age), in_seconds(j.until), j.attempts,
+                                  j.octets, j.traffic_class, text(j.tenant), text(j.tag), text(j.sender),
+                                  py::tuple(recipients), text(j.error)));
+    }
+    return all;
+}
+
+py::tuple count_parts(const queueing::queue_counts& c) {
+    py::dict states;
+    for (std::size_t i = 0; i < queueing::job_states; ++i) {
+        const auto s = static_cast<queueing::job_state>(i);
+        states[text(to_string(s))] = c.of(s);
+    }
+    return py::make_tuple(states, in_seconds(c.oldest));
+}
+
 py::tuple diagnosis_parts(const diagnosis& d) {
     py::list steps;
     for (const auto& s : d.steps)
@@ -102,7 +143,14 @@ py::tuple diagnosis_parts(const diagnosis& d) {
                           text(to_string(d)));
 }
 
-std::shared_ptr<mailer_type> make_mailer(const py::dict& options, std::string& host) {
+template <class Queueing>
+std::shared_ptr<any_mailer> make_mailer(transport::smtp t, tls::automatic s, pooling::keep_alive p, Queueing q,
+                                        scheduling::fair c) {
+    return std::make_shared<mailer_with<Queueing>>(std::move(t), std::move(s), std::move(p), std::move(q),
+                                                   std::move(c));
+}
+
+std::shared_ptr<any_mailer> make_mailer(const py::dict& options, std::string& host) {
     const auto url = options["url"].cast<std::string>();
     const transport::smtp from_url(url);
     refuse_both(options, transport::parse_url(url));
@@ -110,11 +158,22 @@ std::shared_ptr<mailer_type> make_mailer(const py::dict& options, std::string& h
     host = to_string(transport.options().server);
     auto security = tls_policy(from_url, options);
     auto pool = pooling_policy(from_url, options);
-    auto queue = queueing_policy(options);
-    auto line = scheduling_policy(options);
+    auto line = scheduling_policy(options, transport.options(), pool);
+    if (!given(options, "queue")) {
+        auto queue = queueing_policy(options);
+        const py::gil_scoped_release released;
+        return make_mailer(std::move(transport), std::move(security), std::move(pool), std::move(queue),
+                           std::move(line));
+    }
+    auto file = options["queue"].cast<std::string>();
+#ifdef POSTROAD_WITH_SQLITE
+    auto durable = sqlite_options_of(options, std::move(file));
     const py::gil_scoped_release released;
-    return std::make_shared<mailer_type>(std::move(transport), std::move(security), std::move(pool), std::move(queue),
-                                         std::move(line));
+    return make_mailer(std::move(transport), std::move(security), std::move(pool), queueing::sqlite(std::move(durable)),
+                       std::move(line));
+#else
+    throw postroad::error(errc::invalid_option, "this build of postroad has no durable queue: SQLite was missing");
+#endif
 }
 
 // Everything but the destruction of the mailer runs with the GIL, which therefore guards mailer_. The mailer's thread
@@ -128,7 +187,7 @@ public:
         if (check_process_.here())
             abort();
         else  // behind fork(): its thread is not here to be joined, its sockets are the parent's
-            new std::shared_ptr<mailer_type>(std::move(mailer_));
+            new std::shared_ptr<any_mailer>(std::move(mailer_));
     }
 
     const std::string& host() const { return host_; }
@@ -142,10 +201,8 @@ public:
         const auto keep = std::move(m);
         auto mail = mail_of(std::move(given), envelope);
         wanted.apply(mail.envelope);
-        auto op = std::make_shared<operation>(keep->get_executor(), std::move(to), tag);
-        keep->async_send(
-            std::move(mail), std::move(wanted.queued),
-            asio::bind_cancellation_slot(op->slot(), [op](error_code ec, outcome o) { op->finish(ec, std::move(o)); }));
+        auto op = std::make_shared<operation>(keep->executor(), std::move(to), tag);
+        keep->send(std::move(mail), std::move(wanted.queued), op);
         return op;
     }
 
@@ -159,9 +216,8 @@ public:
             const auto keep = std::move(m);
             auto mail = mail_of(std::move(given), envelope);
             wanted.apply(mail.envelope);
-            op = std::make_shared<operation>(keep->get_executor(), nullptr, 0);
-            keep->async_submit(std::move(mail), std::move(wanted.queued),
-                               [op](error_code ec, const ticket& t) { op->queued(ec, t); });
+            op = std::make_shared<operation>(keep->executor(), nullptr, 0);
+            keep->submit(std::move(mail), std::move(wanted.queued), op);
         }
         try {
             op->wait_queued();
@@ -185,7 +241,7 @@ public:
             auto m = mailer_;
             const py::gil_scoped_release released;
             const auto keep = std::move(m);
-            keep->async_shutdown(seconds(patience), [g](error_code) {
+            keep->shutdown(seconds(patience), [g] {
                 {
                     const std::scoped_lock lock(g->mutex);
                     g->done = true;
@@ -204,8 +260,17 @@ public:
         m.reset();
     }
 
+    /// Calls `f(mailer)` without the GIL.
+    template <class F>
+    auto ask(F f) {
+        auto m = usable();
+        const py::gil_scoped_release released;
+        const auto keep = std::move(m);
+        return f(*keep);
+    }
+
 private:
-    std::shared_ptr<mailer_type> usable() const {
+    std::shared_ptr<any_mailer> usable() const {
         check_process_();
         if (!mailer_) throw postroad::error(errc::shut_down, "the mailer is closed");
         return mailer_;
@@ -213,7 +278,7 @@ private:
 
     process_check check_process_;
     std::string host_;
-    std::shared_ptr<mailer_type> mailer_;
+    std::shared_ptr<any_mailer> mailer_;
 };
 
 given_envelope envelope_from(const std::optional<py::bytes>& sender, const std::optional<std::vector<py::bytes>>& to) {
@@ -285,6 +350,34 @@ PYBIND11_MODULE(_core, m) {
             [](core_mailer& self, const py_message& message, const optional_bytes& sender, const optional_list& to,
                const py::dict& options) { return self.submit(message, envelope_from(sender, to), options); },
             py::arg("message"), py::arg("sender"), py::arg("recipients"), py::arg("options"))
+        .def(
+            "jobs",
+            [](core_mailer& self, const py::dict& which, std::size_t limit) {
+                return job_parts(self.ask([&, f = filter_from(which)](any_mailer& to) { return to.jobs(f, limit); }));
+            },
+            py::arg("which"), py::arg("limit"))
+        .def("count",
+             [](core_mailer& self) { return count_parts(self.ask([](any_mailer& to) { return to.count(); })); })
+        .def(
+            "change",
+            [](core_mailer& self, const std::string& what, const py::dict& which) {
+                return self.ask([&, f = filter_from(which)](any_mailer& to) {
+                    return what == "hold" ? to.hold(f) : what == "drop" ? to.drop(f) : to.retry_now(f);
+                });
+            },
+            py::arg("what"), py::arg("which"))
+        .def(
+            "pause",
+            [](core_mailer& self, const std::string& by, std::string name) {
+                self.ask([s = selection_from(by, std::move(name))](any_mailer& to) { to.pause(s); });
+            },
+            py::arg("by"), py::arg("name"))
+        .def(
+            "resume",
+            [](core_mailer& self, const std::string& by, std::string name) {
+                self.ask([s = selection_from(by, std::move(name))](any_mailer& to) { to.resume(s); });
+            },
+            py::arg("by"), py::arg("name"))
         .def("close", &core_mailer::close, py::arg("patience"))
         .def("abort", &core_mailer::abort);
 }

@@ -5,6 +5,10 @@
 #include "options.hpp"
 
 #include <postroad/mailer.hpp>
+#ifdef POSTROAD_WITH_SQLITE
+#include <postroad/queueing/sqlite.hpp>
+#endif
+#include <postroad/scheduling/fair.hpp>
 
 #include <pybind11/pybind11.h>
 
@@ -109,10 +113,45 @@ inline queueing::memory queueing_policy(const py::dict& options) {
     return p;
 }
 
-inline scheduling::fifo scheduling_policy(const py::dict& options) {
-    scheduling::fifo p;
+#ifdef POSTROAD_WITH_SQLITE
+inline queueing::sqlite_options sqlite_options_of(const py::dict& options, std::string file) {
+    queueing::sqlite_options o{.path = std::move(file)};
+    take<std::size_t>(options, "capacity", [&](std::size_t v) { o.capacity = v; });
+    take<bool>(options, "wait_when_full",
+               [&](bool v) { o.when_full = v ? queueing::when_full::wait : queueing::when_full::refuse; });
+    take<double>(options, "keys_kept",
+                 [&](double v) { o.keys_kept = std::chrono::duration_cast<std::chrono::seconds>(seconds(v)); });
+    take<bool>(options, "submit_only", [&](bool v) { o.submit_only = v; });
+    return o;
+}
+#endif
+
+// Messages a second, one at a time.
+inline scheduling::rate rate_of(double a_second) { return {1, seconds(1 / a_second)}; }
+
+// In memory somebody waits for each message: it is told at once that a server cannot be reached.
+// All messages go to one destination, whose turns need no more than keeps a connection busy.
+inline scheduling::fair scheduling_policy(const py::dict& options, const transport::smtp_options& to,
+                                          const pooling::keep_alive& pool) {
+    using postroad::smtp::pipelining;
+    scheduling::fair p{.burst = to.pipelining == pipelining::window   ? to.window
+                                : to.pipelining == pipelining::across ? 2
+                                                                      : 1,
+                       .per_destination = pool.max_connections};
+    if (!given(options, "queue")) {
+        p.retry.attempts = 1;
+        p.breaker.failures = 0;
+        p.concurrency.first = pool.max_connections;
+    }
     take<unsigned>(options, "attempts", [&](unsigned v) { p.retry.attempts = v; });
-    take<double>(options, "first_wait", [&](double v) { p.retry.first_wait = seconds(v); });
+    take<double>(options, "first_wait", [&](double v) {
+        p.retry.unreachable = p.retry.greylisted = p.retry.busy = p.retry.unknown = seconds(v);
+    });
+    take<double>(options, "pace", [&](double v) { p.mailer_pace = rate_of(v); });
+    take<double>(options, "tenant_pace", [&](double v) { p.tenant_pace = rate_of(v); });
+    take<std::string>(options, "in_doubt", [&](const std::string& v) {
+        if (v == "retry") p.in_doubt = scheduling::retry_after{};
+    });
     return p;
 }
 

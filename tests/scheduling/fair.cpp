@@ -150,6 +150,22 @@ TEST_CASE("a destination has no more connections than messages wait beyond those
     CHECK_FALSE(s.turn(t0).has_value());
 }
 
+TEST_CASE("what was promised to a connection that hangs goes by another") {
+    fair s{.burst = 4, .concurrency = {.first = 10}};
+    for (job_id id = 1; id <= 3; ++id) s.admit(job{.id = id}, 0, t0);
+    REQUIRE(s.turn(t0) == host_id(0));
+    s.begin(0, t0);
+    CHECK(s.next(0, t0) == 1);
+    CHECK_FALSE(s.turn(t0).has_value());
+    CHECK(s.wakeup() == t0 + fair::hanging);
+    CHECK_FALSE(s.turn(t0 + fair::hanging - 1ms).has_value());
+    REQUIRE(s.turn(t0 + fair::hanging) == host_id(0));
+    s.begin(0, t0 + fair::hanging);
+    CHECK(s.next(0, t0 + fair::hanging) == 2);
+    // Which moves on: no more connections are needed.
+    CHECK_FALSE(s.turn(t0 + fair::hanging).has_value());
+}
+
 TEST_CASE("connections grow as they work, and are probed after a refusal") {
     fair s{.burst = 1, .concurrency = {.first = 1}};
     for (job_id id = 1; id <= 1000; ++id) s.admit(job{.id = id}, 0, t0);

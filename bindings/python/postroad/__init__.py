@@ -5,6 +5,7 @@ from ._credentials import CredentialsRequest
 from ._delivery import Delivery
 from ._diagnosis import Diagnosis, DiagnosisStep, diagnose
 from ._errors import (
+    AlreadyQueued,
     AuthenticationError,
     Cancelled,
     Error,
@@ -17,19 +18,23 @@ from ._errors import (
     TlsError,
     TransientError,
 )
+from ._jobs import Counts, Job
 from ._mailer import Mailer, Ticket
 from ._message import Message
 from ._receipts import Receipt, RecipientOutcome, Status
 
 __all__ = [
+    "AlreadyQueued",
     "AuthenticationError",
     "Cancelled",
+    "Counts",
     "CredentialsRequest",
     "Delivery",
     "Diagnosis",
     "DiagnosisStep",
     "Error",
     "InvalidInput",
+    "Job",
     "Mailer",
     "Message",
     "NotAccepted",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Dict, Iterable, Optional, Union
+from typing import Any, Dict, Iterable, Optional, TypedDict, Union
 
 from . import _core
 from ._errors import InvalidInput
-from ._messages import choice, octets, optional_octets, seconds
+from ._messages import check_names, choice, octets, optional_octets, seconds
 
 _EVENTS = ["never", "success", "failure", "delay"]
 
@@ -64,7 +64,7 @@ class Delivery:
         for name in ("trace", "require_tls"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be a bool")
-        _core.check_wishes(wishes_of(self, None, None))
+        _core.check_wishes(wishes_of(self, {}))
 
 
 def _whole(what: str, value: Optional[float]) -> Optional[int]:
@@ -72,13 +72,41 @@ def _whole(what: str, value: Optional[float]) -> Optional[int]:
     return None if checked is None else math.ceil(checked)
 
 
-def wishes_of(delivery: Optional[Delivery], delay: Optional[float], give_up_after: Optional[float]) -> Dict[str, Any]:
+class Queued(TypedDict, total=False):
+    """How a message is queued and scheduled: arguments of the functions that send."""
+
+    delay: Optional[float]
+    """Seconds before which it is not sent."""
+    give_up_after: Optional[float]
+    """Seconds after which TimedOut is raised, whatever is under way."""
+    traffic_class: int
+    """0, for what somebody waits for, goes before 1, for bulk."""
+    tenant: str
+    """On whose behalf it is sent: tenants share fairly."""
+    tag: str
+    """What it belongs to, such as a campaign."""
+    idempotency_key: str
+    """A second message of the same key is not queued again, where the queue is a file: AlreadyQueued is raised."""
+
+
+def _queued(options: Queued) -> Dict[str, Any]:
+    check_names(options, Queued)
+    wishes: Dict[str, Any] = {
+        "delay": seconds("delay", options.get("delay"), zero=True),
+        "give_up_after": seconds("give_up_after", options.get("give_up_after")),
+    }
+    grade = options.get("traffic_class", 0)
+    if isinstance(grade, bool) or not isinstance(grade, int) or not 0 <= grade <= 255:
+        raise InvalidInput("traffic_class must be an int from 0 to 255", code="invalid_option")
+    wishes["traffic_class"] = grade
+    for name in ("tenant", "tag", "idempotency_key"):
+        wishes[name] = octets(name, options.get(name, ""))  # type: ignore[arg-type]
+    return wishes
+
+
+def wishes_of(delivery: Optional[Delivery], options: Queued) -> Dict[str, Any]:
     """As the C++ part takes them."""
-    wishes: Dict[str, Any] = {}
-    if delay is not None:
-        wishes["delay"] = seconds("delay", delay, zero=True)
-    if give_up_after is not None:
-        wishes["give_up_after"] = seconds("give_up_after", give_up_after)
+    wishes = _queued(options)
     if delivery is None:
         return wishes
     if not isinstance(delivery, Delivery):

@@ -77,6 +77,10 @@ class QueueFull(TransientError):
     """The mailer holds as many messages as its capacity."""
 
 
+class AlreadyQueued(Error):
+    """A message of the same idempotency_key was queued before."""
+
+
 class Cancelled(Error):
     """The message was cancelled, or the mailer was closed."""
 
@@ -100,6 +104,8 @@ _BY_CONDITION: Tuple[Tuple[str, Type[Error]], ...] = (
 def _kind(code: str, conditions: Tuple[str, ...]) -> Type[Error]:
     if code == "queue_full":
         return QueueFull
+    if code == "already_queued":
+        return AlreadyQueued
     for condition, kind in _BY_CONDITION:
         if condition in conditions:
             return kind

@@ -26,8 +26,9 @@ from typing import (
 
 from . import _core
 from ._credentials import start_asking
-from ._delivery import Delivery, wishes_of
-from ._errors import Error
+from ._delivery import Delivery, Queued, wishes_of
+from ._errors import Error, InvalidInput
+from ._jobs import Counts, Job, JobFilter, counts_of, filter_of, job_of, selection_of
 from ._message import given_message
 from ._messages import (
     choice,
@@ -43,6 +44,8 @@ from ._receipts import Receipt, receipt_of
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from typing_extensions import Unpack
 
     from ._credentials import CredentialsSource, Questions
     from ._messages import MessageLike
@@ -141,10 +144,16 @@ class Mailer:
         connections: Optional[int] = None,
         idle: Optional[float] = None,
         messages_per_connection: Optional[int] = None,
+        queue: Union[str, os.PathLike[str], None] = None,
         capacity: Optional[int] = None,
         when_full: str = "refuse",
-        attempts: int = 1,
-        first_wait: float = 300.0,
+        submit_only: bool = False,
+        keys_kept: Optional[float] = None,
+        in_doubt: str = "park",
+        attempts: Optional[int] = None,
+        first_wait: Optional[float] = None,
+        pace: Optional[float] = None,
+        tenant_pace: Optional[float] = None,
         connect_timeout: float = 30.0,
         reply_timeout: Optional[float] = None,
         close_timeout: float = 30.0,
@@ -154,6 +163,10 @@ class Mailer:
         self._process = os.getpid()
         self._close_timeout = seconds("close_timeout", close_timeout, zero=True) or 0.0
         self._capacity = count("capacity", capacity, _MOST) or 100_000
+        if not isinstance(submit_only, bool):
+            raise TypeError("submit_only must be a bool")
+        if queue is None and (submit_only or keys_kept is not None):
+            raise InvalidInput("submit_only and keys_kept are of use with queue only", code="contradiction")
         questions = None if credentials is None else start_asking(credentials)
         # the thread ends with the mailer, however that ends
         self._end_asking = weakref.finalize(self, _end, questions)
@@ -173,10 +186,16 @@ class Mailer:
                 "connections": count("connections", connections, 10_000),
                 "idle": seconds("idle", idle),
                 "messages_per_connection": count("messages_per_connection", messages_per_connection, _MOST),
-                "capacity": self._capacity,
+                "queue": file_octets("queue", queue),
+                "capacity": self._capacity if queue is None else count("capacity", capacity, _MOST),
+                "submit_only": submit_only,
+                "keys_kept": seconds("keys_kept", keys_kept),
+                "in_doubt": choice("in_doubt", in_doubt, ["park", "retry"]),
                 "wait_when_full": choice("when_full", when_full, ["refuse", "wait"]) == "wait",
                 "attempts": count("attempts", attempts, 1000),
                 "first_wait": seconds("first_wait", first_wait, zero=True),
+                "pace": seconds("pace", pace),
+                "tenant_pace": seconds("tenant_pace", tenant_pace),
                 "connect_timeout": seconds("connect_timeout", connect_timeout),
                 "reply_timeout": seconds("reply_timeout", reply_timeout),
             }
@@ -190,8 +209,7 @@ class Mailer:
         sender: Optional[str] = None,
         recipients: Union[str, Iterable[str], None] = None,
         delivery: Optional[Delivery] = None,
-        delay: Optional[float] = None,
-        give_up_after: Optional[float] = None,
+        **options: Unpack[Queued],
     ) -> Receipt:
         """Sends `message` and waits for its receipt. What a server refused is in the receipt; an exception, a subclass
         of Error, means that no server answered: bad input, no connection, TLS, authentication, time-out, a full queue.
@@ -201,11 +219,11 @@ class Mailer:
         Sender or From, the recipients from To, Cc and Bcc (from the Resent- fields if there are any). `sender=""` is
         the null reverse path. Bcc never travels. `delivery` is what is asked of the server beside.
 
-        It is not sent before `delay` has passed; after `give_up_after`, counted from now, TimedOut is raised, whatever
-        is under way, and the message is ended as far as it has not left. KeyboardInterrupt ends the wait and cancels
-        the message.
+        `options` are those of Queued: it is not sent before `delay` has passed; after `give_up_after`, counted from
+        now, TimedOut is raised, whatever is under way, and the message is ended as far as it has not left; and so on.
+        KeyboardInterrupt ends the wait and cancels the message.
         """
-        operation = self._start(message, sender, recipients, wishes_of(delivery, delay, give_up_after))
+        operation = self._start(message, sender, recipients, wishes_of(delivery, options))
         try:
             operation.wait(None)
         except BaseException:
@@ -220,13 +238,12 @@ class Mailer:
         sender: Optional[str] = None,
         recipients: Union[str, Iterable[str], None] = None,
         delivery: Optional[Delivery] = None,
-        delay: Optional[float] = None,
-        give_up_after: Optional[float] = None,
+        **options: Unpack[Queued],
     ) -> Receipt:
         """As send(), in a coroutine of asyncio. Cancelling the task cancels the message, as far as it has not left."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        operation = self._start(message, sender, recipients, wishes_of(delivery, delay, give_up_after))
+        operation = self._start(message, sender, recipients, wishes_of(delivery, options))
         operation.on_done(partial(_tell, loop, future))
         try:
             await future
@@ -242,13 +259,12 @@ class Mailer:
         sender: Optional[str] = None,
         recipients: Union[str, Iterable[str], None] = None,
         delivery: Optional[Delivery] = None,
-        delay: Optional[float] = None,
-        give_up_after: Optional[float] = None,
+        **options: Unpack[Queued],
     ) -> Ticket:
-        """Takes `message` into the queue in memory and returns; the arguments are those of send(). Raises InvalidInput,
-        and QueueFull, or with when_full="wait" waits for room."""
+        """Takes `message` into the queue and returns, with `queue` once it is on the disk; the arguments are those of
+        send(). Raises InvalidInput, AlreadyQueued, and QueueFull, or with when_full="wait" waits for room."""
         given = given_message(message)
-        wishes = wishes_of(delivery, delay, give_up_after)
+        wishes = wishes_of(delivery, options)
         operation = self._core.submit(given, sender_octets(sender), recipient_octets(recipients), wishes)
         if operation.refused():
             _finished(operation)
@@ -263,8 +279,7 @@ class Mailer:
         sender: Optional[str] = None,
         recipients: Union[str, Iterable[str], None] = None,
         delivery: Optional[Delivery] = None,
-        delay: Optional[float] = None,
-        give_up_after: Optional[float] = None,
+        **options: Unpack[Queued],
     ) -> Iterator[Receipt]:
         """Sends `messages`, at most `limit` of them at a time, and yields receipts as they come, with `index` and,
         for a message that could not be sent, with `error`. `messages` is consumed as there is room, in this thread.
@@ -276,7 +291,7 @@ class Mailer:
         """
         bound = min(count("limit", limit, _MOST) or 1, self._capacity)
         envelope = sender_octets(sender), recipient_octets(recipients)
-        receipts = self._many(iter(messages), bound, envelope, wishes_of(delivery, delay, give_up_after))
+        receipts = self._many(iter(messages), bound, envelope, wishes_of(delivery, options))
         return _reported(receipts) if progress else receipts
 
     def _many(
@@ -318,6 +333,35 @@ class Mailer:
         finally:
             for operation in under_way.values():
                 operation.cancel()
+
+    def jobs(self, *, limit: int = 1000, **which: Unpack[JobFilter]) -> List[Job]:
+        """What is queued or under way and matches each argument, those of JobFilter; oldest first."""
+        return [job_of(parts) for parts in self._core.jobs(filter_of(which), count("limit", limit, _MOST) or 1)]
+
+    def count(self) -> Counts:
+        """How many messages are in which state, and how old the oldest is."""
+        return counts_of(self._core.count())
+
+    def retry_now(self, **which: Unpack[JobFilter]) -> int:
+        """Messages that match, as in jobs(), and are delayed, held or in doubt go now; what is in doubt may arrive
+        twice. Returns how many."""
+        return self._core.change("retry_now", filter_of(which))
+
+    def hold(self, **which: Unpack[JobFilter]) -> int:
+        """Messages that match and are not being sent wait for retry_now(). Returns how many."""
+        return self._core.change("hold", filter_of(which))
+
+    def drop(self, **which: Unpack[JobFilter]) -> int:
+        """Messages that match and are not being sent are cancelled. Returns how many."""
+        return self._core.change("drop", filter_of(which))
+
+    def pause(self, *, tenant: Optional[str] = None, tag: Optional[str] = None) -> None:
+        """Sends nothing of one tenant or tag until resume(), not of what comes later either."""
+        self._core.pause(*selection_of(tenant, tag))
+
+    def resume(self, *, tenant: Optional[str] = None, tag: Optional[str] = None) -> None:
+        """Ends pause() of the same."""
+        self._core.resume(*selection_of(tenant, tag))
 
     def close(self, timeout: Optional[float] = None) -> None:
         """Takes no more messages, waits up to `timeout` seconds (by default the mailer's close_timeout) for those it

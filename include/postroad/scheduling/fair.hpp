@@ -10,6 +10,7 @@
 #include <postroad/scheduling/retry_rules.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -70,9 +71,10 @@ struct basic_fair {
         return lines_.at(*offered_).host;
     }
 
-    void begin(host_id h, time_point) {
+    void begin(host_id h, time_point now) {
         auto& s = state_of(h);
         ++s.busy;
+        s.moved = now;
         s.probing = breaker.broken(s.health);
         s.granted += s.probing ? 1 : std::max<std::size_t>(burst, 1);
         if (const auto i = std::exchange(offered_, {})) lines_.turned(*i);
@@ -97,6 +99,7 @@ struct basic_fair {
         if (!found) return std::nullopt;
         auto& s = states_[h];
         --s.granted;
+        s.moved = now;
         pacer.reserve(s.pace, pace, now);
         pacer.reserve(mailer_state_, mailer_pace, now);
         if (tenant_pace.limited()) reserve_for_tenant(found->second, now);
@@ -166,8 +169,9 @@ struct basic_fair {
     }
 
     struct host_state {
-        std::size_t busy = 0;     // connections that have a turn
-        std::size_t granted = 0;  // messages that they may still take
+        std::size_t busy = 0;                  // connections that have a turn
+        std::size_t granted = 0;               // messages that they may still take
+        time_point moved = time_point::min();  // when one of them last got something to do
         bool held = false;
         bool probing = false;
         time_point rings_at = never;
@@ -186,6 +190,9 @@ struct basic_fair {
         std::uint32_t which = 0;
         friend auto operator<=>(const timer&, const timer&) = default;
     };
+    /// A destination whose connections got nothing to do for so long, though messages wait, may get another.
+    static constexpr duration hanging = std::chrono::seconds(2);
+
     detail::fair_lines lines_ = {};              ///< internal
     std::vector<host_state> states_ = {};        ///< internal
     std::vector<tenant_state> tenants_ = {};     ///< internal
@@ -259,11 +266,14 @@ struct basic_fair {
                    ? 1
                    : std::min(std::max<std::size_t>(per_destination, 1), concurrency.limit(s.bears, now));
     }
-    // Whether `h` may get a turn.
+    // Whether `h` may get a turn: there is more than its connections have been granted, or they hang.
     bool can_start(host_id h, time_point now) {
         const auto& s = state_of(h);
-        return !s.held && s.busy < connections_for(s, now) && lines_.host(h).live > s.granted && starts_at(s) <= now;
+        const auto live = lines_.host(h).live;
+        return !s.held && s.busy < connections_for(s, now) && starts_at(s) <= now &&
+               (live > s.granted || (live > 0 && hangs_at(s) <= now));
     }
+    static time_point hangs_at(const host_state& s) noexcept { return after(s.moved, hanging); }
     time_point starts_at(const host_state& s) const {
         const auto at = pacer.ready_at(s.pace, pace);
         return breaker.broken(s.health) ? std::max(at, breaker.probe_at(s.health)) : at;
@@ -279,7 +289,12 @@ struct basic_fair {
     void ring_for(host_id h, time_point now) {
         auto& s = state_of(h);
         auto at = starts_at(s);
-        if (at <= now) at = concurrency.grows_at(s.bears, now);
+        if (at <= now) {
+            at = concurrency.grows_at(s.bears, now);
+            const auto hangs = hangs_at(s);
+            if (s.granted > 0 && s.busy < connections_for(s, now) && hangs > now)
+                at = at <= now ? hangs : std::min(at, hangs);
+        }
         if (at == s.rings_at || at <= now) return;
         if (s.rings_at != never) timers_.erase({s.rings_at, timer::kind::destination, h});
         s.rings_at = at;

@@ -1,0 +1,136 @@
+"""What a mailer holds: in memory, and in a file that outlives the process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+
+import postroad
+import pytest
+from conftest import compose
+
+
+def test_what_waits_is_listed_counted_held_hurried_and_dropped(server):
+    with postroad.Mailer(server.url) as mail:
+        first = mail.submit(compose(), delay=3600, tag="news")
+        second = mail.submit(compose(to="c@example.net"), delay=7200, tenant="shop", traffic_class=1)
+        job, other = mail.jobs()
+        assert (job.state, job.tag, job.sender) == ("delayed", "news", "ann@example.com")
+        assert job.recipients == (("bob@example.org", "not_attempted"),)
+        assert 3500 < job.until <= 3600
+        assert (other.tenant, other.traffic_class) == ("shop", 1)
+        assert [j.id for j in mail.jobs(domain="example.net")] == [j.id for j in mail.jobs(id=other.id)] == [other.id]
+        assert [j.id for j in mail.jobs(limit=1)] == [job.id]
+        assert mail.count().by_state["delayed"] == 2
+        assert mail.drop(tag="news") == 1
+        with pytest.raises(postroad.Cancelled):
+            first.wait()
+        assert mail.hold(tenant="shop") == 1
+        assert mail.count().by_state["held"] == 1
+        assert mail.retry_now(state="held") == 1
+        assert second.wait(20).all_accepted
+        assert mail.count().total == 0
+
+
+def test_a_tenant_can_be_paused(server):
+    with postroad.Mailer(server.url) as mail:
+        mail.pause(tenant="shop")
+        paused = mail.submit(compose(), tenant="shop")
+        assert mail.send(compose(), tenant="bank").all_accepted
+        assert not paused.done()
+        mail.resume(tenant="shop")
+        assert paused.wait(20).all_accepted
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        ({"traffic_class": 256}, postroad.InvalidInput),
+        ({"traffic_class": True}, postroad.InvalidInput),
+        ({"tenant": "\ud800"}, postroad.InvalidInput),
+        ({"idempotency_key": "k"}, postroad.InvalidInput),
+        ({"colour": "red"}, TypeError),
+    ],
+)
+def test_wrong_options_of_a_message_are_refused(server, options, kind):
+    with postroad.Mailer(server.url) as mail, pytest.raises(kind):
+        mail.send(compose(), **options)
+
+
+def test_a_selection_is_one_tenant_or_one_tag(server):
+    with postroad.Mailer(server.url) as mail:
+        for wrong in ({}, {"tenant": "a", "tag": "b"}):
+            with pytest.raises(postroad.InvalidInput):
+                mail.pause(**wrong)
+        with pytest.raises(postroad.InvalidInput):
+            mail.jobs(state="lost")
+
+
+def test_options_of_a_file_need_a_file(server):
+    with pytest.raises(postroad.InvalidInput):
+        postroad.Mailer(server.url, submit_only=True)
+
+
+def test_a_message_in_a_file_is_sent_by_the_next_mailer(make_server, tmp_path):
+    path = tmp_path / "outbox.db"
+    with postroad.Mailer("smtp+insecure://localhost:9", queue=path, submit_only=True) as mail:
+        mail.submit(compose())
+        assert mail.count().total == 1
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    server = make_server()
+    with postroad.Mailer(server.url, queue=path):
+        pass
+    assert len(server.messages) == 1
+
+
+def test_a_key_is_taken_once(server, tmp_path):
+    with postroad.Mailer(server.url, queue=tmp_path / "outbox.db") as mail:
+        assert mail.send(compose(), idempotency_key="invoice 7").all_accepted
+        with pytest.raises(postroad.AlreadyQueued):
+            mail.submit(compose(), idempotency_key="invoice 7")
+    assert len(server.messages) == 1
+
+
+def test_a_file_that_is_no_queue_is_refused(server, tmp_path):
+    path = tmp_path / "outbox.db"
+    path.write_bytes(b"Dear diary,\n" * 1000)
+    with pytest.raises(postroad.Error) as refused:
+        postroad.Mailer(server.url, queue=path)
+    assert "outbox.db" in str(refused.value)
+
+
+def test_what_a_killed_process_submitted_goes_out_once(make_server, tmp_path):
+    path = tmp_path / "outbox.db"
+    program = """
+        import os, signal, sys
+        sys.path.insert(0, sys.argv[3])
+        import postroad
+        from conftest import compose
+        mail = postroad.Mailer(sys.argv[1], queue=sys.argv[2], submit_only=True)
+        for i in range(20):
+            mail.submit(compose(subject=str(i)))
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    server = make_server()
+    command = [sys.executable, "-c", textwrap.dedent(program), server.url, path, os.path.dirname(__file__)]
+    killed = subprocess.run(command, check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    with postroad.Mailer(server.url, queue=path):
+        pass
+    assert len(server.messages) == 20
+
+
+def test_what_is_in_doubt_waits_for_somebody(make_server, tmp_path):
+    server = make_server(replies={"content": "drop"})
+    with postroad.Mailer(server.url, queue=tmp_path / "outbox.db") as mail:
+        ticket = mail.submit(compose())
+        with pytest.raises(postroad.Error) as failed:
+            ticket.wait(20)
+        assert failed.value.receipt.in_doubt
+        (job,) = mail.jobs(state="in_doubt")
+        assert job.recipients == (("bob@example.org", "in_doubt"),)
+        assert mail.drop(id=job.id) == 1
