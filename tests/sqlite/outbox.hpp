@@ -24,7 +24,7 @@ using namespace std::chrono_literals;
 using queueing::job_state;
 using queueing::sqlite_options;
 
-inline constexpr auto patience = std::chrono::seconds(60);  // of a test that is about to fail
+inline constexpr auto patience = std::chrono::seconds(20);  // of a test that is about to fail
 
 struct folder {
     folder() {

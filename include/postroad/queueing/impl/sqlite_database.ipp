@@ -46,7 +46,7 @@ public:
     [[noreturn]] void fail(int rc) const {
         const auto said = std::string(db_ ? sqlite3_errmsg(db_.get()) : sqlite3_errstr(rc));
         const int system = db_ ? sqlite3_system_errno(db_.get()) : 0;
-        const bool no_room = system == ENOSPC || system == EDQUOT || system == EFBIG;
+        const bool no_room = system == ENOSPC || system == EDQUOT;
         const int kind = rc & 0xff;
         if (kind == SQLITE_FULL || (no_room && (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN)))
             refuse(errc::storage_full,
