@@ -143,6 +143,12 @@ py::tuple diagnosis_parts(const diagnosis& d) {
                           text(to_string(d)));
 }
 
+#ifndef POSTROAD_WITH_SQLITE
+postroad::error no_sqlite() {
+    return {errc::invalid_option, "this build of postroad has no durable queue: SQLite was missing"};
+}
+#endif
+
 template <class Queueing>
 std::shared_ptr<any_mailer> make_mailer(transport::smtp t, tls::automatic s, pooling::keep_alive p, Queueing q,
                                         scheduling::fair c) {
@@ -172,7 +178,7 @@ std::shared_ptr<any_mailer> make_mailer(const py::dict& options, std::string& ho
     return make_mailer(std::move(transport), std::move(security), std::move(pool), queueing::sqlite(std::move(durable)),
                        std::move(line));
 #else
-    throw postroad::error(errc::invalid_option, "this build of postroad has no durable queue: SQLite was missing");
+    throw no_sqlite();
 #endif
 }
 
@@ -281,6 +287,61 @@ private:
     std::shared_ptr<any_mailer> mailer_;
 };
 
+#ifdef POSTROAD_WITH_SQLITE
+// A queue in a file, for who looks after it: nothing is sent from here.
+class core_queue {
+public:
+    explicit core_queue(const py::bytes& path)
+        : file_(queueing::sqlite_options{.path = std::string(path), .submit_only = true}) {}
+
+    /// Calls `f(*this)` without the GIL: it waits for the disk.
+    template <class F>
+    auto ask(F f) {
+        const py::gil_scoped_release released;
+        return f(*this);
+    }
+    std::vector<queueing::job_info> jobs(const queueing::job_filter& which, std::size_t limit) {
+        std::vector<queueing::job_info> out;
+        file_.list(which, limit, clock::now(), out);
+        return out;
+    }
+    queueing::queue_counts count() {
+        queueing::queue_counts counts;
+        file_.count(clock::now(), counts);
+        return counts;
+    }
+    std::size_t retry_now(const queueing::job_filter& which) { return file_.retry_now(which, clock::now()); }
+    std::size_t hold(const queueing::job_filter& which) { return file_.hold(which, clock::now()); }
+    std::size_t drop(const queueing::job_filter& which) { return file_.drop(which, clock::now()).size(); }
+
+private:
+    queueing::sqlite file_;
+};
+#else
+struct no_queue {
+    explicit no_queue(const py::bytes&) { throw no_sqlite(); }
+};
+#endif
+
+template <class Class>
+void define_operations(py::class_<Class>& c) {
+    c.def(
+         "jobs",
+         [](Class& self, const py::dict& which, std::size_t limit) {
+             return job_parts(self.ask([&, f = filter_from(which)](auto& to) { return to.jobs(f, limit); }));
+         },
+         py::arg("which"), py::arg("limit"))
+        .def("count", [](Class& self) { return count_parts(self.ask([](auto& to) { return to.count(); })); })
+        .def(
+            "change",
+            [](Class& self, const std::string& what, const py::dict& which) {
+                return self.ask([&, f = filter_from(which)](auto& to) {
+                    return what == "hold" ? to.hold(f) : what == "drop" ? to.drop(f) : to.retry_now(f);
+                });
+            },
+            py::arg("what"), py::arg("which"));
+}
+
 given_envelope envelope_from(const std::optional<py::bytes>& sender, const std::optional<std::vector<py::bytes>>& to) {
     given_envelope e;
     if (sender) e.sender = std::string(*sender);
@@ -334,8 +395,9 @@ PYBIND11_MODULE(_core, m) {
 
     using optional_bytes = std::optional<py::bytes>;
     using optional_list = std::optional<std::vector<py::bytes>>;
-    py::class_<core_mailer>(m, "Mailer")
-        .def(py::init<const py::dict&>(), py::arg("options"))
+    py::class_<core_mailer> of_mailers(m, "Mailer");
+    define_operations(of_mailers);
+    of_mailers.def(py::init<const py::dict&>(), py::arg("options"))
         .def_property_readonly("host", &core_mailer::host)
         .def(
             "start",
@@ -351,22 +413,6 @@ PYBIND11_MODULE(_core, m) {
                const py::dict& options) { return self.submit(message, envelope_from(sender, to), options); },
             py::arg("message"), py::arg("sender"), py::arg("recipients"), py::arg("options"))
         .def(
-            "jobs",
-            [](core_mailer& self, const py::dict& which, std::size_t limit) {
-                return job_parts(self.ask([&, f = filter_from(which)](any_mailer& to) { return to.jobs(f, limit); }));
-            },
-            py::arg("which"), py::arg("limit"))
-        .def("count",
-             [](core_mailer& self) { return count_parts(self.ask([](any_mailer& to) { return to.count(); })); })
-        .def(
-            "change",
-            [](core_mailer& self, const std::string& what, const py::dict& which) {
-                return self.ask([&, f = filter_from(which)](any_mailer& to) {
-                    return what == "hold" ? to.hold(f) : what == "drop" ? to.drop(f) : to.retry_now(f);
-                });
-            },
-            py::arg("what"), py::arg("which"))
-        .def(
             "pause",
             [](core_mailer& self, const std::string& by, std::string name) {
                 self.ask([s = selection_from(by, std::move(name))](any_mailer& to) { to.pause(s); });
@@ -380,4 +426,12 @@ PYBIND11_MODULE(_core, m) {
             py::arg("by"), py::arg("name"))
         .def("close", &core_mailer::close, py::arg("patience"))
         .def("abort", &core_mailer::abort);
+
+#ifdef POSTROAD_WITH_SQLITE
+    py::class_<core_queue> of_queues(m, "Queue");
+    define_operations(of_queues);
+    of_queues.def(py::init<const py::bytes&>(), py::arg("path"));
+#else
+    py::class_<no_queue>(m, "Queue").def(py::init<const py::bytes&>(), py::arg("path"));
+#endif
 }

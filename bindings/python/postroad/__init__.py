@@ -18,7 +18,7 @@ from ._errors import (
     TlsError,
     TransientError,
 )
-from ._jobs import Counts, Job
+from ._jobs import Counts, Job, Queue
 from ._mailer import Mailer, Ticket
 from ._message import Message
 from ._receipts import Receipt, RecipientOutcome, Status
@@ -40,6 +40,7 @@ __all__ = [
     "NotAccepted",
     "PermanentError",
     "ProtocolError",
+    "Queue",
     "QueueFull",
     "Receipt",
     "RecipientOutcome",

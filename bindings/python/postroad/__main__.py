@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 from typing import Iterator, List, Optional, Sequence, Union
 
-from . import Mailer, Receipt, Status, __version__, _core, diagnose
+from . import Mailer, Queue, Receipt, Status, __version__, _core, diagnose
 from ._errors import Error, InvalidInput
+from ._jobs import JobFilter
 from ._receipts import outcome_text, printable
 
 # what the shell is told; argparse ends with WRONG_INPUT as well
@@ -129,6 +130,40 @@ def _diagnose(args: argparse.Namespace) -> int:
     return TRY_LATER if found.error.transient else FAILED
 
 
+def _queue(args: argparse.Namespace) -> int:
+    which: JobFilter = {k: v for k, v in vars(args).items() if k in JobFilter.__annotations__ and v is not None}  # type: ignore[assignment]
+    try:
+        queue = Queue(args.file)
+        if args.action == "list":
+            for job in queue.jobs(limit=args.limit, **which):
+                to = ", ".join(
+                    address if status == "not_attempted" else f"{address} ({status})"
+                    for address, status in job.recipients
+                )
+                due = f" in {job.until:.0f} s" if job.state == "delayed" else ""
+                why = f"; {job.error}" if job.error else ""
+                print(printable(f"{job.id} {job.state}{due}, {job.age:.0f} s old: <{job.sender}> to {to}{why}"))
+        elif args.action == "count":
+            counts = queue.count()
+            for state, n in counts.by_state.items():
+                print(f"{state}: {n}")
+            print(f"oldest: {counts.oldest:.0f} s")
+        else:
+            if not which and not args.all:
+                _complain("say which: --all, --id, --state, --tenant, --tag or --domain")
+                return WRONG_INPUT
+            print({"retry": queue.retry_now, "hold": queue.hold, "drop": queue.drop}[args.action](**which))
+    except OSError as e:
+        _complain(f"{args.file}: {e.strerror}")
+        return FAILED
+    except InvalidInput:
+        raise
+    except Error as e:
+        _complain(f"{e.code}: {e}")
+        return TRY_LATER if e.transient else FAILED
+    return GOOD
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="postroad",
@@ -166,6 +201,23 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--user", help=user)
     look.add_argument("--from", dest="sender", metavar="ADDRESS", default="", help="sender of the trial")
     look.set_defaults(run=_diagnose)
+
+    queue = commands.add_parser(
+        "queue",
+        help="look after a queue in a file",
+        description="Lists or counts what is in FILE, the queue of a Mailer; lets it go now (also what is held or in "
+        "doubt), holds it until then, or drops it.",
+    )
+    queue.add_argument("file", metavar="FILE")
+    queue.add_argument("action", choices=["list", "count", "retry", "hold", "drop"], nargs="?", default="list")
+    queue.add_argument("--id", type=int, metavar="N", help="the message of that number")
+    queue.add_argument("--state", choices=["waiting", "delayed", "sending", "held", "in_doubt"])
+    queue.add_argument("--tenant", metavar="NAME")
+    queue.add_argument("--tag", metavar="NAME")
+    queue.add_argument("--domain", metavar="NAME", help="of the first recipient")
+    queue.add_argument("--all", action="store_true", help="with retry, hold and drop: all of them")
+    queue.add_argument("--limit", type=int, metavar="N", default=1000, help="of list")
+    queue.set_defaults(run=_queue)
     return parser
 
 

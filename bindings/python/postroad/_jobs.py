@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional, Tuple, TypedDict
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, TypedDict, Union
 
+from . import _core
 from ._errors import InvalidInput
-from ._messages import check_names, choice, octets
+from ._messages import check_names, choice, count, file_octets, octets
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _STATES = ["waiting", "delayed", "sending", "held", "in_doubt"]
 
@@ -49,14 +54,6 @@ class Counts:
         return sum(self.by_state.values())
 
 
-def job_of(parts: Tuple[Any, ...]) -> Job:
-    return Job(*parts)
-
-
-def counts_of(parts: Tuple[Dict[str, int], float]) -> Counts:
-    return Counts(*parts)
-
-
 class JobFilter(TypedDict, total=False):
     """Which messages: those that match each member."""
 
@@ -88,3 +85,42 @@ def selection_of(tenant: Optional[str], tag: Optional[str]) -> Tuple[str, bytes]
     if (tenant is None) == (tag is None):
         raise InvalidInput("give a tenant or a tag, one of them", code="invalid_option")
     return ("tenant", octets("tenant", tenant)) if tenant is not None else ("tag", octets("tag", tag or ""))
+
+
+class Operations:
+    """What those who look after a queue ask of it."""
+
+    _core: Union[_core.Mailer, _core.Queue]
+
+    def jobs(self, *, limit: int = 1000, **which: Unpack[JobFilter]) -> List[Job]:
+        """What is queued or under way and matches each argument, those of JobFilter; oldest first."""
+        return [Job(*parts) for parts in self._core.jobs(filter_of(which), count("limit", limit, 1_000_000_000) or 1)]
+
+    def count(self) -> Counts:
+        """How many messages are in which state, and how old the oldest is."""
+        return Counts(*self._core.count())
+
+    def retry_now(self, **which: Unpack[JobFilter]) -> int:
+        """Messages that match, as in jobs(), and are delayed, held or in doubt go now; what is in doubt may arrive
+        twice. Returns how many."""
+        return self._core.change("retry_now", filter_of(which))
+
+    def hold(self, **which: Unpack[JobFilter]) -> int:
+        """Messages that match and are not being sent wait for retry_now(). Returns how many."""
+        return self._core.change("hold", filter_of(which))
+
+    def drop(self, **which: Unpack[JobFilter]) -> int:
+        """Messages that match and are not being sent are cancelled. Returns how many."""
+        return self._core.change("drop", filter_of(which))
+
+
+class Queue(Operations):
+    """The file of a Mailer's queue, for who looks after it while mailers use it, or none does. Sends nothing.
+
+    Raises FileNotFoundError, and Error for a file that is no queue.
+    """
+
+    def __init__(self, path: Union[str, os.PathLike[str]]) -> None:
+        name = file_octets("path", path) or b""
+        os.stat(name)
+        self._core = _core.Queue(name)

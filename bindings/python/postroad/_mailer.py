@@ -28,7 +28,7 @@ from . import _core
 from ._credentials import start_asking
 from ._delivery import Delivery, Queued, wishes_of
 from ._errors import Error, InvalidInput
-from ._jobs import Counts, Job, JobFilter, counts_of, filter_of, job_of, selection_of
+from ._jobs import Operations, selection_of
 from ._message import given_message
 from ._messages import (
     choice,
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
+    from ._core import Mailer as CoreMailer
+    from ._core import Operation
     from ._credentials import CredentialsSource, Questions
     from ._messages import MessageLike
 
@@ -117,7 +119,7 @@ class Ticket:
         raise TypeError("a Ticket belongs to its Mailer and cannot be pickled or copied")
 
 
-class Mailer:
+class Mailer(Operations):
     """Sends mail through an SMTP server, over connections that it keeps. Any thread may use it, at any time.
 
     `url` is smtp:// (STARTTLS, required), smtps:// (TLS from the start), smtp+insecure:// (no TLS), or lmtp:// and
@@ -127,6 +129,8 @@ class Mailer:
     `credentials` is a function that is called, in a thread of its own, whenever a connection has to authenticate. It
     takes a CredentialsRequest and returns a token, which goes with `user`, or a tuple of user and password.
     """
+
+    _core: CoreMailer
 
     def __init__(
         self,
@@ -302,7 +306,7 @@ class Mailer:
         wishes: Dict[str, Any],
     ) -> Iterator[Receipt]:
         ended = _core.Completions()
-        under_way: Dict[int, _core.Operation] = {}
+        under_way: Dict[int, Operation] = {}
         failure: Optional[BaseException] = None
         index = 0
         more = True
@@ -333,27 +337,6 @@ class Mailer:
         finally:
             for operation in under_way.values():
                 operation.cancel()
-
-    def jobs(self, *, limit: int = 1000, **which: Unpack[JobFilter]) -> List[Job]:
-        """What is queued or under way and matches each argument, those of JobFilter; oldest first."""
-        return [job_of(parts) for parts in self._core.jobs(filter_of(which), count("limit", limit, _MOST) or 1)]
-
-    def count(self) -> Counts:
-        """How many messages are in which state, and how old the oldest is."""
-        return counts_of(self._core.count())
-
-    def retry_now(self, **which: Unpack[JobFilter]) -> int:
-        """Messages that match, as in jobs(), and are delayed, held or in doubt go now; what is in doubt may arrive
-        twice. Returns how many."""
-        return self._core.change("retry_now", filter_of(which))
-
-    def hold(self, **which: Unpack[JobFilter]) -> int:
-        """Messages that match and are not being sent wait for retry_now(). Returns how many."""
-        return self._core.change("hold", filter_of(which))
-
-    def drop(self, **which: Unpack[JobFilter]) -> int:
-        """Messages that match and are not being sent are cancelled. Returns how many."""
-        return self._core.change("drop", filter_of(which))
 
     def pause(self, *, tenant: Optional[str] = None, tag: Optional[str] = None) -> None:
         """Sends nothing of one tenant or tag until resume(), not of what comes later either."""
@@ -408,7 +391,7 @@ class Mailer:
         sender: Optional[str],
         recipients: Union[str, Iterable[str], None],
         wishes: Dict[str, Any],
-    ) -> _core.Operation:
+    ) -> Operation:
         given = given_message(message)
         return self._core.start(given, sender_octets(sender), recipient_octets(recipients), wishes)
 

@@ -12,6 +12,7 @@ import textwrap
 import postroad
 import pytest
 from conftest import compose
+from postroad.__main__ import main
 
 
 def test_what_waits_is_listed_counted_held_hurried_and_dropped(server):
@@ -134,3 +135,33 @@ def test_what_is_in_doubt_waits_for_somebody(make_server, tmp_path):
         (job,) = mail.jobs(state="in_doubt")
         assert job.recipients == (("bob@example.org", "in_doubt"),)
         assert mail.drop(id=job.id) == 1
+
+
+def test_a_file_can_be_looked_after_without_a_mailer(server, tmp_path, capsys):
+    path = tmp_path / "outbox.db"
+    with postroad.Mailer(server.url, queue=path) as mail:
+        mail.submit(compose(), delay=3600, tag="news")
+        mail.submit(compose(to="c@example.net"), delay=3600)
+    queue = postroad.Queue(path)
+    assert [j.tag for j in queue.jobs()] == ["news", ""]
+    assert queue.count().by_state["delayed"] == 2
+    assert main(["queue", str(path)]) == 0
+    assert "delayed in" in capsys.readouterr().out
+    assert main(["queue", str(path), "drop"]) == 2
+    assert main(["queue", str(path), "hold", "--domain", "example.net"]) == 0
+    assert main(["queue", str(path), "count"]) == 0
+    assert "held: 1" in capsys.readouterr().out
+    assert main(["queue", str(path), "drop", "--tag", "news"]) == 0
+    assert main(["queue", str(path), "retry", "--all"]) == 0
+    with postroad.Mailer(server.url, queue=path):
+        pass
+    assert [m.recipients for m in server.messages] == [["c@example.net"]]
+
+
+def test_looking_after_what_is_no_queue_says_so(tmp_path, capsys):
+    with pytest.raises(FileNotFoundError):
+        postroad.Queue(tmp_path / "none.db")
+    assert main(["queue", str(tmp_path / "none.db")]) == 1
+    (tmp_path / "diary.db").write_bytes(b"Dear diary,\n" * 1000)
+    assert main(["queue", str(tmp_path / "diary.db")]) == 1
+    assert "diary.db" in capsys.readouterr().err
