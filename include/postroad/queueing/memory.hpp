@@ -26,7 +26,8 @@ public:
         ++held_;
         octets_ += size;
         if (j.traffic_class >= arrived_.size()) arrived_.resize(std::size_t{j.traffic_class} + 1);
-        arrived_[j.traffic_class].push_back(place(std::move(j)));
+        auto& line = arrived_[j.traffic_class];
+        line.push_back(place(std::move(j)));
         return {};
     }
 
