@@ -24,6 +24,7 @@
 #include <charconv>
 #include <chrono>
 #include <concepts>
+#include <exception>
 #include <future>
 #include <memory>
 #include <optional>
@@ -285,7 +286,13 @@ private:
             throw error(errc::would_deadlock, "this blocks, and may not be called on the mailer's thread");
         using result = decltype(f(std::declval<typename runtime::dispatcher_type&>(), time_point{}));
         const auto answer = std::make_shared<std::promise<result>>();
-        runtime_->use([answer, f = std::move(f)](auto& d, time_point now) { answer->set_value(f(d, now)); });
+        runtime_->use([answer, f = std::move(f)](auto& d, time_point now) {
+            try {
+                answer->set_value(f(d, now));
+            } catch (...) {
+                answer->set_exception(std::current_exception());
+            }
+        });
         return answer->get_future().get();
     }
 

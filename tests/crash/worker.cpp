@@ -42,7 +42,7 @@ private:
 };
 
 int serve() {
-    postroad::testing::sink sink({.pipelining = true, .chunking = true, .delay = 1ms});
+    postroad::testing::sink sink({.pipelining = true, .chunking = true, .delay = 4ms});
     std::cout << sink.port() << std::endl;
     std::string line;
     while (std::getline(std::cin, line)) {
@@ -82,15 +82,16 @@ int send(const std::string& file, const std::string& port, const std::string& ru
     scheduling::doubt_rule in_doubt = scheduling::park{};
     if (rule == "retry") in_doubt = scheduling::retry_after{.wait = 0s, .times = 1000};
     postroad::mailer mailer{postroad::transport::smtp{"smtp+insecure://localhost:" + port},
-                            postroad::pooling::keep_alive{.max_connections = 4}, queueing::sqlite{file},
+                            postroad::pooling::keep_alive{.max_connections = 4},
+                            queueing::sqlite{{.path = file, .capacity = 300, .when_full = queueing::when_full::wait}},
                             scheduling::fifo{.retry = {.attempts = 100, .first_wait = 0s}, .in_doubt = in_doubt}};
     std::cout << "started" << std::endl;
     if (name.empty()) {
-        mailer.shutdown(60s);
+        mailer.shutdown(10min);
         return 0;
     }
     std::vector<std::thread> threads;
-    for (int t = 0; t < 8; ++t)
+    for (int t = 0; t < 16; ++t)
         threads.emplace_back([&, t] {
             for (int i = 0;; ++i) {
                 const auto id = name + "." + std::to_string(t) + "." + std::to_string(i);

@@ -1,7 +1,26 @@
 // The queue in a file, driven as the engine would.
 #include "sqlite/outbox.hpp"
 
+#include <sqlite3.h>
+
 using namespace sqlite_test;
+
+namespace {
+
+std::string rows(const std::string& path, const std::string& table) {
+    std::string count;
+    sqlite3* db = nullptr;
+    REQUIRE(sqlite3_open(path.c_str(), &db) == SQLITE_OK);
+    const auto keep = [](void* to, int, char** values, char**) {
+        *static_cast<std::string*>(to) = values[0];
+        return 0;
+    };
+    CHECK(sqlite3_exec(db, ("SELECT count(*) FROM " + table).c_str(), keep, &count, nullptr) == SQLITE_OK);
+    sqlite3_close(db);
+    return count;
+}
+
+}  // namespace
 
 TEST_CASE("what was stored is leased by the next process, as it was") {
     const folder f;
@@ -46,6 +65,8 @@ TEST_CASE("what was stored is leased by the next process, as it was") {
     CHECK(second.drained());
     second.queue.stop();
     CHECK(outbox({.path = f.file()}).queue.size() == 0);
+    CHECK(rows(f.file(), "jobs") == "0");
+    CHECK(rows(f.file(), "parts") == "0");
 }
 
 TEST_CASE("jobs come class by class, and oldest first") {
@@ -249,7 +270,8 @@ TEST_CASE("a composed message is stored in the form that every server takes") {
     message m;
     m.from("a@x.example").to("b@y.example").subject("caf\xc3\xa9").text("na\xc3\xafve");
     const auto mail = std::make_shared<mail_object>(m.freeze({}));
-    REQUIRE(mail->content.as(transfer::eight_bit).eight_bit());
+    mail->content = mail->content.as(transfer::eight_bit);
+    REQUIRE(mail->content.eight_bit());
     const auto frozen = std::string(mail->content.as(transfer::seven_bit).text());
     outbox box({.path = f.file()});
     box.start();

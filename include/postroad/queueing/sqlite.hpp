@@ -4,6 +4,7 @@
 #include <postroad/queueing/policy.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -43,7 +44,9 @@ public:
     static constexpr bool is_durable = true;
 
     explicit sqlite(sqlite_options o);
-    explicit sqlite(std::string path) : sqlite(sqlite_options{.path = std::move(path)}) {}
+    // A template, so that options in braces are never taken for a string.
+    template <std::convertible_to<std::string> Path>
+    explicit sqlite(Path&& path) : sqlite(sqlite_options{.path = std::forward<Path>(path)}) {}
     sqlite(sqlite&&) noexcept;
     sqlite& operator=(sqlite&&) noexcept;
     ~sqlite();

@@ -353,12 +353,23 @@ private:
         else
             held_ += static_cast<std::size_t>(now.jobs - left.jobs);
         if (now.place != left.place) expect_more();
-        // Somebody else sends: what is leased here is theirs.
-        if (sends_ && now.epoch != epoch_) {
-            sends_ = false;
-            lock_.give_back();
-        }
+        if (sends_ && now.epoch != epoch_) resign();
         file_.noticed();
+    }
+    // Somebody else sends: what is leased here is theirs.
+    void resign() {
+        sends_ = false;
+        lock_.give_back();
+        for (auto& [of, l] : lanes_)
+            for (auto& j : std::exchange(l.ready, {})) leave_in_file(std::move(j));
+    }
+    // It is in the file only; here is known who waits for it.
+    void leave_in_file(job&& j) {
+        auto& known = known_.at(j.id);
+        in_memory_.erase(known.at.place);
+        known.where = location::file;
+        known.waiter = std::move(j.waiter);
+        if (known.cached > 0) known.mail = std::move(j.mail);
     }
     void expect_more() {
         discover_ = load_ = true;
@@ -551,7 +562,7 @@ private:
             const auto found = known_.find(c.id);
             if (found == known_.end()) continue;
             auto& known = found->second;
-            if (c.what == change_of::back && c.took && (known.waiter || known.mail))
+            if (c.what == change_of::back && (known.waiter || known.mail))
                 known.where = location::file;
             else
                 forget(found);
@@ -665,15 +676,10 @@ private:
     void set_back(std::vector<job> all, const std::unordered_set<std::int64_t>& changed) {
         const std::scoped_lock lock(mutex_);
         for (auto& j : all) {
-            auto& known = known_.at(j.id);
-            if (!changed.contains(known.at.place)) {
+            if (!changed.contains(known_.at(j.id).at.place))
                 lanes_[j.traffic_class].ready.push_back(std::move(j));
-                continue;
-            }
-            in_memory_.erase(known.at.place);
-            known.where = location::file;
-            known.waiter = std::move(j.waiter);
-            known.mail = std::move(j.mail);
+            else
+                leave_in_file(std::move(j));
         }
         loading_ = false;
         load_ = tell_ = true;

@@ -264,7 +264,8 @@ public:
         at = {.part = now_.part, .size = static_cast<std::int64_t>(known.size), .submitter = submitter};
         if (const auto ec = insert_parts(j.mail->content)) return ec;
         at.place = first_place(j.traffic_class) + ++now_.place;
-        sql_->insert.run(at.place, due_of(j), j.traffic_class, j.id, clocks.stored(j.submitted), deadline_of(j),
+        sql_->insert.run(at.place, due_of(j), j.traffic_class, j.id,
+                         j.submitted == time_point::min() ? clocks.now() : clocks.stored(j.submitted), deadline_of(j),
                          at.submitter, at.part, at.size, bits_of(known), j.tenant, j.tag, j.idempotency_key,
                          queueing::written(j.mail->envelope));
         ++now_.jobs;

@@ -1,0 +1,34 @@
+// The code of docs/queueing.md that needs SQLite.
+#if __has_include(<sqlite3.h>)
+#include <postroad/postroad.hpp>
+#include <postroad/queueing/sqlite.hpp>
+
+#include <vector>
+
+namespace {
+
+postroad::message invoice() {
+    return postroad::message{}.from("ann@a.example").to("bob@b.example").subject("Your invoice").text("Hello Bob");
+}
+
+}  // namespace
+
+void queue_in_a_file() {
+    //[use_sqlite
+    postroad::mailer mail{postroad::transport::smtp{"smtp://relay.example.com"},
+                          postroad::queueing::sqlite{"outbox.db"},
+                          postroad::scheduling::fair{.in_doubt = postroad::scheduling::park{}}};
+    mail.submit(invoice(), {.idempotency_key = "order 17"});
+    //]
+}
+
+void look_after_a_file() {
+    //[look_after_sqlite
+    postroad::queueing::sqlite outbox{{.path = "outbox.db", .submit_only = true}};
+    std::vector<postroad::queueing::job_info> parked;
+    const auto now = postroad::clock::now();
+    outbox.list({.state = postroad::queueing::job_state::in_doubt}, 100, now, parked);
+    for (const auto& j : parked) outbox.retry_now({.id = j.id}, now);
+    //]
+}
+#endif
