@@ -159,7 +159,10 @@ class Worker:
         self.process = subprocess.Popen([program, *map(str, command)], **pipes)
         self.lines: list[str] = []
         self.errors = ""
-        self.readers = [threading.Thread(target=self.read, daemon=True), threading.Thread(target=self.read_errors, daemon=True)]
+        self.readers = [
+            threading.Thread(target=self.read, daemon=True),
+            threading.Thread(target=self.read_errors, daemon=True),
+        ]
         for each in self.readers:
             each.start()
 
@@ -277,7 +280,9 @@ def _listens(port: int) -> bool:
 
 
 def test_what_is_queued_is_sent_once_and_the_outcome_comes_back(queue):
-    queue.sends("--ca", queue.broker.ca, url=f"amqps://alice:{PASSWORD}@localhost:{queue.broker.ports['amqps']}/postroad")
+    queue.sends(
+        "--ca", queue.broker.ca, url=f"amqps://alice:{PASSWORD}@localhost:{queue.broker.ports['amqps']}/postroad"
+    )
     producer = queue.submits(0, 200, 5, "--wait")
     assert producer.ended() == ""
     assert producer.said("queued") == producer.said("outcome") == set(range(200))
@@ -347,6 +352,18 @@ def test_a_network_that_is_cut_loses_nothing(queue, how):
         queue.in_order(set(range(400)))
 
 
+def test_a_network_that_breaks_again_and_again_stops_nobody(queue):
+    with Relay(queue.broker.ports["amqp"]) as relay:
+        queue.sends(url=queue.url(relay.port))
+        assert queue.submits(0, 600).ended() == ""
+        for round_ in range(8):
+            at = 60 * round_ + 30
+            wait_until(lambda at=at: len(queue.sink.got) >= at, f"{at} messages arrive")
+            relay.end()
+            relay.cut = False
+        queue.in_order(set(range(600)))
+
+
 def test_a_killed_broker_loses_nothing(queue):
     queue.sends()
     queue.sends()
@@ -366,12 +383,19 @@ def test_anybody_may_publish_mail_in_plain_amqp(queue):
     worker = queue.sends()
 
     def publish(channel, headers, body=MAIL, **properties):
-        channel.basic_publish("", f"{queue.name}.in", body, pika.BasicProperties(headers=headers, delivery_mode=2, **properties))
+        channel.basic_publish(
+            "", f"{queue.name}.in", body, pika.BasicProperties(headers=headers, delivery_mode=2, **properties)
+        )
 
     now = int(time.time())
     with queue.channel() as channel:
         publish(channel, {"reverse_path": "n1@example.test", "recipients": "to@d1.test"})
-        publish(channel, {"reverse_path": "n2@example.test", "recipients": ["to@d1.test"]}, message_id="a", content_type="message/rfc822")
+        publish(
+            channel,
+            {"reverse_path": "n2@example.test", "recipients": ["to@d1.test"]},
+            message_id="a",
+            content_type="message/rfc822",
+        )
         publish(channel, {"reverse_path": "n3@example.test", "recipients": "to@d2.test", "not_before": now + 6})
         publish(channel, {"reverse_path": "n4@example.test"})
         publish(channel, {"reverse_path": "n5@example.test", "recipients": "nobody"})
@@ -380,7 +404,9 @@ def test_anybody_may_publish_mail_in_plain_amqp(queue):
         assert queue.sink.times[3] >= now + 6
         assert queue.sink.twice() == set()
         reasons = []
-        wait_until(lambda: channel.queue_declare(f"{queue.name}.dead", passive=True).method.message_count >= 3, "3 are dead")
+        wait_until(
+            lambda: channel.queue_declare(f"{queue.name}.dead", passive=True).method.message_count >= 3, "3 are dead"
+        )
         while (found := channel.basic_get(f"{queue.name}.dead", auto_ack=True))[0]:
             assert found[2] == MAIL
             reasons.append(found[1].headers["postroad_reason"])

@@ -168,10 +168,8 @@ public:
         ripen(now);
         for (; n > 0 && !ready_.empty(); --n) {
             auto& j = ready_.front();
-            if (const auto w = waiters_.find(j.id); w != waiters_.end()) {
-                j.waiter = std::move(w->second);
-                waiters_.erase(w);
-            }
+            if (auto w = waiters_.extract(waits_as(j.id))) j.waiter = std::move(w.mapped());
+            taken_out_.insert(j.id);
             out.push_back(std::move(j));
             ready_.pop_front();
         }
@@ -335,7 +333,7 @@ public:
             for (auto& j : browse(state, which, after_browsing::goes)) found.push_back(std::move(j));
         const std::scoped_lock lock(mutex_);
         for (auto& j : found)
-            if (const auto w = waiters_.extract(j.id)) j.waiter = std::move(w.mapped());
+            if (auto w = waiters_.extract(waits_as(j.id))) j.waiter = std::move(w.mapped());
         return found;
     }
 
@@ -385,9 +383,10 @@ private:
         std::string message_id = {};
         std::string reply_to = {};
         std::optional<std::int64_t> timestamp = {};
-        bool marked = false;
-        bool awaited = false;            // by somebody in this process
-        std::optional<order> then = {};  // once it is delivered anew: the connection it came by is gone
+        bool asked = false;                // to be marked, and not told that it is
+        bool marked = false;               // and told so: it may be with a server
+        bool awaited = false;              // by somebody in this process
+        std::unique_ptr<order> then = {};  // once it is delivered anew: the connection it came by is gone
     };
     struct shard {
         bool known = false;  // its register was read: it is ours
@@ -397,6 +396,8 @@ private:
         std::vector<job_id> on_their_way = {};
         std::unordered_set<std::uint64_t> marked = {};     // keys of jobs
         std::unordered_set<std::uint64_t> inherited = {};  // the same of who had the shard before
+        // Asked to be marked when the connection broke, and never sent, whatever the register says if it is ours still.
+        std::unordered_set<std::uint64_t> never_left = {};
         std::size_t deliveries = 0;
         amqp_memory ended{256};
     };
@@ -461,9 +462,14 @@ private:
     void give_back(order o, job& j) {
         if (j.waiter) {
             const std::scoped_lock lock(mutex_);
-            waiters_[j.id] = std::move(j.waiter);
+            waiters_[waits_as(j.id)] = std::move(j.waiter);
         }
         give(std::move(o));
+    }
+    /// The id under which a job was queued.
+    job_id waits_as(job_id id) const {
+        const auto found = aliases_.find(id);
+        return found == aliases_.end() ? id : found->second;
     }
     void ripen(time_point now) {
         while (!ripening_.empty() && ripening_.begin()->first <= now) {
@@ -488,6 +494,7 @@ private:
         amqp_take_if(
             ripening_, [&](const auto& entry) { return matches(entry.second, job_state::delayed); },
             [&](auto& entry) { found.push_back(std::move(entry.second)); });
+        for (const auto& j : found) taken_out_.insert(j.id);
         return found;
     }
 
@@ -544,10 +551,10 @@ private:
     }
     std::optional<job> read_kept(amqp_message m, job_state state) const {
         std::string reason;
-        const auto id = amqp_id(m.message_id);
+        const auto id = amqp_id(m.message_id).value_or(amqp_hash(m.message_id));
         auto j = from_amqp(std::move(m), amqp_now(), reason);
         if (!j) return {};
-        j->id = id ? *id : amqp_hash(m.message_id);
+        j->id = id;
         if (state == job_state::in_doubt && !j->error) j->error = errc::in_doubt;
         return j;
     }
@@ -610,6 +617,8 @@ private:
     std::deque<job> ready_;
     std::multimap<time_point, job> ripening_;
     std::unordered_map<job_id, std::unique_ptr<postroad::waiter>> waiters_;
+    std::unordered_set<job_id> taken_out_;        // of ready_ and ripening_, until an order says what became of them
+    std::unordered_map<job_id, job_id> aliases_;  // of jobs that were given out again while their id was taken out
     std::vector<job_id> marked_;
     std::vector<job_id> lost_;
     std::vector<answer> answers_;

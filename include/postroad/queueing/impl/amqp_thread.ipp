@@ -114,32 +114,39 @@ inline void amqp_store::disconnected(const error& why) {
             continue;
         }
         if (const auto at = held_.find(o.moves); at != held_.end() && at->second.marked) {
-            at->second.then = order{.what = order::kind::move,
-                                    .id = o.moves,
-                                    .copy = std::move(o.what),
-                                    .exchange = std::move(o.exchange),
-                                    .queue = std::move(o.key)};
+            at->second.then = std::make_unique<order>(order{.what = order::kind::move,
+                                                            .id = o.moves,
+                                                            .copy = std::move(o.what),
+                                                            .exchange = std::move(o.exchange),
+                                                            .queue = std::move(o.key)});
             continue;
         }
         if (o.over) o.over(trouble_);
     }
     registers_.clear();
-    for (auto& s : shards_) s = shard{.marked = std::move(s.marked), .ended = std::move(s.ended)};
+    for (auto& s : shards_)
+        s = shard{.marked = std::move(s.marked), .never_left = std::move(s.never_left), .ended = std::move(s.ended)};
     const std::scoped_lock lock(mutex_);
     served_.clear();
-    std::unordered_set<job_id> here;
-    for (const auto& j : ready_) here.insert(j.id);
-    for (const auto& entry : ripening_) here.insert(entry.second.id);
     ready_.clear();
     ripening_.clear();
     for (auto at = held_.begin(); at != held_.end();) {
         auto& [id, h] = *at;
-        if (h.marked && !here.contains(id)) {
+        const bool with_mailer = taken_out_.contains(id);
+        if (h.marked && !h.asked && (with_mailer || h.then)) {
             ++at;
             continue;
         }
-        if (!here.contains(id)) lost_.push_back(id);
-        shards_[h.shard].marked.erase(h.key);
+        auto& s = shards_[h.shard];
+        if (h.marked)
+            s.inherited.insert(h.key);
+        else if (h.asked)
+            s.never_left.insert(h.key);
+        if (with_mailer)
+            lost_.push_back(id);
+        else
+            aliases_.erase(id);
+        s.marked.erase(h.key);
         by_key_.erase(h.key);
         at = held_.erase(at);
         --given_;
@@ -204,12 +211,18 @@ inline void amqp_store::obey(order& o) {
         const std::scoped_lock lock(mutex_);
         done();
     };
+    if (o.what != order::kind::mark) {
+        const std::scoped_lock lock(mutex_);
+        taken_out_.erase(o.id);
+        aliases_.erase(o.id);
+    }
     // It was lost, and told so.
     if (at == held_.end()) return finished();
     auto& h = at->second;
     if (o.what == order::kind::mark) {
         auto& s = shards_[h.shard];
         if (current(h)) {
+            h.asked = true;
             s.asked.push_back(o.id);
             s.dirty = true;
             return finished();
@@ -239,7 +252,7 @@ inline void amqp_store::obey(order& o) {
             forget(at);
             return finished();
         }
-        h.then = std::move(o);
+        h.then = std::make_unique<order>(std::move(o));
         return;
     }
     answer_elsewhere(h, o);
@@ -315,11 +328,11 @@ inline void amqp_store::write_register(unsigned n) {
     s.writing = true;
     for (const auto id : std::exchange(s.asked, {}))
         if (const auto at = held_.find(id); at != held_.end() && current(at->second)) {
-            at->second.marked = true;
             s.marked.insert(at->second.key);
             s.on_their_way.push_back(id);
         }
     amqp_message m{.content_type = "text/plain"};
+    m.headers["postroad_writer"] = replies_;
     const auto add = [&](std::uint64_t key) {
         char text[16];
         const auto r = std::to_chars(text, text + sizeof text, key, 16);
@@ -348,7 +361,10 @@ inline void amqp_store::take_over(unsigned n, bool redelivered) {
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
         e = link_->get(register_queue(n));
     }
+    const auto never_left = std::exchange(s.never_left, {});
     if (!e) return;
+    const auto writer = e->message.headers.find("postroad_writer");
+    const bool ours = writer != e->message.headers.end() && writer->second == amqp_message::value(replies_);
     bool ended = false;
     std::string_view text = e->message.body;
     while (!text.empty()) {
@@ -360,7 +376,7 @@ inline void amqp_store::take_over(unsigned n, bool redelivered) {
         if (!key || word == "marked" || word == "ended") continue;
         if (ended)
             remember(n, *key);
-        else if (!by_key_.contains(*key) && !ended_.has(*key))
+        else if (!by_key_.contains(*key) && !ended_.has(*key) && !(ours && never_left.contains(*key)))
             s.inherited.insert(*key);
     }
     // First what we know, then the old one away: it would come back in front, and push out the new.
@@ -398,9 +414,13 @@ inline void amqp_store::confirmed(const amqp_event& e) {
         auto& s = shards_[n];
         s.writing = false;
         const std::scoped_lock lock(mutex_);
-        marked_.insert(marked_.end(), s.on_their_way.begin(), s.on_their_way.end());
+        for (const auto id : std::exchange(s.on_their_way, {}))
+            if (const auto at = held_.find(id); at != held_.end()) {
+                at->second.asked = false;
+                at->second.marked = true;
+                marked_.push_back(id);
+            }
         news_ = true;
-        s.on_their_way.clear();
     });
 }
 
@@ -449,8 +469,7 @@ inline void amqp_store::delivered(amqp_event& e) {
         return replace(amqp_link::main, e.tag, waiting(*wait), std::to_string(n), std::move(m),
                        [this, n, key = h.key] { remember(n, key); });
     }
-    const auto own = amqp_id(m.message_id);
-    j->id = own && !held_.contains(*own) ? *own : amqp_random();
+    j->id = amqp_id(m.message_id).value_or(amqp_random());
     if (doubtful) {
         // Until it is judged, it is so for whoever may come after us.
         h.marked = true;
@@ -467,9 +486,14 @@ inline void amqp_store::delivered(amqp_event& e) {
 inline void amqp_store::hand_out(job&& j, held h) {
     const std::scoped_lock lock(mutex_);
     h.awaited = waiters_.contains(j.id);
+    unseen_.erase(j.id);
+    // The mailer has it still, from the connection before this one.
+    if (held_.contains(j.id) || taken_out_.contains(j.id)) {
+        const auto own = std::exchange(j.id, amqp_random());
+        aliases_.emplace(j.id, own);
+    }
     by_key_[h.key] = j.id;
     held_.insert_or_assign(j.id, std::move(h));
-    unseen_.erase(j.id);
     ++given_;
     news_ = true;
     if (j.due <= clock::now())
