@@ -74,17 +74,20 @@ std::vector<queueing::job_info> jobs_of(queueing::sqlite& q, queueing::job_filte
 int send(const std::string& file, const std::string& port, const std::string& rule, const std::string& log,
          const std::string& name) {
     log_file accepted(log + ".accepted");
+    std::size_t capacity = 300;  // more than what is parked already
     {
         log_file doubt(log + ".doubt");
         queueing::sqlite before(queueing::sqlite_options{.path = file, .submit_only = true});
         for (const auto& j : jobs_of(before, {.state = queueing::job_state::sending})) doubt.add(j.tag);
+        capacity += before.size();
     }
     scheduling::doubt_rule in_doubt = scheduling::park{};
     if (rule == "retry") in_doubt = scheduling::retry_after{.wait = 0s, .times = 1000};
-    postroad::mailer mailer{postroad::transport::smtp{"smtp+insecure://localhost:" + port},
-                            postroad::pooling::keep_alive{.max_connections = 4},
-                            queueing::sqlite{{.path = file, .capacity = 300, .when_full = queueing::when_full::wait}},
-                            scheduling::fifo{.retry = {.attempts = 100, .first_wait = 0s}, .in_doubt = in_doubt}};
+    postroad::mailer mailer{
+        postroad::transport::smtp{"smtp+insecure://localhost:" + port},
+        postroad::pooling::keep_alive{.max_connections = 4},
+        queueing::sqlite{{.path = file, .capacity = capacity, .when_full = queueing::when_full::wait}},
+        scheduling::fifo{.retry = {.attempts = 100, .first_wait = 0s}, .in_doubt = in_doubt}};
     std::cout << "started" << std::endl;
     if (name.empty()) {
         mailer.shutdown(10min);

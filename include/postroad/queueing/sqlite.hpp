@@ -46,7 +46,7 @@ public:
     explicit sqlite(sqlite_options o);
     // A template, so that options in braces are never taken for a string.
     template <std::convertible_to<std::string> Path>
-    explicit sqlite(Path&& path) : sqlite(sqlite_options{.path = std::forward<Path>(path)}) {}
+    explicit sqlite(const Path& path) : sqlite(sqlite_options{.path = path}) {}
     sqlite(sqlite&&) noexcept;
     sqlite& operator=(sqlite&&) noexcept;
     ~sqlite();
