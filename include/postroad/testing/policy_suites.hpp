@@ -18,8 +18,8 @@ broken_rules check_pooling(Make make, std::size_t limit = unlimited) {
     return detail::pooling_trial<decltype(make())>(make(), limit).run();
 }
 
-/// As above, over an empty queue, which is started and stopped if it is durable. `capacity`: how many jobs it takes; best
-/// a small one, up to 1000. Starts threads.
+/// As above, over an empty queue, which is started and stopped if it is durable. `capacity`: how many jobs it takes;
+/// best a small one, up to 1000. Starts threads.
 template <class Make>
 broken_rules check_queueing(Make make, std::size_t capacity = unlimited) {
     static_assert(queueing::queueing_policy<decltype(make())>);
