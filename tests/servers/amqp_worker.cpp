@@ -43,9 +43,11 @@ unsigned number(std::string_view text) {
     return n;
 }
 
-void say(const char* what, std::string_view of, std::string_view rest = {}) {
-    std::printf("%s %.*s %.*s\n", what, static_cast<int>(of.size()), of.data(), static_cast<int>(rest.size()),
-                rest.data());
+void say(std::string_view what, std::string_view of, std::string_view rest = {}) {
+    std::string line(what);
+    for (const auto word : {of, rest})
+        if (!word.empty()) (line += ' ') += word;
+    std::puts(line.c_str());
     std::fflush(stdout);
 }
 
@@ -142,7 +144,7 @@ int count(const arguments& a) {
     mailer m{by_domain("smtp+insecure://127.0.0.1:1"), queueing::amqp{options}};
     const auto counts = m.count();
     for (std::size_t s = 0; s < queueing::job_states; ++s)
-        say(std::string(to_string(static_cast<queueing::job_state>(s))).c_str(), std::to_string(counts.by_state[s]));
+        say(to_string(static_cast<queueing::job_state>(s)), std::to_string(counts.by_state[s]));
     return 0;
 }
 
