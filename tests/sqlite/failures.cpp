@@ -299,6 +299,7 @@ TEST_CASE("after a power cut at any time, what was stored is there, and what was
             }
             CHECK(std::ranges::includes(found, wanted));
         }
-        CHECK(stored.size() > 0);
+        const std::scoped_lock lock(mutex);
+        CHECK_FALSE(stored.empty());
     }
 }
