@@ -232,7 +232,7 @@ TEST_CASE("after a power cut at any time, what was stored is there, and what was
     const auto seed = given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device()();
     CAPTURE(seed);
     std::mt19937 random(seed);
-    for (int round = 0; round < 15; ++round) {
+    for (int round = 0; round < 6; ++round) {
         const folder f;
         std::mutex mutex;
         std::set<job_id> stored;
@@ -290,7 +290,7 @@ TEST_CASE("after a power cut at any time, what was stored is there, and what was
             outbox next({.path = after.file()});
             next.start();
             std::set<job_id> found;
-            CHECK(next.wait([&] { return next.queue.size() == 0 || next.queue.next_due() == time_point::min(); }));
+            CHECK(next.wait([&] { return next.queue.size() == 0 || next.queue.next_due() <= clock::now(); }));
             for (const auto& j : next.lease(next.queue.size())) {
                 found.insert(j.id);
                 if (doubtful.contains(j.id)) CHECK(j.interrupted);
