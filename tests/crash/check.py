@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills processes that send from a durable queue, at random instants, and counts what arrives.
 
-    tests/crash/check.py WORKER      the program built from worker.cpp
+    tests/crash/check.py WORKER [park] [retry]      the program built from worker.cpp, and the rules; without any, both
 
 POSTROAD_CRASH_KILLS: how many kills for each rule (default 10). POSTROAD_SEED: repeats the instants of a run.
 """
@@ -99,7 +99,7 @@ def check(rule, dice):
 def main():
     print(f"POSTROAD_SEED={SEED}", flush=True)
     dice = random.Random(SEED)
-    for rule in ("park", "retry"):
+    for rule in sys.argv[2:] or ("park", "retry"):
         check(rule, dice)
 
 

@@ -79,7 +79,7 @@ int send(const std::string& file, const std::string& port, const std::string& ru
         log_file doubt(log + ".doubt");
         queueing::sqlite before(queueing::sqlite_options{.path = file, .submit_only = true});
         for (const auto& j : jobs_of(before, {.state = queueing::job_state::sending})) doubt.add(j.tag);
-        capacity += before.size();
+        capacity += jobs_of(before, {.state = queueing::job_state::in_doubt}).size();
     }
     scheduling::doubt_rule in_doubt = scheduling::park{};
     if (rule == "retry") in_doubt = scheduling::retry_after{.wait = 0s, .times = 1000};
