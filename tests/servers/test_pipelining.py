@@ -53,6 +53,21 @@ def test_many_messages_a_third_refused(server, url, count, refused, mode, tmp_pa
     assert server.messages(refused) == []
 
 
+@ways("exim-implicit", "postfix-starttls", "opensmtpd-plain", "lmtp-starttls")
+def test_a_run_of_refusals_behind_a_wide_window(server, url, tmp_path):
+    # Exim: "554 Too many nonmail commands" to the eleventh RSET behind one; Postfix: 421 at the twentieth error
+    names = {number: "nobody" if 100 <= number < 160 else "alice" for number in range(220)}
+    for number, name in names.items():
+        (tmp_path / f"{number:04}.eml").write_bytes(numbered(number, name))
+    run = send_folder(
+        tmp_path, url_of(server, url, connections="1", pipelining="window", window="64"), server.ca, sender=""
+    )
+    for number, name in names.items():
+        said = run.recipients(f"{number:04}.eml")[f"{name}@{DOMAIN}"]
+        assert said["status"] == ("accepted" if name == "alice" else "rejected"), (number, said)
+    assert numbers_in(server.wait("alice", 160)) == [n for n, name in names.items() if name == "alice"]
+
+
 @ways("submission-starttls")
 def test_what_a_server_that_dies_of_overlapping_messages_leaves_open_is_in_doubt_once(server, url, tmp_path):
     # Dovecot 2.3: "Panic: smtp_server_transaction_finished: assertion failed: (conn->state.pending_rcpt_cmds == 0)"

@@ -269,6 +269,14 @@ private:
         std::uint64_t sent_at = 0;
         time_point since = {};
     };
+    // A reply by which the server takes its leave, while transactions are under way behind it.
+    struct farewell {
+        error_code error = {};
+        phase where = phase::idle;
+        std::string explanation;
+        reply said = {};
+        std::size_t behind = 0;  // the first transaction that it is not about
+    };
     // What is left to write: commands from commands_, or the content of the oldest transaction that is sending it.
     struct segment {
         bool content = false;
@@ -299,6 +307,8 @@ private:
     void on_data(active& t, const reply& r);
     void on_content(active& t, const reply& r);
     void on_chunk_refused(active& t, const reply& r);
+    void take_leave(farewell f);
+    void leave();
     void decide(active& t, phase where, const reply& r);
     void decide_next(active& t, const reply& r);
     bool more_replies_due(const expected& e) const noexcept;
@@ -374,6 +384,7 @@ private:
     bool needs_reset_ = false;  // a transaction was left open on the server
     bool quit_wanted_ = false;
     bool broken_off_ = false;  // nothing is written behind the content that was
+    std::optional<farewell> farewell_;
     observer* observer_ = nullptr;
     std::uint64_t connection_ = 0;
     std::string server_name_;  // for the observer, like the next

@@ -110,6 +110,10 @@ POSTROAD_DECL void session::closed(error_code ec, std::string explanation, time_
     now_ = now;
     if (state_ == state::over) return segments_.clear();
     learn_about_tls(ec);
+    if (farewell_) {
+        for (auto i = farewell_->behind; i < transactions_.size(); ++i) transactions_[i].content_sent = false;
+        return leave();
+    }
     // Looking up, and TLS that comes first, fail before the session has begun.
     const bool begun = state_ != state::awaiting_start;
     const auto where = begun                        ? current_phase()
@@ -132,6 +136,7 @@ POSTROAD_DECL void session::secured(time_point now) {
 POSTROAD_DECL void session::tick(time_point now) {
     if (now < deadline_) return;
     now_ = now;
+    if (farewell_) return leave();
     learn_about_tls(errc::timed_out);
     const auto where = current_phase();
     const bool envelope = where == phase::mail || where == phase::rcpt || where == phase::data;
@@ -145,6 +150,7 @@ POSTROAD_DECL void session::tick(time_point now) {
 }
 
 POSTROAD_DECL std::size_t session::output(std::span<std::string_view> parts) const {
+    if (farewell_) return 0;
     std::size_t count = 0;
     std::size_t at = commands_done_;
     std::size_t from = 0;
@@ -283,6 +289,8 @@ POSTROAD_DECL std::optional<event> session::poll() {
 
 POSTROAD_DECL void session::on_reply(const reply& r) {
     if (observer_) note_reply(r);
+    // So it did not leave. What it makes of the rest cannot be told.
+    if (farewell_) return leave();
     if (expected_.empty()) {
         const auto where = current_phase();
         if (r.code == 421) return fail(errc::service_closing, where, "the server closes the connection", r);
@@ -300,7 +308,7 @@ POSTROAD_DECL void session::on_reply(const reply& r) {
             else
                 decide(t, e.where, r);
         }
-        return fail(errc::service_closing, e.where, "the server closes the connection", r);
+        return take_leave({errc::service_closing, e.where, "the server closes the connection", r});
     }
     if (more_replies_due(e))
         ++transactions_.front().outstanding;
@@ -326,7 +334,7 @@ POSTROAD_DECL void session::on_reply(const reply& r) {
 
 POSTROAD_DECL void session::on_transaction_reply(const reply& r, const expected& e) {
     if (e.where == phase::reset) {
-        if (r.code != 250) fail(errc::unexpected_reply, phase::reset, "expected 250 to RSET", r);
+        if (r.code != 250) take_leave({errc::unexpected_reply, phase::reset, "expected 250 to RSET", r});
         return;
     }
     auto& t = transactions_.front();
@@ -346,6 +354,21 @@ POSTROAD_DECL void session::on_transaction_reply(const reply& r, const expected&
         default: on_content(t, r);
     }
     finish_front();
+}
+
+// If it closes the connection without another word, it took nothing of what stands behind (RFC 5321 section 3.8): that
+// is not in doubt. Exim refuses RSET so, behind too many refused transactions.
+POSTROAD_DECL void session::take_leave(farewell f) {
+    f.behind = f.where == phase::reset ? 0 : 1;
+    farewell_ = std::move(f);
+    quit_wanted_ = true;
+    for (auto i = farewell_->behind; i < transactions_.size(); ++i)
+        if (transactions_[i].content_sent) return;
+    leave();
+}
+
+POSTROAD_DECL void session::leave() {
+    fail(farewell_->error, farewell_->where, farewell_->explanation, farewell_->said);
 }
 
 POSTROAD_DECL void session::on_content(active& t, const reply& r) {
@@ -544,7 +567,7 @@ POSTROAD_DECL bool session::may_start() const noexcept {
 }
 
 POSTROAD_DECL void session::write_more() {
-    while (state_ == state::open && !broken_off_ && writing_ < transactions_.size() &&
+    while (state_ == state::open && !broken_off_ && !farewell_ && writing_ < transactions_.size() &&
            commands_.size() - commands_done_ < detail::max_unwritten_commands) {
         auto& t = transactions_[writing_];
         // Behind what is not pipelined, the reply comes first.
@@ -593,7 +616,7 @@ POSTROAD_DECL void session::write_more() {
                 break;
         }
     }
-    if (quit_wanted_ && state_ == state::open && transactions_.empty() && expected_.empty()) {
+    if (quit_wanted_ && state_ == state::open && !farewell_ && transactions_.empty() && expected_.empty()) {
         state_ = state::quitting;
         command(phase::quit, "QUIT\r\n");
     }
@@ -743,6 +766,8 @@ POSTROAD_DECL phase session::current_phase() const noexcept {
 POSTROAD_DECL void session::arm(time_point now) {
     if (state_ == state::over || state_ == state::awaiting_start)
         deadline_ = never;
+    else if (farewell_)
+        deadline_ = after(now, options_.timeouts.quit);
     else if (!segments_.empty() && !stalled())
         deadline_ = after(now, state_ == state::quitting ? options_.timeouts.quit : options_.timeouts.block);
     else if (expected_.empty() && !wants_tls() && state_ != state::awaiting_credentials)
