@@ -3,6 +3,7 @@
 
 #include <postroad/core/base64.hpp>
 #include <postroad/core/observer.hpp>
+#include <postroad/core/random.hpp>
 #include <postroad/engine/dispatcher.hpp>
 #include <postroad/net/asio.hpp>
 #include <postroad/net/connection.hpp>
@@ -29,12 +30,6 @@ inline std::string fresh_nonce() {
     std::string octets;
     while (octets.size() < 18) octets += static_cast<char>(source() & 0xff);
     return base64_encode(octets);
-}
-
-/// Where the ids of a process begin whose jobs stand beside those of others.
-inline job_id random_id() {
-    std::random_device source;
-    return ((job_id{source()} << 32) | source()) >> 2;
 }
 
 /// A connection, and the name under which the dispatcher knows it.
@@ -267,8 +262,8 @@ private:
     // Whether the executor may still be used from elsewhere; outlives the runtime.
     struct gate {
         std::mutex mutex;
-        bool open = true;  // guarded by mutex
-        std::atomic<bool> woken = false;
+        bool open = true;                 // guarded by mutex
+        std::atomic<bool> woken = false;  // look() is on its way
     };
     void shut_gate() {
         const std::scoped_lock lock(gate_->mutex);
@@ -304,9 +299,9 @@ private:
 
     // Many jobs that arrive together make one entry into the executor.
     void wake() {
-        if (woken_.exchange(true)) return;
+        if (gate_->woken.exchange(true)) return;
         asio::post(executor_, [self = this->shared_from_this()] {
-            self->woken_.store(false);
+            self->gate_->woken.store(false);
             self->look();
         });
     }
@@ -553,9 +548,9 @@ private:
     std::mutex parked_mutex_;  // guards parked_
     std::deque<parked> parked_;
     std::atomic<bool> parked_any_ = false;
-    std::atomic<bool> woken_ = false;
     std::atomic<bool> closing_ = false;
-    std::atomic<job_id> ids_ = is_durable ? random_id() : 1;
+    // Jobs of a durable queue stand beside those of other processes.
+    std::atomic<job_id> ids_ = is_durable ? postroad::detail::random_number() : 1;
     time_point rings_at_ = never;
     bool running_ = false;
     bool quitting_ = false;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/random.hpp>
 #include <postroad/net/wall_clock.hpp>
 #include <postroad/queueing/amqp.hpp>
 #include <postroad/queueing/amqp_link.hpp>
@@ -13,7 +14,6 @@
 #include <iterator>
 #include <map>
 #include <mutex>
-#include <random>
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
@@ -26,11 +26,6 @@
 namespace postroad::queueing::detail {
 
 inline both_clocks amqp_now() { return {clock::now(), net::wall_clock_now()}; }
-
-inline std::uint64_t amqp_random() {
-    std::random_device d;
-    return (std::uint64_t{d()} << 32 | d()) >> 2;
-}
 
 inline std::optional<std::uint64_t> amqp_key(std::string_view text) {
     std::uint64_t n = 0;
@@ -281,7 +276,7 @@ public:
             const std::scoped_lock lock(mutex_);
             visit(now, [&](const job& j, job_state s) {
                 add(s, 1);
-                counts.oldest = std::max(counts.oldest, queueing::describe(j, s, now).age);
+                counts.oldest = std::max(counts.oldest, queueing::age(j.submitted, now));
             });
             add(job_state::waiting, taken_);
         }
@@ -598,7 +593,7 @@ private:
     }
 
     const amqp_options options_;
-    const std::string replies_ = options_.name + ".replies." + std::to_string(amqp_random());
+    const std::string replies_ = options_.name + ".replies." + std::to_string(postroad::detail::random_number());
     amqp_bell bell_;
 
     mutable std::mutex mutex_;

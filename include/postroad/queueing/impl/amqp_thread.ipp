@@ -469,7 +469,7 @@ inline void amqp_store::delivered(amqp_event& e) {
         return replace(amqp_link::main, e.tag, waiting(*wait), std::to_string(n), std::move(m),
                        [this, n, key = h.key] { remember(n, key); });
     }
-    j->id = amqp_id(m.message_id).value_or(amqp_random());
+    j->id = amqp_id(m.message_id).value_or(postroad::detail::random_number());
     if (doubtful) {
         // Until it is judged, it is so for whoever may come after us.
         h.marked = true;
@@ -489,7 +489,7 @@ inline void amqp_store::hand_out(job&& j, held h) {
     unseen_.erase(j.id);
     // The mailer has it still, from the connection before this one.
     if (held_.contains(j.id) || taken_out_.contains(j.id)) {
-        const auto own = std::exchange(j.id, amqp_random());
+        const auto own = std::exchange(j.id, postroad::detail::random_number());
         aliases_.emplace(j.id, own);
     }
     by_key_[h.key] = j.id;
@@ -511,7 +511,7 @@ inline void amqp_store::delivered_in(amqp_event& e) {
     const auto j = from_amqp(std::move(copy), now, reason);
     if (!j) return bury(amqp_link::main, e.tag, std::move(m), reason);
     if (m.message_id.empty()) {
-        m.message_id = amqp_id(amqp_random());
+        m.message_id = amqp_id(postroad::detail::random_number());
         // Whether it was passed on already nobody can tell, without an id.
         if (e.redelivered) m.headers["postroad_interrupted"] = std::int64_t{1};
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/random.hpp>
 #include <postroad/queueing/impl/sqlite_file.ipp>
 #include <postroad/queueing/sqlite.hpp>
 
@@ -13,7 +14,6 @@
 #include <map>
 #include <mutex>
 #include <new>
-#include <random>
 #include <span>
 #include <thread>
 #include <unordered_map>
@@ -31,8 +31,7 @@ public:
         if (!options_.submit_only) lock_.open();
         held_ = static_cast<std::size_t>(file_.left().jobs);
         seen_version_ = file_.version_seen();
-        std::random_device random;
-        self_ = static_cast<std::int64_t>((std::uint64_t{random()} << 30 | random()) + 1);
+        self_ = static_cast<std::int64_t>(postroad::detail::random_number()) + 1;
         thread_ = std::thread([this] { run(); });
     }
     sqlite_store(const sqlite_store&) = delete;
