@@ -277,7 +277,7 @@ public:
         for (const auto& entry : jobs_) {
             const auto& h = entry.second;
             ++counts.by_state[static_cast<std::size_t>(state_of(h))];
-            counts.oldest = std::max(counts.oldest, now - h.what.submitted);
+            counts.oldest = std::max(counts.oldest, queueing::age(h.what.submitted, now));
         }
         queueing_.count(now, counts);
         return counts;
@@ -821,9 +821,7 @@ private:
         if (!any_unsettled(h.what.result.recipients)) ++h.what.doubts;
         h.what.due = v.at;
         if (observer_) note_retry(h.what, v.late ? observed::late : observed::retry, now);
-        auto j = std::move(h.what);
-        jobs_.erase(found);
-        queueing_.put_back(std::move(j));
+        queueing_.put_back(taken_out(found));
     }
 
     void park(typename jobs::iterator found, time_point now) {
@@ -837,18 +835,15 @@ private:
         }
     }
     void keep(typename jobs::iterator found, queueing::job_state state) {
-        if constexpr (queueing::operable<Queueing>) {
-            auto j = std::move(found->second.what);
-            jobs_.erase(found);
-            queueing_.keep(std::move(j), state);
-        }
+        if constexpr (queueing::operable<Queueing>) queueing_.keep(taken_out(found), state);
     }
     void release(typename jobs::iterator found) {
-        if constexpr (is_durable) {
-            auto j = std::move(found->second.what);
-            jobs_.erase(found);
-            queueing_.release(std::move(j));
-        }
+        if constexpr (is_durable) queueing_.release(taken_out(found));
+    }
+    job taken_out(typename jobs::iterator found) {
+        auto j = std::move(found->second.what);
+        jobs_.erase(found);
+        return j;
     }
 
     void decided(time_point now, connection_id connection, job_id message, std::string_view text) const {

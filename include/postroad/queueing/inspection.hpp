@@ -68,6 +68,11 @@ struct queue_counts {
     }
 };
 
+/// How long ago a job was submitted; 0 if that is not known.
+constexpr duration age(time_point submitted, time_point now) noexcept {
+    return submitted == time_point::min() || now < submitted ? duration::zero() : now - submitted;
+}
+
 /// What of a job can be shown.
 POSTROAD_DECL job_info describe(const job& j, job_state s, time_point now);
 

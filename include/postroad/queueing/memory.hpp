@@ -83,14 +83,15 @@ public:
     }
 
     void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) const {
-        visit(now, [&](job_info&& j) {
-            if (out.size() < limit && which.matches(j)) out.push_back(std::move(j));
+        visit(now, [&](job_state, time_point, const auto& info) {
+            if (out.size() >= limit) return;
+            if (auto j = info(); which.matches(j)) out.push_back(std::move(j));
         });
     }
     void count(time_point now, queue_counts& counts) const {
-        visit(now, [&](const job_info& j) {
-            ++counts.by_state[static_cast<std::size_t>(j.state)];
-            counts.oldest = std::max(counts.oldest, j.age);
+        visit(now, [&](job_state state, time_point submitted, const auto&) {
+            ++counts.by_state[static_cast<std::size_t>(state)];
+            counts.oldest = std::max(counts.oldest, age(submitted, now));
         });
     }
 
@@ -159,11 +160,12 @@ private:
                     .traffic_class = static_cast<std::uint8_t>(of),
                     .waiter = std::move(waiter)};
         }
+        job_state state(time_point now) const noexcept { return rest ? delayed_state(*rest, now) : job_state::waiting; }
         job_info info(std::size_t of, time_point now) const {
-            if (rest) return describe(*rest, delayed_state(*rest, now), now);
+            if (rest) return describe(*rest, state(now), now);
             return describe(
                 {.id = id, .mail = mail, .submitted = submitted, .traffic_class = static_cast<std::uint8_t>(of)},
-                job_state::waiting, now);
+                state(now), now);
         }
     };
     struct kept {
@@ -194,14 +196,21 @@ private:
         return found;
     }
 
+    // Calls `f(state, when it was submitted, what describes it)` for each that is not leased.
     template <class F>
     void visit(time_point now, F&& f) const {
-        for (const auto& k : kept_) f(describe(k.what, k.state, now));
-        for (const auto& j : delayed_) f(describe(j, delayed_state(j, now), now));
+        const auto show = [&](const job& j, job_state state) {
+            f(state, j.submitted, [&] { return describe(j, state, now); });
+        };
+        for (const auto& k : kept_) show(k.what, k.state);
+        for (const auto& j : delayed_) show(j, delayed_state(j, now));
         const std::scoped_lock lock(mutex_);
         for (std::size_t of = 0; of < arrived_.size(); ++of)
-            for (std::size_t i = 0; i < arrived_[of].size(); ++i)
-                if (!arrived_[of][i].taken()) f(arrived_[of][i].info(of, now));
+            for (std::size_t i = 0; i < arrived_[of].size(); ++i) {
+                const auto& p = arrived_[of][i];
+                if (p.taken()) continue;
+                f(p.state(now), p.rest ? p.rest->submitted : p.submitted, [&] { return p.info(of, now); });
+            }
     }
 
     // Out of the lines and those delayed.

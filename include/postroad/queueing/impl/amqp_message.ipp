@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/message/utf8.hpp>
 #include <postroad/queueing/amqp_message.hpp>
 #include <postroad/queueing/stored_job.hpp>
 
@@ -123,7 +124,7 @@ POSTROAD_DECL unsigned amqp_shard(const envelope& e, unsigned shards) {
     const auto& first = e.recipients.front();
     auto domain = first.ascii_domain();
     if (domain.empty()) domain = first.domain();
-    for (auto& c : domain) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    for (auto& c : domain) c = postroad::detail::to_lower(c);
     return static_cast<unsigned>(amqp_hash(domain) % shards);
 }
 

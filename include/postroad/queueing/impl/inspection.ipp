@@ -2,18 +2,9 @@
 
 #include <postroad/queueing/inspection.hpp>
 
-#include <algorithm>
-#include <utility>
+#include <postroad/message/utf8.hpp>
 
 namespace postroad::queueing {
-namespace detail {
-
-inline bool same_domain(std::string_view a, std::string_view b) noexcept {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return std::ranges::equal(a, b, {}, lower, lower);
-}
-
-}  // namespace detail
 
 POSTROAD_DECL std::string_view to_string(job_state s) noexcept {
     switch (s) {
@@ -32,13 +23,13 @@ POSTROAD_DECL bool job_filter::matches(const job_info& j) const {
     if (domain.empty()) return true;
     if (j.recipients.empty()) return false;
     const std::string_view first = j.recipients.front().address;
-    return detail::same_domain(domain, first.substr(first.rfind('@') + 1));
+    return postroad::detail::equal_ignoring_case(domain, first.substr(first.rfind('@') + 1));
 }
 
 POSTROAD_DECL job_info describe(const job& j, job_state s, time_point now) {
     job_info info{.id = j.id,
                   .state = s,
-                  .age = j.submitted == time_point::min() || now < j.submitted ? duration::zero() : now - j.submitted,
+                  .age = queueing::age(j.submitted, now),
                   .until = s == job_state::delayed ? j.due - now : duration::zero(),
                   .attempts = j.result.attempts,
                   .traffic_class = j.traffic_class,

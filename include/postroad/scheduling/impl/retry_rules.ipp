@@ -2,6 +2,7 @@
 
 #include <postroad/scheduling/retry_rules.hpp>
 
+#include <postroad/message/utf8.hpp>
 #include <postroad/scheduling/policy.hpp>
 
 #include <algorithm>
@@ -10,7 +11,7 @@ namespace postroad::scheduling {
 namespace detail {
 
 inline bool contains_word(std::string_view text, std::string_view lower) noexcept {
-    const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; };
+    const auto same = [](char a, char b) { return postroad::detail::to_lower(a) == b; };
     return std::search(text.begin(), text.end(), lower.begin(), lower.end(), same) != text.end();
 }
 
