@@ -30,15 +30,22 @@ POSTROAD_DECL content rendered(const composition& c, transfer most);
 /// one, so no bare CR or LF ever reaches the wire (RFC 5321 section 2.3.8); only content that is binary() has others.
 /// Cheap to copy; safe to share between threads.
 class content {
-    struct shared {
-        std::string text;                   // all of it, unless there are pieces
-        std::vector<detail::piece> pieces;  // content that streams
+public:
+    /// What is known of content without reading it.
+    struct facts {
         std::uint64_t size = 0;
         std::uint64_t longest_line = 0;
         bool eight_bit = false;
         bool eight_bit_header = false;
         bool leading_dots = false;
         bool binary = false;
+        friend bool operator==(const facts&, const facts&) = default;
+    };
+
+private:
+    struct shared : facts {
+        std::string text;                                          // all of it, unless there are pieces
+        std::vector<detail::piece> pieces;                         // content that streams
         transfer form = transfer::binary;                          // of what `composed` can give, this is
         std::shared_ptr<const detail::composition> composed = {};  // null: there is no other form
         mutable std::mutex gathering = {};
@@ -57,19 +64,7 @@ public:
     static content from_source(const source& from, const std::function<std::string(std::string)>& change = {});
     static constexpr std::size_t max_streamed_header = std::size_t{1} << 20;
 
-    /// What is known of content without reading it.
-    struct facts {
-        std::uint64_t size = 0;
-        std::uint64_t longest_line = 0;
-        bool eight_bit = false;
-        bool eight_bit_header = false;
-        bool leading_dots = false;
-        bool binary = false;
-        friend bool operator==(const facts&, const facts&) = default;
-    };
-    facts known() const noexcept {
-        return {size(), longest_line(), eight_bit(), eight_bit_header(), leading_dots(), binary()};
-    }
+    facts known() const noexcept { return shared_ ? facts(*shared_) : facts(); }
     /// Content that was read to its end before and kept elsewhere, of which these facts are known. It is read while it
     /// is sent; another size is errc::changed_file then.
     static content restored(const facts& known, source octets);

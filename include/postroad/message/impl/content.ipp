@@ -159,12 +159,7 @@ POSTROAD_DECL content content::from_source(const source& from, const std::functi
 
 POSTROAD_DECL content content::restored(const facts& known, source octets) {
     auto s = std::make_shared<shared>();
-    s->size = known.size;
-    s->longest_line = known.longest_line;
-    s->eight_bit = known.eight_bit;
-    s->eight_bit_header = known.eight_bit_header;
-    s->leading_dots = known.leading_dots;
-    s->binary = known.binary;
+    static_cast<facts&>(*s) = known;
     if (const auto* all = octets.in_memory(); all && all->size() == known.size)
         s->text = *all;
     else
@@ -203,13 +198,11 @@ POSTROAD_DECL content content::with_fields(std::string_view fields) const {
     auto s = std::make_shared<shared>();
     s->pieces.push_back({.text = std::string(fields)});
     s->pieces.insert(s->pieces.end(), shared_->pieces.begin(), shared_->pieces.end());
-    s->size = fields.size() + shared_->size;
+    static_cast<facts&>(*s) = *shared_;
     const auto scan = detail::scan_lines(fields);
-    s->longest_line = std::max<std::uint64_t>(scan.longest, shared_->longest_line);
-    s->leading_dots = scan.leading_dots || shared_->leading_dots;
-    s->eight_bit = shared_->eight_bit;
-    s->eight_bit_header = shared_->eight_bit_header;
-    s->binary = shared_->binary;
+    s->size += fields.size();
+    s->longest_line = std::max<std::uint64_t>(scan.longest, s->longest_line);
+    s->leading_dots = scan.leading_dots || s->leading_dots;
     content result;
     result.shared_ = std::move(s);
     return result;
