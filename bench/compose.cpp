@@ -3,6 +3,7 @@
 //   compose [MESSAGES]
 // One line: messages a second of CPU, octets of the last, peak memory in KiB.
 
+#include "letter.hpp"
 #include "peak.hpp"
 
 #include <postroad/message/message.hpp>
@@ -15,11 +16,7 @@
 
 int main(int argc, char** argv) {
     const int messages = argc > 1 ? std::atoi(argv[1]) : 1000;
-    std::string text;
-    while (text.size() < 2048) text += "Zwölf große Bären grüßen über den Zaun, und niemand wundert sich darüber.\n";
-    const auto html = "<html><body><p>" + text + "<p>" + text + "</body></html>";
-    std::string octets(65536, '\0');
-    for (std::size_t i = 0; i < octets.size(); ++i) octets[i] = static_cast<char>(i * 2654435761U >> 13);
+    const letter sent;
 
     std::size_t size = 0;
     const auto start = std::clock();
@@ -29,9 +26,9 @@ int main(int argc, char** argv) {
                               .to({.name = "Jörg Müller", .address = postroad::address("bob@example.org")})
                               .to("Cid <cid@example.org>")
                               .subject("Größe und Gewicht Ihrer Bestellung, Nummer " + std::to_string(i))
-                              .text(text)
-                              .html(html)
-                              .attach(postroad::source::memory(octets), {.name = "Größen.bin"})
+                              .text(sent.text)
+                              .html(sent.html)
+                              .attach(postroad::source::memory(sent.octets), {.name = "Größen.bin"})
                               .freeze(std::chrono::system_clock::now());
         size = mail.content.size();
     }

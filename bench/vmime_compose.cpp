@@ -1,5 +1,6 @@
 // What compose.cpp does, by VMime.
 
+#include "letter.hpp"
 #include "peak.hpp"
 
 #include <cstdio>
@@ -13,11 +14,7 @@
 int main(int argc, char** argv) {
     vmime::platform::setHandler<vmime::platforms::posix::posixHandler>();
     const int messages = argc > 1 ? std::atoi(argv[1]) : 1000;
-    std::string text;
-    while (text.size() < 2048) text += "Zwölf große Bären grüßen über den Zaun, und niemand wundert sich darüber.\n";
-    const auto html = "<html><body><p>" + text + "<p>" + text + "</body></html>";
-    std::string octets(65536, '\0');
-    for (std::size_t i = 0; i < octets.size(); ++i) octets[i] = static_cast<char>(i * 2654435761U >> 13);
+    const letter sent;
     const auto utf8 = [](const std::string& s) { return vmime::text(s, vmime::charsets::UTF_8); };
 
     std::size_t size = 0;
@@ -33,10 +30,10 @@ int main(int argc, char** argv) {
         m.constructTextPart(vmime::mediaType(vmime::mediaTypes::TEXT, vmime::mediaTypes::TEXT_HTML));
         const auto part = vmime::dynamicCast<vmime::htmlTextPart>(m.getTextPart());
         part->setCharset(vmime::charsets::UTF_8);
-        part->setPlainText(vmime::make_shared<vmime::stringContentHandler>(text));
-        part->setText(vmime::make_shared<vmime::stringContentHandler>(html));
+        part->setPlainText(vmime::make_shared<vmime::stringContentHandler>(sent.text));
+        part->setText(vmime::make_shared<vmime::stringContentHandler>(sent.html));
         m.appendAttachment(vmime::make_shared<vmime::defaultAttachment>(
-            vmime::make_shared<vmime::stringContentHandler>(octets), vmime::encoding(vmime::encodingTypes::BASE64),
+            vmime::make_shared<vmime::stringContentHandler>(sent.octets), vmime::encoding(vmime::encodingTypes::BASE64),
             vmime::mediaType("application/octet-stream"), vmime::NULL_TEXT,
             vmime::word("Größen.bin", vmime::charsets::UTF_8)));
         size = m.construct()->generate().size();

@@ -55,8 +55,8 @@ fifo judging(scheduling::doubt_rule rule, unsigned attempts = 5) {
     return {.retry = {.attempts = attempts, .first_wait = 1min}, .in_doubt = std::move(rule)};
 }
 
-struct on_two_lines : durable_rig {
-    explicit on_two_lines(fifo s = judging(scheduling::park{}))
+struct one_line : durable_rig {
+    explicit one_line(fifo s = judging(scheduling::park{}))
         : durable_rig(keep_alive{.max_connections = 1}, on_disk{}, std::move(s)) {}
 
     void add_awaited(std::size_t recipients = 1) {
@@ -69,6 +69,13 @@ struct on_two_lines : durable_rig {
         queue.store_marks();
         d.wake(now);
         return did();
+    }
+    // A message that somebody waits for, up to its transaction on the first connection.
+    std::string begin(std::size_t recipients = 1) {
+        add_awaited(recipients);
+        (void)did();
+        ready(1);
+        return stored();
     }
     // Its content leaves, and no reply comes.
     void doubt(connection_id id, job_id j) {
@@ -86,7 +93,7 @@ struct on_two_lines : durable_rig {
 }  // namespace
 
 TEST_CASE("nothing is given to a connection before its mark is stored") {
-    on_two_lines r;
+    one_line r;
     (void)r.add();
     CHECK(r.did() == "open 1 a.example");
     r.ready(1);
@@ -99,7 +106,7 @@ TEST_CASE("nothing is given to a connection before its mark is stored") {
 }
 
 TEST_CASE("a message that is cancelled while its mark is stored never leaves") {
-    on_two_lines r;
+    one_line r;
     r.add_many(2);
     (void)r.did();
     r.ready(1);
@@ -110,7 +117,7 @@ TEST_CASE("a message that is cancelled while its mark is stored never leaves") {
 }
 
 TEST_CASE("a message whose connection ends while its mark is stored goes with the next") {
-    on_two_lines r;
+    one_line r;
     (void)r.add();
     (void)r.did();
     r.ready(1);
@@ -122,7 +129,7 @@ TEST_CASE("a message whose connection ends while its mark is stored goes with th
 }
 
 TEST_CASE("what the queue lost goes back to it untold, and its connection takes the next") {
-    on_two_lines r;
+    one_line r;
     r.add_awaited();
     r.add_many(3);
     (void)r.did();
@@ -146,11 +153,8 @@ TEST_CASE("what the queue lost goes back to it untold, and its connection takes 
 }
 
 TEST_CASE("what is in doubt is told to who waits, and parked") {
-    on_two_lines r;
-    r.add_awaited(2);
-    (void)r.did();
-    r.ready(1);
-    CHECK(r.stored() == "give 1 #1");
+    one_line r;
+    CHECK(r.begin(2) == "give 1 #1");
     r.doubt(1, 1);
     CHECK(r.did() == "done #1 in_doubt in_doubt x1 connection_closed");
     CHECK(r.states() == "#1 in_doubt ");
@@ -167,7 +171,7 @@ TEST_CASE("what is in doubt is told to who waits, and parked") {
 }
 
 TEST_CASE("what is in doubt goes again after a while, as often as the rule says") {
-    on_two_lines r(judging(scheduling::retry_after{.wait = 15min, .times = 1}));
+    one_line r(judging(scheduling::retry_after{.wait = 15min, .times = 1}));
     (void)r.add();
     (void)r.did();
     r.ready(1);
@@ -202,11 +206,8 @@ TEST_CASE("without a durable queue what is in doubt for good is over") {
 }
 
 TEST_CASE("an attempt that does not reach the server leaves the doubt as it was") {
-    on_two_lines r(judging(scheduling::retry_after{.wait = 15min, .times = 3}, 3));
-    r.add_awaited();
-    (void)r.did();
-    r.ready(1);
-    (void)r.stored();
+    one_line r(judging(scheduling::retry_after{.wait = 15min, .times = 3}, 3));
+    (void)r.begin();
     r.doubt(1, 1);
     r.pass(15min);
     CHECK(r.did() == "open 2 a.example");
@@ -216,11 +217,8 @@ TEST_CASE("an attempt that does not reach the server leaves the doubt as it was"
 }
 
 TEST_CASE("what can be retried does not wait for what is in doubt") {
-    on_two_lines r;
-    r.add_awaited(2);
-    (void)r.did();
-    r.ready(1);
-    (void)r.stored();
+    one_line r;
+    (void)r.begin(2);
     r.finish(1, 1, {{.status = status::in_doubt}, {.status = status::deferred}});
     r.close(1);
     CHECK(r.did() == "");
@@ -235,15 +233,12 @@ TEST_CASE("what can be retried does not wait for what is in doubt") {
 
 TEST_CASE("the program decides about what is in doubt, if it wants to") {
     unsigned asked = 0;
-    on_two_lines r(judging(scheduling::ask{[&](const job& j, time_point) {
+    one_line r(judging(scheduling::ask{[&](const job& j, time_point) {
         CHECK(j.result.any_are(status::in_doubt));
         ++asked;
         return verdict{};
     }}));
-    r.add_awaited();
-    (void)r.did();
-    r.ready(1);
-    (void)r.stored();
+    (void)r.begin();
     r.doubt(1, 1);
     CHECK(asked == 1);
     CHECK(r.did() == "done #1 in_doubt x1 connection_closed");
@@ -251,7 +246,7 @@ TEST_CASE("the program decides about what is in doubt, if it wants to") {
 }
 
 TEST_CASE("a message that was being sent when its process died is judged before it goes") {
-    on_two_lines r(judging(scheduling::retry_after{.wait = 15min, .times = 1}));
+    one_line r(judging(scheduling::retry_after{.wait = 15min, .times = 1}));
     auto j = make_job(7, mail_to("a.example", 2));
     j.result.recipients[0].status = status::accepted;
     j.result.recipients[1].status = status::in_doubt;
@@ -270,7 +265,7 @@ TEST_CASE("a message that was being sent when its process died is judged before 
 }
 
 TEST_CASE("a mailer that stops leaves what it holds to the next") {
-    on_two_lines r;
+    one_line r;
     for (int i = 0; i < 3; ++i) r.add_awaited();
     (void)r.did();
     r.ready(1);
@@ -288,11 +283,8 @@ TEST_CASE("a mailer that stops leaves what it holds to the next") {
 }
 
 TEST_CASE("a mailer that stops leaves what is in doubt by name") {
-    on_two_lines r;
-    r.add_awaited();
-    (void)r.did();
-    r.ready(1);
-    (void)r.stored();
+    one_line r;
+    (void)r.begin();
     r.d.cancel_all(errc::shut_down, r.now);
     (void)r.did();
     r.finish(1, 1, all(1, status::in_doubt), errc::cancelled, 0);
@@ -302,7 +294,7 @@ TEST_CASE("a mailer that stops leaves what is in doubt by name") {
 }
 
 TEST_CASE("what the mailer and its queue hold is listed, counted, held, hurried and dropped") {
-    on_two_lines r;
+    one_line r;
     r.add_many(3);
     (void)r.did();
     r.ready(1);

@@ -4,12 +4,11 @@
 #include <postroad/transport/maildir.hpp>
 #include <postroad/transport/smtp.hpp>
 
-#include <cstdlib>
-#include <filesystem>
 #include <string>
 
 #include "rig.hpp"
 #include "rules.hpp"
+#include "scratch_folder.hpp"
 
 using namespace engine_test;
 using rules_test::broke;
@@ -18,14 +17,6 @@ using testing::check_transport;
 using transport::discard;
 
 namespace {
-
-struct directory {
-    directory() : path((std::filesystem::temp_directory_path() / "postroad-test-XXXXXX").string()) {
-        REQUIRE(mkdtemp(path.data()) != nullptr);
-    }
-    ~directory() { std::filesystem::remove_all(path); }
-    std::string path;
-};
 
 // Each breaks one promise of discard.
 template <class Session>
@@ -60,9 +51,9 @@ struct open_behind_the_end : discard::session_type {
 }  // namespace
 
 TEST_CASE("our transports keep the rules of their axis") {
-    const directory d;
+    const scratch_folder d;
     CHECK(listed(check_transport([] { return discard{}; })) == "");
-    CHECK(listed(check_transport([&] { return transport::maildir{d.path}; })) == "");
+    CHECK(listed(check_transport([&] { return transport::maildir{d.path.string()}; })) == "");
     CHECK(listed(check_transport([] { return transport::smtp{"smtp://mail.example.com"}; })) == "");
     CHECK(listed(check_transport([] { return by_domain{}; })) == "");
 }

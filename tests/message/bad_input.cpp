@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "message/failure.hpp"
+
 using postroad::address;
 using postroad::errc;
 using postroad::mailbox;
@@ -21,20 +23,6 @@ namespace {
 const std::chrono::system_clock::time_point now{};
 
 message simple() { return message{}.from("a@x").to("b@y"); }
-
-struct failure {
-    postroad::error_code code;
-    std::string text;
-};
-
-failure failure_of(const std::function<void()>& f) {
-    try {
-        f();
-    } catch (const postroad::error& e) {
-        return {e.code(), e.what()};
-    }
-    return {};
-}
 
 struct setter {
     const char* field;   // what the error names

@@ -3,12 +3,14 @@
 #include <postroad/message/eml.hpp>
 #include <postroad/message/message.hpp>
 
-#include <unistd.h>
 #include <filesystem>
 #include <fstream>
 #include <ostream>
 #include <string>
 #include <vector>
+
+#include "message/failure.hpp"
+#include "scratch_folder.hpp"
 
 using postroad::address;
 using postroad::content;
@@ -28,21 +30,6 @@ std::string route(const std::string& text, const postroad::eml_options& options 
     std::string result = e.reverse_path.str() + " >";
     for (const auto& r : e.recipients) result += ' ' + r.str();
     return result;
-}
-
-struct failure {
-    postroad::error_code code;
-    std::string text;
-};
-
-template <class F>
-failure failure_of(F f) {
-    try {
-        f();
-    } catch (const error& e) {
-        return {e.code(), e.what()};
-    }
-    return {};
 }
 
 }  // namespace
@@ -195,25 +182,12 @@ TEST_CASE("an envelope that cannot be read is an error that names the field") {
 
 namespace {
 
-/// A directory that ends with the test, and a file in it.
-class scratch {
-public:
-    scratch() : directory_(std::filesystem::temp_directory_path() / ("postroad-eml-" + std::to_string(::getpid()))) {
-        std::filesystem::create_directory(directory_);
-    }
-    scratch(const scratch&) = delete;
-    scratch& operator=(const scratch&) = delete;
-    ~scratch() { std::filesystem::remove_all(directory_); }
-
-    const std::filesystem::path& directory() const { return directory_; }
-    std::filesystem::path file() const { return directory_ / "m.eml"; }
+struct scratch : scratch_folder {
+    std::filesystem::path file() const { return path / "m.eml"; }
     std::filesystem::path holding(const std::string& text) const {
         std::ofstream(file(), std::ios::binary) << text;
         return file();
     }
-
-private:
-    std::filesystem::path directory_;
 };
 
 }  // namespace
@@ -224,10 +198,10 @@ TEST_CASE("a file is what its text is, and one that cannot be read is named") {
         const std::string text = "A: 1\r\n\r\n" + std::string(size, 'a') + "\r\n";
         CHECK(postroad::read_eml(s.holding(text), given).content.text() == text);
     }
-    for (const auto& bad : {s.directory(), s.directory() / "none"}) {
+    for (const auto& bad : {s.path, s.path / "none"}) {
         const auto f = failure_of([&] { postroad::read_eml(bad, given); });
         CHECK(f.code == errc::unreadable_file);
-        CHECK(f.text.find("postroad-eml-") != std::string::npos);
+        CHECK(f.text.find(s.path.filename().string()) != std::string::npos);
     }
 }
 

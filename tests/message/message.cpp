@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "message/failure.hpp"
+
 using postroad::address;
 using postroad::errc;
 using postroad::error;
@@ -44,20 +46,6 @@ std::string route(const message& m) {
     std::string result = e.reverse_path.str() + " >";
     for (const auto& r : e.recipients) result += ' ' + r.str();
     return result;
-}
-
-struct failure {
-    postroad::error_code code;
-    std::string text;
-};
-
-failure failure_of(const std::function<void()>& f) {
-    try {
-        f();
-    } catch (const error& e) {
-        return {e.code(), e.what()};
-    }
-    return {};
 }
 
 struct setter {

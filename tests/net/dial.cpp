@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "proxy.hpp"
+#include "scratch_folder.hpp"
 #include "session.hpp"
 
 using namespace net_test;
@@ -86,14 +87,6 @@ struct world {
     }
 };
 
-/// A directory that is gone afterwards.
-struct scratch {
-    std::filesystem::path path =
-        std::filesystem::temp_directory_path() / ("postroad-net-" + std::to_string(::getpid()));
-    scratch() { std::filesystem::create_directories(path); }
-    ~scratch() { std::filesystem::remove_all(path); }
-};
-
 net::proxy proxy_at(std::uint16_t port, proxy_speaks how) {
     net::proxy p{.host = "127.0.0.1", .port = port};
     if (how == proxy_speaks::http) p.kind = net::proxy_kind::http_connect;
@@ -134,7 +127,7 @@ struct silence {
 }  // namespace
 
 TEST_CASE("a Unix-domain socket is dialled by its path") {
-    const scratch dir;
+    const scratch_folder dir;
     const auto path = (dir.path / "lmtp").string();
     world w;
     local::acceptor acceptor(w.io, local::endpoint(path));
@@ -151,7 +144,7 @@ TEST_CASE("a Unix-domain socket is dialled by its path") {
 }
 
 TEST_CASE("a path that leads nowhere is an error that names it") {
-    const scratch dir;
+    const scratch_folder dir;
     world w;
     const auto gone = w.make({});
     gone->dial({.name = (dir.path / "gone").string()}, {});

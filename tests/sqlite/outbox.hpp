@@ -8,14 +8,14 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <cstdlib>
-#include <filesystem>
 #include <future>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "scratch_folder.hpp"
 
 namespace sqlite_test {
 
@@ -26,20 +26,8 @@ using queueing::sqlite_options;
 
 inline constexpr auto patience = std::chrono::seconds(20);  // of a test that is about to fail
 
-struct folder {
-    folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "postroad-XXXXXX").string();
-        if (!::mkdtemp(name.data())) throw std::runtime_error("cannot make " + name);
-        path = name;
-    }
-    folder(const folder&) = delete;
-    folder& operator=(const folder&) = delete;
-    ~folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path, ignored);
-    }
+struct folder : scratch_folder {
     std::string file(const char* name = "outbox.db") const { return (path / name).string(); }
-    std::filesystem::path path;
 };
 
 struct told {

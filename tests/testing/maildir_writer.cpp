@@ -3,31 +3,17 @@
 #include <doctest/doctest.h>
 #include <postroad/transport/maildir_writer.hpp>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <set>
 
+#include "scratch_folder.hpp"
+
 using namespace postroad;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct directory {
-    directory() {
-        std::string name = (fs::temp_directory_path() / "postroad-XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    directory(const directory&) = delete;
-    directory& operator=(const directory&) = delete;
-    ~directory() {
-        std::error_code ignored;
-        fs::remove_all(path, ignored);
-    }
-    fs::path path;
-};
 
 std::string content_of(const fs::path& file) {
     std::ifstream in(file, std::ios::binary);
@@ -41,7 +27,7 @@ std::size_t files_in(const fs::path& where) {
 }  // namespace
 
 TEST_CASE("a Maildir is made, and each message is a file of its own") {
-    const directory d;
+    const scratch_folder d;
     const auto where = d.path / "mail";
     for (const bool durable : {false, true}) {
         const transport::maildir_writer writer(where.string(), durable);
@@ -61,14 +47,14 @@ TEST_CASE("a Maildir is made, and each message is a file of its own") {
 }
 
 TEST_CASE("a Maildir that cannot be made is an error") {
-    const directory d;
+    const scratch_folder d;
     std::ofstream(d.path / "file") << "x";
     CHECK_THROWS_AS(transport::maildir_writer((d.path / "file").string()), error);
     CHECK_THROWS_AS(transport::maildir_writer((d.path / "no" / "mail").string()), error);
 }
 
 TEST_CASE("a message that cannot be written leaves nothing behind") {
-    const directory d;
+    const scratch_folder d;
     const transport::maildir_writer writer((d.path / "mail").string());
     fs::remove(d.path / "mail" / "new");
     error_code ec;
@@ -78,7 +64,7 @@ TEST_CASE("a message that cannot be written leaves nothing behind") {
 }
 
 TEST_CASE("the server writes messages to its Maildir, and defers what it cannot write") {
-    const directory d;
+    const scratch_folder d;
     dialogue c({.keep = false, .maildir = (d.path / "mail").string()});
     c.say("EHLO c");
     c.raw("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");

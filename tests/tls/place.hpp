@@ -4,10 +4,10 @@
 #include <postroad/core/error.hpp>
 #include <postroad/tls/settings.hpp>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
+
+#include "scratch_folder.hpp"
 
 namespace tls_test {
 
@@ -33,16 +33,10 @@ std::string thrown_for(const tls::settings& options) {
 
 /// A folder that goes away with its files.
 struct place {
-    place() : path((std::filesystem::temp_directory_path() / "postroad-test-XXXXXX").string()) {
-        if (!mkdtemp(path.data())) std::abort();
-    }
-    place(const place&) = delete;
-    place& operator=(const place&) = delete;
-    ~place() { std::filesystem::remove_all(path); }
-
     void write(const std::string& name, const std::string& text) const { std::ofstream(path + "/" + name) << text; }
 
-    std::string path;
+    scratch_folder folder = {};
+    std::string path = folder.path.string();
 };
 
 }  // namespace tls_test
