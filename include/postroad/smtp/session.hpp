@@ -276,6 +276,7 @@ private:
         std::string explanation;
         reply said = {};
         std::size_t behind = 0;  // the first transaction that it is not about
+        bool meant = false;      // nothing came of what is behind
     };
     // What is left to write: commands from commands_, or the content of the oldest transaction that is sending it.
     struct segment {
@@ -286,6 +287,8 @@ private:
     // A window starts with this many transactions, and a connection ends after so many that were refused whole.
     static constexpr std::size_t first_window = 4;
     static constexpr std::size_t max_refused_in_window = 4;
+    // Exim breaks a connection at the eleventh RSET behind a refused transaction, in the clear even where TLS is on.
+    static constexpr std::size_t max_refused_by_exim = 8;
 
     void on_reply(const reply& r);
     void say_hello();
@@ -381,6 +384,7 @@ private:
     std::string lesson_reason_;
     std::size_t submitted_ = 0;
     std::size_t refused_ = 0;   // transactions refused whole, in a window
+    bool exim_ = false;         // the server is one
     bool needs_reset_ = false;  // a transaction was left open on the server
     bool quit_wanted_ = false;
     bool broken_off_ = false;  // nothing is written behind the content that was

@@ -51,6 +51,13 @@ inline bool has_ascii_form(const transaction& t) {
     return true;
 }
 
+// It may not say its name in the greeting, but this it says to each message.
+inline bool said_by_exim(const std::vector<recipient_outcome>& results) {
+    return std::ranges::any_of(results, [](const recipient_outcome& r) {
+        return r.status == status::accepted && r.reply.text.find("OK id=") != std::string::npos;
+    });
+}
+
 }  // namespace detail
 
 POSTROAD_DECL void check_client_name(std::string_view name) {
@@ -112,6 +119,7 @@ POSTROAD_DECL void session::closed(error_code ec, std::string explanation, time_
     learn_about_tls(ec);
     if (farewell_) {
         for (auto i = farewell_->behind; i < transactions_.size(); ++i) transactions_[i].content_sent = false;
+        farewell_->meant = true;
         return leave();
     }
     // Looking up, and TLS that comes first, fail before the session has begun.
@@ -217,7 +225,9 @@ POSTROAD_DECL void session::consumed(std::size_t n, time_point now) {
 
 POSTROAD_DECL std::size_t session::room() const noexcept {
     if (!reusable()) return 0;
-    const std::size_t limit = mode_ == pipelining::window ? window_now_ : mode_ == pipelining::across ? 2 : 1;
+    std::size_t limit = mode_ == pipelining::window ? window_now_ : mode_ == pipelining::across ? 2 : 1;
+    // All that is in flight may yet be refused.
+    if (exim_) limit = std::min(limit, max_refused_by_exim - std::min(refused_, max_refused_by_exim));
     const std::size_t room = transactions_.size() < limit ? limit - transactions_.size() : 0;
     const auto mailmax = capabilities_.limits.mailmax;
     return mailmax ? std::min(room, *mailmax - submitted_) : room;
@@ -357,13 +367,14 @@ POSTROAD_DECL void session::on_transaction_reply(const reply& r, const expected&
 }
 
 // If it closes the connection without another word, it took nothing of what stands behind (RFC 5321 section 3.8): that
-// is not in doubt. Exim refuses RSET so, behind too many refused transactions.
+// is not in doubt. Some refuse RSET so, behind too many refused transactions.
 POSTROAD_DECL void session::take_leave(farewell f) {
     f.behind = f.where == phase::reset ? 0 : 1;
     farewell_ = std::move(f);
     quit_wanted_ = true;
     for (auto i = farewell_->behind; i < transactions_.size(); ++i)
         if (transactions_[i].content_sent) return;
+    farewell_->meant = true;
     leave();
 }
 
@@ -494,12 +505,17 @@ POSTROAD_DECL bool session::stalled() const noexcept {
     return broken_off_ && !segments_.empty() && segments_.front().content && transactions_[sending(0)].broken_off;
 }
 
-// Exim closes a connection at the eleventh RSET behind a refused transaction, and what else is in flight is then in
-// doubt. So the window opens while messages are accepted, and few refusals end the connection in good order.
+// What is in flight behind many refusals is in doubt if the server breaks the connection for them. So the window opens
+// while messages are accepted, and few refusals end the connection in good order.
 POSTROAD_DECL void session::adapt_window(const active& t) {
     if (t.error) return;  // refused before anything was sent
     if (t.accepted > 0) {
         window_now_ = std::min(options_.window, window_now_ + 1);
+        if (exim_ || !detail::said_by_exim(t.results)) return;
+        exim_ = true;
+        if (observer_ && options_.window > max_refused_by_exim)
+            note_decision(phase::content, "at most " + std::to_string(max_refused_by_exim) +
+                                              " messages in flight: this is Exim, which counts RSET");
     } else {
         window_now_ = std::max<std::size_t>(1, window_now_ / 2);
         if (t.mail_accepted && ++refused_ == max_refused_in_window) quit_wanted_ = true;
@@ -736,7 +752,8 @@ POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explana
     if (authenticator_ || previous_) d.reply = to_string(reply{r.code, r.enhanced, redacted(r.text)});
     if (!ec) d = {.where = where, .host = host()};
     // Nobody can tell whether the overlap was to blame; without it the next connection will.
-    if (ec && mode_ >= pipelining::across && transactions_.size() > 1 && !broken_off_ &&
+    const bool in_order = ec == errc::service_closing && farewell_ && farewell_->meant;
+    if (ec && !in_order && mode_ >= pipelining::across && transactions_.size() > 1 && !broken_off_ &&
         lesson_ != lesson::no_chunking) {
         lesson_ = lesson::no_overlap;
         lesson_reason_ = "the connection broke with " + std::to_string(transactions_.size()) + " messages in flight";
