@@ -32,6 +32,8 @@ struct on_disk : memory {
         out.insert(out.end(), gone.begin(), gone.end());
         gone.clear();
     }
+    bool leaves() { return std::exchange(leaving, false); }
+    void left() { ++times_left; }
     bool drained(time_point now) const { return next_due() > now; }
     void stop() {}
 
@@ -41,6 +43,8 @@ struct on_disk : memory {
     std::vector<job_id> stored = {};
     std::vector<job_id> gone = {};
     std::vector<job_id> released = {};
+    bool leaving = false;
+    int times_left = 0;
 };
 static_assert(queueing::durable<on_disk>);
 
@@ -150,6 +154,33 @@ TEST_CASE("what the queue lost goes back to it untold, and its connection takes 
     r.accept(1, 4);
     CHECK(r.did() == "done #4 accepted x1");
     CHECK(r.d.idle(r.now));
+}
+
+TEST_CASE("a queue whose destinations go elsewhere is told when no connection without work is left") {
+    durable_rig r(keep_alive{.max_connections = 2}, on_disk{}, judging(scheduling::park{}));
+    (void)r.add("a.example");
+    (void)r.add("b.example");
+    CHECK(r.did() == "open 1 a.example, open 2 b.example");
+    r.ready(1);
+    r.ready(2);
+    r.queue.store_marks();
+    r.d.wake(r.now);
+    CHECK(r.did() == "give 1 #1, give 2 #2");
+    r.accept(1, 1);
+    CHECK(r.did() == "done #1 accepted x1");
+    r.queue.leaving = true;
+    r.d.wake(r.now);
+    CHECK(r.did() == "quit 1");
+    CHECK(r.queue.times_left == 0);
+    r.close(1);
+    CHECK(r.queue.times_left == 1);
+    // At once, if all have work.
+    r.queue.leaving = true;
+    r.d.wake(r.now);
+    CHECK(r.did() == "");
+    CHECK(r.queue.times_left == 2);
+    r.accept(2, 2);
+    CHECK(r.did() == "done #2 accepted x1");
 }
 
 TEST_CASE("what is in doubt is told to who waits, and parked") {

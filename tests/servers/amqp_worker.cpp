@@ -1,14 +1,15 @@
 // One process of those that share a queue at a broker.
 //
-//   amqp_worker send BROKER NAME SMTP_PORT [--doubt park] [--prefetch N] [--per-destination N] [--ca FILE]
-//   amqp_worker submit BROKER NAME FIRST COUNT DOMAINS [--wait]
+//   amqp_worker send BROKER NAME SMTP_PORT [--as WORD] [--doubt park] [--prefetch N] [--per-destination N]
+//       [--connections N] [--shards N] [--ca FILE]
+//   amqp_worker submit BROKER NAME FIRST COUNT DOMAINS [--shards N] [--wait]
 //   amqp_worker count BROKER NAME
 //
-// `send` sends what is queued to 127.0.0.1:SMTP_PORT, a destination for each domain, until SIGTERM, and then
-// shows on stderr what it did last; with `doubt N` it
-// says of which message it is in doubt, by the number in the reverse path, before it sends it again. `submit` queues
-// numbered messages, to domains in turn, and says `queued N` once the broker has each; with --wait, `outcome N STATUS`,
-// too. `count` says how many jobs are in which state.
+// `send` sends what is queued to 127.0.0.1:SMTP_PORT, as WORD.test and a destination for each domain, until SIGTERM,
+// and then shows on stderr what it did last; with `doubt N` it says of which message it is in doubt, by the number in
+// the reverse path, before it sends it again. `submit` queues numbered messages, to domains in turn, and says
+// `queued N` once the broker has each; with --wait, `outcome N STATUS`, too. `count` says how many jobs are in which
+// state.
 #include <postroad/core/transcript.hpp>
 #include <postroad/postroad.hpp>
 #include <postroad/queueing/amqp.hpp>
@@ -76,7 +77,7 @@ queueing::amqp_options queue_options(const arguments& a) {
     return {.url = a.words.at(1),
             .ca_file = a.option("--ca", ""),
             .name = a.words.at(2),
-            .shards = 4,
+            .shards = number(a.option("--shards", "4")),
             .prefetch = static_cast<std::uint16_t>(number(a.option("--prefetch", "64"))),
             .when_full = queueing::when_full::wait,
             .patience = 60s,
@@ -98,8 +99,10 @@ int send(const arguments& a) {
         }};
     auto& retry = fair.retry;
     retry.unreachable = retry.greylisted = retry.busy = retry.full = retry.unknown = 500ms;
-    mailer m{by_domain("smtp+insecure://127.0.0.1:" + a.words.at(3)), queueing::amqp{queue_options(a)},
-             std::move(fair)};
+    auto to = transport::smtp("smtp+insecure://127.0.0.1:" + a.words.at(3)).options();
+    to.client_name = a.option("--as", "worker") + ".test";
+    mailer m{by_domain(std::move(to)), pooling::keep_alive{.max_connections = number(a.option("--connections", "4"))},
+             queueing::amqp{queue_options(a)}, std::move(fair)};
     const auto log = std::make_shared<transcript>();
     m.observe(log);
     say("ready", "to send");

@@ -35,7 +35,8 @@ def wait_until(true: Callable[[], bool], what: str, deadline: float = DEADLINE) 
 
 
 class Sink(socketserver.ThreadingTCPServer):
-    """A mail server that counts messages by the number in their reverse path, and connections by destination."""
+    """A mail server that counts messages by the number in their reverse path, and connections by destination. It knows
+    its clients by the first label of the name that they give."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -49,17 +50,17 @@ class Sink(socketserver.ThreadingTCPServer):
             self.wfile.write(line.encode() + b"\r\n")
 
         def talk(self) -> None:
-            sink, domain, number = self.server, None, 0
+            sink, domain, number, name = self.server, None, 0, ""
             self.say("220 sink ESMTP")
             try:
                 while line := self.rfile.readline():
                     word = line.split()[0].upper()
                     if word == b"EHLO":
+                        name = line.split()[1].split(b".")[0].decode()
                         self.say("250-sink\r\n250 PIPELINING")
                         continue
                     if word == b"QUIT":
-                        self.say("221 bye")
-                        return
+                        break
                     if word == b"MAIL":
                         number = int(re.search(rb"<n(\d+)@", line)[1])
                     if word == b"RCPT" and domain is None:
@@ -75,12 +76,14 @@ class Sink(socketserver.ThreadingTCPServer):
                         with sink.lock:
                             sink.got[number] += 1
                             sink.times[number] = time.time()
+                            sink.sent[name].append((number, domain))
                         time.sleep(sink.delay)
                     self.say("250 ok")
             finally:
                 if domain:
                     with sink.lock:
                         sink.open[domain] -= 1
+            self.say("221 bye")
 
     def __init__(self, delay: float = 0.02) -> None:
         super().__init__(("127.0.0.1", 0), self.Handler)
@@ -89,6 +92,7 @@ class Sink(socketserver.ThreadingTCPServer):
         self.lock = threading.Lock()
         self.got: collections.Counter[int] = collections.Counter()
         self.times: dict[int, float] = {}
+        self.sent: dict[str, list[tuple[int, str]]] = collections.defaultdict(list)
         self.open: collections.Counter[str] = collections.Counter()
         self.most: collections.Counter[str] = collections.Counter()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -332,6 +336,46 @@ def test_a_destination_keeps_its_limit_over_two_workers(queue):
     assert set(queue.sink.most) == {f"d{n}.test" for n in range(4)}
     assert max(queue.sink.most.values()) <= 2, queue.sink.most
     assert queue.doubted() == set()
+
+
+def spread(queue: Queue, messages: int, domains: int, *options: object) -> list[Worker]:
+    """A worker finds a backlog, and another comes; until it sends, too."""
+    queue.sink.delay = 0.05
+    assert queue.submits(0, messages, domains, *options).ended() == ""
+    first = queue.sends("--as", "first", *options)
+    wait_until(lambda: len(queue.sink.got) >= 50, "50 messages arrive")
+    second = queue.sends("--as", "second", *options)
+    wait_until(lambda: len(queue.sink.sent["second"]) >= 20, "the second worker sends")
+    return [first, second]
+
+
+@pytest.mark.parametrize("domains", [8, 2])
+def test_what_waits_spreads_over_workers(queue, domains):
+    """Also where fewer shards have work than each worker may have."""
+    spread(queue, 1200, domains, "--prefetch", 32)
+    queue.in_order(set(range(1200)))
+    assert queue.sink.twice() == queue.doubted() == set()
+    sent = queue.sink.sent
+    last = {name: collections.Counter(domain for _, domain in sent[name][-50:]) for name in ("first", "second")}
+    assert not set(last["first"]) & set(last["second"]), last
+
+
+def test_a_limit_holds_while_shards_are_handed_over(queue):
+    # Enough for each destination: so each shard is busy when it is handed over.
+    options = ["--per-destination", 1, "--connections", 16, "--shards", 8]
+    spread(queue, 3000, 16, *options)
+    queue.sends("--as", "third", *options)
+    wait_until(lambda: len(queue.sink.sent["third"]) >= 20, "the third worker sends")
+    queue.in_order(set(range(3000)))
+    assert set(queue.sink.most.values()) == {1}, queue.sink.most
+    assert queue.sink.twice() == queue.doubted() == set()
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_worker_that_is_killed_leaves_its_shards_to_the_other(queue, victim):
+    spread(queue, 800, 8)[victim].end(signal.SIGKILL)
+    queue.in_order(set(range(800)))
+    assert len(queue.doubted()) <= 4 * 4
 
 
 @pytest.mark.parametrize("how", ["cut", "silent"])

@@ -87,6 +87,7 @@ public:
     void wake(time_point now) {
         collect_marks(now);
         collect_lost(now);
+        close_idle();
         while (jobs_.size() < ahead()) {
             leased_.clear();
             queueing_.lease(ahead() - jobs_.size(), now, leased_);
@@ -208,6 +209,8 @@ public:
             hung_up(id, now);
         }
         pooling_.closed(id);
+        if constexpr (requires { queueing_.left(); })
+            if (std::erase(leaving_, id) > 0 && leaving_.empty()) queueing_.left();
         if (c.turn) end_turn(c.host, now);
         if (c.successor) succeed(*c.successor, now);
         // Refused credentials are not tried elsewhere: many failures lock an account.
@@ -718,6 +721,18 @@ private:
             }
         }
     }
+    // Which of them served the destinations that leave is not known, and what is needed again is opened again.
+    void close_idle() {
+        if constexpr (requires { queueing_.leaves(); }) {
+            if (!queueing_.leaves()) return;
+            leaving_.clear();
+            for (const auto& [id, c] : connections_)
+                if (c.in_flight == 0) leaving_.push_back(id);
+            for (const auto id : leaving_)
+                if (connections_.at(id).state != conn_state::quitting) quit(id);
+            if (leaving_.empty()) queueing_.left();
+        }
+    }
     static std::size_t asked(const held& h) {
         return h.asked.empty() ? h.what.result.recipients.size() : h.asked.size();
     }
@@ -937,6 +952,7 @@ private:
     ring<action> actions_;
     std::vector<job> leased_;
     std::vector<job_id> marked_;
+    std::vector<connection_id> leaving_;  // to be closed before the queue is told that they left
     observer* observer_ = nullptr;
     connection_id last_connection_ = 0;
     bool draining_ = false;

@@ -26,7 +26,8 @@ struct amqp_options {
     std::string ca_file = {};
     /// What the names of exchanges and queues at the broker begin with.
     std::string name = "postroad";
-    /// Queues among which destinations are divided. Each is sent by one process at a time. From 1 to 256.
+    /// Queues among which destinations are divided. Each is sent by one process at a time; those with work spread over
+    /// the processes that send. From 1 to 256.
     unsigned shards = 8;
     /// Most messages of a shard that the broker gives out before the first of them is over. From 1 to 1000.
     std::uint16_t prefetch = 128;
@@ -94,6 +95,10 @@ public:
     /// Appends leased jobs, without a mark, that the broker will give out again, here or elsewhere, because the
     /// connection broke. They are to be released.
     void lost(std::vector<job_id>& out);
+    /// True once when a shard is handed over to another process and nothing of it is leased; left() answers when the
+    /// connections that served it are closed.
+    bool leaves();
+    void left();
     void release(job&& j);
     bool drained(time_point now) const;
     void stop();

@@ -63,13 +63,15 @@ public:
     void declare_queue(const std::string& name, const table& arguments);
     void bind(const std::string& queue, const std::string& exchange, const std::string& key);
     struct depth {
-        std::size_t messages = 0;  ///< that wait to be delivered
-        std::size_t consumers = 0;
+        std::size_t messages = 0;   ///< that wait to be delivered
+        std::size_t consumers = 0;  ///< those of RabbitMQ that are given messages: with a single active one, it alone
     };
     depth look(const std::string& queue);
 
-    /// Begins deliveries; the consumer's name is that of the queue. `most` may be delivered and not settled at a time.
-    void consume(const std::string& queue, std::uint16_t most);
+    /// Begins deliveries to a consumer of that name. `most` may be delivered and not settled at a time.
+    void consume(const std::string& queue, const std::string& consumer, std::uint16_t most);
+    /// Ends them. What was delivered is still ours, and some may come yet.
+    void cancel(const std::string& consumer);
 
     /// A persistent message; returns its number on the channel, counted from 1. On the main channel it must find a
     /// queue: otherwise the connection counts as lost.

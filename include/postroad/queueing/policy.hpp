@@ -87,6 +87,8 @@ concept durable = operable<Q> && requires(Q q, const Q c, job_id id, std::functi
     { q.release(std::move(gone)) } -> std::same_as<void>;
     // (optional) q.lost(out): appends leased jobs without a mark that are not this process's any more, such as when the
     // connection to a broker broke. They come to release(), and may be given out again.
+    // (optional) q.leaves(): true once when the last job of some destinations went to another process, which is to find
+    // no connection of ours there. q.left() answers when those that had nothing to do are closed.
     // Whether nothing waits that is due, and nothing is on its way in or out.
     { c.drained(now) } -> std::same_as<bool>;
     // Stores what is under way and ends. Jobs that are leased still, and not marked, are released.

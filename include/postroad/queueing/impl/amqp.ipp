@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <charconv>
 #include <deque>
+#include <functional>
 #include <future>
 #include <iterator>
 #include <map>
@@ -111,7 +112,6 @@ private:
 class amqp_store {
 public:
     explicit amqp_store(amqp_options o) : options_(std::move(o)), shards_(checked(options_).shards) {
-        for (unsigned n = 0; n < options_.shards; ++n) shard_of_[shard_queue(n)] = n;
         connect();
         thread_ = std::thread([this] { run(); });
     }
@@ -226,6 +226,19 @@ public:
         lost_.clear();
     }
 
+    bool leaves() {
+        const std::scoped_lock lock(mutex_);
+        if (idle_ones_ != connections::are_to_close) return false;
+        idle_ones_ = connections::close;
+        return true;
+    }
+    void left() {
+        const std::scoped_lock lock(mutex_);
+        if (idle_ones_ != connections::close) return;
+        idle_ones_ = connections::closed;
+        ring();
+    }
+
     void start(std::function<void()> wake) {
         const std::scoped_lock lock(mutex_);
         wake_ = std::move(wake);
@@ -283,6 +296,7 @@ public:
         const auto depths = ask<std::map<std::string, std::size_t>>([this] {
             std::map<std::string, std::size_t> all;
             for (const auto& q : all_queues()) all[q] = link_->look(q).messages;
+            if (handover_) all[shard_queue(handover_->shard)] += handover_->aside.size();
             return all;
         });
         for (const auto& [queue, n] : depths) {
@@ -384,7 +398,10 @@ private:
         std::unique_ptr<order> then = {};  // once it is delivered anew: the connection it came by is gone
     };
     struct shard {
+        std::string consumer = {};
         bool known = false;  // its register was read: it is ours
+        bool worn = false;   // something of it was given out too often already to hand it over
+        time_point stays_until = time_point::min();
         bool writing = false;
         bool dirty = false;
         std::vector<job_id> asked = {};  // that are to be marked
@@ -396,6 +413,15 @@ private:
         std::size_t deliveries = 0;
         amqp_memory ended{256};
     };
+    /// A shard on its way to another process.
+    struct handover {
+        unsigned shard = 0;
+        time_point until = never;
+        std::vector<amqp_event> aside = {};  // what came and was not begun
+        bool written = false;                // that nothing of it is marked
+    };
+    /// What becomes of connections that have nothing to do.
+    enum class connections : unsigned char { stay, are_to_close, close, closed };
     enum class after_browsing : unsigned char { stays, is_due, goes };
 
     // More than a shard's prefetch: then all that the one before us had was delivered, since it goes first.
@@ -566,6 +592,13 @@ private:
     void expire(time_point now);
     void give_up();
     time_point stopping_at();
+    void subscribe(unsigned n);
+    void spread(time_point now);
+    void begin_hand_over(unsigned n, time_point now);
+    void set_aside(std::unordered_map<job_id, held>::iterator at, amqp_message copy);
+    void hand_over(time_point now);
+    void keep_shard(time_point now);
+    bool leaving(unsigned n) const noexcept { return handover_ && handover_->shard == n; }
     void write_register(unsigned n);
     void take_over(unsigned n, bool redelivered);
     void happened(amqp_event& e);
@@ -586,6 +619,12 @@ private:
     bool current(const held& h) const noexcept { return link_ && h.link == link_number_; }
     void tell();
 
+    static void as_given(amqp_message& m, const held& h, std::int64_t step) {
+        m.message_id = h.message_id;
+        m.timestamp = h.timestamp;
+        m.reply_to = h.reply_to;
+        m.headers["postroad_step"] = step;
+    }
     static std::int64_t step_of(const amqp_message& m);
     static void next_step(amqp_message& m) { m.headers["postroad_step"] = step_of(m) + 1; }
     static std::uint64_t key_of(const std::string& id, std::int64_t step) {
@@ -619,6 +658,7 @@ private:
     std::vector<answer> answers_;
     std::unordered_map<job_id, unsigned> unseen_;  // stored, and not given out by the broker; with their shard
     std::unordered_set<unsigned> served_;          // shards that the broker gives to us
+    connections idle_ones_ = connections::stay;
 
     std::unique_ptr<amqp_link> link_;
     unsigned link_number_ = 0;
@@ -631,7 +671,11 @@ private:
     std::map<std::uint64_t, outgoing> unconfirmed_;  // on the main channel, by number
     std::map<std::uint64_t, unsigned> registers_;    // that are being written, with their shard
     std::vector<shard> shards_;
-    std::unordered_map<std::string, unsigned> shard_of_;  // by the name of its queue
+    std::unordered_map<std::string, unsigned> shard_of_;  // by the name of our consumer
+    std::uint64_t subscriptions_ = 0;
+    std::optional<handover> handover_;
+    time_point looks_at_ = time_point::min();
+    unsigned uneven_ = 0;  // how often in a row we served more than our part of the shards with work
     std::unordered_map<job_id, held> held_;
     std::unordered_map<std::uint64_t, job_id> by_key_;
     amqp_memory ended_{100'000};
@@ -640,6 +684,7 @@ private:
 
 }  // namespace postroad::queueing::detail
 
+#include <postroad/queueing/impl/amqp_spread.ipp>
 #include <postroad/queueing/impl/amqp_thread.ipp>
 
 namespace postroad::queueing {
@@ -669,6 +714,8 @@ inline void amqp::start(std::function<void()> wake) { store_->start(std::move(wa
 inline void amqp::mark(job_id id) { store_->mark(id); }
 inline void amqp::marked(std::vector<job_id>& out) { store_->marked(out); }
 inline void amqp::lost(std::vector<job_id>& out) { store_->lost(out); }
+inline bool amqp::leaves() { return store_->leaves(); }
+inline void amqp::left() { store_->left(); }
 inline void amqp::release(job&& j) { store_->release(std::move(j)); }
 inline bool amqp::drained(time_point now) const { return store_->drained(now); }
 inline void amqp::stop() { store_->stop(); }

@@ -257,12 +257,17 @@ inline amqp_link::depth amqp_link::look(const std::string& queue) {
     return d;
 }
 
-inline void amqp_link::consume(const std::string& queue, std::uint16_t most) {
+inline void amqp_link::consume(const std::string& queue, const std::string& consumer, std::uint16_t most) {
     // It holds for consumers that begin after it.
     amqp_basic_qos(parts_->connection, main, 0, most, 0);
     parts_->check_last("setting the prefetch count");
-    amqp_basic_consume(parts_->connection, main, amqp_view(queue), amqp_view(queue), 0, 0, 0, amqp_empty_table);
+    amqp_basic_consume(parts_->connection, main, amqp_view(queue), amqp_view(consumer), 0, 0, 0, amqp_empty_table);
     parts_->check_last("beginning to consume");
+}
+
+inline void amqp_link::cancel(const std::string& consumer) {
+    amqp_basic_cancel(parts_->connection, main, amqp_view(consumer));
+    parts_->check_last("ending to consume");
 }
 
 inline std::uint64_t amqp_link::publish(int channel, const std::string& exchange, const std::string& key,

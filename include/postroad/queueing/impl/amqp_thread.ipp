@@ -77,6 +77,15 @@ inline void amqp_store::connect() {
     link_ = std::move(link);
     ++link_number_;
     consuming_ = takes_replies_ = false;
+    shard_of_.clear();
+}
+
+inline void amqp_store::subscribe(unsigned n) {
+    // A new name each time: deliveries to the one before may be under way.
+    auto& consumer = shards_[n].consumer;
+    consumer = shard_queue(n) + '#' + std::to_string(++subscriptions_);
+    shard_of_[consumer] = n;
+    link_->consume(shard_queue(n), consumer, options_.prefetch);
 }
 
 inline void amqp_store::serve() {
@@ -89,8 +98,9 @@ inline void amqp_store::serve() {
             if (e.what == amqp_event::kind::nothing) break;
             happened(e);
         }
-        send();
         const auto now = clock::now();
+        spread(now);
+        send();
         expire(now);
         tell();
         if (const auto at = stopping_at(); at != never && (at <= now || idle())) return;
@@ -124,10 +134,12 @@ inline void amqp_store::disconnected(const error& why) {
         if (o.over) o.over(trouble_);
     }
     registers_.clear();
+    handover_.reset();
     for (auto& s : shards_)
         s = shard{.marked = std::move(s.marked), .never_left = std::move(s.never_left), .ended = std::move(s.ended)};
     const std::scoped_lock lock(mutex_);
     served_.clear();
+    idle_ones_ = connections::stay;
     ready_.clear();
     ripening_.clear();
     for (auto at = held_.begin(); at != held_.end();) {
@@ -194,13 +206,13 @@ inline void amqp_store::take_in() {
     if (!link_) return;
     if (begin && !consuming_) {
         consuming_ = true;
-        for (unsigned n = 0; n < options_.shards; ++n) link_->consume(shard_queue(n), options_.prefetch);
-        link_->consume(in_queue(), options_.prefetch);
+        for (unsigned n = 0; n < options_.shards; ++n) subscribe(n);
+        link_->consume(in_queue(), in_queue(), options_.prefetch);
     }
     if (!takes_replies_ && std::ranges::any_of(unsent_, [&](const auto& o) { return o.what.reply_to == replies_; })) {
         takes_replies_ = true;
         link_->declare_queue(replies_, {{"x-expires", std::int64_t{3'600'000}}});
-        link_->consume(replies_, options_.prefetch);
+        link_->consume(replies_, replies_, options_.prefetch);
     }
     for (auto& q : questions) q();
 }
@@ -221,16 +233,18 @@ inline void amqp_store::obey(order& o) {
     auto& h = at->second;
     if (o.what == order::kind::mark) {
         auto& s = shards_[h.shard];
-        if (current(h)) {
+        if (current(h) && !leaving(h.shard)) {
             h.asked = true;
             s.asked.push_back(o.id);
             s.dirty = true;
             return finished();
         }
-        // It was marked before, on a connection that is gone, and is to go again: it is not ours any more. Part of it
-        // may be with the server.
-        s.inherited.insert(h.key);
-        forget(at);
+        // Its shard is being handed over. Or it was marked before, on a connection that is gone, and is to go again: it
+        // is not ours any more, and part of it may be with the server.
+        if (!current(h)) {
+            s.inherited.insert(h.key);
+            forget(at);
+        }
         const std::scoped_lock lock(mutex_);
         lost_.push_back(o.id);
         news_ = true;
@@ -238,6 +252,10 @@ inline void amqp_store::obey(order& o) {
     }
     if (o.what == order::kind::release) {
         if (!h.marked) {
+            if (current(h) && leaving(h.shard)) {
+                set_aside(at, std::move(o.copy));
+                return finished();
+            }
             if (current(h)) link_->requeue(amqp_link::main, h.tag);
             forget(at);
             return finished();
@@ -269,10 +287,7 @@ inline void amqp_store::obey(order& o) {
         if (out.exchange.empty()) out.exchange = options_.name;
         out.key = std::to_string(h.shard);
     }
-    out.what.message_id = h.message_id;
-    out.what.timestamp = h.timestamp;
-    out.what.reply_to = h.reply_to;
-    out.what.headers["postroad_step"] = h.step + 1;
+    as_given(out.what, h, h.step + 1);
     out.over = [this, id = o.id](error_code ec) {
         if (!ec) end(id);
         const std::scoped_lock lock(mutex_);
@@ -390,6 +405,8 @@ inline void amqp_store::happened(amqp_event& e) {
         throw error(errc::broker_refused, "the broker does not take messages now: look at its limits and its log");
     if (e.consumer == replies_) return replied(e);
     if (e.consumer == in_queue()) return delivered_in(e);
+    // To a consumer that is cancelled.
+    if (!shard_of_.contains(e.consumer)) return link_->requeue(amqp_link::main, e.tag);
     delivered(e);
 }
 
@@ -454,10 +471,17 @@ inline void amqp_store::delivered(amqp_event& e) {
         return;
     }
     if (ended_.has(h.key)) return ack(amqp_link::main, e.tag);
+    if (leaving(n)) {
+        handover_->aside.push_back(std::move(e));
+        return;
+    }
     const bool doubtful = s.inherited.erase(h.key) > 0 || m.headers.contains("postroad_interrupted");
     if (const auto c = m.headers.find("x-delivery-count"); c != m.headers.end())
-        if (const auto* count = std::get_if<std::int64_t>(&c->second); count && *count > poison)
-            return bury(amqp_link::main, e.tag, std::move(m), "given out " + std::to_string(*count) + " times");
+        if (const auto* count = std::get_if<std::int64_t>(&c->second)) {
+            s.worn = s.worn || *count > poison / 2;
+            if (*count > poison)
+                return bury(amqp_link::main, e.tag, std::move(m), "given out " + std::to_string(*count) + " times");
+        }
     const auto now = amqp_now();
     std::string reason;
     auto copy = m;
