@@ -33,6 +33,7 @@
 #include <thread>
 #include <tuple>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -103,7 +104,15 @@ inline mail_ptr prepare(mail_ptr mail) {
 inline mail_ptr prepare(mail_object mail) { return prepare(std::make_shared<const mail_object>(std::move(mail))); }
 inline mail_ptr prepare(const message& m) { return prepare(m.freeze(net::wall_clock_now())); }
 
+struct lone_executor : asio::io_context::executor_type {
+    explicit lone_executor(asio::io_context& context) : asio::io_context::executor_type(context.get_executor()) {}
+};
+
 }  // namespace detail
+
+/// The executor of a context that one thread runs, never two at a time: a mailer on it needs no strand, which is up to
+/// a tenth of the CPU time of a message.
+inline asio::any_io_executor one_thread(asio::io_context& context) { return detail::lone_executor(context); }
 
 /// Sends mail by five policies. Every member function may be called on any thread at any time, except move and
 /// destruction. Work runs on a thread of its own, or on the executor that was given.
@@ -132,7 +141,7 @@ public:
         : thread_(std::make_unique<detail::own_thread>()), base_(thread_->context->get_executor()) {
         start(base_, std::move(t), std::move(s), std::move(p), std::move(q), std::move(c));
     }
-    /// Works on `executor`, in a strand of its own, or in it if it is a strand; somebody else runs it.
+    /// Works on `executor`, which somebody else runs: in a strand of its own, unless it is a strand or one_thread.
     basic_mailer(asio::any_io_executor executor, Transport t, Tls s, Pooling p, Queueing q, Scheduling c)
         : base_(std::move(executor)) {
         start(in_strand(base_), std::move(t), std::move(s), std::move(p), std::move(q), std::move(c));
@@ -365,19 +374,26 @@ private:
                 }};
     }
 
+    using plain = asio::io_context::executor_type;
+    // What `e` holds, if it is that; Asio 1.22 does not check it in target().
+    template <class Executor>
+    static const Executor* held(const asio::any_io_executor& e) noexcept {
+        return e.target_type() == typeid(Executor) ? e.target<Executor>() : nullptr;
+    }
+
     // A strand over the plain type is half the size of one over any_io_executor, and fits where Asio keeps executors.
     static asio::any_io_executor in_strand(const asio::any_io_executor& e) {
-        using plain = asio::io_context::executor_type;
-        if (const auto* p = e.target<plain>()) return asio::make_strand(*p);
-        if (e.target<asio::strand<plain>>() || e.target<asio::strand<asio::any_io_executor>>()) return e;
+        if (const auto* p = held<detail::lone_executor>(e)) return plain(*p);
+        if (const auto* p = held<plain>(e)) return asio::make_strand(*p);
+        if (held<asio::strand<plain>>(e) || held<asio::strand<asio::any_io_executor>>(e)) return e;
         return asio::make_strand(e);
     }
 
     // Whether the calling thread is one that runs the mailer.
     static bool runs_on(const asio::any_io_executor& base) {
-        using plain = asio::io_context::executor_type;
-        if (const auto* e = base.target<plain>()) return e->running_in_this_thread();
-        if (const auto* e = base.target<asio::strand<plain>>()) return e->get_inner_executor().running_in_this_thread();
+        if (const auto* e = held<plain>(base)) return e->running_in_this_thread();
+        if (const auto* e = held<detail::lone_executor>(base)) return e->running_in_this_thread();
+        if (const auto* e = held<asio::strand<plain>>(base)) return e->get_inner_executor().running_in_this_thread();
         return false;
     }
 

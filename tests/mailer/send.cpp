@@ -6,6 +6,8 @@
 
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
+#include <asio/strand.hpp>
+#include <asio/thread_pool.hpp>
 #include <asio/use_future.hpp>
 
 #include <algorithm>
@@ -504,7 +506,11 @@ TEST_CASE("a ticket can be cancelled and awaited more than once") {
 TEST_CASE("the caller's io_context does the work, and blocking on it is refused") {
     sink s;
     asio::io_context context;
-    mailer mail{context, s.url()};
+    bool alone = false;
+    SUBCASE("in a strand") {}
+    SUBCASE("without one") { alone = true; }
+    auto mail = alone ? mailer{one_thread(context), s.url()} : mailer{context, s.url()};
+    CHECK((mail.get_executor() == asio::any_io_executor(context.get_executor())) == alone);
     int accepted = 0;
     error_code blocked;
     mail.async_send(hello(), [&](error_code ec, const outcome& o) {
@@ -522,6 +528,23 @@ TEST_CASE("the caller's io_context does the work, and blocking on it is refused"
     context.run();
     CHECK(accepted == 2);
     CHECK(blocked == errc::would_deadlock);
+}
+
+TEST_CASE("a mailer works on executors of any type") {
+    sink s;
+    asio::thread_pool pool(2);
+    asio::any_io_executor on = pool.get_executor();
+    bool in_order = false;
+    SUBCASE("a pool of threads") {}
+    SUBCASE("a strand of it") {
+        on = asio::make_strand(on);
+        in_order = true;
+    }
+    mailer mail{on, s.url()};
+    CHECK((mail.get_executor() == on) == in_order);
+    CHECK(mail.async_send(hello(), asio::use_future).get().all_accepted());
+    mail.async_shutdown(10s, asio::use_future).get();
+    pool.join();
 }
 
 TEST_CASE("a mailer may be destroyed by its own completion") {
