@@ -74,13 +74,14 @@ TEST_CASE("executor, allocator and slot of a handler arrive") {
     bool emitted = false;
     signal.slot().assign([&](asio::cancellation_type) { emitted = true; });
 
-    net::completion<rich, std::string> c{
-        {own.get_executor(), counting_allocator<int>(count), signal.slot(), &seen}, {}, {"x"}};
+    const rich handler{own.get_executor(), counting_allocator<int>(count), signal.slot(), &seen};
+    const net::completion<rich, std::string> c(
+        std::make_unique<net::pending<rich, std::string>>(handler, fallback.get_executor()));
     CHECK(asio::get_associated_executor(c, fallback.get_executor()) == own.get_executor());
     CHECK(asio::get_associated_allocator(c).count == count);
     CHECK(asio::get_associated_cancellation_slot(c) == signal.slot());
 
-    any_handler<std::string> h(c.handler, fallback.get_executor());
+    any_handler<std::string> h(handler, fallback.get_executor());
     signal.emit(asio::cancellation_type::terminal);
     CHECK(emitted);
     h(errc::timed_out, "text");

@@ -4,8 +4,8 @@
 #include <cassert>
 #include <cstddef>
 #include <memory>
+#include <type_traits>
 #include <utility>
-#include <vector>
 
 namespace postroad {
 
@@ -13,6 +13,20 @@ namespace postroad {
 template <class T>
 class ring {
 public:
+    ring() = default;
+    ring(const ring& other) {
+        for (std::size_t i = 0; i < other.size(); ++i) push_back(other[i]);
+    }
+    ring(ring&& other) noexcept { swap(other); }
+    ring& operator=(ring other) noexcept {
+        swap(other);
+        return *this;
+    }
+    ~ring() {
+        clear();
+        free(slots_, capacity_);
+    }
+
     bool empty() const noexcept { return size_ == 0; }
     std::size_t size() const noexcept { return size_; }
 
@@ -29,44 +43,58 @@ public:
     T& back() noexcept { return (*this)[size_ - 1]; }
     const T& back() const noexcept { return (*this)[size_ - 1]; }
 
-    void push_back(T&& value) {
-        if (size_ == slots_.size()) grow();
+    void push_back(T&& value) { emplace_back(std::move(value)); }
+    void push_back(const T& value) { emplace_back(T(value)); }
+    /// Adds T(values...).
+    template <class... Values>
+    T& emplace_back(Values&&... values) {
+        if (size_ == capacity_) grow();
+        auto* const made = std::construct_at(slots_ + index(size_), std::forward<Values>(values)...);
         ++size_;
-        back() = std::move(value);
+        return *made;
     }
-    void push_back(const T& value) { push_back(T(value)); }
-    /// Adds a T{}: an unused slot is one.
-    T& emplace_back() {
-        if (size_ == slots_.size()) grow();
-        ++size_;
-        return back();
-    }
-    /// Takes the oldest element out; its slot keeps nothing alive.
     T pop_front() {
         T value(std::move(front()));
         drop_front();
         return value;
     }
-    void drop_front() {
-        front() = T{};
-        first_ = (first_ + 1) & (slots_.size() - 1);
+    void drop_front() noexcept {
+        std::destroy_at(&front());
+        first_ = (first_ + 1) & (capacity_ - 1);
         --size_;
     }
-    void clear() {
+    void clear() noexcept {
         while (!empty()) drop_front();
     }
 
 private:
-    std::size_t index(std::size_t i) const noexcept { return (first_ + i) & (slots_.size() - 1); }
+    std::size_t index(std::size_t i) const noexcept { return (first_ + i) & (capacity_ - 1); }
+
+    void swap(ring& other) noexcept {
+        std::swap(slots_, other.slots_);
+        std::swap(capacity_, other.capacity_);
+        std::swap(first_, other.first_);
+        std::swap(size_, other.size_);
+    }
+
+    static void free(T* slots, std::size_t capacity) noexcept {
+        if (slots) std::allocator<T>().deallocate(slots, capacity);
+    }
 
     void grow() {
-        std::vector<T> larger(slots_.empty() ? 8 : slots_.size() * 2);
-        for (std::size_t i = 0; i < size_; ++i) larger[i] = std::move((*this)[i]);
-        slots_ = std::move(larger);
+        static_assert(std::is_nothrow_move_constructible_v<T>);
+        const auto capacity = capacity_ == 0 ? std::size_t{8} : capacity_ * 2;
+        auto* const larger = std::allocator<T>().allocate(capacity);
+        for (std::size_t i = 0; i < size_; ++i) {
+            std::construct_at(larger + i, std::move((*this)[i]));
+            std::destroy_at(&(*this)[i]);
+        }
+        free(std::exchange(slots_, larger), std::exchange(capacity_, capacity));
         first_ = 0;
     }
 
-    std::vector<T> slots_;
+    T* slots_ = nullptr;  // capacity_ of them, of which size_ live, from first_ on
+    std::size_t capacity_ = 0;
     std::size_t first_ = 0;
     std::size_t size_ = 0;
 };

@@ -168,7 +168,7 @@ public:
         c.fresh = false;
         const bool was_refused = std::exchange(hosts_[of].refused, false);
         if (const auto found = jobs_.find(f.id); found != jobs_.end()) {
-            if (!counts) counts = ++found->second.what.returns > max_returns;
+            if (!counts) counts = ++found->second.what->returns > max_returns;
             const bool elsewhere = counts && broken && any_unsettled(f.recipients) && fails_over(found->second, c, now);
             counts = counts && !elsewhere;
             merge(found->second, c, std::move(f), counts);
@@ -242,9 +242,9 @@ public:
             return;
         }
         scheduling_.withdraw(id, h.host);
-        h.what.error = why;
+        h.what->error = why;
         if (!is_durable || why != errc::shut_down) return finish(found);
-        tell_waiter(h.what, why);
+        tell_waiter(*h.what, why);
         release(found);
     }
 
@@ -280,7 +280,7 @@ public:
         for (const auto& entry : jobs_) {
             const auto& h = entry.second;
             ++counts.by_state[static_cast<std::size_t>(state_of(h))];
-            counts.oldest = std::max(counts.oldest, queueing::age(h.what.submitted, now));
+            counts.oldest = std::max(counts.oldest, queueing::age(h.what->submitted, now));
         }
         queueing_.count(now, counts);
         return counts;
@@ -329,7 +329,9 @@ public:
 
     std::optional<action> poll() {
         if (actions_.empty()) return std::nullopt;
-        return actions_.pop_front();
+        std::optional<action> a(std::move(actions_.front()));
+        actions_.drop_front();
+        return a;
     }
 
     bool has_actions() const noexcept { return !actions_.empty(); }
@@ -361,7 +363,7 @@ private:
         std::optional<host_id> successor = {};  // it was evicted for this destination
     };
     struct held {
-        job what = {};
+        std::unique_ptr<job> what = {};  // by pointer: it goes on to who waits for it
         host_id host = 0;
         std::optional<connection_id> connection = {};
         places asked = {};     // recipients of the transaction that is under way
@@ -409,13 +411,13 @@ private:
             return refuse(std::move(j), errc::resolve_failed,
                           {.where = phase::resolve, .explanation = "the transport names no server for this message"});
         auto& entry = jobs_[j.id];
-        entry.what = std::move(j);
+        entry.what = std::make_unique<job>(std::move(j));
         entry.host = h;
-        if (std::exchange(entry.what.interrupted, false)) {
-            ++entry.what.result.attempts;
-            return conclude(jobs_.find(entry.what.id), true, now);
+        if (std::exchange(entry.what->interrupted, false)) {
+            ++entry.what->result.attempts;
+            return conclude(jobs_.find(entry.what->id), true, now);
         }
-        scheduling_.admit(entry.what, h, now);
+        scheduling_.admit(*entry.what, h, now);
         change(h);
     }
 
@@ -427,10 +429,10 @@ private:
         over(std::move(j));
     }
 
-    // By pointer, since a job is dear to move and an action is moved several times.
-    void over(job&& j) {
-        name_recipients(j);
-        actions_.push_back(complete{std::make_unique<job>(std::move(j))});
+    void over(job&& j) { over(std::make_unique<job>(std::move(j))); }
+    void over(std::unique_ptr<job> j) {
+        name_recipients(*j);
+        actions_.push_back(complete{std::move(j)});
     }
     // Whoever waits for it learns how it stands, and no more: it stays in the queue.
     void tell_waiter(job& j, error_code why) {
@@ -442,7 +444,7 @@ private:
         return h.connection ? queueing::job_state::sending : queueing::job_state::waiting;
     }
     static queueing::job_info info_of(const held& h, time_point now) {
-        return queueing::describe(h.what, state_of(h), now);
+        return queueing::describe(*h.what, state_of(h), now);
     }
     // Jobs that match and have no connection.
     std::vector<job_id> waiting(const queueing::job_filter& which, time_point now) const {
@@ -651,7 +653,7 @@ private:
             auto& h = jobs_.at(*next);
             h.connection = id;
             std::tie(h.asked, h.rest) =
-                divide(h.what.mail->envelope, h.rest.empty() ? to_ask(h.what.result) : h.rest, c.limits);
+                divide(h.what->mail->envelope, h.rest.empty() ? to_ask(h.what->result) : h.rest, c.limits);
             h.split = h.split || !h.rest.empty();
             if (observer_ && !h.rest.empty())
                 decided(now, id, *next,
@@ -673,7 +675,7 @@ private:
             h.marking = true;
             queueing_.mark(id);
         } else {
-            actions_.push_back(transmit{to, {id, h.what.mail, h.asked}});
+            actions_.push_back(transmit{to, {id, h.what->mail, h.asked}});
         }
     }
     void collect_marks(time_point now) {
@@ -693,7 +695,7 @@ private:
                 if (h.cancelled)
                     never_given(id, h, now);
                 else
-                    actions_.push_back(transmit{*h.connection, {id, h.what.mail, h.asked}});
+                    actions_.push_back(transmit{*h.connection, {id, h.what->mail, h.asked}});
             }
         }
     }
@@ -734,7 +736,7 @@ private:
         }
     }
     static std::size_t asked(const held& h) {
-        return h.asked.empty() ? h.what.result.recipients.size() : h.asked.size();
+        return h.asked.empty() ? h.what->result.recipients.size() : h.asked.size();
     }
 
     // Whether the attempt ended before this server was asked about this message, for a reason that is not the
@@ -765,7 +767,7 @@ private:
     }
 
     static void merge(held& h, conn& c, smtp::finished&& f, bool counts) {
-        auto& all = h.what.result.recipients;
+        auto& all = h.what->result.recipients;
         const auto index = [&](std::size_t i) { return h.asked.empty() ? i : h.asked[i]; };
         assert(f.recipients.size() == asked(h));
         std::size_t accepted = 0;
@@ -773,8 +775,9 @@ private:
             auto& r = all[index(i)];
             // It was not asked again: it is in doubt as before.
             if (r.status == status::in_doubt && f.recipients[i].status == status::not_attempted) continue;
-            f.recipients[i].address = std::move(r.address);
-            r = std::move(f.recipients[i]);
+            r.status = f.recipients[i].status;
+            r.where = f.recipients[i].where;
+            r.reply = std::move(f.recipients[i].reply);
             if (r.status == status::accepted) ++accepted;
         }
         const bool went = !f.error || f.error == condition::permanent;
@@ -799,49 +802,49 @@ private:
         if (!h.rest.empty()) h.split = true;
         if (counts && h.rest.empty()) {
             h.split = false;
-            ++h.what.result.attempts;
+            ++h.what->result.attempts;
         }
-        h.what.error = f.error;
-        h.what.result.details = std::move(f.details);
+        h.what->error = f.error;
+        h.what->result.details = std::move(f.details);
         h.connection.reset();
     }
 
     void conclude(typename jobs::iterator found, bool counts, time_point now) {
         auto& h = found->second;
         if (h.lost) {
-            forget_deadline(h.what);
+            forget_deadline(*h.what);
             return release(found);
         }
         if (h.cancelled) {
-            if (h.what.error == errc::cancelled) h.what.error = *h.cancelled;
-            const bool stays = is_durable && *h.cancelled == errc::shut_down && !all_settled(h.what.result);
+            if (h.what->error == errc::cancelled) h.what->error = *h.cancelled;
+            const bool stays = is_durable && *h.cancelled == errc::shut_down && !all_settled(h.what->result);
             if (!stays) return finish(found);
-            tell_waiter(h.what, errc::shut_down);
-            if (!h.what.result.any_are(status::in_doubt)) return release(found);
+            tell_waiter(*h.what, errc::shut_down);
+            if (!h.what->result.any_are(status::in_doubt)) return release(found);
             h.cancelled.reset();
             counts = true;
         }
-        if (all_settled(h.what.result)) return finish(found);
+        if (all_settled(h.what->result)) return finish(found);
         if (!counts || !h.rest.empty()) {
             if (observer_ && !counts)
-                decided(now, 0, h.what.id, "goes again at once, elsewhere: " + h.what.result.details.explanation);
+                decided(now, 0, h.what->id, "goes again at once, elsewhere: " + h.what->result.details.explanation);
             change(h.host);
-            return scheduling_.admit(h.what, h.host, now);
+            return scheduling_.admit(*h.what, h.host, now);
         }
-        const auto v = scheduling_.judge(h.what, now);
-        const bool doubtful = h.what.result.any_are(status::in_doubt);
-        const bool too_late = v.what == verdict::kind::retry && v.at >= h.what.deadline;
+        const auto v = scheduling_.judge(*h.what, now);
+        const bool doubtful = h.what->result.any_are(status::in_doubt);
+        const bool too_late = v.what == verdict::kind::retry && v.at >= h.what->deadline;
         if (is_durable && doubtful && (v.what == verdict::kind::park || too_late)) return park(found, now);
         if (v.what != verdict::kind::retry || !Queueing::keeps || too_late) return finish(found);
-        if (!any_unsettled(h.what.result.recipients)) ++h.what.doubts;
-        h.what.due = v.at;
-        if (observer_) note_retry(h.what, v.late ? observed::late : observed::retry, now);
+        if (!any_unsettled(h.what->result.recipients)) ++h.what->doubts;
+        h.what->due = v.at;
+        if (observer_) note_retry(*h.what, v.late ? observed::late : observed::retry, now);
         queueing_.put_back(taken_out(found));
     }
 
     void park(typename jobs::iterator found, time_point now) {
         if constexpr (is_durable) {
-            auto& j = found->second.what;
+            auto& j = *found->second.what;
             if (observer_) decided(now, 0, j.id, "in doubt: it waits in the queue until somebody decides");
             forget_deadline(j);
             j.deadline = never;
@@ -856,7 +859,7 @@ private:
         if constexpr (is_durable) queueing_.release(taken_out(found));
     }
     job taken_out(typename jobs::iterator found) {
-        auto j = std::move(found->second.what);
+        auto j = std::move(*found->second.what);
         jobs_.erase(found);
         return j;
     }
@@ -885,8 +888,8 @@ private:
     }
 
     void finish(typename jobs::iterator found) {
-        forget_deadline(found->second.what);
-        queueing_.settle(found->second.what);
+        forget_deadline(*found->second.what);
+        queueing_.settle(*found->second.what);
         over(std::move(found->second.what));
         jobs_.erase(found);
     }
@@ -906,7 +909,7 @@ private:
             const auto n = asked(h);
             h.marking = false;
             shift(c, [&] { --c.in_flight; });
-            const bool counts = ++h.what.returns > max_returns;
+            const bool counts = ++h.what->returns > max_returns;
             smtp::finished f{.id = job, .error = errc::connection_closed, .details = why.details, .recipients = {}};
             f.recipients.resize(n, {.where = why.details.where});
             merge(h, c, std::move(f), counts);
@@ -927,7 +930,7 @@ private:
             const auto found = jobs_.find(id);
             found->second.rest.clear();
             found->second.split = false;
-            auto& j = found->second.what;
+            auto& j = *found->second.what;
             for (auto& r : j.result.recipients)
                 if (r.status == status::not_attempted) r.where = why.details.where;
             ++j.result.attempts;

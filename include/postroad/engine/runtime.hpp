@@ -143,7 +143,7 @@ public:
 
     /// Queues a job. `queued`, if there is one, is told whether it was taken, perhaps later and on the executor; a job
     /// that was not is completed with the reason.
-    void enqueue(job j, const send_options& options, std::function<void(error_code)> queued) {
+    void enqueue(job&& j, const send_options& options, std::function<void(error_code)> queued) {
         j.traffic_class = options.traffic_class;
         j.tenant = options.tenant;
         j.tag = options.tag;
@@ -344,8 +344,10 @@ private:
     }
 
     void drain(connection_id id, session_type& session) {
+        auto e = session.poll();
+        if (!e && !dispatcher_.has_actions()) return;
         const auto now = clock::now();
-        while (auto e = session.poll()) {
+        for (; e; e = session.poll()) {
             if (std::holds_alternative<smtp::ready>(*e)) {
                 recipient_limits limits;
                 if constexpr (requires { session.max_recipients(); }) limits.recipients = session.max_recipients();

@@ -211,15 +211,13 @@ private:
 
     // Returns whether the session went on or ended by it.
     bool write(time_point now) {
-        std::array<std::string_view, max_parts> parts;
-        std::array<asio::const_buffer, max_parts> buffers;
         bool progress = false;
         while (connected_ && !write_pending_ && !write_failed_) {
-            const auto count = link_.output(parts, now);
+            const auto count = link_.output(parts_, now);
             if (count == 0) break;
-            for (std::size_t i = 0; i < count; ++i) buffers[i] = asio::buffer(parts[i].data(), parts[i].size());
+            for (std::size_t i = 0; i < count; ++i) buffers_[i] = asio::buffer(parts_[i].data(), parts_[i].size());
             error_code ec;
-            const auto n = socket_.write_some(std::span(buffers).first(count), ec);
+            const auto n = socket_.write_some(std::span(buffers_).first(count), ec);
             if (ec == asio::error::would_block || ec == asio::error::try_again) {
                 wait_writable();
                 break;
@@ -315,6 +313,9 @@ private:
     eyeballs eyeballs_;
     std::vector<std::shared_ptr<socket_type>> attempts_;
     std::vector<char> read_buffer_;
+    // What write() hands over; here, since to begin with empty ones each time takes longer than to fill them.
+    std::array<std::string_view, max_parts> parts_ = {};
+    std::array<asio::const_buffer, max_parts> buffers_ = {};
     std::string where_ = "the peer";
     std::uint16_t port_ = 0;
     time_point connect_deadline_ = never;

@@ -16,59 +16,85 @@
 
 namespace postroad::net {
 
-/// A handler with its arguments, to be posted. It has the handler's executor, allocator and slot.
+namespace detail {
+
+template <class... Results>
+struct any_pending {
+    virtual ~any_pending() = default;
+    // Of `self`, which is this.
+    virtual void post(std::unique_ptr<any_pending> self, error_code ec, Results&&... results) = 0;
+};
+
+}  // namespace detail
+
+/// A handler, and what it is to be called with. `fallback` runs it if it has no executor of its own; work is kept on
+/// the one that will.
+template <class Handler, class... Results>
+struct pending final : detail::any_pending<Results...> {
+    template <class H>
+    pending(H&& h, const asio::any_io_executor& fallback)
+        : handler(std::forward<H>(h)), work(asio::get_associated_executor(handler, fallback)) {}
+
+    void post(std::unique_ptr<detail::any_pending<Results...>> self, error_code with, Results&&... values) override;
+
+    Handler handler;
+    error_code ec = {};
+    std::tuple<Results...> results = {};
+    asio::executor_work_guard<asio::associated_executor_t<Handler, asio::any_io_executor>> work;
+};
+
+/// It, as a function to be posted: by pointer, since one is moved several times on its way. It has the handler's
+/// executor, allocator and slot.
 template <class Handler, class... Results>
 struct completion {
-    Handler handler;
-    error_code ec;
-    std::tuple<Results...> results;
+    explicit completion(std::unique_ptr<pending<Handler, Results...>> p) : what(std::move(p)), handler(what->handler) {}
+
+    std::unique_ptr<pending<Handler, Results...>> what;
+    // Asio asks for what belongs to it also of a function that it has just moved away.
+    const Handler& handler;
 
     void operator()() {
+        // What it takes is free again before the handler is called.
+        auto p = std::exchange(what, nullptr);
+        auto call = std::move(p->handler);
+        auto results = std::move(p->results);
+        const auto ec = p->ec;
+        p.reset();
         // On the handler's own executor, where emitting the slot is allowed: nobody can cancel what is over.
-        if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) slot.clear();
-        std::apply([this](Results&... r) { std::move(handler)(ec, std::move(r)...); }, results);
+        if (auto slot = asio::get_associated_cancellation_slot(call); slot.is_connected()) slot.clear();
+        std::apply([&](Results&... r) { std::move(call)(ec, std::move(r)...); }, results);
     }
 };
+
+template <class Handler, class... Results>
+void pending<Handler, Results...>::post(std::unique_ptr<detail::any_pending<Results...>> self, error_code with,
+                                        Results&&... values) {
+    ec = with;
+    results = {std::move(values)...};
+    const auto keep = std::move(work);
+    (void)self.release();
+    asio::post(keep.get_executor(), completion<Handler, Results...>(std::unique_ptr<pending>(this)));
+}
 
 /// Completes with (error_code, Results...), once.
 template <class... Results>
 class any_handler {
 public:
     any_handler() = default;
-    /// `fallback` runs the handler if it has no executor of its own; work is kept on the one that will.
     template <class Handler>
     any_handler(Handler&& handler, const asio::any_io_executor& fallback)
-        : target_(std::make_unique<target<std::decay_t<Handler>>>(std::forward<Handler>(handler), fallback)) {}
+        : what_(
+              std::make_unique<pending<std::decay_t<Handler>, Results...>>(std::forward<Handler>(handler), fallback)) {}
 
-    explicit operator bool() const noexcept { return target_ != nullptr; }
+    explicit operator bool() const noexcept { return what_ != nullptr; }
     /// Posts the handler, never calls it from here.
     void operator()(error_code ec, Results... results) {
-        std::exchange(target_, nullptr)->run(ec, std::move(results)...);
+        auto& p = *what_;
+        p.post(std::move(what_), ec, std::move(results)...);
     }
 
 private:
-    struct base {
-        virtual ~base() = default;
-        virtual void run(error_code ec, Results&&... results) = 0;
-    };
-    template <class Handler>
-    struct target final : base {
-        using executor_type = asio::associated_executor_t<Handler, asio::any_io_executor>;
-
-        template <class H>
-        target(H&& h, const asio::any_io_executor& fallback)
-            : handler(std::forward<H>(h)), work(asio::get_associated_executor(handler, fallback)) {}
-
-        void run(error_code ec, Results&&... results) override {
-            const auto keep = std::move(work);
-            asio::post(keep.get_executor(),
-                       completion<Handler, Results...>{std::move(handler), ec, {std::move(results)...}});
-        }
-
-        Handler handler;
-        asio::executor_work_guard<executor_type> work;
-    };
-    std::unique_ptr<base> target_;
+    std::unique_ptr<detail::any_pending<Results...>> what_;
 };
 
 }  // namespace postroad::net

@@ -45,11 +45,11 @@ public:
                     --taken_;
                     continue;
                 }
-                auto j = next.whole(of);
+                auto& j = out.emplace_back(next.whole(of));
                 if (j.due > now) {
                     put_back(std::move(j));
+                    out.pop_back();
                 } else {
-                    out.push_back(std::move(j));
                     --n;
                 }
             }

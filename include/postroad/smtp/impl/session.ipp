@@ -294,7 +294,9 @@ POSTROAD_DECL void session::quit(time_point now) {
 
 POSTROAD_DECL std::optional<event> session::poll() {
     if (events_.empty()) return std::nullopt;
-    return events_.pop_front();
+    std::optional<event> e(std::move(events_.front()));
+    events_.drop_front();
+    return e;
 }
 
 POSTROAD_DECL void session::on_reply(const reply& r) {
@@ -718,7 +720,11 @@ POSTROAD_DECL void session::command(phase where, std::string_view text, std::uin
 }
 
 POSTROAD_DECL void session::give(active& t) {
-    events_.push_back(finished{t.what.id, t.error, std::move(t.details), std::move(t.results)});
+    auto& f = std::get<finished>(events_.emplace_back(std::in_place_type<finished>));
+    f.id = t.what.id;
+    f.error = t.error;
+    f.details = std::move(t.details);
+    f.recipients = std::move(t.results);
 }
 
 // What no reply decided: in doubt once the end of data had left.
