@@ -13,6 +13,8 @@
 //       async   async_send on this program's own io_context, in one thread (default)
 //       send    send(), blocking, in as many threads as there are connections
 //       submit  submit(), then waiting for the tickets
+//   --parts P         with async: memory (the default queue and scheduler), direct (no queue), fair (its scheduler) or
+//                     sqlite (a durable queue, in the file that --store names)
 //   --in-flight N     with async and submit, handed over and not yet complete (default 4 a connection, in mode
 //                     window two windows; at least 64)
 //   --count-allocations  also print calls of operator new and aligned_alloc per message
@@ -21,6 +23,12 @@
 // construction of the mailer to the last 221. Exit status 1 if a message was not accepted.
 
 #include <postroad/postroad.hpp>
+#include <postroad/queueing/direct.hpp>
+#include <postroad/scheduling/fair.hpp>
+#if __has_include(<sqlite3.h>)
+#include <postroad/queueing/sqlite.hpp>
+#define WITH_SQLITE
+#endif
 
 #include <sys/resource.h>
 
@@ -85,6 +93,8 @@ struct options {
     std::string ca = {};
     std::string mode = "envelope";
     std::string api = "async";
+    std::string parts = "memory";
+    std::string store = {};
     bool count_allocations = false;
 
     std::uint64_t handed_over() const {
@@ -138,6 +148,10 @@ options parse(int argc, char** argv) {
             o.mode = value();
         else if (name == "--api")
             o.api = value();
+        else if (name == "--parts")
+            o.parts = value();
+        else if (name == "--store")
+            o.store = value();
         else if (name == "--count-allocations")
             o.count_allocations = true;
         else
@@ -224,12 +238,28 @@ private:
     tally& results_;
 };
 
-void run_async(const options& o, const postroad::mail_ptr& mail, tally& results) {
+template <class... Parts>
+void run_async(const options& o, const postroad::mail_ptr& mail, tally& results, Parts... parts) {
     asio::io_context context(1);
-    postroad::mailer mailer{context, transport(o), pool(o), tls(o)};
+    postroad::mailer mailer{postroad::one_thread(context), transport(o), pool(o), tls(o), std::move(parts)...};
     stream s(mailer, mail, o.messages, results);
     s.start(o.handed_over());
     context.run();
+}
+
+void run_with_parts(const options& o, const postroad::mail_ptr& mail, tally& results) {
+    if (o.parts == "memory")
+        run_async(o, mail, results);
+    else if (o.parts == "direct")
+        run_async(o, mail, results, postroad::queueing::direct{});
+    else if (o.parts == "fair")
+        run_async(o, mail, results, postroad::scheduling::fair{});
+#ifdef WITH_SQLITE
+    else if (o.parts == "sqlite")
+        run_async(o, mail, results, postroad::queueing::sqlite{o.store}, postroad::scheduling::fair{});
+#endif
+    else
+        usage("there are no such parts");
 }
 
 void run_send(const options& o, const postroad::mail_ptr& mail, tally& results) {
@@ -275,7 +305,7 @@ int run(const options& o) {
     getrusage(RUSAGE_SELF, &before);
     const auto start = std::chrono::steady_clock::now();
     if (o.api == "async")
-        run_async(o, mail, results);
+        run_with_parts(o, mail, results);
     else if (o.api == "send")
         run_send(o, mail, results);
     else if (o.api == "submit")
