@@ -224,7 +224,7 @@ TEST_CASE("without a durable queue what is in doubt for good is over") {
     (void)r.add();
     (void)r.did();
     r.ready(1);
-    for (const connection_id c : {1, 2}) {
+    for (const connection_id c : {connection_id{1}, connection_id{2}}) {
         CHECK(r.did() == "give " + std::to_string(c) + " #1");
         r.finish(c, 1, all(1, status::in_doubt), errc::connection_closed, 0);
         r.close(c, errc::connection_closed);
