@@ -13,6 +13,11 @@ inline void amqp_store::spread(time_point now) {
     if (handover_) return hand_over(now);
     if (now < looks_at_ || stopping_at() != never) return;
     looks_at_ = after(now, often);
+    {
+        // Those go to another process.
+        const std::scoped_lock lock(mutex_);
+        std::erase_if(unseen_, [&](const auto& u) { return !served_.contains(u.second); });
+    }
     std::vector<unsigned> ours;
     for (unsigned n = 0; n < shards_.size(); ++n)
         if (shards_[n].known) ours.push_back(n);

@@ -194,7 +194,8 @@ inline void amqp_store::take_in() {
                 if (ec)
                     if (auto w = waiters_.extract(id)) who = std::move(w.mapped());
                 // It may have been given out before it was confirmed.
-                if (!ec && !waits && !held_.contains(id)) unseen_.emplace(id, n);
+                const bool comes = !ec && !waits && options_.role == amqp_role::sends;
+                if (comes && !held_.contains(id)) unseen_.emplace(id, n);
             }
             if (who) who->complete(ec, {});
             if (stored) stored(ec);
