@@ -80,3 +80,11 @@ TEST_CASE("a ring takes what can only be moved") {
     ring<std::unique_ptr<int>> other = std::move(r);
     for (int i = 0; i < 20; ++i) CHECK(*other.pop_front() == i);
 }
+
+TEST_CASE("a ring that is polled gives all it has, then nothing") {
+    ring<int> r;
+    CHECK_FALSE(r.poll());
+    for (int i = 0; i < 9; ++i) r.push_back(i);
+    for (int i = 0; i < 9; ++i) CHECK(r.poll() == i);
+    CHECK_FALSE(r.poll());
+}

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -14,7 +15,7 @@ template <class T>
 class ring {
 public:
     ring() = default;
-    ring(const ring& other) {
+    ring(const ring& other) : ring() {
         for (std::size_t i = 0; i < other.size(); ++i) push_back(other[i]);
     }
     ring(ring&& other) noexcept { swap(other); }
@@ -55,6 +56,14 @@ public:
     }
     T pop_front() {
         T value(std::move(front()));
+        drop_front();
+        return value;
+    }
+    /// As pop_front(), and nothing if there is none.
+    std::optional<T> poll() {
+        std::optional<T> value;
+        if (empty()) return value;
+        value.emplace(std::move(front()));
         drop_front();
         return value;
     }

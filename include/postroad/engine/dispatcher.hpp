@@ -327,13 +327,7 @@ public:
             if (entry.second.in_flight == 0 && entry.second.state != conn_state::quitting) quit(entry.first);
     }
 
-    std::optional<action> poll() {
-        if (actions_.empty()) return std::nullopt;
-        std::optional<action> a(std::move(actions_.front()));
-        actions_.drop_front();
-        return a;
-    }
-
+    std::optional<action> poll() { return actions_.poll(); }
     bool has_actions() const noexcept { return !actions_.empty(); }
     /// Nothing is held, here or in the queue; in a durable one, nothing that is due.
     bool idle(time_point now) const {

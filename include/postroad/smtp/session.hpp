@@ -311,6 +311,7 @@ private:
     void on_content(active& t, const reply& r);
     void on_chunk_refused(active& t, const reply& r);
     void take_leave(farewell f);
+    void leave_in_order();
     void leave();
     void decide(active& t, phase where, const reply& r);
     void decide_next(active& t, const reply& r);

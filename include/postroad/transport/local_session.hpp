@@ -18,10 +18,7 @@ public:
     void quit(time_point) {
         if (!std::exchange(over_, true)) events_.push_back(postroad::smtp::closed{});
     }
-    std::optional<postroad::smtp::event> poll() {
-        if (events_.empty()) return std::nullopt;
-        return events_.pop_front();
-    }
+    std::optional<postroad::smtp::event> poll() { return events_.poll(); }
 
 protected:
     /// Gives every recipient of `t` the same result.

@@ -117,11 +117,7 @@ POSTROAD_DECL void session::closed(error_code ec, std::string explanation, time_
     now_ = now;
     if (state_ == state::over) return segments_.clear();
     learn_about_tls(ec);
-    if (farewell_) {
-        for (auto i = farewell_->behind; i < transactions_.size(); ++i) transactions_[i].content_sent = false;
-        farewell_->meant = true;
-        return leave();
-    }
+    if (farewell_) return leave_in_order();
     // Looking up, and TLS that comes first, fail before the session has begun.
     const bool begun = state_ != state::awaiting_start;
     const auto where = begun                        ? current_phase()
@@ -227,7 +223,7 @@ POSTROAD_DECL std::size_t session::room() const noexcept {
     if (!reusable()) return 0;
     std::size_t limit = mode_ == pipelining::window ? window_now_ : mode_ == pipelining::across ? 2 : 1;
     // All that is in flight may yet be refused.
-    if (exim_) limit = std::min(limit, max_refused_by_exim - std::min(refused_, max_refused_by_exim));
+    if (exim_) limit = std::min(limit, max_refused_by_exim - refused_);
     const std::size_t room = transactions_.size() < limit ? limit - transactions_.size() : 0;
     const auto mailmax = capabilities_.limits.mailmax;
     return mailmax ? std::min(room, *mailmax - submitted_) : room;
@@ -292,12 +288,7 @@ POSTROAD_DECL void session::quit(time_point now) {
     arm(now);
 }
 
-POSTROAD_DECL std::optional<event> session::poll() {
-    if (events_.empty()) return std::nullopt;
-    std::optional<event> e(std::move(events_.front()));
-    events_.drop_front();
-    return e;
-}
+POSTROAD_DECL std::optional<event> session::poll() { return events_.poll(); }
 
 POSTROAD_DECL void session::on_reply(const reply& r) {
     if (observer_) note_reply(r);
@@ -376,6 +367,11 @@ POSTROAD_DECL void session::take_leave(farewell f) {
     quit_wanted_ = true;
     for (auto i = farewell_->behind; i < transactions_.size(); ++i)
         if (transactions_[i].content_sent) return;
+    leave_in_order();
+}
+
+POSTROAD_DECL void session::leave_in_order() {
+    for (auto i = farewell_->behind; i < transactions_.size(); ++i) transactions_[i].content_sent = false;
     farewell_->meant = true;
     leave();
 }
