@@ -21,8 +21,8 @@ namespace detail {
 template <class... Results>
 struct any_pending {
     virtual ~any_pending() = default;
-    // Of `self`, which is this.
-    virtual void post(std::unique_ptr<any_pending> self, error_code ec, Results&&... results) = 0;
+    // The last call: from here on it owns itself.
+    virtual void post(error_code ec, Results&&... results) = 0;
 };
 
 }  // namespace detail
@@ -35,7 +35,7 @@ struct pending final : detail::any_pending<Results...> {
     pending(H&& h, const asio::any_io_executor& fallback)
         : handler(std::forward<H>(h)), work(asio::get_associated_executor(handler, fallback)) {}
 
-    void post(std::unique_ptr<detail::any_pending<Results...>> self, error_code with, Results&&... values) override;
+    void post(error_code with, Results&&... values) override;
 
     Handler handler;
     error_code ec = {};
@@ -67,13 +67,12 @@ struct completion {
 };
 
 template <class Handler, class... Results>
-void pending<Handler, Results...>::post(std::unique_ptr<detail::any_pending<Results...>> self, error_code with,
-                                        Results&&... values) {
+void pending<Handler, Results...>::post(error_code with, Results&&... values) {
+    completion<Handler, Results...> self(std::unique_ptr<pending>(this));
     ec = with;
     results = {std::move(values)...};
     const auto keep = std::move(work);
-    (void)self.release();
-    asio::post(keep.get_executor(), completion<Handler, Results...>(std::unique_ptr<pending>(this)));
+    asio::post(keep.get_executor(), std::move(self));
 }
 
 /// Completes with (error_code, Results...), once.
@@ -88,10 +87,7 @@ public:
 
     explicit operator bool() const noexcept { return what_ != nullptr; }
     /// Posts the handler, never calls it from here.
-    void operator()(error_code ec, Results... results) {
-        auto& p = *what_;
-        p.post(std::move(what_), ec, std::move(results)...);
-    }
+    void operator()(error_code ec, Results... results) { what_.release()->post(ec, std::move(results)...); }
 
 private:
     std::unique_ptr<detail::any_pending<Results...>> what_;
