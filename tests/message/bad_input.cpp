@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "message/failure.hpp"
+#include "failure.hpp"
 
 using postroad::address;
 using postroad::errc;

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "failure.hpp"
+
 using postroad::canonicalization;
 using postroad::content;
 using postroad::dkim_key;
@@ -38,16 +40,6 @@ std::string tag(const std::string& text, const std::string& name) {
     for (const char c : value)
         if (c != '\r' && c != '\n' && c != ' ') plain += c;
     return plain;
-}
-
-template <class Action>
-postroad::error failure_of(Action a) {
-    try {
-        a();
-    } catch (const postroad::error& e) {
-        return e;
-    }
-    return postroad::error(errc::cancelled, "nothing was thrown");
 }
 
 std::string body_hash(canonicalization how, std::string_view body, std::size_t step) {
@@ -160,17 +152,15 @@ TEST_CASE("content that streams is signed while it is read, and still streams") 
     CHECK(done.text() == whole.text());
     const auto bad = with(postroad::source::generated(
         10, []() -> postroad::source::read_function { return [](std::span<char>) { return std::size_t{0}; }; }));
-    CHECK(failure_of([&] { (void)dkim_signer(any()).sign(bad, now); }).code() == errc::changed_file);
+    CHECK(failure_of([&] { (void)dkim_signer(any()).sign(bad, now); }).code == errc::changed_file);
 }
 
 TEST_CASE("messages that readers could take for two are not signed") {
-    const auto code = [](const std::string& text) {
-        return failure_of([&] { (void)signed_text(any(), text); }).code();
-    };
+    const auto code = [](const std::string& text) { return failure_of([&] { (void)signed_text(any(), text); }).code; };
     CHECK(code("Subject: x\n\n") == errc::invalid_message);
     CHECK(code("From: a@x\nfrom: b@x\n\n") == errc::invalid_message);
     CHECK(code("From: a@x\nSubject: x\nSubject : y\n\n") == errc::invalid_message);
-    CHECK(code("From: a@x\nX: x\nX: y\n\n") == errc::cancelled);
+    CHECK(!code("From: a@x\nX: x\nX: y\n\n"));
 }
 
 TEST_CASE("domains, selectors, identities and keys are checked") {
@@ -180,7 +170,7 @@ TEST_CASE("domains, selectors, identities and keys are checked") {
                    change(s);
                    (void)dkim_signer(s);
                })
-            .code();
+            .code;
     };
     CHECK(with([](auto& s) { s.domain = "x.example; d=y"; }) == errc::invalid_option);
     CHECK(with([](auto& s) { s.domain = "[127.0.0.1]"; }) == errc::invalid_option);
@@ -192,15 +182,15 @@ TEST_CASE("domains, selectors, identities and keys are checked") {
     CHECK(with([](auto& s) { s.identity = "a;b@example.com"; }) == errc::invalid_option);
     CHECK(with([](auto& s) { s.fields = {"a:b"}; }) == errc::invalid_option);
     CHECK(with([](auto& s) { s.oversigned = {"a b"}; }) == errc::invalid_option);
-    CHECK(with([](auto& s) { s.identity = "@example.com"; }) == errc::cancelled);
+    CHECK(!with([](auto& s) { s.identity = "@example.com"; }));
     CHECK(tag(signed_text({.domain = "b\xc3\xbc"
                                      "cher.example",
                            .selector = "s",
                            .key = any_key()},
                           "From: a@x\n\n"),
               " d") == "xn--bcher-kva.example");
-    CHECK(failure_of([] { (void)dkim_signer(std::vector<dkim_signature>{}); }).code() == errc::invalid_option);
+    CHECK(failure_of([] { (void)dkim_signer(std::vector<dkim_signature>{}); }).code == errc::invalid_option);
     const auto bad = failure_of([] { (void)dkim_key::rsa(secret("hunter2 is no key")); });
-    CHECK(bad.code() == errc::invalid_option);
-    CHECK(std::string(bad.what()).find("hunter2") == std::string::npos);
+    CHECK(bad.code == errc::invalid_option);
+    CHECK(bad.text.find("hunter2") == std::string::npos);
 }

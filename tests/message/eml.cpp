@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "message/failure.hpp"
+#include "failure.hpp"
 #include "scratch_folder.hpp"
 
 using postroad::address;

@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "message/failure.hpp"
+#include "failure.hpp"
 
 using postroad::address;
 using postroad::errc;

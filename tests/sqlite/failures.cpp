@@ -1,4 +1,5 @@
 // What goes wrong with the file: named, and nothing is lost.
+#include "failure.hpp"
 #include "sqlite/disk.hpp"
 #include "sqlite/outbox.hpp"
 
@@ -24,12 +25,10 @@ void execute(const std::string& path, const char* sql) {
 void write_file(const std::string& path, std::string_view octets) { std::ofstream(path, std::ios::binary) << octets; }
 
 /// What the constructor says, up to the name of the file and behind it.
-error opening(const std::string& path) {
-    return refusal([&] { const queueing::sqlite q(path); });
+failure opening(const std::string& path) {
+    return failure_of([&] { const queueing::sqlite q(path); });
 }
-bool says(const error& e, std::string_view words) {
-    return std::string_view(e.what()).find(words) != std::string_view::npos;
-}
+bool says(const failure& e, std::string_view words) { return e.text.find(words) != std::string::npos; }
 
 }  // namespace
 
@@ -38,21 +37,21 @@ TEST_CASE("a file that cannot be a queue is refused by name, and left as it is")
     write_file(f.file("text"),
                "not a database, but long enough to have a header that can be looked at" + std::string(500, '.'));
     auto e = opening(f.file("text"));
-    CHECK(e.code() == errc::storage_damaged);
+    CHECK(e.code == errc::storage_damaged);
     CHECK(says(e, "is not a database: move it away"));
 
     execute(f.file("theirs"), "CREATE TABLE users(name)");
     e = opening(f.file("theirs"));
-    CHECK(e.code() == errc::storage_damaged);
+    CHECK(e.code == errc::storage_damaged);
     CHECK(says(e, "of another program: name another file"));
     CHECK_FALSE(std::filesystem::exists(f.file("theirs-wal")));
 
     e = opening(f.file("no/such/folder"));
-    CHECK(e.code() == errc::storage_failed);
+    CHECK(e.code == errc::storage_failed);
     CHECK(says(e, "No such file or directory"));
     e = opening("");
-    CHECK(e.code() == errc::invalid_option);
-    CHECK(refusal([&] { const queueing::sqlite q(sqlite_options{.path = f.file(), .capacity = 0}); }).code() ==
+    CHECK(e.code == errc::invalid_option);
+    CHECK(failure_of([&] { const queueing::sqlite q(sqlite_options{.path = f.file(), .capacity = 0}); }).code ==
           errc::invalid_option);
 }
 
@@ -66,7 +65,7 @@ TEST_CASE("an empty file becomes a queue; one of a newer version is refused") {
     CHECK(outbox({.path = f.file()}).queue.size() == 1);
     execute(f.file(), "PRAGMA user_version = 99");
     const auto e = opening(f.file());
-    CHECK(e.code() == errc::storage_damaged);
+    CHECK(e.code == errc::storage_damaged);
     CHECK(says(e, "it was written by a newer version (schema 99, and this one knows 1)"));
     execute(f.file(), "PRAGMA user_version = 1");
     CHECK(outbox({.path = f.file()}).queue.size() == 1);
@@ -86,12 +85,12 @@ TEST_CASE("a damaged file is named when the damage is met, and nothing is sent f
     REQUIRE(octets.size() > 100'000);
     std::fill(octets.begin() + 4096, octets.end(), '\xff');
     write_file(f.file(), octets);
-    const auto e = refusal([&] {
+    const auto e = failure_of([&] {
         outbox box({.path = f.file()});
         std::vector<queueing::job_info> out;
         box.queue.list({}, 1000, clock::now(), out);
     });
-    CHECK(e.code() == errc::storage_damaged);
+    CHECK(e.code == errc::storage_damaged);
     CHECK(says(e, "it is damaged"));
     CHECK(says(e, ".recover"));
 }

@@ -138,14 +138,4 @@ private:
 
 inline std::string whole(const job& j) { return std::string(j.mail->content.text()); }
 
-template <class F>
-error refusal(F f) {
-    try {
-        f();
-    } catch (const error& e) {
-        return e;
-    }
-    return error(errc::cancelled, "nothing was thrown");
-}
-
 }  // namespace sqlite_test

@@ -1,8 +1,5 @@
 #include <doctest/doctest.h>
 
-#include <unistd.h>
-
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -10,6 +7,7 @@
 
 #include "pair.hpp"
 #include "place.hpp"
+#include "scratch_folder.hpp"
 
 using namespace tls_test;
 
@@ -43,15 +41,9 @@ struct environment {
 };
 
 struct file {
-    explicit file(const std::string& text) : path(std::string(std::getenv("TMPDIR") ? std::getenv("TMPDIR") : "/tmp")) {
-        path += "/postroad-test-XXXXXX";
-        const int fd = mkstemp(path.data());
-        REQUIRE(fd >= 0);
-        std::ofstream(path) << text;
-        ::close(fd);
-    }
-    ~file() { std::remove(path.c_str()); }
-    std::string path;
+    explicit file(const std::string& text) { std::ofstream(path) << text; }
+    scratch_folder folder = {};
+    std::string path = (folder.path / "file").string();
 };
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "failure.hpp"
+
 using namespace std::string_literals;
 using postroad::endpoint;
 using postroad::errc;
@@ -19,27 +21,12 @@ using postroad::transport::url_options;
 
 namespace {
 
-struct complaint {
-    postroad::error_code code;
-    std::string text;
-};
-
-template <class F>
-complaint complaint_of(F f) {
-    try {
-        f();
-    } catch (const postroad::error& e) {
-        return {e.code(), e.what()};
-    }
-    return {};
+failure parse_complaint(const std::string& url) {
+    return failure_of([&] { parse_url(url); });
 }
 
-complaint parse_complaint(const std::string& url) {
-    return complaint_of([&] { parse_url(url); });
-}
-
-complaint option_complaint(const char* name, const std::string& value) {
-    return complaint_of([&] { check_options({{name, value}}); });
+failure option_complaint(const char* name, const std::string& value) {
+    return failure_of([&] { check_options({{name, value}}); });
 }
 
 }  // namespace
@@ -96,7 +83,7 @@ TEST_CASE("how TLS starts may be said by an option") {
     for (const auto* url : {"smtps://h?tls=required", "smtp+insecure://h?tls=required", "smtps://h?tls=opportunistic",
                             "smtp+insecure://h?tls=insecure_no_verify", "smtps://h?tls=insecure_none"}) {
         CAPTURE(url);
-        CHECK(complaint_of([&] { smtp s(url); }).code == errc::contradiction);
+        CHECK(failure_of([&] { smtp s(url); }).code == errc::contradiction);
     }
 }
 
@@ -114,7 +101,7 @@ TEST_CASE("backup servers are like the first, each for when those before it fail
     CHECK(all[3].preference == 3);
     for (const auto* value : {",", "b.example,", "b.example:0", "-", "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q"}) {
         CAPTURE(value);
-        CHECK(!!complaint_of([&] { smtp t("smtp://h?backup="s + value); }).code);
+        CHECK(!!failure_of([&] { smtp t("smtp://h?backup="s + value); }).code);
     }
 }
 
@@ -126,9 +113,9 @@ TEST_CASE("the way there may be said by options") {
     CHECK(s.options().dialing.local_addresses == std::vector<std::string>{"192.0.2.1"});
     CHECK(s.options().recipients_per_transaction == 7);
     CHECK(s.other_options() == url_options{{"connections", "3"}});
-    CHECK(complaint_of([] { smtp t("smtp://h?local=nowhere"); }).code == errc::invalid_option);
-    CHECK(complaint_of([] { smtp t("smtp://h?pool=3&connections=3"); }).code == errc::contradiction);
-    CHECK(complaint_of([] { smtp t("lmtp://h:25"); }).code == errc::contradiction);
+    CHECK(failure_of([] { smtp t("smtp://h?local=nowhere"); }).code == errc::invalid_option);
+    CHECK(failure_of([] { smtp t("smtp://h?pool=3&connections=3"); }).code == errc::contradiction);
+    CHECK(failure_of([] { smtp t("lmtp://h:25"); }).code == errc::contradiction);
 }
 
 TEST_CASE("another scheme is refused with the allowed ones") {
@@ -304,7 +291,7 @@ TEST_CASE("options come back decoded, in their order") {
 TEST_CASE("an unknown option is refused with the nearest known one") {
     const std::string_view known[] = {"tls", "ca", "connections"};
     const auto text = [&](const std::string& url) {
-        const auto c = complaint_of([&] { parse_url(url, known); });
+        const auto c = failure_of([&] { parse_url(url, known); });
         CHECK(c.code == errc::invalid_option);
         return c.text;
     };
@@ -312,7 +299,7 @@ TEST_CASE("an unknown option is refused with the nearest known one") {
     CHECK(text("smtp://host?conections=1") == "unknown option \"conections\"; did you mean \"connections\"?");
     CHECK(text("smtp://host?cafile=1") == "unknown option \"cafile\"; did you mean \"ca\"?");
     CHECK(text("smtp://host?helo=x") == "unknown option \"helo\"; did you mean \"tls\"?");
-    CHECK(complaint_of([] { parse_url("smtp://host?a=1", {}); }).text == "unknown option \"a\"; none are known here");
+    CHECK(failure_of([] { parse_url("smtp://host?a=1", {}); }).text == "unknown option \"a\"; none are known here");
 }
 
 TEST_CASE("an option that is given twice is refused") {

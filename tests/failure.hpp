@@ -10,7 +10,7 @@ struct failure {
     std::string text = {};
 };
 
-/// What `f` throws; no code if it throws nothing.
+/// What `f` throws; without a code if it throws nothing.
 template <class F>
 failure failure_of(F f) {
     try {
@@ -18,5 +18,5 @@ failure failure_of(F f) {
     } catch (const postroad::error& e) {
         return {e.code(), e.what()};
     }
-    return {};
+    return {{}, "nothing was thrown"};
 }
