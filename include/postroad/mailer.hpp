@@ -225,7 +225,7 @@ public:
                 auto box = std::make_shared<engine::mailbox_of_one>();
                 const auto t = make_ticket(r, base, box);
                 queue(*r, t.id(), m, o, std::make_unique<engine::ticket_waiter>(std::move(box)),
-                      [h, t](error_code ec) { (*h)(ec, t); });
+                      [h, t](error_code ec) { (*h)(ec, ticket(t)); });
             },
             token, std::move(mail), std::move(options));
     }
@@ -374,26 +374,22 @@ private:
                 }};
     }
 
-    using plain = asio::io_context::executor_type;
-    // What `e` holds, if it is that; Asio 1.22 does not check it in target().
-    template <class Executor>
-    static const Executor* held(const asio::any_io_executor& e) noexcept {
-        return e.target_type() == typeid(Executor) ? e.target<Executor>() : nullptr;
-    }
+    using plain = net::plain_executor;
 
     // A strand over the plain type is half the size of one over any_io_executor, and fits where Asio keeps executors.
     static asio::any_io_executor in_strand(const asio::any_io_executor& e) {
-        if (const auto* p = held<detail::lone_executor>(e)) return plain(*p);
-        if (const auto* p = held<plain>(e)) return asio::make_strand(*p);
-        if (held<asio::strand<plain>>(e) || held<asio::strand<asio::any_io_executor>>(e)) return e;
+        if (const auto* p = net::target<detail::lone_executor>(e)) return plain(*p);
+        if (const auto* p = net::target<plain>(e)) return asio::make_strand(*p);
+        if (net::target<asio::strand<plain>>(e) || net::target<asio::strand<asio::any_io_executor>>(e)) return e;
         return asio::make_strand(e);
     }
 
     // Whether the calling thread is one that runs the mailer.
     static bool runs_on(const asio::any_io_executor& base) {
-        if (const auto* e = held<plain>(base)) return e->running_in_this_thread();
-        if (const auto* e = held<detail::lone_executor>(base)) return e->running_in_this_thread();
-        if (const auto* e = held<asio::strand<plain>>(base)) return e->get_inner_executor().running_in_this_thread();
+        if (const auto* e = net::target<plain>(base)) return e->running_in_this_thread();
+        if (const auto* e = net::target<detail::lone_executor>(base)) return e->running_in_this_thread();
+        if (const auto* e = net::target<asio::strand<plain>>(base))
+            return e->get_inner_executor().running_in_this_thread();
         return false;
     }
 

@@ -39,8 +39,14 @@ public:
         assert(i < size_);
         return slots_[index(i)];
     }
-    T& front() noexcept { return (*this)[0]; }
-    const T& front() const noexcept { return (*this)[0]; }
+    T& front() noexcept {
+        assert(size_ > 0);
+        return slots_[first_];
+    }
+    const T& front() const noexcept {
+        assert(size_ > 0);
+        return slots_[first_];
+    }
     T& back() noexcept { return (*this)[size_ - 1]; }
     const T& back() const noexcept { return (*this)[size_ - 1]; }
 
@@ -68,7 +74,7 @@ public:
         return value;
     }
     void drop_front() noexcept {
-        std::destroy_at(&front());
+        std::destroy_at(slots_ + first_);
         first_ = (first_ + 1) & (capacity_ - 1);
         --size_;
     }

@@ -88,10 +88,12 @@ public:
         collect_marks(now);
         collect_lost(now);
         close_idle();
-        while (jobs_.size() < ahead()) {
+        bool more = true;
+        while (more && jobs_.size() < ahead()) {
+            const auto n = ahead() - jobs_.size();
             leased_.clear();
-            queueing_.lease(ahead() - jobs_.size(), now, leased_);
-            if (leased_.empty()) break;
+            queueing_.lease(n, now, leased_);
+            more = leased_.size() == n;
             for (auto& j : leased_) admit(std::move(j), now);
         }
         feed_changed(now);

@@ -34,7 +34,7 @@ public:
             waiting.swap(waiting_);
         }
         arrived_.notify_all();
-        for (auto& h : waiting) h(ec_, outcome_);
+        for (auto& h : waiting) h(ec_, outcome(outcome_));
     }
     outcome wait(error_code& ec) const {
         std::unique_lock lock(mutex_);
@@ -47,7 +47,7 @@ public:
             const std::scoped_lock lock(mutex_);
             if (!done_) return waiting_.push_back(std::move(h));
         }
-        h(ec_, outcome_);
+        h(ec_, outcome(outcome_));
     }
     bool done() const {
         const std::scoped_lock lock(mutex_);

@@ -38,9 +38,9 @@ constexpr bool is_control(char32_t c) noexcept {
 }
 
 inline bool is_ascii(std::string_view text) noexcept {
-    for (const char c : text)
-        if (static_cast<unsigned char>(c) > 127) return false;
-    return true;
+    unsigned char all = 0;
+    for (const char c : text) all |= static_cast<unsigned char>(c);
+    return all < 128;
 }
 
 constexpr bool is_alphanumeric(char32_t c) noexcept {

@@ -23,6 +23,8 @@
 #include <chrono>
 #include <cstddef>
 #include <system_error>
+#include <typeinfo>
+#include <utility>
 
 namespace postroad::net {
 
@@ -30,6 +32,23 @@ namespace postroad::net {
 inline std::error_code plain(const std::error_code& ec) noexcept {
     return ec.category() == asio::error::get_system_category() ? std::error_code(ec.value(), std::system_category())
                                                                : ec;
+}
+
+using plain_executor = asio::io_context::executor_type;
+
+/// What `e` holds, if it is that; Asio 1.22 does not check it in target().
+template <class Executor>
+const Executor* target(const asio::any_io_executor& e) noexcept {
+    return e.target_type() == typeid(Executor) ? e.target<Executor>() : nullptr;
+}
+
+/// As asio::post(): what is posted takes one block of memory in a plain_executor, and two by way of any_io_executor.
+template <class F>
+void post(const asio::any_io_executor& e, F&& f) {
+    if (const auto* known = target<plain_executor>(e))
+        asio::post(*known, std::forward<F>(f));
+    else
+        asio::post(e, std::forward<F>(f));
 }
 
 /// A socket option with one int.

@@ -10,6 +10,7 @@
 #include <asio/associator.hpp>
 
 #include <memory>
+#include <optional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -39,7 +40,7 @@ struct pending final : detail::any_pending<Results...> {
 
     Handler handler;
     error_code ec = {};
-    std::tuple<Results...> results = {};
+    std::optional<std::tuple<Results...>> results = {};
     asio::executor_work_guard<asio::associated_executor_t<Handler, asio::any_io_executor>> work;
 };
 
@@ -54,15 +55,10 @@ struct completion {
     const Handler& handler;
 
     void operator()() {
-        // What it takes is free again before the handler is called.
-        auto p = std::exchange(what, nullptr);
-        auto call = std::move(p->handler);
-        auto results = std::move(p->results);
-        const auto ec = p->ec;
-        p.reset();
+        const auto p = std::exchange(what, nullptr);
         // On the handler's own executor, where emitting the slot is allowed: nobody can cancel what is over.
-        if (auto slot = asio::get_associated_cancellation_slot(call); slot.is_connected()) slot.clear();
-        std::apply([&](Results&... r) { std::move(call)(ec, std::move(r)...); }, results);
+        if (auto slot = asio::get_associated_cancellation_slot(p->handler); slot.is_connected()) slot.clear();
+        std::apply([&](Results&... r) { std::move(p->handler)(p->ec, std::move(r)...); }, *p->results);
     }
 };
 
@@ -70,9 +66,14 @@ template <class Handler, class... Results>
 void pending<Handler, Results...>::post(error_code with, Results&&... values) {
     completion<Handler, Results...> self(std::unique_ptr<pending>(this));
     ec = with;
-    results = {std::move(values)...};
+    results.emplace(std::move(values)...);
     const auto keep = std::move(work);
-    asio::post(keep.get_executor(), std::move(self));
+    const auto executor = keep.get_executor();
+    constexpr bool of_its_own = !std::is_same_v<asio::associated_executor_t<Handler, plain_executor>, plain_executor>;
+    if constexpr (!of_its_own)
+        net::post(executor, std::move(self));
+    else
+        asio::post(executor, std::move(self));
 }
 
 /// Completes with (error_code, Results...), once.
@@ -87,7 +88,7 @@ public:
 
     explicit operator bool() const noexcept { return what_ != nullptr; }
     /// Posts the handler, never calls it from here.
-    void operator()(error_code ec, Results... results) { what_.release()->post(ec, std::move(results)...); }
+    void operator()(error_code ec, Results&&... results) { what_.release()->post(ec, std::move(results)...); }
 
 private:
     std::unique_ptr<detail::any_pending<Results...>> what_;

@@ -45,7 +45,8 @@ public:
                     --taken_;
                     continue;
                 }
-                auto& j = out.emplace_back(next.whole(of));
+                auto& j = out.emplace_back();
+                next.take_out(j, of);
                 if (j.due > now) {
                     put_back(std::move(j));
                     out.pop_back();
@@ -142,23 +143,23 @@ private:
                                j.returns == 0;
             if (!plain) {
                 rest = std::make_unique<job>(std::move(j));
-                // What was moved from is empty, as if it had been taken apart.
-                j = {};
                 return;
             }
             mail = std::move(j.mail);
             waiter = std::move(j.waiter);
             submitted = j.submitted;
-            j = {};
         }
         bool taken() const noexcept { return !mail && !rest; }
-        job whole(std::size_t of) {
-            if (rest) return std::move(*std::exchange(rest, nullptr));
-            return {.id = id,
-                    .mail = std::move(mail),
-                    .submitted = submitted,
-                    .traffic_class = static_cast<std::uint8_t>(of),
-                    .waiter = std::move(waiter)};
+        void take_out(job& to, std::size_t of) {
+            if (rest) {
+                to = std::move(*std::exchange(rest, nullptr));
+                return;
+            }
+            to.id = id;
+            to.mail = std::move(mail);
+            to.submitted = submitted;
+            to.traffic_class = static_cast<std::uint8_t>(of);
+            to.waiter = std::move(waiter);
         }
         job_state state(time_point now) const noexcept { return rest ? delayed_state(*rest, now) : job_state::waiting; }
         job_info info(std::size_t of, time_point now) const {
@@ -226,7 +227,7 @@ private:
                 auto& p = line[i];
                 if (which.id && p.id != *which.id) break;
                 if (p.taken() || !which.matches(p.info(of, now))) continue;
-                found.push_back(p.whole(of));
+                p.take_out(found.emplace_back(), of);
                 ++taken_;
             }
             if (taken_ > line.size() / 2) sweep(line);

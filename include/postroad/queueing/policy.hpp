@@ -27,7 +27,7 @@ concept queueing_policy = std::movable<Q> && requires(Q q, const Q c, job& j, co
                                                       std::size_t n, time_point now, std::vector<job>& out) {
     // Whether a job can wait here for another attempt; otherwise the first verdict is the last.
     { Q::keeps } -> std::convertible_to<bool>;
-    // Takes the job and leaves `j` empty, or leaves it alone and says why: errc::queue_full.
+    // Takes all that the job has, or leaves it alone and says why: errc::queue_full.
     { q.enqueue(j) } -> std::same_as<error_code>;
     // What becomes of a job that is refused with errc::queue_full.
     { c.full() } -> std::same_as<when_full>;

@@ -260,7 +260,8 @@ private:
         bool cancelled = false;      // its `finished` was already given
         bool chunked = false;        // BDAT, not DATA
         bool broken_off = false;     // its content will not be finished
-        bool ascii_domains = false;  // as A-labels, for a server without SMTPUTF8
+        bool utf8 = false;           // it needs SMTPUTF8, or
+        bool ascii_domains = false;  // its domains as A-labels, for a server without it
     };
     // A reply that must come, for a command whose last octet is the `sent_at`th.
     struct expected {
@@ -336,6 +337,7 @@ private:
     void skip_rest(active& t);
     void adapt_window(const active& t);
     std::size_t sending(std::size_t from) const noexcept;
+    void say(std::string_view text) { commands_ += text; }
     void command(phase where, std::string_view text, std::uint32_t recipient = 0);
     void give(active& t);
     void leave_undecided(active& t, error_code ec, const diagnostics& d);

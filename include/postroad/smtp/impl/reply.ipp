@@ -53,7 +53,7 @@ POSTROAD_DECL bool reply_reader::add_line(std::string_view line, error_code& ec)
     const auto digit = [&](std::size_t i) { return static_cast<unsigned>(line[i] - '0'); };
     if (line.size() < 3 || digit(0) < 2 || digit(0) > 5 || digit(1) > 5 || digit(2) > 9) return malformed();
     if (line.size() > 3 && line[3] != ' ' && line[3] != '-') return malformed();
-    if (line.find('\0') != std::string_view::npos || line.find('\r') != std::string_view::npos) return malformed();
+    if (line.find('\0') != std::string_view::npos) return malformed();
     const auto code = static_cast<std::uint16_t>(digit(0) * 100 + digit(1) * 10 + digit(2));
     if (lines_ != 0 && code != reply_.code) return malformed();
     if (lines_ == 0) reply_.text.clear();
@@ -88,7 +88,7 @@ POSTROAD_DECL const reply* reply_reader::next(std::string_view& input, error_cod
         std::string_view line = piece;
         if (!line_.empty()) line = line_ += piece;
         input.remove_prefix(newline + 1);
-        if (!line.ends_with('\r')) {
+        if (line.find('\r') != line.size() - 1) {
             fail(errc::malformed_reply, "a line of the reply ends without CRLF: \"" + escaped(line, 80) + '"', ec);
             return nullptr;
         }

@@ -10,6 +10,7 @@
 #include <utility>
 
 namespace postroad::smtp {
+
 namespace detail {
 
 // Commands buffered beyond this wait until the socket takes some: ten thousand recipients need no megabyte.
@@ -547,7 +548,8 @@ POSTROAD_DECL std::optional<lack> session::convert(active& t) const {
 
 POSTROAD_DECL std::optional<lack> session::find_lack(active& t) const {
     const auto& mail = *t.what.mail;
-    if (detail::needs_smtputf8(mail)) {
+    t.utf8 = detail::needs_smtputf8(mail);
+    if (t.utf8) {
         // Also where the server has SMTPUTF8: the next one on the way may not, and many list their domains so only.
         t.ascii_domains = detail::has_ascii_form(t.what);
         if (!t.ascii_domains && !capabilities_.smtputf8)
@@ -639,13 +641,17 @@ POSTROAD_DECL void session::write_more() {
 POSTROAD_DECL void session::write_recipient(active& t) {
     const auto& what = t.what;
     const auto i = t.next_recipient++;
-    commands_.append("RCPT TO:<");
+    say("RCPT TO:<");
     write_path(t, detail::recipient(what, i));
-    commands_.append(">");
     const auto& asked = what.mail->envelope.recipient_options;
-    if (const auto which = what.recipients.empty() ? i : what.recipients[i]; which < asked.size())
+    const auto which = what.recipients.empty() ? i : what.recipients[i];
+    std::string_view end = ">\r\n";
+    if (which < asked.size()) {
+        say(">");
         detail::append_parameters(commands_, asked[which]);
-    command(phase::rcpt, "\r\n", static_cast<std::uint32_t>(i));
+        end.remove_prefix(1);
+    }
+    command(phase::rcpt, end, static_cast<std::uint32_t>(i));
     if (t.next_recipient == t.results.size()) t.step = step::data;
 }
 
@@ -653,7 +659,7 @@ POSTROAD_DECL void session::write_path(const active& t, const address& a) {
     if (t.ascii_domains && !a.ascii())
         commands_.append(a.local()).append("@").append(a.ascii_domain());
     else
-        commands_.append(a.str());
+        say(a.str());
 }
 
 POSTROAD_DECL void session::write_content(active& t) {
@@ -662,7 +668,7 @@ POSTROAD_DECL void session::write_content(active& t) {
     if (t.chunked) {
         t.writer = data_writer(content_of(t), framing::chunk);
         if (t.writer.failed()) return give_up_content(writing_);
-        commands_.append("BDAT ");
+        say("BDAT ");
         detail::append_number(commands_, content_of(t).size());
         command(phase::content, " LAST\r\n");
         // Exim accepts the next message under the sender of one it refused, unless RSET stands between them.
@@ -676,18 +682,17 @@ POSTROAD_DECL void session::write_content(active& t) {
 
 POSTROAD_DECL void session::write_mail(active& t) {
     const auto& mail = *t.what.mail;
-    commands_.append("MAIL FROM:<");
+    say("MAIL FROM:<");
     write_path(t, mail.envelope.reverse_path);
-    commands_.append(">");
+    say(capabilities_.size_declaration ? "> SIZE=" : ">");
     if (capabilities_.size_declaration) {
-        commands_.append(" SIZE=");
         detail::append_number(commands_, content_of(t).size());
     }
     if (content_of(t).binary())
-        commands_.append(" BODY=BINARYMIME");
+        say(" BODY=BINARYMIME");
     else if (content_of(t).eight_bit())
-        commands_.append(" BODY=8BITMIME");
-    if (!t.ascii_domains && detail::needs_smtputf8(mail)) commands_.append(" SMTPUTF8");
+        say(" BODY=8BITMIME");
+    if (t.utf8 && !t.ascii_domains) say(" SMTPUTF8");
     detail::append_parameters(commands_, mail.envelope.options, capabilities_);
     command(phase::mail, "\r\n");
     t.step = step::recipients;
@@ -701,7 +706,7 @@ POSTROAD_DECL void session::skip_rest(active& t) {
 
 // Queues a command whose first part may already be in commands_.
 POSTROAD_DECL void session::command(phase where, std::string_view text, std::uint32_t recipient) {
-    commands_ += text;
+    say(text);
     if (observer_) note_command(where);
     const auto added = commands_.size() - commands_cut_;
     commands_cut_ = commands_.size();
@@ -719,7 +724,7 @@ POSTROAD_DECL void session::give(active& t) {
     auto& f = std::get<finished>(events_.emplace_back(std::in_place_type<finished>));
     f.id = t.what.id;
     f.error = t.error;
-    f.details = std::move(t.details);
+    if (t.error) f.details = std::move(t.details);
     f.recipients = std::move(t.results);
 }
 
