@@ -119,18 +119,18 @@ public:
         context_->run();
     }
 
-    void activity(wire& w) {
+    void activity(wire& w, time_point now) {
         auto& s = w.session();
         while (auto e = s.poll()) {
             if (std::holds_alternative<smtp::ready>(*e)) {
                 const auto& o = transport_.options();
                 examiner_.ready(s.server(), !o.credentials.empty() || o.credentials_source);
                 if (mail_)
-                    s.submit({.id = 1, .mail = mail_, .dry_run = true}, clock::now());
+                    s.submit({.id = 1, .mail = mail_, .dry_run = true}, now);
                 else
-                    s.quit(clock::now());
+                    s.quit(now);
             } else if (std::holds_alternative<smtp::finished>(*e)) {
-                s.quit(clock::now());
+                s.quit(now);
             } else if (const auto* c = std::get_if<smtp::credentials_wanted>(&*e)) {
                 ask(w, c->refused_before);
             }

@@ -28,7 +28,7 @@ struct owner;
 using connection = net::connection<session, tls::mbedtls_engine, owner>;
 
 struct owner {
-    void activity(connection& c) {
+    void activity(connection& c, time_point) {
         ++activities;
         if (on_activity) on_activity(c);
     }
@@ -36,6 +36,9 @@ struct owner {
         ++ends;
         if (on_end) on_end(c);
     }
+    bool arrived(connection&) { return goes_on_later && ++arrivals == 1; }
+    bool goes_on_later = false;
+    int arrivals = 0;
     int activities = 0;
     int ends = 0;
     std::function<void(connection&)> on_activity = {};
@@ -317,6 +320,28 @@ TEST_CASE("what the owner gives the session in activity() goes out") {
     c->dial(w.here(), {.timeout = 30s});
     w.run();
     CHECK(c->session().heard == "ok\nBYE\n");
+}
+
+TEST_CASE("an owner that goes on later is told what arrived, and nothing is read until it does") {
+    world w;
+    play(w, "one\n", false);
+    w.boss.goes_on_later = true;
+    const auto c = w.dial({});
+    w.run_until([&] { return w.boss.arrivals > 0; });
+    CHECK(c->session().heard == "one\n");
+    const auto activities = w.boss.activities;
+    w.io->run_for(20ms);
+    CHECK(w.boss.activities == activities);
+    c->pump();
+    CHECK(w.boss.activities > activities);
+    // The end of the stream is there by now.
+    w.io->run_for(20ms);
+    CHECK(c->session().events == "started ");
+    c->read_on();
+    w.run();
+    CHECK(c->session().events == "started closed ");
+    CHECK(w.boss.ends == 1);
+    c->read_on();
 }
 
 TEST_CASE("the owner may let go of the connection in its last call") {

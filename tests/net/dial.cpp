@@ -33,7 +33,7 @@ struct owner;
 using connection = net::connection<session, tls::mbedtls_engine, owner>;
 
 struct owner {
-    void activity(connection&) {}
+    void activity(connection&, time_point) {}
     void ended(connection&) { ++ends; }
     int ends = 0;
 };

@@ -42,8 +42,9 @@ struct wired_carrier {
     connection_id id = 0;
     std::shared_ptr<wire> connection = {};
 
-    void activity(wire& w) { owner->drain(id, w.session()); }
+    void activity(wire& w, time_point now) { owner->drain(id, w.session(), now); }
     void ended(wire&) { owner->forget(id); }
+    bool arrived(wire&) { return owner->go_on_later(id); }
     void found(const std::vector<std::string>& addresses) {
         if (!owner->observer_) return;
         std::string all;
@@ -55,14 +56,15 @@ struct wired_carrier {
             owner->note({.what = observed::connected, .connection = id, .where = phase::connect, .text = address});
     }
     session_type& session() { return connection->session(); }
-    void pump() {
+    void pump(time_point now) {
         const auto keep = connection;
-        keep->pump();
+        keep->pump(now);
     }
     // What it has in flight gets its outcome; then the socket is closed.
     void abandon() {
-        connection->session().closed(errc::shut_down, "the mailer was stopped", clock::now());
-        owner->drain(id, connection->session());
+        const auto now = clock::now();
+        connection->session().closed(errc::shut_down, "the mailer was stopped", now);
+        owner->drain(id, connection->session(), now);
         connection->abandon();
     }
 };
@@ -77,7 +79,7 @@ struct local_carrier {
     std::optional<session_type> here = {};
 
     session_type& session() { return *here; }
-    void pump() { owner->drain(id, *here); }
+    void pump(time_point now) { owner->drain(id, *here, now); }
     void abandon() {}
 };
 
@@ -174,16 +176,18 @@ public:
     template <class F>
     void use(F f) {
         asio::post(executor_, [self = this->shared_from_this(), f = std::move(f)]() mutable {
-            f(self->dispatcher_, clock::now());
-            self->run();
+            const auto now = clock::now();
+            f(self->dispatcher_, now);
+            self->run(now);
         });
     }
 
     void cancel(job_id id, cancel_kind kind) {
         asio::post(executor_, [self = this->shared_from_this(), id, kind] {
             self->unpark(id);
-            self->dispatcher_.cancel(id, kind, errc::cancelled, clock::now());
-            self->run();
+            const auto now = clock::now();
+            self->dispatcher_.cancel(id, kind, errc::cancelled, now);
+            self->run(now);
         });
     }
 
@@ -194,11 +198,12 @@ public:
         asio::post(executor_, [self = this->shared_from_this(), patience, done = std::move(done)]() mutable {
             if (self->stopped_) return done();
             self->when_shut_.push_back(std::move(done));
-            self->shutdown_timer_.expires_at(after(clock::now(), patience));
+            const auto now = clock::now();
+            self->shutdown_timer_.expires_at(after(now, patience));
             self->shutdown_timer_.async_wait([self](error_code ec) {
                 if (!ec) self->stop();
             });
-            self->run();
+            self->run(now);
         });
     }
 
@@ -209,10 +214,10 @@ public:
         const auto now = clock::now();
         admit_parked();
         dispatcher_.cancel_all(errc::shut_down, now);
-        run();
+        run(now);
         auto open = std::exchange(connections_, {});
         for (auto& entry : open) entry.second->abandon();
-        run();
+        run(now);
         if constexpr (is_durable) queueing_.stop();
         timer_.cancel();
         shutdown_timer_.cancel();
@@ -300,7 +305,7 @@ private:
     // Many jobs that arrive together make one entry into the executor.
     void wake() {
         if (gate_->woken.exchange(true)) return;
-        asio::post(executor_, [self = this->shared_from_this()] {
+        net::post(executor_, [self = this->shared_from_this()] {
             self->gate_->woken.store(false);
             self->look();
         });
@@ -309,15 +314,17 @@ private:
     void look() {
         if (stopped_) return stop_again();
         admit_parked();
-        dispatcher_.wake(clock::now());
-        run();
+        const auto now = clock::now();
+        dispatcher_.wake(now);
+        run(now);
     }
 
     // A job that slipped into the queue while it was being stopped.
     void stop_again() {
         admit_parked();
-        dispatcher_.cancel_all(errc::shut_down, clock::now());
-        run();
+        const auto now = clock::now();
+        dispatcher_.cancel_all(errc::shut_down, now);
+        run(now);
     }
 
     void admit_parked() {
@@ -343,10 +350,9 @@ private:
         parked_.erase(found);
     }
 
-    void drain(connection_id id, session_type& session) {
+    void drain(connection_id id, session_type& session, time_point now) {
         auto e = session.poll();
         if (!e && !dispatcher_.has_actions()) return;
-        const auto now = clock::now();
         for (; e; e = session.poll()) {
             if (std::holds_alternative<smtp::ready>(*e)) {
                 recipient_limits limits;
@@ -366,7 +372,7 @@ private:
                 break;
             }
         }
-        run();
+        run(now);
     }
 
     // The answer comes when it comes and on any thread: by then the connection, or the mailer, may be gone.
@@ -380,11 +386,12 @@ private:
                     if (!self || !gate->open) return;
                     asio::post(self->executor_, [self, id, a = std::move(a)]() mutable {
                         self->with(id, [&](carrier& c) {
+                            const auto now = clock::now();
                             if (a.error)
-                                c.session().no_credentials(a.error, std::move(a.explanation), clock::now());
+                                c.session().no_credentials(a.error, std::move(a.explanation), now);
                             else
-                                c.session().credentials(std::move(a.credentials), clock::now());
-                            c.pump();
+                                c.session().credentials(std::move(a.credentials), now);
+                            c.pump(now);
                         });
                     });
                 });
@@ -395,27 +402,28 @@ private:
 
     // Carries actions out until there are none. An action may cause more, also by way of another connection: the
     // outermost call does them all.
-    void run() {
+    void run(time_point now) {
         if (running_) return;
-        carry_out_all();
+        carry_out_all(now);
         if (closing_.load() && !stopped_) finish_shutdown();
         arm();
     }
 
-    void carry_out_all() {
+    void carry_out_all(time_point now) {
         const mark running(running_);
         for (;;) {
-            while (auto a = dispatcher_.poll()) std::visit([this](auto& what) { this->carry_out(what); }, *a);
-            pump_given();
+            while (auto a = dispatcher_.poll()) std::visit([&](auto& what) { this->carry_out(what, now); }, *a);
+            pump_given(now);
             if (parked_any_.load()) {
                 admit_parked();
-                dispatcher_.wake(clock::now());
+                dispatcher_.wake(now);
             }
             if (!dispatcher_.has_actions()) break;
+            now = clock::now();
         }
     }
 
-    void carry_out(open_connection& o) {
+    void carry_out(open_connection& o, time_point now) {
         const auto server = observer_ ? to_string(o.to) : std::string();
         if (observer_) note({.what = observed::dialing, .connection = o.id, .server = server, .where = phase::connect});
         auto& c = connections_[o.id];
@@ -438,7 +446,7 @@ private:
                 keep->dial(o.to, transport_.dialing());
             } else {
                 c->here.emplace(transport_.make_session(o.to, {}));
-                c->pump();
+                c->pump(now);
             }
         } catch (const error& e) {
             if (observer_)
@@ -449,7 +457,7 @@ private:
                       .text = e.details().explanation,
                       .error = e.code()});
             forget(o.id);
-            dispatcher_.closed(o.id, {e.code(), e.details()}, clock::now());
+            dispatcher_.closed(o.id, {e.code(), e.details()}, now);
         }
     }
 
@@ -467,30 +475,47 @@ private:
         if (const auto found = connections_.find(id); found != connections_.end()) f(*found->second);
     }
 
+    // What several connections have read is looked at first, then all of them write, then they read again: a server
+    // that wakes up finds more to do, and the first of its answers may be there by then. A seventh of the CPU time,
+    // with ten connections to a server on the same machine.
+    bool go_on_later(connection_id id) {
+        if (connections_.size() == 1) return false;
+        arrived_.push_back(id);
+        if (arrived_.size() == 1) net::post(executor_, [self = this->shared_from_this()] { self->go_on(); });
+        return true;
+    }
+    void go_on() {
+        const auto now = clock::now();
+        going_on_.swap(arrived_);
+        for (const auto id : going_on_) with(id, [&](carrier& c) { c.pump(now); });
+        for (const auto id : going_on_) with(id, [](carrier& c) { c.connection->read_on(); });
+        going_on_.clear();
+    }
+
     // Transactions given to a connection together leave in one write.
-    void carry_out(transmit& t) {
+    void carry_out(transmit& t, time_point now) {
         with(t.id, [&](carrier& c) {
-            c.session().submit(std::move(t.what), clock::now());
+            c.session().submit(std::move(t.what), now);
             if (given_.empty() || given_.back() != t.id) given_.push_back(t.id);
         });
     }
-    void pump_given() {
-        for (const auto id : given_) with(id, [](carrier& c) { c.pump(); });
+    void pump_given(time_point now) {
+        for (const auto id : given_) with(id, [&](carrier& c) { c.pump(now); });
         given_.clear();
     }
-    void carry_out(interrupt& i) {
+    void carry_out(interrupt& i, time_point now) {
         with(i.id, [&](carrier& c) {
-            c.session().cancel(i.job, clock::now());
-            c.pump();
+            c.session().cancel(i.job, now);
+            c.pump(now);
         });
     }
-    void carry_out(quit_connection& q) {
+    void carry_out(quit_connection& q, time_point now) {
         with(q.id, [&](carrier& c) {
-            c.session().quit(clock::now());
-            c.pump();
+            c.session().quit(now);
+            c.pump(now);
         });
     }
-    void carry_out(complete& c) {
+    void carry_out(complete& c, time_point) {
         if (observer_) note_outcome(*c.what);
         if (c.what->waiter) c.what->waiter->complete(c.what->error, std::move(c.what->result));
     }
@@ -514,8 +539,9 @@ private:
         timer_.async_wait([self = this->shared_from_this(), due](error_code ec) {
             if (ec || self->stopped_ || self->rings_at_ != due) return;
             self->rings_at_ = never;
-            self->dispatcher_.tick(clock::now());
-            self->run();
+            const auto now = clock::now();
+            self->dispatcher_.tick(now);
+            self->run(now);
         });
     }
 
@@ -524,7 +550,7 @@ private:
         if (dispatcher_.connections() > 0) {
             if (!std::exchange(quitting_, true)) {
                 dispatcher_.quit_all();
-                run();
+                run(clock::now());
             }
             return;
         }
@@ -544,7 +570,9 @@ private:
     std::shared_ptr<observer> observer_;
     std::unordered_map<connection_id, std::unique_ptr<carrier>> connections_;
     std::vector<std::unique_ptr<carrier>> gone_;
-    std::vector<connection_id> given_;  // have transactions that may be written
+    std::vector<connection_id> given_;     // have transactions that may be written
+    std::vector<connection_id> arrived_;   // have read something
+    std::vector<connection_id> going_on_;  // of arrived_ before
     std::vector<std::function<void()>> when_shut_;
     std::shared_ptr<gate> gate_ = std::make_shared<gate>();
     std::mutex parked_mutex_;  // guards parked_

@@ -26,11 +26,12 @@ namespace postroad::net {
 /// and by its pending operations.
 ///
 /// `Owner` has two functions, called on that executor:
-///   activity(connection&)  the session may have events; whatever it is given now goes out in the same write
-///   ended(connection&)     the socket is closed; the last call
-/// and may have two more, for whom it may concern:
-///   found(addresses)       what look-up found, a vector of texts
-///   reached(address)       which of them answered
+///   activity(connection&, now)  the session may have events; whatever it is given now goes out in the same write
+///   ended(connection&)          the socket is closed; the last call
+/// and may have more, for whom it may concern:
+///   found(addresses)            what look-up found, a vector of texts
+///   reached(address)            which of them answered
+///   arrived(connection&)        something was read; true if it calls pump() and then read_on() itself, soon
 template <wire_session Session, tls::engine Engine, class Owner>
 class connection : public std::enable_shared_from_this<connection<Session, Engine, Owner>> {
 public:
@@ -76,7 +77,33 @@ public:
     }
 
     /// Lets the session write what the owner gave it, outside of activity().
-    void pump() { pump(clock::now()); }
+    void pump(time_point now = clock::now()) {
+        if (stopped_) return;
+        if (std::exchange(pumping_, true)) {
+            again_ = true;
+            return;
+        }
+        const auto self = this->shared_from_this();
+        // What the session was given, and what was written, may have made new events.
+        do {
+            again_ = false;
+            if (owner_) owner_->activity(*this, now);
+            if (!stopped_ && write(now)) again_ = true;
+        } while (again_ && owner_);
+        if (link_.done() && owner_) owner_->activity(*this, now);
+        pumping_ = false;
+        // The owner may have abandoned it: nothing may be left pending then.
+        if (stopped_) return;
+        if (link_.done()) return stop();
+        if (!held_) read();
+        arm();
+    }
+
+    /// Reads again after arrived().
+    void read_on() {
+        held_ = false;
+        if (!stopped_) read();
+    }
 
     /// Closes the socket at once; ended() is not called any more.
     void abandon() {
@@ -87,28 +114,6 @@ public:
 private:
     static constexpr std::size_t max_parts = 32;
     static constexpr std::size_t read_size = 16 * 1024;
-
-    void pump(time_point now) {
-        if (stopped_) return;
-        if (std::exchange(pumping_, true)) {
-            again_ = true;
-            return;
-        }
-        const auto self = this->shared_from_this();
-        // What the session was given, and what was written, may have made new events.
-        do {
-            again_ = false;
-            if (owner_) owner_->activity(*this);
-            if (!stopped_ && write(now)) again_ = true;
-        } while (again_ && owner_);
-        if (link_.done() && owner_) owner_->activity(*this);
-        pumping_ = false;
-        // The owner may have abandoned it: nothing may be left pending then.
-        if (stopped_) return;
-        if (link_.done()) return stop();
-        read();
-        arm();
-    }
 
     void look_up(const endpoint& next) {
         error_code ec;
@@ -261,6 +266,11 @@ private:
             link_.broken(errc::connection_closed, where_ + " closed the connection", now);
         else
             link_.broken(plain(ec), "the connection to " + where_ + " broke: " + ec.message(), now);
+        if constexpr (requires { owner_->arrived(*this); })
+            if (owner_ && owner_->arrived(*this)) {
+                held_ = true;
+                return;
+            }
         pump(now);
     }
 
@@ -321,6 +331,7 @@ private:
     time_point connect_deadline_ = never;
     time_point rings_at_ = never;
     bool read_pending_ = false;
+    bool held_ = false;  // from arrived() to read_on()
     bool write_pending_ = false;
     bool write_failed_ = false;
     bool connected_ = false;

@@ -30,7 +30,7 @@ struct sink::engine_room {
         : state(std::move(shared)), context(std::move(with)) {}
 
     // From the connections.
-    void activity(connection&) {}
+    void activity(connection&, time_point) {}
     void ended(connection& c) { connections.erase(&c); }
 
     void listen(const asio::ip::address& address, std::uint16_t port) {
