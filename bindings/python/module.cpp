@@ -143,11 +143,10 @@ py::tuple diagnosis_parts(const diagnosis& d) {
                           text(to_string(d)));
 }
 
-#ifndef POSTROAD_WITH_SQLITE
-postroad::error no_sqlite() {
-    return {errc::invalid_option, "this build of postroad has no durable queue: SQLite was missing"};
+[[maybe_unused]] postroad::error lacks(std::string_view what, std::string_view library) {
+    return {errc::invalid_option,
+            "this build of postroad has no queue " + std::string(what) + ": " + std::string(library) + " was missing"};
 }
-#endif
 
 template <class Queueing>
 std::shared_ptr<any_mailer> make_mailer(transport::smtp t, tls::automatic s, pooling::keep_alive p, Queueing q,
@@ -166,19 +165,29 @@ std::shared_ptr<any_mailer> make_mailer(const py::dict& options, std::string& ho
     auto pool = pooling_policy(from_url, options);
     auto line = scheduling_policy(options, transport.options(), pool);
     if (!given(options, "queue")) {
-        auto queue = queueing_policy(options);
+        auto queue = bounded(options, queueing::memory{});
         const py::gil_scoped_release released;
         return make_mailer(std::move(transport), std::move(security), std::move(pool), std::move(queue),
                            std::move(line));
     }
-    auto file = options["queue"].cast<std::string>();
+    auto name = options["queue"].cast<std::string>();
+    if (names_a_broker(name)) {
+#ifdef POSTROAD_WITH_AMQP
+        auto durable = amqp_options_of(options, std::move(name));
+        const py::gil_scoped_release released;
+        return make_mailer(std::move(transport), std::move(security), std::move(pool),
+                           queueing::amqp(std::move(durable)), std::move(line));
+#else
+        throw lacks("at a broker", "librabbitmq");
+#endif
+    }
 #ifdef POSTROAD_WITH_SQLITE
-    auto durable = sqlite_options_of(options, std::move(file));
+    auto durable = sqlite_options_of(options, std::move(name));
     const py::gil_scoped_release released;
     return make_mailer(std::move(transport), std::move(security), std::move(pool), queueing::sqlite(std::move(durable)),
                        std::move(line));
 #else
-    throw no_sqlite();
+    throw lacks("in a file", "SQLite");
 #endif
 }
 
@@ -319,7 +328,7 @@ private:
 };
 #else
 struct no_queue {
-    explicit no_queue(const py::bytes&) { throw no_sqlite(); }
+    explicit no_queue(const py::bytes&) { throw lacks("in a file", "SQLite"); }
 };
 #endif
 

@@ -5,6 +5,9 @@
 #include "options.hpp"
 
 #include <postroad/mailer.hpp>
+#ifdef POSTROAD_WITH_AMQP
+#include <postroad/queueing/amqp.hpp>
+#endif
 #ifdef POSTROAD_WITH_SQLITE
 #include <postroad/queueing/sqlite.hpp>
 #endif
@@ -105,23 +108,37 @@ inline pooling::keep_alive pooling_policy(const transport::smtp& from_url, const
     return p;
 }
 
-inline queueing::memory queueing_policy(const py::dict& options) {
-    queueing::memory p;
-    take<std::size_t>(options, "capacity", [&](std::size_t v) { p.capacity = v; });
+template <class Bounded>
+Bounded bounded(const py::dict& options, Bounded b) {
+    take<std::size_t>(options, "capacity", [&](std::size_t v) { b.capacity = v; });
     take<bool>(options, "wait_when_full",
-               [&](bool v) { p.when_full = v ? queueing::when_full::wait : queueing::when_full::refuse; });
-    return p;
+               [&](bool v) { b.when_full = v ? queueing::when_full::wait : queueing::when_full::refuse; });
+    return b;
+}
+
+// The Python code tells a broker from a file alike.
+inline bool names_a_broker(std::string_view queue) {
+    return queue.starts_with("amqp://") || queue.starts_with("amqps://");
 }
 
 #ifdef POSTROAD_WITH_SQLITE
 inline queueing::sqlite_options sqlite_options_of(const py::dict& options, std::string file) {
-    queueing::sqlite_options o{.path = std::move(file)};
-    take<std::size_t>(options, "capacity", [&](std::size_t v) { o.capacity = v; });
-    take<bool>(options, "wait_when_full",
-               [&](bool v) { o.when_full = v ? queueing::when_full::wait : queueing::when_full::refuse; });
+    auto o = bounded(options, queueing::sqlite_options{.path = std::move(file)});
     take<double>(options, "keys_kept",
                  [&](double v) { o.keys_kept = std::chrono::duration_cast<std::chrono::seconds>(seconds(v)); });
     take<bool>(options, "submit_only", [&](bool v) { o.submit_only = v; });
+    return o;
+}
+#endif
+
+#ifdef POSTROAD_WITH_AMQP
+inline queueing::amqp_options amqp_options_of(const py::dict& options, std::string url) {
+    auto o = bounded(options, queueing::amqp_options{.url = std::move(url)});
+    take<std::string>(options, "queue_name", [&](std::string v) { o.name = std::move(v); });
+    take<unsigned>(options, "queue_shards", [&](unsigned v) { o.shards = v; });
+    take<std::string>(options, "queue_ca_file", [&](std::string v) { o.ca_file = std::move(v); });
+    take<bool>(options, "submit_only",
+               [&](bool v) { o.role = v ? queueing::amqp_role::submits : queueing::amqp_role::sends; });
     return o;
 }
 #endif

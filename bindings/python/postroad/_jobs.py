@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, Typ
 
 from . import _core
 from ._errors import InvalidInput
-from ._messages import check_names, choice, count, file_octets, octets
+from ._messages import check_names, choice, count, file_octets, names_a_broker, octets
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -117,10 +117,12 @@ class Operations:
 class Queue(Operations):
     """The file of a Mailer's queue, for who looks after it while mailers use it, or none does. Sends nothing.
 
-    Raises FileNotFoundError, and Error for a file that is no queue.
+    Raises FileNotFoundError, Error for a file that is no queue, and InvalidInput for the URL of a broker.
     """
 
     def __init__(self, path: Union[str, os.PathLike[str]]) -> None:
+        if names_a_broker(path):
+            raise InvalidInput("only the Mailer that has a queue at a broker can look into it", code="invalid_option")
         name = file_octets("path", path) or b""
         os.stat(name)
         self._core = _core.Queue(name)

@@ -34,6 +34,7 @@ from ._messages import (
     choice,
     count,
     file_octets,
+    names_a_broker,
     octets,
     optional_octets,
     recipient_octets,
@@ -149,6 +150,9 @@ class Mailer(Operations):
         idle: Optional[float] = None,
         messages_per_connection: Optional[int] = None,
         queue: Union[str, os.PathLike[str], None] = None,
+        queue_name: Optional[str] = None,
+        queue_shards: Optional[int] = None,
+        queue_ca_file: Union[str, os.PathLike[str], None] = None,
         capacity: Optional[int] = None,
         when_full: str = "refuse",
         submit_only: bool = False,
@@ -171,6 +175,14 @@ class Mailer(Operations):
             raise TypeError("submit_only must be a bool")
         if queue is None and (submit_only or keys_kept is not None):
             raise InvalidInput("submit_only and keys_kept are of use with queue only", code="contradiction")
+        at_a_broker = names_a_broker(queue)
+        if at_a_broker and keys_kept is not None:
+            raise InvalidInput("keys_kept is of use with a queue in a file only", code="contradiction")
+        if not at_a_broker and (queue_name, queue_shards, queue_ca_file) != (None, None, None):
+            raise InvalidInput(
+                "queue_name, queue_shards and queue_ca_file are of use with a queue at a broker only, amqp://...",
+                code="contradiction",
+            )
         questions = None if credentials is None else start_asking(credentials)
         # the thread ends with the mailer, however that ends
         self._end_asking = weakref.finalize(self, _end, questions)
@@ -190,7 +202,10 @@ class Mailer(Operations):
                 "connections": count("connections", connections, 10_000),
                 "idle": seconds("idle", idle),
                 "messages_per_connection": count("messages_per_connection", messages_per_connection, _MOST),
-                "queue": file_octets("queue", queue),
+                "queue": octets("queue", str(queue), "invalid_url") if at_a_broker else file_octets("queue", queue),
+                "queue_name": optional_octets("queue_name", queue_name),
+                "queue_shards": count("queue_shards", queue_shards, 256),
+                "queue_ca_file": file_octets("queue_ca_file", queue_ca_file),
                 "capacity": self._capacity if queue is None else count("capacity", capacity, _MOST),
                 "submit_only": submit_only,
                 "keys_kept": seconds("keys_kept", keys_kept),

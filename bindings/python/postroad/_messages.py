@@ -68,6 +68,10 @@ def file_octets(what: str, path: Union[str, os.PathLike[str], None]) -> Optional
     return name
 
 
+def names_a_broker(queue: object) -> bool:
+    return isinstance(queue, str) and queue.startswith(("amqp://", "amqps://"))
+
+
 def sender_octets(sender: Optional[str]) -> Optional[bytes]:
     return None if sender is None else octets("sender", sender, "invalid_address")
 

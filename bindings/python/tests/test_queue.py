@@ -74,6 +74,40 @@ def test_a_selection_is_one_tenant_or_one_tag(server):
 def test_options_of_a_file_need_a_file(server):
     with pytest.raises(postroad.InvalidInput):
         postroad.Mailer(server.url, submit_only=True)
+    with pytest.raises(postroad.InvalidInput, match="in a file only"):
+        postroad.Mailer(server.url, queue="amqp://localhost/", keys_kept=60)
+
+
+@pytest.mark.parametrize("option", [{"queue_name": "news"}, {"queue_shards": 4}, {"queue_ca_file": "ca.pem"}])
+def test_options_of_a_broker_need_a_broker(server, tmp_path, option):
+    for queue in (None, tmp_path / "outbox.db"):
+        with pytest.raises(postroad.InvalidInput, match="at a broker only"):
+            postroad.Mailer(server.url, queue=queue, **option)
+
+
+@pytest.mark.parametrize(
+    ("option", "code"),
+    [
+        ({"queue": "amqp://user:geheim@127.0.0.1:1/"}, "broker_unreachable"),
+        ({"queue": "amqps://user:geheim@127.0.0.1:1/", "queue_ca_file": "none.pem"}, "tls_configuration"),
+        ({"queue": "amqp://user:geheim\0@127.0.0.1/"}, "invalid_url"),
+        ({"queue": "amqp://user:geheim@127.0.0.1:port/"}, "invalid_url"),
+        ({"queue_name": "a\nb"}, "invalid_option"),
+        ({"queue_name": ""}, "invalid_option"),
+        ({"queue_shards": 257}, "invalid_option"),
+        ({"capacity": 0}, "invalid_option"),
+    ],
+)
+def test_what_is_wrong_with_a_broker_is_said(server, option, code):
+    with pytest.raises(postroad.Error) as refused:
+        postroad.Mailer(server.url, **{"queue": "amqp://user:geheim@127.0.0.1:1/", **option})
+    assert refused.value.code == code
+    assert "geheim" not in str(refused.value)
+
+
+def test_a_queue_at_a_broker_is_looked_into_by_its_mailer():
+    with pytest.raises(postroad.InvalidInput, match="broker"):
+        postroad.Queue("amqp://user:geheim@127.0.0.1:1/")
 
 
 def test_a_message_in_a_file_is_sent_by_the_next_mailer(make_server, tmp_path):

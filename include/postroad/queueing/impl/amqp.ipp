@@ -438,6 +438,8 @@ private:
         need(o.prefetch >= 1 && o.prefetch <= 1000, "prefetch must be from 1 to 1000");
         need(o.window >= 1, "window must be at least 1");
         need(!o.name.empty() && o.name.size() <= 100, "name must have 1 to 100 octets");
+        need(std::ranges::none_of(o.name, [](unsigned char c) { return c < ' ' || c == 127; }),
+             "name must not hold control characters");
         need(o.heartbeat.count() >= 1 && o.heartbeat.count() <= 600, "heartbeat must be from 1 to 600 seconds");
         need(o.patience.count() >= 1, "patience must be at least a millisecond");
         return o;

@@ -190,7 +190,7 @@ inline amqp_link::amqp_link(const amqp_address& to) : parts_(std::make_unique<pa
     std::string url = to.url;  // which the library takes apart in place
     amqp_connection_info where{};
     amqp_default_connection_info(&where);
-    if (amqp_parse_url(url.data(), &where) != AMQP_STATUS_OK)
+    if (url.find('\0') != std::string::npos || amqp_parse_url(url.data(), &where) != AMQP_STATUS_OK)
         throw error(errc::invalid_url,
                     "the URL of the broker must be amqp:// or amqps://, "
                     "then user:password@host:port/vhost, with %XX for what has a meaning there");
