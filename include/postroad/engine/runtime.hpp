@@ -486,10 +486,10 @@ private:
     }
     void go_on() {
         const auto now = clock::now();
+        going_on_.clear();
         going_on_.swap(arrived_);
         for (const auto id : going_on_) with(id, [&](carrier& c) { c.pump(now); });
         for (const auto id : going_on_) with(id, [](carrier& c) { c.connection->read_on(); });
-        going_on_.clear();
     }
 
     // Transactions given to a connection together leave in one write.
@@ -572,7 +572,7 @@ private:
     std::vector<std::unique_ptr<carrier>> gone_;
     std::vector<connection_id> given_;     // have transactions that may be written
     std::vector<connection_id> arrived_;   // have read something
-    std::vector<connection_id> going_on_;  // of arrived_ before
+    std::vector<connection_id> going_on_;  // those that arrived_ held
     std::vector<std::function<void()>> when_shut_;
     std::shared_ptr<gate> gate_ = std::make_shared<gate>();
     std::mutex parked_mutex_;  // guards parked_
