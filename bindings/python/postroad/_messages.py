@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from email.errors import MessageError
+from email.generator import BytesGenerator
 from email.message import Message
 from email.policy import EmailPolicy
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Iterable, List, Mapping, Optional, Union
 
 from ._errors import InvalidInput
@@ -41,7 +43,10 @@ def message_octets(message: Union[Message[Any, Any], bytes, bytearray, memoryvie
         if isinstance(policy, EmailPolicy):
             # fields that came from a file stay as they are
             policy = policy.clone(refold_source="none", utf8=policy.utf8 or _international(message))
-        return message.as_bytes(policy=policy)
+        # not by as_bytes(), whose arguments are others in some of Django's messages
+        written = BytesIO()
+        BytesGenerator(written, mangle_from_=False, policy=policy).flatten(message)
+        return written.getvalue()
     except (ValueError, LookupError, MessageError) as e:
         raise InvalidInput(f"the message cannot be written out: {e}", code="invalid_message", phase="prepare") from e
 

@@ -1,0 +1,122 @@
+"""Django's mail by postroad. In the settings of a site:
+
+    EMAIL_BACKEND = "postroad.django.EmailBackend"
+    POSTROAD = {"url": "smtp://user:secret@smtp.example.com:587", "queue": "/var/lib/site/outbox.db"}
+
+POSTROAD holds the arguments of Mailer. Without a url in it, EMAIL_HOST and its neighbours say where mail goes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
+
+from ._errors import Error
+from ._mailer import Mailer, Ticket
+
+_lock = threading.Lock()
+_mailers: Dict[Tuple[Tuple[str, Any], ...], Mailer] = {}
+
+
+def _forget() -> None:
+    global _lock, _mailers
+    _lock, _mailers = threading.Lock(), {}
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def _shared(arguments: Dict[str, Any]) -> Mailer:
+    key = tuple(sorted(arguments.items()))
+    with _lock:
+        if key not in _mailers:
+            _mailers[key] = Mailer(**arguments)
+        return _mailers[key]
+
+
+class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
+    """Sends by a Mailer that the process keeps, so that its connections last from one mail to the next. Any thread may
+    use it.
+
+    With a queue in POSTROAD a message counts as sent once it is stored. Otherwise a message that some recipient was
+    refused for raises NotAccepted, and one that no server answered for another Error, unless `fail_silently`; the other
+    messages are sent all the same. The arguments stand for settings: `host` for EMAIL_HOST, and so on.
+    """
+
+    def __init__(
+        self,
+        host: Optional[str] = None,
+        port: Optional[int] = None,
+        username: Optional[str] = None,
+        password: Optional[str] = None,
+        use_tls: Optional[bool] = None,
+        fail_silently: bool = False,
+        use_ssl: Optional[bool] = None,
+        timeout: Optional[float] = None,
+        ssl_keyfile: Optional[str] = None,
+        ssl_certfile: Optional[str] = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(fail_silently=fail_silently, **kwargs)
+        self._arguments: Dict[str, Any] = dict(getattr(settings, "POSTROAD", {}))
+        place = {
+            "HOST": host,
+            "PORT": port,
+            "USE_TLS": use_tls,
+            "USE_SSL": use_ssl,
+            "SSL_KEYFILE": ssl_keyfile,
+            "SSL_CERTFILE": ssl_certfile,
+        }
+        if "url" not in self._arguments or any(value is not None for value in place.values()):
+            said = {n: getattr(settings, f"EMAIL_{n}") if v is None else v for n, v in place.items()}
+            self._arguments["url"] = _url(said)
+            username = settings.EMAIL_HOST_USER if username is None else username
+            password = settings.EMAIL_HOST_PASSWORD if password is None else password
+            timeout = settings.EMAIL_TIMEOUT if timeout is None else timeout
+        if username:
+            self._arguments["user"] = username
+        if password:
+            self._arguments["password"] = password
+        if timeout is not None:
+            self._arguments.update(connect_timeout=timeout, reply_timeout=timeout)
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        """Sends them at the same time and returns how many were."""
+        failures: List[Error] = []
+        tickets: List[Ticket] = []
+        sent = 0
+        for message in email_messages:
+            recipients = message.recipients()
+            if recipients:
+                try:
+                    mailer = _shared(self._arguments)
+                    tickets.append(mailer.submit(message.message(), sender=message.from_email, recipients=recipients))
+                except Error as e:
+                    failures.append(e)
+        for ticket in tickets:
+            try:
+                if "queue" not in self._arguments:
+                    ticket.wait().require_accepted()
+                sent += 1
+            except Error as e:
+                failures.append(e)
+        if failures and not self.fail_silently:
+            raise failures[0]
+        return sent
+
+
+def _url(said: Dict[str, Any]) -> str:
+    if said["USE_TLS"] and said["USE_SSL"]:
+        raise ValueError("EMAIL_USE_TLS and EMAIL_USE_SSL: set one of them, or none")
+    scheme = "smtps" if said["USE_SSL"] else "smtp" if said["USE_TLS"] else "smtp+insecure"
+    host = f"[{said['HOST']}]" if ":" in said["HOST"] else said["HOST"]
+    files = {"certificate": said["SSL_CERTFILE"], "key": said["SSL_KEYFILE"]}
+    options = "&".join(f"{name}={quote(path, safe='')}" for name, path in files.items() if path)
+    return f"{scheme}://{host}:{said['PORT']}" + (f"/?{options}" if options else "")

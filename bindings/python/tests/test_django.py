@@ -1,0 +1,140 @@
+"""Django's mail by postroad."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import django
+import postroad
+import pytest
+from django.conf import settings
+from django.core import mail
+from django.test import override_settings
+from postroad.django import EmailBackend
+
+settings.configure(EMAIL_BACKEND="postroad.django.EmailBackend", DEFAULT_FROM_EMAIL="site@example.com")
+django.setup()
+
+
+@pytest.fixture
+def site(server):
+    with override_settings(POSTROAD={"url": server.url}):
+        yield server
+
+
+def taken(server, n):
+    """The `n` messages that it took: it counts one when it has replied."""
+    end = time.monotonic() + 20
+    while len(server.messages) < n:
+        assert time.monotonic() < end, server.messages
+        time.sleep(0.01)
+    assert len(server.messages) == n
+    return server.messages
+
+
+def email(to, **more):
+    return mail.EmailMessage("Grüße", "Schöne Grüße.\n", "Ann Lee <ann@example.com>", to, **more)
+
+
+def test_a_mail_is_sent_to_all_and_names_those_that_it_should(site):
+    message = email(["Bob <bob@example.org>"], cc=["cid@example.org"], bcc=["dan@example.org"])
+    message.attach("notes.txt", "one\n", "text/plain")
+    assert message.send() == 1
+    (got,) = taken(site, 1)
+    assert got.sender == "ann@example.com"
+    assert got.recipients == ["bob@example.org", "cid@example.org", "dan@example.org"]
+    assert b"dan@" not in got.content
+    assert b"notes.txt" in got.content
+
+
+def test_connections_last_from_one_mail_to_the_next(site):
+    for _ in range(3):
+        assert mail.send_mail("Hi", "Hello.", None, ["bob@example.org"]) == 1
+    assert [m.sender for m in taken(site, 3)] == ["site@example.com"] * 3
+    assert len([c for c in site.commands if c.startswith("EHLO")]) == 1
+
+
+def test_mails_go_together_and_the_first_failure_is_raised_when_all_are_done(make_server):
+    server = make_server(replies={"RCPT TO:<rejected@": "550 5.1.1 no such user"})
+    mails = [email([to]) for to in ("a@example.org", "rejected@example.org", "b@example.org")]
+    with override_settings(POSTROAD={"url": server.url}):
+        with pytest.raises(postroad.NotAccepted, match="no such user"):
+            mail.get_connection().send_messages(mails)
+        taken(server, 2)
+        assert mail.get_connection(fail_silently=True).send_messages(mails) == 2
+        assert mail.get_connection().send_messages([]) == 0
+        assert email([]).send() == 0
+    taken(server, 4)
+
+
+def test_what_cannot_be_sent_raises_unless_silenced():
+    with override_settings(POSTROAD={"url": "smtp+insecure://127.0.0.1:1"}):
+        with pytest.raises(postroad.TransientError):
+            email(["bob@example.org"]).send()
+        assert email(["bob@example.org"]).send(fail_silently=True) == 0
+    with override_settings(POSTROAD={"url": "smtp+insecure://127.0.0.1:1", "queue_name": "x"}):
+        with pytest.raises(postroad.InvalidInput):
+            email(["bob@example.org"]).send()
+    with pytest.raises(postroad.InvalidInput), override_settings(POSTROAD={"url": "smtp+insecure://127.0.0.1:1"}):
+        email(["no address"]).send()
+
+
+def test_with_a_queue_a_mail_is_sent_once_it_is_stored(make_server, tmp_path):
+    queue = str(tmp_path / "outbox.db")
+    with override_settings(POSTROAD={"url": "smtp+insecure://127.0.0.1:1", "queue": queue, "submit_only": True}):
+        assert email(["bob@example.org"]).send() == 1
+    server = make_server()
+    with postroad.Mailer(server.url, queue=queue):
+        pass
+    assert server.messages[0].recipients == ["bob@example.org"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_process_that_is_forked_has_connections_of_its_own(site):
+    assert email(["bob@example.org"]).send() == 1
+    child = os.fork()
+    if child == 0:
+        sent = 0
+        try:
+            sent = email(["cid@example.org"]).send()
+        finally:
+            os._exit(0 if sent == 1 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert email(["dan@example.org"]).send() == 1
+    assert [m.recipients[0][:3] for m in taken(site, 3)] == ["bob", "cid", "dan"]
+    assert len([c for c in site.commands if c.startswith("EHLO")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("own", "arguments"),
+    [
+        ({}, {"url": "smtp+insecure://localhost:25"}),
+        ({"EMAIL_USE_TLS": True, "EMAIL_PORT": 587}, {"url": "smtp://localhost:587"}),
+        (
+            {"EMAIL_USE_SSL": True, "EMAIL_HOST": "::1", "EMAIL_TIMEOUT": 7, "EMAIL_SSL_CERTFILE": "a b.pem"},
+            {"url": "smtps://[::1]:25/?certificate=a%20b.pem", "connect_timeout": 7, "reply_timeout": 7},
+        ),
+        (
+            {"EMAIL_HOST_USER": "ann", "EMAIL_HOST_PASSWORD": "geheim", "POSTROAD": {"connections": 2}},
+            {"url": "smtp+insecure://localhost:25", "user": "ann", "password": "geheim", "connections": 2},
+        ),
+        ({"POSTROAD": {"url": "smtps://mx"}, "EMAIL_HOST_USER": "ann", "EMAIL_TIMEOUT": 7}, {"url": "smtps://mx"}),
+    ],
+)
+def test_the_settings_of_django_say_where_mail_goes(own, arguments):
+    with override_settings(**own):
+        assert EmailBackend()._arguments == arguments
+
+
+def test_the_arguments_of_a_connection_stand_for_settings():
+    with override_settings(POSTROAD={"url": "smtps://mx"}):
+        assert EmailBackend(username="ann", password="geheim")._arguments == {
+            "url": "smtps://mx",
+            "user": "ann",
+            "password": "geheim",
+        }
+        assert EmailBackend(host="other", use_tls=True)._arguments == {"url": "smtp://other:25"}
+    with pytest.raises(ValueError, match="EMAIL_USE_TLS"):
+        EmailBackend(use_tls=True, use_ssl=True)
