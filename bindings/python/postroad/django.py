@@ -42,12 +42,12 @@ def _shared(arguments: Dict[str, Any]) -> Mailer:
 
 
 class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
-    """Sends by a Mailer that the process keeps, so that its connections last from one mail to the next. Any thread may
-    use it.
+    """Sends by a Mailer that the process keeps, so that its connections last from one mail to the next.
 
     With a queue in POSTROAD a message counts as sent once it is stored. Otherwise a message that some recipient was
     refused for raises NotAccepted, and one that no server answered for another Error, unless `fail_silently`; the other
-    messages are sent all the same. The arguments stand for settings: `host` for EMAIL_HOST, and so on.
+    messages are sent all the same. The arguments stand for settings: `host` for EMAIL_HOST, and so on; with any of
+    them the Mailer is one of its own, from open() to close().
     """
 
     def __init__(
@@ -74,6 +74,8 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
             "SSL_KEYFILE": ssl_keyfile,
             "SSL_CERTFILE": ssl_certfile,
         }
+        self._own: Optional[Mailer] = None
+        self._shares = all(given is None for given in (*place.values(), username, password, timeout))
         if "url" not in self._arguments or any(value is not None for value in place.values()):
             said = {n: getattr(settings, f"EMAIL_{n}") if v is None else v for n, v in place.items()}
             self._arguments["url"] = _url(said)
@@ -87,19 +89,46 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
         if timeout is not None:
             self._arguments.update(connect_timeout=timeout, reply_timeout=timeout)
 
+    def open(self) -> bool:
+        if self._shares or self._own is not None:
+            return False
+        self._own = Mailer(**self._arguments)
+        return True
+
+    def close(self) -> None:
+        if self._own is not None:
+            self._own.close()
+        self._own = None
+
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         """Sends them at the same time and returns how many were."""
+        if not email_messages:
+            return 0
+        try:
+            opened = self.open()
+            mailer = self._own or _shared(self._arguments)
+        except Error:
+            if self.fail_silently:
+                return 0
+            raise
+        try:
+            return self._send(mailer, email_messages)
+        finally:
+            if opened:
+                self.close()
+
+    def _send(self, mailer: Mailer, messages: Sequence[EmailMessage]) -> int:
         failures: List[Error] = []
         tickets: List[Ticket] = []
         sent = 0
-        for message in email_messages:
+        for message in messages:
             recipients = message.recipients()
-            if recipients:
-                try:
-                    mailer = _shared(self._arguments)
-                    tickets.append(mailer.submit(message.message(), sender=message.from_email, recipients=recipients))
-                except Error as e:
-                    failures.append(e)
+            if not recipients:
+                continue
+            try:
+                tickets.append(mailer.submit(message.message(), sender=message.from_email, recipients=recipients))
+            except Error as e:
+                failures.append(e)
         for ticket in tickets:
             try:
                 if "queue" not in self._arguments:

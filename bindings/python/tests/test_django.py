@@ -128,6 +128,22 @@ def test_the_settings_of_django_say_where_mail_goes(own, arguments):
         assert EmailBackend()._arguments == arguments
 
 
+def test_a_connection_with_arguments_has_a_mailer_of_its_own(make_server):
+    server, other = make_server(), make_server()
+    with override_settings(POSTROAD={"url": server.url}):
+        connection = mail.get_connection(host="127.0.0.1", port=other.port)
+        assert email(["bob@example.org"], connection=connection).send() == 1
+        assert other.disconnected.wait(20)
+        with connection:
+            for _ in range(2):
+                assert email(["bob@example.org"], connection=connection).send() == 1
+    taken(other, 3)
+    assert server.messages == []
+    assert len([c for c in other.commands if c.startswith("EHLO")]) == 2
+    wrong = mail.get_connection(host="-", fail_silently=True)
+    assert wrong.send_messages([email(["bob@example.org"])]) == 0
+
+
 def test_the_arguments_of_a_connection_stand_for_settings():
     with override_settings(POSTROAD={"url": "smtps://mx"}):
         assert EmailBackend(username="ann", password="geheim")._arguments == {
