@@ -176,7 +176,7 @@ class Queue:
 def queue(rabbitmq: ServerInfo, request: pytest.FixtureRequest) -> Iterator[Queue]:
     """A queue named after the test, and a sink."""
     with Sink() as sink:
-        made = Queue(rabbitmq, re.sub(r"\W", "_", request.node.name)[5:60], sink)
+        made = Queue(rabbitmq, re.sub(r"\W", "_", request.node.name)[5:], sink)
         yield made
         made.end()
         sink.shutdown()

@@ -66,7 +66,7 @@ class Processes:
 @pytest.fixture
 def processes(rabbitmq: ServerInfo, request: pytest.FixtureRequest) -> Iterator[Processes]:
     with Sink(delay=0) as sink:
-        made = Processes(rabbitmq, request.node.name[5:60], sink)
+        made = Processes(rabbitmq, request.node.name[5:], sink)
         yield made
         made.end()
         sink.shutdown()
