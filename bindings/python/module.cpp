@@ -171,7 +171,7 @@ std::shared_ptr<any_mailer> make_mailer(const py::dict& options, std::string& ho
                            std::move(line));
     }
     auto name = options["queue"].cast<std::string>();
-    if (names_a_broker(name)) {
+    if (options["at_a_broker"].cast<bool>()) {
 #ifdef POSTROAD_WITH_AMQP
         auto durable = amqp_options_of(options, std::move(name));
         const py::gil_scoped_release released;

@@ -116,11 +116,6 @@ Bounded bounded(const py::dict& options, Bounded b) {
     return b;
 }
 
-// The Python code tells a broker from a file alike.
-inline bool names_a_broker(std::string_view queue) {
-    return queue.starts_with("amqp://") || queue.starts_with("amqps://");
-}
-
 #ifdef POSTROAD_WITH_SQLITE
 inline queueing::sqlite_options sqlite_options_of(const py::dict& options, std::string file) {
     auto o = bounded(options, queueing::sqlite_options{.path = std::move(file)});

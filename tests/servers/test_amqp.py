@@ -23,6 +23,7 @@ import fixtures
 from fixtures import HERE, PASSWORD, ServerInfo, free_ports
 from sink import DEADLINE, Sink, wait_until
 
+
 class Relay:
     """A way to the broker that can be cut: `cut` ends its connections and takes no more, `silent` passes nothing on."""
 

@@ -203,6 +203,7 @@ class Mailer(Operations):
                 "idle": seconds("idle", idle),
                 "messages_per_connection": count("messages_per_connection", messages_per_connection, _MOST),
                 "queue": octets("queue", str(queue), "invalid_url") if at_a_broker else file_octets("queue", queue),
+                "at_a_broker": at_a_broker,
                 "queue_name": optional_octets("queue_name", queue_name),
                 "queue_shards": count("queue_shards", queue_shards, 256),
                 "queue_ca_file": file_octets("queue_ca_file", queue_ca_file),

@@ -131,7 +131,7 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
                 failures.append(e)
         for ticket in tickets:
             try:
-                if "queue" not in self._arguments:
+                if self._arguments.get("queue") is None:
                     ticket.wait().require_accepted()
                 sent += 1
             except Error as e:

@@ -80,6 +80,12 @@ def test_what_cannot_be_sent_raises_unless_silenced():
         email(["no address"]).send()
 
 
+def test_without_a_queue_a_mail_is_waited_for():
+    with override_settings(POSTROAD={"url": "smtp+insecure://127.0.0.1:1", "queue": None}):
+        with pytest.raises(postroad.TransientError):
+            email(["bob@example.org"]).send()
+
+
 def test_with_a_queue_a_mail_is_sent_once_it_is_stored(make_server, tmp_path):
     queue = str(tmp_path / "outbox.db")
     with override_settings(POSTROAD={"url": "smtp+insecure://127.0.0.1:1", "queue": queue, "submit_only": True}):
