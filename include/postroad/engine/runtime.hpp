@@ -405,7 +405,7 @@ private:
     void run(time_point now) {
         if (running_) return;
         carry_out_all(now);
-        if (closing_.load() && !stopped_) finish_shutdown();
+        if (closing_.load() && !stopped_) finish_shutdown(now);
         arm();
     }
 
@@ -545,12 +545,12 @@ private:
         });
     }
 
-    void finish_shutdown() {
-        if (when_shut_.empty() || !dispatcher_.idle(clock::now())) return;
+    void finish_shutdown(time_point now) {
+        if (when_shut_.empty() || !dispatcher_.idle(now)) return;
         if (dispatcher_.connections() > 0) {
             if (!std::exchange(quitting_, true)) {
                 dispatcher_.quit_all();
-                run(clock::now());
+                run(now);
             }
             return;
         }

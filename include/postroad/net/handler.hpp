@@ -69,8 +69,8 @@ void pending<Handler, Results...>::post(error_code with, Results&&... values) {
     results.emplace(std::move(values)...);
     const auto keep = std::move(work);
     const auto executor = keep.get_executor();
-    constexpr bool of_its_own = !std::is_same_v<asio::associated_executor_t<Handler, plain_executor>, plain_executor>;
-    if constexpr (!of_its_own)
+    constexpr bool has_none = std::is_same_v<asio::associated_executor_t<Handler, plain_executor>, plain_executor>;
+    if constexpr (has_none)
         net::post(executor, std::move(self));
     else
         asio::post(executor, std::move(self));

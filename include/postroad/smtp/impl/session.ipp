@@ -10,7 +10,6 @@
 #include <utility>
 
 namespace postroad::smtp {
-
 namespace detail {
 
 // Commands buffered beyond this wait until the socket takes some: ten thousand recipients need no megabyte.
@@ -685,9 +684,7 @@ POSTROAD_DECL void session::write_mail(active& t) {
     say("MAIL FROM:<");
     write_path(t, mail.envelope.reverse_path);
     say(capabilities_.size_declaration ? "> SIZE=" : ">");
-    if (capabilities_.size_declaration) {
-        detail::append_number(commands_, content_of(t).size());
-    }
+    if (capabilities_.size_declaration) detail::append_number(commands_, content_of(t).size());
     if (content_of(t).binary())
         say(" BODY=BINARYMIME");
     else if (content_of(t).eight_bit())
