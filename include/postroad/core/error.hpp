@@ -84,6 +84,13 @@ enum class errc {
     // A queue at a broker.
     broker_unreachable,
     broker_refused,
+    // Where the mail of a domain goes, and whether it may.
+    domain_unknown,
+    domain_takes_no_mail,
+    suppressed,
+    // The engine.
+    policy_failed,
+    out_of_sequence,
 };
 
 /// What a program decides by: `if (ec == condition::transient) …`.
@@ -110,6 +117,7 @@ POSTROAD_DECL std::error_condition make_error_condition(condition c) noexcept;
 enum class phase : unsigned char {
     prepare,   ///< composing and checking, before anything is queued
     queued,    ///< waiting in the queue
+    policy,    ///< asking a policy: whether, where and how it may go
     resolve,   ///< looking the host up
     connect,   ///< opening the connection
     tls,       ///< TLS handshake

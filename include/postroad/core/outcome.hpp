@@ -55,6 +55,8 @@ struct recipient_outcome {
     postroad::status status = postroad::status::not_attempted;
     phase where = phase::queued;
     postroad::reply reply = {};  ///< the reply that decided it; code 0 when no reply did
+    error_code error = {};       ///< what decided it where no reply did, if that is known for this recipient
+    std::string why = {};        ///< ours, beside `error`: one sentence
     friend bool operator==(const recipient_outcome&, const recipient_outcome&) = default;
 };
 

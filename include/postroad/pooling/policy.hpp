@@ -10,8 +10,20 @@
 
 namespace postroad::pooling {
 
-using host_id = std::uint32_t;        ///< a destination whose connections are interchangeable
+using host_id = std::uint32_t;        ///< of a site or a provider; never used twice, and no index
 using connection_id = std::uint64_t;  ///< never used twice
+
+/// Where deliveries go. Connections and lines belong to a site: its servers are interchangeable. Limits belong to a
+/// provider: sites that share them. Mostly a site is its own provider.
+struct place {
+    host_id site = 0;
+    host_id provider = 0;
+
+    constexpr place() = default;
+    constexpr place(host_id site_and_provider) : site(site_and_provider), provider(site_and_provider) {}
+    constexpr place(host_id s, host_id p) : site(s), provider(p) {}
+    constexpr operator host_id() const noexcept { return site; }
+};
 
 /// What to do for a destination that has something to send.
 enum class advice : unsigned char {
@@ -33,7 +45,7 @@ enum class fate : unsigned char { keep, close };
 
 /// A policy of the pooling axis. It counts connections and decides; it never touches one.
 template <class P>
-concept pooling_policy = std::movable<P> && requires(P p, const P c, host_id h, connection_id id, time_point now) {
+concept pooling_policy = std::movable<P> && requires(P p, const P c, place h, connection_id id, time_point now) {
     // Which connection the next message to `h` takes.
     { p.acquire(h, now) } -> std::same_as<decision>;
     // `id` is being opened for `h`: it counts from now on, and it is busy.

@@ -55,10 +55,23 @@ struct job_filter {
     POSTROAD_DECL bool matches(const job_info& j) const;
 };
 
+/// A site, or a domain, that keeps mail waiting.
+struct trouble {
+    std::string name = {};
+    error_code error = {};
+    std::string why = {};     ///< one sentence, with the server's words
+    duration since = {};      ///< how long ago it began
+    duration next_try = {};   ///< until its next try; duration::max(): when it is asked for
+    std::size_t waiting = 0;  ///< deliveries that the mailer holds for it
+};
+/// Most troubles that are named.
+inline constexpr std::size_t max_troubles = 16;
+
 /// How many jobs are where.
 struct queue_counts {
     std::array<std::size_t, job_states> by_state = {};
-    duration oldest = {};  ///< the age of the oldest of all
+    duration oldest = {};                ///< the age of the oldest of all
+    std::vector<trouble> troubles = {};  ///< those with the most waiting first, max_troubles at most
 
     std::size_t of(job_state s) const noexcept { return by_state[static_cast<std::size_t>(s)]; }
     std::size_t total() const noexcept {

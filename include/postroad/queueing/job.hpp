@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace postroad {
 
@@ -41,6 +42,16 @@ public:
     virtual void complete(error_code ec, outcome&& o) noexcept = 0;
 };
 
+/// Whom the failure of the last attempt is about. Policies decide by this, not by the error.
+enum class blame : unsigned char {
+    none,     ///< nothing failed as a whole; what the recipients got says the rest
+    message,  ///< the message: what it got is said of it, whatever server it is
+    outage,   ///< its servers, or the way to them: it passes by itself
+    setting,  ///< its servers, until somebody changes something: credentials, certificates, what is asked of TLS
+    doubt,    ///< its content left, and no reply came
+    ours,     ///< cancelled, shut down, or a policy failed
+};
+
 /// A queue entry: what to send, and what became of it so far. Moves through the queue and back with each attempt.
 struct job {
     job_id id = 0;  ///< given before it is queued
@@ -54,8 +65,12 @@ struct job {
     std::string tenant = {};
     std::string tag = {};
     std::string idempotency_key = {};
-    unsigned returns = 0;  ///< attempts that ended before the server was asked, and do not count
-    unsigned doubts = 0;   ///< attempts that ended in doubt and were made again
+    postroad::blame blame = postroad::blame::none;  ///< for the failure of the last attempt
+    unsigned waits = 0;  ///< attempts that came to no server, or to none that works; result.attempts has the others
+    job_id whole = 0;    ///< of a part of a divided message: the id of the message; else 0
+    std::vector<std::uint32_t> places = {};  ///< of a part: where its recipients stand in the envelope of the whole
+    unsigned returns = 0;                    ///< connections that ended with it before the server answered to its MAIL
+    unsigned doubts = 0;                     ///< attempts that ended in doubt and were made again
     /// It was being sent when the process that did so died: whether it goes again is to be judged first.
     bool interrupted = false;
     /// Told once, by a durable queue, on any thread: that the job is stored, or why not.

@@ -19,7 +19,7 @@ using pooling::host_id;
 /// A policy of the scheduling axis. It knows jobs by their id and decides; `now` comes in, no clock is read.
 template <class S>
 concept scheduling_policy = std::movable<S> &&
-    requires(S s, const S c, const job& j, job_id id, host_id h, time_point now) {
+    requires(S s, const S c, const job& j, job_id id, pooling::place h, time_point now) {
     // A job for `h` has come from the queue.
     { s.admit(j, h, now) } -> std::same_as<void>;
     // The job that a connection to `h` takes now; it is no longer waiting.
@@ -37,7 +37,7 @@ concept scheduling_policy = std::movable<S> &&
 /// A scheduler that also says which destination gets the next connection. Where it does not, destinations get one as
 /// they ask, in turn. A connection that has a turn calls next() until that gives nothing.
 template <class S>
-concept gives_turns = scheduling_policy<S> && requires(S s, host_id h, time_point now) {
+concept gives_turns = scheduling_policy<S> && requires(S s, pooling::place h, time_point now) {
     // Who is next, if anybody. A question only: begin() or hold() answers it.
     { s.turn(now) } -> std::same_as<std::optional<host_id>>;
     // `h` gets a connection.

@@ -98,6 +98,12 @@ inline constexpr code_text code_texts[] = {
      condition::permanent},
     {errc::broker_unreachable, "broker_unreachable", "the broker of the queue cannot be reached", condition::transient},
     {errc::broker_refused, "broker_refused", "the broker of the queue refused", condition::permanent},
+    {errc::domain_unknown, "domain_unknown", "the domain does not exist", condition::permanent},
+    {errc::domain_takes_no_mail, "domain_takes_no_mail", "the domain takes no mail", condition::permanent},
+    {errc::suppressed, "suppressed", "the address is not to get mail", condition::permanent},
+    {errc::policy_failed, "policy_failed", "a policy of the mailer failed", condition::transient},
+    {errc::out_of_sequence, "out_of_sequence", "the server does not take commands that are sent ahead",
+     condition::transient},
 };
 
 inline const code_text* find_code(int value) noexcept {
@@ -204,6 +210,7 @@ POSTROAD_DECL std::string_view to_string(phase p) noexcept {
     switch (p) {
         case phase::prepare: return "prepare";
         case phase::queued: return "queued";
+        case phase::policy: return "policy";
         case phase::resolve: return "resolve";
         case phase::connect: return "connect";
         case phase::tls: return "tls";

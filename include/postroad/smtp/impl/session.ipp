@@ -813,6 +813,7 @@ POSTROAD_DECL duration session::timeout_of(phase p) const noexcept {
         case phase::quit: return t.quit;
         case phase::prepare:
         case phase::queued:
+        case phase::policy:
         case phase::resolve:
         case phase::connect:
         case phase::idle: return t.block;
