@@ -115,6 +115,7 @@ POSTROAD_DECL void detail::examiner::on_reply(const observation& o) {
         case phase::reset:
         case phase::quit:
         case phase::prepare:
+        case phase::policy:
         case phase::queued:
         case phase::resolve:
         case phase::connect:
