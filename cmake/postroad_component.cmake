@@ -46,6 +46,8 @@ function(postroad_install)
   # Before 1.0 a minor version may break: only the same minor version will do.
   write_basic_package_version_file(postroad-config-version.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
   install(FILES "${CMAKE_CURRENT_BINARY_DIR}/postroad-config.cmake"
+                "${PROJECT_SOURCE_DIR}/cmake/postroad_compiled.cmake"
+                "${PROJECT_SOURCE_DIR}/cmake/postroad_compiled.cpp"
                 "${CMAKE_CURRENT_BINARY_DIR}/postroad-config-version.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_asio.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_mbedtls.cmake"

@@ -10,17 +10,21 @@ target_compile_options(postroad_dev INTERFACE
   # False positives of g++ 12: in the coroutine frames of Asio, and about fences under ThreadSanitizer.
   $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete> $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
 
-# Holds what is compiled once: nothing, or in separate mode the library's non-template parts.
+# What each program links: in separate mode with the library's non-template parts.
 add_library(postroad_compiled INTERFACE)
 target_link_libraries(postroad_compiled INTERFACE postroad_dev)
 if(POSTROAD_SEPARATE)
-  file(WRITE "${PROJECT_BINARY_DIR}/postroad_src.cpp.in" "#include <postroad/src.hpp>\n")
-  configure_file("${PROJECT_BINARY_DIR}/postroad_src.cpp.in" "${PROJECT_BINARY_DIR}/postroad_src.cpp" COPYONLY)
   target_compile_definitions(postroad_dev INTERFACE POSTROAD_SEPARATE_COMPILATION)
-  add_library(postroad_src STATIC "${PROJECT_BINARY_DIR}/postroad_src.cpp")
-  target_link_libraries(postroad_src PRIVATE postroad_dev)
-  target_link_libraries(postroad_compiled INTERFACE postroad_src)
+  target_link_libraries(postroad_once PRIVATE postroad_dev)
+  target_link_libraries(postroad_compiled INTERFACE postroad::compiled)
 endif()
+
+# Takes what the tests precompile, where there are tests.
+function(postroad_precompiled target)
+  if(TARGET tests_precompiled)
+    target_precompile_headers(${target} REUSE_FROM tests_precompiled)
+  endif()
+endfunction()
 
 # Each DIRECTORY/*.cpp becomes a program of its name in build/.../DIRECTORY/, as target DIRECTORY_<name>. With RUN those
 # whose main() takes no arguments run as tests.
@@ -33,6 +37,7 @@ function(postroad_programs directory)
     set_target_properties(${directory}_${name} PROPERTIES
       OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/${directory}")
     target_link_libraries(${directory}_${name} PRIVATE postroad_compiled)
+    postroad_precompiled(${directory}_${name})
     file(STRINGS "${source}" takes_arguments REGEX "main\\(int ")
     if(arg_RUN AND NOT takes_arguments)
       add_test(NAME ${directory}_${name} COMMAND ${directory}_${name})

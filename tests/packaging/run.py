@@ -32,6 +32,7 @@ def build_and_run(build):
     run("cmake", "--build", build)
     run(build / "consumer")
     run(build / "consumer_separate")
+    run(build / "consumer_compiled")
     for component in ("openssl", "sqlite", "amqp"):
         if (build / f"consumer_{component}").exists():
             run(build / f"consumer_{component}")

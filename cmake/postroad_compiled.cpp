@@ -1,0 +1,1 @@
+#include <postroad/src.hpp>
