@@ -107,6 +107,9 @@ TEST_CASE("waiting for ever stays for ever") {
     CHECK(after(now, std::chrono::seconds(5)) == now + std::chrono::seconds(5));
     CHECK(after(now, duration::max()) == never);
     CHECK(after(never, std::chrono::seconds(5)) == never);
+    // Before the machine was started: what a queue on a disk remembers.
+    const auto early = time_point{} - std::chrono::hours(1000);
+    CHECK(after(early, std::chrono::hours(24)) == early + std::chrono::hours(24));
     CHECK(after(now, never - now) == never);
     CHECK(after(now, never - now - duration(1)) == never - duration(1));
 }

@@ -13,6 +13,8 @@ using duration = clock::duration;
 inline constexpr time_point never = time_point::max();
 
 /// `now + wait` that stays at `never` instead of overflowing.
-constexpr time_point after(time_point now, duration wait) noexcept { return wait >= never - now ? never : now + wait; }
+constexpr time_point after(time_point now, duration wait) noexcept {
+    return wait > duration::zero() && now > never - wait ? never : now + wait;
+}
 
 }  // namespace postroad
