@@ -3,8 +3,10 @@
 #include <postroad/pooling/keep_alive.hpp>
 #include <postroad/pooling/one_shot.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <ostream>
+#include <utility>
 
 namespace postroad::pooling {
 
@@ -233,4 +235,124 @@ TEST_CASE("one_shot opens a connection for each message, up to its limit") {
     CHECK(p.acquire(0, t0) == decision{advice::open});
     CHECK_FALSE(p.expire(never).has_value());
     CHECK(p.wakeup() == never);
+}
+
+TEST_CASE("keep_alive keeps connections by site and limits by provider") {
+    const place a(1, 100), b(2, 100), c(3, 101);
+    keep_alive p{.max_connections = 9, .per_destination = 2};
+    p.opening(1, a);
+    (void)p.carried(1);
+    CHECK(p.acquire(b, t0) == decision{advice::open});
+    p.opening(2, b);
+    (void)p.carried(2);
+    CHECK(p.acquire(place(4, 100), t0) == decision{advice::wait_here});
+    CHECK(p.acquire(c, t0) == decision{advice::open});
+    p.opening(3, c);
+    (void)p.carried(3);
+    for (const connection_id id : {3, 1}) CHECK(p.released(id, t0 + id * 1s) == fate::keep);
+    // What is idle at one site is of no use for another, but makes room for it.
+    CHECK(p.acquire(place(4, 100), t0) == decision{advice::evict, 1});
+    CHECK(p.acquire(place(4, 100), t0) == decision{advice::wait_here});
+    p.closed(1);
+    CHECK(p.acquire(place(4, 100), t0) == decision{advice::open});
+    CHECK(p.acquire(c, t0) == decision{advice::reuse, 3});
+    // One refused is a lesson about the provider.
+    p.opening(4, place(4, 100));
+    p.refused(4, t0);
+    p.closed(4);
+    CHECK(p.acquire(a, t0) == decision{advice::wait_here});
+    CHECK(p.acquire(c, t0) == decision{advice::open});
+    CHECK(p.acquire(a, t0 + 30s) == decision{advice::open});
+}
+
+TEST_CASE("what a server taught of time and messages is about its site") {
+    keep_alive p;
+    const place a(1, 100), b(2, 100);
+    p.opening(1, a);
+    (void)p.carried(1);
+    CHECK(p.released(1, t0) == fate::keep);
+    p.hung_up(1, t0 + 10s);
+    p.closed(1);
+    for (const auto& [id, at] : {std::pair(connection_id(2), a), std::pair(connection_id(3), b)}) {
+        p.opening(id, at);
+        CHECK(p.released(id, t0 + 10s) == fate::keep);
+    }
+    CHECK(p.expire(t0 + 19s) == 2);
+    CHECK_FALSE(p.expire(t0 + 19s).has_value());
+}
+
+TEST_CASE("a connection that only drains holds back no other") {
+    keep_alive kept{.max_connections = 2, .first = 9};
+    one_shot single{.max_connections = 2};
+    const auto check = [](auto& p) {
+        for (connection_id id = 1; id <= 2; ++id) p.opening(id, 0);
+        for (connection_id id = 1; id <= 2; ++id) (void)p.carried(id);
+        CHECK(p.acquire(0, t0).what != advice::open);
+        p.draining(1);
+        p.draining(1);
+        CHECK(p.acquire(0, t0) == decision{advice::open});
+        p.opening(3, 0);
+        CHECK(p.acquire(0, t0).what != advice::open);
+        p.closed(1);
+        CHECK(p.acquire(0, t0).what != advice::open);
+        p.closed(2);
+        CHECK(p.acquire(0, t0) == decision{advice::open});
+    };
+    check(kept);
+    check(single);
+}
+
+TEST_CASE("keep_alive forgets a site once what it taught is over") {
+    keep_alive p{.memory = 1h};
+    CHECK(p.forget(place(1, 100), t0) == time_point::min());
+    p.opening(1, place(1, 100));
+    CHECK(p.forget(place(1, 100), t0) == never);
+    (void)p.carried(1);
+    p.hung_up(1, t0);
+    p.opening(2, place(1, 100));
+    p.refused(2, t0);
+    p.closed(1);
+    p.closed(2);
+    CHECK(p.forget(place(1, 100), t0) == t0 + 1h);
+    CHECK(p.forget(place(2, 100), t0) == t0 + 30s);
+    CHECK(p.forget(place(1, 100), t0 + 1h) == time_point::min());
+    CHECK_FALSE(p.expire(t0 + 1h).has_value());
+    CHECK(p.sites_.empty());
+    CHECK(p.providers_.empty());
+    CHECK(p.limits_.empty());
+}
+
+TEST_CASE("sites without number, a thousand at a time, leave nothing behind in a pool") {
+    keep_alive p{.max_connections = 2000, .first = 2000};
+    auto now = t0;
+    host_id last = 0;
+    std::size_t forgotten = 0;
+    std::size_t most = 0;
+    for (int round = 0; round < 200; ++round, now += 2h) {
+        const auto first = last;
+        const auto from = [round](host_id h) { return place(h, h % 7 ? h : host_id(2'000'000'000 + round)); };
+        for (int i = 0; i < 1000; ++i) {
+            const auto h = ++last;
+            (void)p.acquire(from(h), now);
+            p.opening(h, from(h));
+            if (h % 5 == 0) p.refused(h, now);
+            if (h % 5 == 1) (void)p.carried(h);
+            if (h % 3 == 0) (void)p.released(h, now);
+            if (h % 2 == 0) p.hung_up(h, now + 5s);
+            h % 11 ? p.closed(h) : p.draining(h);
+            p.closed(h);
+        }
+        most = std::max(most, p.sites_.size() + p.providers_.size() + p.limits_.size());
+        for (auto h = first + 1; h <= last; ++h) forgotten += p.forget(from(h), now + 90min) == time_point::min();
+        while (p.expire(now + 90min)) {
+        }
+        most = std::max(most, 4 * (p.sites_.size() + p.providers_.size() + p.limits_.size() + p.idle_.size()));
+    }
+    CHECK(last == 200'000);
+    CHECK(forgotten == last);
+    CHECK(most < 3000);
+    CHECK(p.connections_.empty());
+    CHECK(p.sites_.empty());
+    CHECK(p.providers_.empty());
+    CHECK(p.limits_.empty());
 }

@@ -18,7 +18,7 @@ namespace {
 
 // Each breaks one promise of the pool it is made from.
 struct over_the_limit : keep_alive {
-    decision acquire(host_id h, time_point now) {
+    decision acquire(place h, time_point now) {
         auto d = keep_alive::acquire(h, now);
         return d.what == advice::wait ? decision{advice::open} : d;
     }
@@ -27,8 +27,8 @@ struct never_opens : one_shot {
     decision acquire(host_id, time_point) const noexcept { return {advice::wait}; }
 };
 struct mixes_hosts : keep_alive {
-    decision acquire(host_id, time_point now) { return keep_alive::acquire(0, now); }
-    void opening(connection_id id, host_id) { keep_alive::opening(id, 0); }
+    decision acquire(host_id, time_point now) { return keep_alive::acquire(host_id(0), now); }
+    void opening(connection_id id, host_id) { keep_alive::opening(id, host_id(0)); }
 };
 struct forgets_ends : keep_alive {
     void closed(connection_id id) {

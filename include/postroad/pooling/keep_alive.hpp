@@ -35,32 +35,36 @@ struct keep_alive {
     duration memory = std::chrono::hours(1);
 
     /// The connection used last is reused first: the others grow old and are closed.
-    decision acquire(host_id h, time_point now) {
-        auto& d = destinations_[h];
-        if (!d.idle.empty()) {
-            const auto id = d.idle.back();
-            unpark(id, connections_.at(id));
-            connections_.at(id).rested = now - connections_.at(id).parked;
+    decision acquire(place h, time_point now) {
+        if (const auto s = sites_.find(h.site); s != sites_.end() && !s->second.idle.empty()) {
+            const auto id = s->second.idle.back();
+            auto& c = connections_.at(id);
+            unpark(id, c);
+            c.rested = now - c.parked;
             return {advice::reuse, id};
         }
+        const auto found = providers_.find(h.provider);
+        const auto p = found == providers_.end() ? provider{} : found->second;
+        if (p.opening > 0 && p.opening >= std::max(first, p.count - p.opening)) return {advice::wait_here};
         const auto cap = per_destination > 0 ? per_destination : max_connections;
-        const bool growing = d.opening > 0 && d.opening >= std::max(first, d.count - d.opening);
-        const bool limited = now < d.limited_until && d.count >= d.limit;
-        const bool full = d.count >= cap;
-        forget(h);
-        if (growing || limited || full) return {advice::wait_here};
-        if (connections_.size() < max_connections) return {advice::open};
-        if (idle_.empty()) return {advice::wait};
-        const auto id = idle_.begin()->second;
+        const bool limited = now < p.limited_until && p.count >= p.limit;
+        const bool full = limited || p.count >= cap;
+        if (full && p.idle == 0) return {advice::wait_here};
+        if (!full && connections_.size() < max_connections) return {advice::open};
+        const auto oldest = std::ranges::find_if(
+            idle_, [&](const auto& i) { return !full || connections_.at(i.second).to.provider == h.provider; });
+        if (oldest == idle_.end()) return {advice::wait};
+        const auto id = oldest->second;
         unpark(id, connections_.at(id));
         return {advice::evict, id};
     }
 
-    void opening(connection_id id, host_id h) {
-        connections_.emplace(id, entry{.host = h});
-        auto& d = destinations_[h];
-        ++d.count;
-        ++d.opening;
+    void opening(connection_id id, place h) {
+        connections_.emplace(id, entry{.to = h});
+        ++sites_[h.site].count;
+        auto& p = providers_[h.provider];
+        ++p.count;
+        ++p.opening;
     }
 
     fate carried(connection_id id) {
@@ -75,25 +79,26 @@ struct keep_alive {
         if (found == connections_.end()) return fate::close;
         auto& c = found->second;
         opened(c);
-        auto& d = destinations_[c.host];
-        if (d.taught <= now) unlearn(d);
+        auto& s = sites_.at(c.to.site);
+        if (s.taught <= now) unlearn(s);
         if (c.messages >= allowed(c)) return fate::close;
         c.parked = now;
-        c.until = after(now, std::min(idle, d.longest));
+        c.until = after(now, std::min(idle, s.longest));
         c.is_idle = true;
         idle_.emplace(c.until, id);
-        d.idle.push_back(id);
+        s.idle.push_back(id);
+        ++providers_.at(c.to.provider).idle;
         return fate::keep;
     }
 
     void refused(connection_id id, time_point now) {
         const auto c = connections_.find(id);
         if (c == connections_.end()) return;
-        auto& d = destinations_[c->second.host];
-        limits_.erase({d.limited_until, c->second.host});
-        d.limit = std::max<std::size_t>(1, d.count - 1);
-        d.limited_until = after(now, pause_after_refusal);
-        limits_.emplace(d.limited_until, c->second.host);
+        auto& p = providers_.at(c->second.to.provider);
+        limits_.erase({p.limited_until, c->second.to.provider});
+        p.limit = std::max<std::size_t>(1, p.count - 1);
+        p.limited_until = after(now, pause_after_refusal);
+        limits_.emplace(p.limited_until, c->second.to.provider);
     }
 
     /// The server closed it, while it was idle or with 421 in place of the next message: it does that after so many
@@ -102,16 +107,16 @@ struct keep_alive {
         const auto found = connections_.find(id);
         if (found == connections_.end()) return;
         const auto& c = found->second;
-        auto& d = destinations_[c.host];
+        auto& s = sites_.at(c.to.site);
         const auto rested = c.is_idle ? now - c.parked : c.rested;
         const auto done = c.messages - (c.is_idle || c.messages == 0 ? 0 : 1);
-        d.taught = after(now, memory);
+        s.taught = after(now, memory);
         if (rested >= shortest_rest) {
-            rested_too_long(d, rested);
+            rested_too_long(s, rested);
         } else if (done > 0) {
             // Once may be chance.
-            if (d.suspected == done) d.most = done;
-            d.suspected = done;
+            if (s.suspected == done) s.most = done;
+            s.suspected = done;
         }
     }
 
@@ -119,10 +124,13 @@ struct keep_alive {
     void found_dead(connection_id id, time_point now) {
         const auto found = connections_.find(id);
         if (found == connections_.end() || found->second.rested < shortest_rest) return;
-        auto& d = destinations_[found->second.host];
-        d.taught = after(now, memory);
-        rested_too_long(d, found->second.rested);
+        auto& s = sites_.at(found->second.to.site);
+        s.taught = after(now, memory);
+        rested_too_long(s, found->second.rested);
     }
+
+    /// It only waits for its end, and keeps no other from being opened.
+    void draining(connection_id id) { closed(id); }
 
     void closed(connection_id id) {
         const auto found = connections_.find(id);
@@ -130,18 +138,20 @@ struct keep_alive {
         auto& c = found->second;
         unpark(id, c);
         opened(c);
-        const auto h = c.host;
-        --destinations_[h].count;
+        const auto h = c.to;
         connections_.erase(found);
-        forget(h);
+        if (const auto s = sites_.find(h.site); --s->second.count == 0 && s->second.taught == time_point::min())
+            sites_.erase(s);
+        --providers_.at(h.provider).count;
+        forget_provider(h.provider);
     }
 
     std::optional<connection_id> expire(time_point now) {
         while (!limits_.empty() && limits_.begin()->first <= now) {
             const auto h = limits_.begin()->second;
             limits_.erase(limits_.begin());
-            destinations_[h].limited_until = time_point::min();
-            forget(h);
+            providers_.at(h).limited_until = time_point::min();
+            forget_provider(h);
         }
         if (idle_.empty() || idle_.begin()->first > now) return std::nullopt;
         const auto id = idle_.begin()->second;
@@ -153,11 +163,24 @@ struct keep_alive {
         return std::min(idle_.empty() ? never : idle_.begin()->first, limits_.empty() ? never : limits_.begin()->first);
     }
 
+    /// Nothing waits for `h`, and it has no connection. `never`: it is needed until it was used again.
+    time_point forget(place h, time_point now) {
+        auto needed = time_point::min();
+        if (const auto s = sites_.find(h.site); s != sites_.end()) {
+            if (s->second.count > 0) return never;
+            needed = s->second.taught;
+            if (needed <= now) sites_.erase(s);
+        }
+        if (const auto p = providers_.find(h.provider); p != providers_.end() && p->second.count == 0)
+            needed = std::max(needed, p->second.limited_until);
+        return needed > now ? needed : time_point::min();
+    }
+
     /// Rests that are shorter say nothing about how long a server waits.
     static constexpr duration shortest_rest = std::chrono::seconds(2);
 
     struct entry {
-        host_id host = 0;
+        place to = {};
         std::size_t messages = 0;
         time_point parked = time_point::min();
         time_point until = never;            // while idle
@@ -165,57 +188,59 @@ struct keep_alive {
         bool is_open = false;
         bool is_idle = false;
     };
-    struct destination {
+    struct site {
         std::deque<connection_id> idle = {};  // the one used last at the back
-        std::size_t count = 0;
-        std::size_t opening = 0;
-        std::size_t limit = 1;
-        time_point limited_until = time_point::min();
+        std::size_t count = 0;                // connections
         // What it taught, until `taught`.
         time_point taught = time_point::min();
         std::size_t most = 0;  // messages on a connection; 0: unknown
         std::size_t suspected = 0;
         duration longest = duration::max();  // idle
     };
+    struct provider {
+        std::size_t count = 0;  // connections
+        std::size_t opening = 0;
+        std::size_t idle = 0;
+        std::size_t limit = 1;
+        time_point limited_until = time_point::min();
+    };
     std::unordered_map<connection_id, entry> connections_ = {};  ///< internal
-    std::unordered_map<host_id, destination> destinations_ =
-        {};                                                     ///< internal: what has connections or taught something
+    std::unordered_map<host_id, site> sites_ = {};              ///< internal: that have connections or taught something
+    std::unordered_map<host_id, provider> providers_ = {};      ///< internal: that have connections or a limit
     std::set<std::pair<time_point, connection_id>> idle_ = {};  ///< internal: the one that expires first in front
     std::set<std::pair<time_point, host_id>> limits_ = {};      ///< internal: until when
 
     /// Internal, as all that follows.
     void opened(entry& c) {
-        if (!std::exchange(c.is_open, true)) --destinations_[c.host].opening;
+        if (!std::exchange(c.is_open, true)) --providers_.at(c.to.provider).opening;
     }
-    std::size_t allowed(const entry& c) {
-        const auto most = destinations_[c.host].most;
+    std::size_t allowed(const entry& c) const {
+        const auto most = sites_.at(c.to.site).most;
         return most > 0 ? std::min(most, messages_per_connection) : messages_per_connection;
     }
-    static void rested_too_long(destination& d, duration rested) noexcept {
-        d.longest = std::max(shortest_rest, rested - rested / 10);
+    static void rested_too_long(site& s, duration rested) noexcept {
+        s.longest = std::max(shortest_rest, rested - rested / 10);
     }
-    static void unlearn(destination& d) noexcept {
-        d.taught = time_point::min();
-        d.most = 0;
-        d.suspected = 0;
-        d.longest = duration::max();
+    static void unlearn(site& s) noexcept {
+        s.taught = time_point::min();
+        s.most = 0;
+        s.suspected = 0;
+        s.longest = duration::max();
     }
     void unpark(connection_id id, entry& c) {
         if (!std::exchange(c.is_idle, false)) return;
         idle_.erase({c.until, id});
-        auto& line = destinations_[c.host].idle;
+        --providers_.at(c.to.provider).idle;
+        auto& line = sites_.at(c.to.site).idle;
         // At one of the ends, unless what was learned changed meanwhile.
         if (line.back() == id)
             line.pop_back();
         else
             line.erase(std::ranges::find(line, id));
     }
-    void forget(host_id h) {
-        const auto found = destinations_.find(h);
-        if (found == destinations_.end()) return;
-        const auto& d = found->second;
-        if (d.count == 0 && d.limited_until == time_point::min() && d.taught == time_point::min())
-            destinations_.erase(found);
+    void forget_provider(host_id h) {
+        const auto found = providers_.find(h);
+        if (found->second.count == 0 && found->second.limited_until == time_point::min()) providers_.erase(found);
     }
 };
 

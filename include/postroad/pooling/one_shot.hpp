@@ -4,6 +4,7 @@
 #include <postroad/pooling/policy.hpp>
 
 #include <cstddef>
+#include <set>
 
 namespace postroad::pooling {
 
@@ -20,11 +21,17 @@ struct one_shot {
     fate carried(connection_id) const noexcept { return fate::close; }
     fate released(connection_id, time_point) const noexcept { return fate::close; }
     void refused(connection_id, time_point) const noexcept {}
-    void closed(connection_id) noexcept { --open_; }
+    void draining(connection_id id) {
+        if (draining_.insert(id).second) --open_;
+    }
+    void closed(connection_id id) {
+        if (draining_.erase(id) == 0) --open_;
+    }
     std::optional<connection_id> expire(time_point) const noexcept { return std::nullopt; }
     time_point wakeup() const noexcept { return never; }
 
-    std::size_t open_ = 0;  ///< internal
+    std::size_t open_ = 0;                   ///< internal: without those that
+    std::set<connection_id> draining_ = {};  ///< internal
 };
 
 static_assert(pooling_policy<one_shot>);

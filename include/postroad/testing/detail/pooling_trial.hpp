@@ -59,13 +59,16 @@ private:
         expire();
     }
 
+    // Two of the sites share a provider.
+    static pooling::place place_of(pooling::host_id h) { return {h, h == 2 ? 1 : h}; }
+
     void acquire(pooling::host_id h) {
-        const auto d = pool_.acquire(h, now_);
+        const auto d = pool_.acquire(place_of(h), now_);
         const auto found = connections_.find(d.which);
         const bool idle = found != connections_.end() && found->second.state == use::idle;
         if (d.what == pooling::advice::open) {
             rules_.check(connections_.size() < limit_, "acquire() opens no more than the limit");
-            pool_.opening(++last_, h);
+            pool_.opening(++last_, place_of(h));
             connections_.emplace(last_, connection{h});
         } else if (d.what == pooling::advice::reuse) {
             rules_.check(idle, "acquire() reuses only what is idle");
