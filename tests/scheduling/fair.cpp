@@ -337,10 +337,11 @@ TEST_CASE("the parts of fair can be replaced") {
         time_point probe_at(const state&) const { return time_point::min(); }
         void failed(state&, time_point) const {}
         void worked(state&) const {}
+        time_point forget_at(const state&) const { return time_point::min(); }
     };
     basic_fair<pacer, clamp, never_breaks> s;
     static_assert(gives_turns<decltype(s)>);
     for (job_id id = 1; id <= 100; ++id) s.admit(job{.id = id}, 0, t0);
-    for (int i = 0; i < 100; ++i) s.signal(0, host_event::unreachable, 0, t0);
+    for (int i = 0; i < 100; ++i) s.signal(0, host_event::put_off, 0, t0);
     CHECK(s.turn(t0) == host_id(0));
 }

@@ -20,6 +20,8 @@ concept breaker_part = std::movable<B> && std::default_initializable<typename B:
     // It could not be reached, or put a message off; it answered.
     { c.failed(s, now) } -> std::same_as<void>;
     { c.worked(s) } -> std::same_as<void>;
+    // From when on it may be forgotten, if nothing happens before.
+    { c.forget_at(cs) } -> std::same_as<time_point>;
 };
 
 /// Opens after a number of failures in a row, and lets one message through after a wait that doubles with each failure.
@@ -48,6 +50,7 @@ struct breaker {
         s.probe_at = after(now, s.wait);
     }
     void worked(state& s) const noexcept { s = {}; }
+    time_point forget_at(const state& s) const noexcept { return s.probe_at; }
 };
 
 static_assert(breaker_part<breaker>);

@@ -22,6 +22,8 @@ concept concurrency_part = std::movable<C> && std::default_initializable<typenam
     { c.opened(s, n, now) } -> std::same_as<void>;
     // One was refused while `n` others were ready.
     { c.refused(s, n, now) } -> std::same_as<void>;
+    // From when on it may be forgotten, if nothing happens before.
+    { c.forget_at(cs) } -> std::same_as<time_point>;
 };
 
 /// Clamp and probe: one connection more than have worked, until one is refused. Then no more than worked, and one more
@@ -60,6 +62,7 @@ struct clamp {
         s.wait = std::min(s.wait, longest_wait);
         s.clamped_until = after(now, s.wait);
     }
+    time_point forget_at(const state& s) const noexcept { return s.clamped_until; }
 };
 
 static_assert(concurrency_part<clamp>);

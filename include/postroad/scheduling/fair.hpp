@@ -1,6 +1,7 @@
 #pragma once
 // Classes, tenants and destinations in turn, each destination as fast as it bears. See docs/scheduling.md.
 
+#include <postroad/core/ring.hpp>
 #include <postroad/scheduling/breaker.hpp>
 #include <postroad/scheduling/concurrency.hpp>
 #include <postroad/scheduling/detail/fair_lines.hpp>
@@ -15,7 +16,7 @@
 #include <cstdint>
 #include <optional>
 #include <set>
-#include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -42,7 +43,7 @@ struct basic_fair {
     rate tenant_pace = {};
     rate mailer_pace = {};
     /// Messages that wait here in turn; those beyond wait in the queue, in the order they came.
-    std::size_t look_ahead = 1'000'000;
+    std::size_t look_ahead = default_look_ahead;
 
     Pacer pacer = {};
     Concurrency concurrency = {};
@@ -50,9 +51,11 @@ struct basic_fair {
     Retry retry = {};
     doubt_rule in_doubt = park{};
 
-    void admit(const job& j, host_id h, time_point now) {
-        lines_.admit(j, h, static_cast<std::uint8_t>(std::min<std::size_t>(j.traffic_class, last_class())));
-        look_at(h, now);
+    void admit(const job& j, pooling::place h, time_point now) {
+        const auto& s = site_of(h);
+        lines_.admit(j, {h.site, s.provider},
+                     static_cast<std::uint8_t>(std::min<std::size_t>(j.traffic_class, last_class())));
+        look_at(h.site, now);
     }
     void withdraw(job_id id, host_id h) { lines_.withdraw(id, h); }
     verdict judge(const job& j, time_point now) const { return judge_with(retry, in_doubt, j, now); }
@@ -61,46 +64,67 @@ struct basic_fair {
         while (ripe(now)) {
         }
         if (!mailer_may_send(now)) return std::nullopt;
-        offered_ = lines_.turn(weights, quantum(), [&](const detail::flow& f) {
-            const auto answer = may_go(f, now);
-            if (answer != detail::may_go::yes || can_start(f.host, now)) return answer;
-            ring_for(f.host, now);
-            return detail::may_go::host_waits;
+        const auto* const f = lines_.turn(weights, quantum(), [&](const detail::flow& flow) {
+            const auto answer = may_go(flow, now);
+            if (answer != detail::may_go::yes) return answer;
+            if (!site_can_start(flow.to.site, now)) {
+                ring_for_site(flow.to.site, now);
+                return detail::may_go::site_waits;
+            }
+            auto& p = providers_[flow.to.provider];
+            if (can_start(p, now)) return detail::may_go::yes;
+            ring_for_provider(flow.to.provider, p, now);
+            return detail::may_go::provider_waits;
         });
-        if (!offered_) return std::nullopt;
-        return lines_.at(*offered_).host;
+        if (!f) return std::nullopt;
+        return f->to.site;
     }
 
-    void begin(host_id h, time_point now) {
-        auto& s = state_of(h);
-        ++s.busy;
+    void begin(pooling::place h, time_point now) {
+        auto& s = site_of(h);
+        auto& p = providers_[s.provider];
+        if (s.busy++ == 0) p.turns.push_back(h.site);
+        ++p.busy;
+        ++s.opening;
+        s.begun = true;
         s.moved = now;
-        s.probing = breaker.broken(s.health);
-        s.granted += s.probing ? 1 : std::max<std::size_t>(burst, 1);
-        if (const auto i = std::exchange(offered_, {})) lines_.turned(*i);
+        p.probing.reset();
+        if (breaker.broken(p.health)) p.probing = h.site;
+        s.granted += p.probing ? 1 : std::max<std::size_t>(burst, 1);
+        lines_.turned(h.site);
     }
 
-    void end(host_id h, time_point now) {
-        auto& s = state_of(h);
-        if (s.busy > 0) --s.busy;
-        if (s.busy == 0) s.probing = false;
+    void end(pooling::place h, time_point now) {
+        const auto found = sites_.find(h.site);
+        if (found == sites_.end() || found->second.busy == 0) return;
+        auto& s = found->second;
+        auto& p = providers_[s.provider];
+        --p.busy;
+        if (--s.busy == 0) {
+            std::erase(p.turns, h.site);
+            if (p.probing == h.site) p.probing.reset();
+        }
+        if (std::exchange(s.begun, false)) --s.opening;
+        s.opening = std::min(s.opening, s.busy);
         s.granted = std::min(s.granted, s.busy * std::max<std::size_t>(burst, 1));
-        look_at(h, now);
+        look_at(h.site, now);
     }
 
-    void hold(host_id h) { state_of(h).held = true; }
+    void hold(pooling::place h) { site_of(h).held = true; }
     void unhold(host_id h) {
-        if (h < states_.size() && std::exchange(states_[h].held, false)) lines_.resume_host(h);
+        const auto found = sites_.find(h);
+        if (found != sites_.end() && std::exchange(found->second.held, false)) lines_.resume_site(h);
     }
 
     std::optional<job_id> next(host_id h, time_point now) {
         if (!mailer_may_send(now) || !may_send(h, now)) return std::nullopt;
         const auto found = lines_.next(h, weights, quantum(), [&](const auto& f) { return may_go(f, now); });
         if (!found) return std::nullopt;
-        auto& s = states_[h];
+        auto& s = sites_.at(h);
         --s.granted;
         s.moved = now;
-        pacer.reserve(s.pace, pace, now);
+        if (std::exchange(s.begun, false)) --s.opening;
+        pacer.reserve(providers_[s.provider].pace, pace, now);
         pacer.reserve(mailer_state_, mailer_pace, now);
         if (tenant_pace.limited()) reserve_for_tenant(found->second, now);
         return found->first;
@@ -108,72 +132,88 @@ struct basic_fair {
 
     std::size_t waiting(host_id h, time_point now) const {
         if (pacer.ready_at(mailer_state_, mailer_pace) > now || !may_send(h, now)) return 0;
-        const auto* const lines = lines_.find(h);
-        if (!lines) return 0;
-        for (const auto& lane : lines->lanes)
-            for (std::size_t i = 0; i < lane.flows.size(); ++i) {
-                const auto& f = lines_.at(lane.flows[i]);
-                if (f.live > 0 && !is_paused(f) && tenant_ready_at(f.tenant) <= now)
-                    return std::min(lines->live, states_[h].granted);
-            }
-        return 0;
+        const auto live = lines_.waiting(h, [&](const detail::flow& f) {
+            return tenant_ready_at(f.tenant) <= now ? detail::may_go::yes : detail::may_go::tenant_waits;
+        });
+        return std::min(live, sites_.at(h).granted);
     }
 
     /// Any job for `h` that is not paused: nobody could connect, and all share that attempt.
-    std::optional<job_id> shed(host_id h) {
-        return lines_.shed(h, [this](const detail::flow& f) { return !is_paused(f); });
-    }
+    std::optional<job_id> shed(host_id h) { return lines_.shed(h); }
 
-    /// What happened at `h`, to which `open` connections are ready.
-    void signal(host_id h, host_event what, std::size_t open, time_point now) {
-        auto& s = state_of(h);
-        switch (what) {
-            case host_event::opened: concurrency.opened(s.bears, open, now); break;
-            case host_event::refused: concurrency.refused(s.bears, open, now); break;
-            case host_event::unreachable:
-            case host_event::put_off: breaker.failed(s.health, now); break;
-            case host_event::answered: breaker.worked(s.health); break;
+    /// What happened at `h`, to whose provider `open` connections are ready.
+    void signal(pooling::place h, host_event what, std::size_t open, time_point now) {
+        auto& s = site_of(h);
+        auto& p = providers_[s.provider];
+        if (what == host_event::opened) concurrency.opened(p.bears, open, now);
+        if (what == host_event::refused) concurrency.refused(p.bears, open, now);
+        if (what == host_event::put_off) breaker.failed(p.health, now);
+        if (what == host_event::answered) breaker.worked(p.health);
+        if (what == host_event::opened || what == host_event::refused || what == host_event::unreachable) {
+            if (s.opening > 0) --s.opening;
+            s.begun = false;
+            s.moved = now;
         }
-        look_at(h, now);
+        look_at(h.site, now);
     }
 
     /// A destination that may have more to send now, by time alone; asked until there is none.
     std::optional<host_id> ripe(time_point now) {
-        if (!ripe_.empty()) return ripe_.pop_front();
-        if (timers_.empty() || timers_.begin()->at > now) return std::nullopt;
-        const auto t = *timers_.begin();
-        timers_.erase(timers_.begin());
-        if (t.what == timer::kind::destination) {
-            states_[t.which].rings_at = never;
-            look_at(t.which, now);
-            return t.which;
+        for (;;) {
+            while (!ripe_.empty())
+                if (const auto h = ripe_.pop_front(); sites_.contains(h)) return h;
+            if (timers_.empty() || timers_.begin()->at > now) return std::nullopt;
+            const auto t = *timers_.begin();
+            timers_.erase(timers_.begin());
+            rang(t, now);
         }
-        if (t.what == timer::kind::tenant)
-            for (const auto h : lines_.resume_tenant(t.which)) ripe_.push_back(h);
-        if (t.what == timer::kind::forget) forget_tenant(t.which, now);
-        return ripe_.empty() ? 0 : ripe_.pop_front();
     }
     time_point wakeup() const noexcept {
         return !ripe_.empty() ? time_point::min() : timers_.empty() ? never : timers_.begin()->at;
     }
 
     /// Nothing of it is sent until resume(), not of what comes later either; what is on a connection goes on.
-    void pause(const selection& what) { paused_.insert(what); }
+    void pause(const selection& what) { lines_.pause(what); }
     void resume(const selection& what) {
-        if (paused_.erase(what) == 0) return;
-        for (const auto h : lines_.resume_paused()) ripe_.push_back(h);
+        for (const auto h : lines_.resume(what)) ripe_.push_back(h);
     }
     /// The jobs of it that wait here.
-    std::vector<job_id> list(const selection& what) const {
-        return lines_.list([&](const detail::flow& f) { return matches(what, f); });
+    std::vector<job_id> list(const selection& what) const { return lines_.list(what); }
+
+    /// Nothing waits for `h`, and it has no connection. `never`: it is needed until it was used again.
+    time_point forget(pooling::place h, time_point now) {
+        if (const auto s = sites_.find(h.site); s != sites_.end()) {
+            if (s->second.busy > 0 || !lines_.forget_site(h.site)) return never;
+            h.provider = s->second.provider;
+            timers_.erase({s->second.rings_at, timer::kind::site, h.site});
+            --providers_[h.provider].sites;
+            sites_.erase(s);
+        }
+        const auto p = providers_.find(h.provider);
+        if (p == providers_.end() || p->second.sites > 0) return time_point::min();
+        const auto needed = std::max({pacer.forget_at(p->second.pace), concurrency.forget_at(p->second.bears),
+                                      breaker.forget_at(p->second.health)});
+        if (needed > now) return needed;
+        timers_.erase({p->second.rings_at, timer::kind::provider, h.provider});
+        providers_.erase(p);
+        return time_point::min();
     }
 
-    struct host_state {
+    struct site_state {
+        host_id provider = 0;
         std::size_t busy = 0;                  // connections that have a turn
+        std::size_t opening = 0;               // of them those that are not known to be open
         std::size_t granted = 0;               // messages that they may still take
-        time_point moved = time_point::min();  // when one of them last got something to do
+        time_point moved = time_point::min();  // when one of them last opened or got something to do
+        bool begun = false;                    // a turn just began: what comes next says whether it opens a connection
         bool held = false;
-        bool probing = false;
+        time_point rings_at = never;
+    };
+    struct provider_state {
+        std::size_t sites = 0;
+        std::vector<host_id> turns = {};  // sites with connections that have a turn
+        std::size_t busy = 0;             // such connections
+        std::optional<host_id> probing = {};
         time_point rings_at = never;
         typename Pacer::state pace = {};
         typename Concurrency::state bears = {};
@@ -184,42 +224,30 @@ struct basic_fair {
         bool kept = false;  // its name stays in use until the pace is forgotten
     };
     struct timer {
-        enum class kind : unsigned char { mailer, destination, tenant, forget };
+        enum class kind : unsigned char { mailer, site, provider, tenant, forget };
         time_point at = never;
         kind what = kind::mailer;
         std::uint32_t which = 0;
         friend auto operator<=>(const timer&, const timer&) = default;
     };
-    /// A destination whose connections got nothing to do for so long, though messages wait, may get another.
+    /// A site whose connections are open and got nothing to do for so long, though messages wait, may get another.
     static constexpr duration hanging = std::chrono::seconds(2);
 
-    detail::fair_lines lines_ = {};              ///< internal
-    std::vector<host_state> states_ = {};        ///< internal
-    std::vector<tenant_state> tenants_ = {};     ///< internal
-    typename Pacer::state mailer_state_ = {};    ///< internal
-    std::set<timer> timers_ = {};                ///< internal
-    std::set<selection> paused_ = {};            ///< internal
-    ring<host_id> ripe_ = {};                    ///< internal
-    std::optional<detail::index> offered_ = {};  ///< internal: the flow that turn() spoke of
+    detail::fair_lines lines_ = {};                               ///< internal
+    std::unordered_map<host_id, site_state> sites_ = {};          ///< internal
+    std::unordered_map<host_id, provider_state> providers_ = {};  ///< internal
+    std::vector<tenant_state> tenants_ = {};                      ///< internal
+    typename Pacer::state mailer_state_ = {};                     ///< internal
+    std::set<timer> timers_ = {};                                 ///< internal
+    ring<host_id> ripe_ = {};                                     ///< internal
 
     /// Internal, as all that follows.
     std::size_t last_class() const noexcept { return std::clamp<std::size_t>(weights.size(), 1, 256) - 1; }
     long quantum() const noexcept { return static_cast<long>(std::clamp<std::size_t>(burst, 1, 1'000'000)); }
-    host_state& state_of(host_id h) {
-        if (h >= states_.size()) states_.resize(h + 1);
-        return states_[h];
-    }
-
-    bool matches(const selection& what, const detail::flow& f) const {
-        switch (what.by) {
-            case selection::kind::destination: return what.host == f.host;
-            case selection::kind::tenant: return what.name == lines_.tenants.text(f.tenant);
-            case selection::kind::tag: return what.name == lines_.tags.text(f.tag);
-        }
-        return false;
-    }
-    bool is_paused(const detail::flow& f) const {
-        return std::ranges::any_of(paused_, [&](const selection& s) { return matches(s, f); });
+    site_state& site_of(pooling::place h) {
+        const auto [at, is_new] = sites_.try_emplace(h.site, site_state{.provider = h.provider});
+        if (is_new) ++providers_[h.provider].sites;
+        return at->second;
     }
 
     bool mailer_may_send(time_point now) {
@@ -231,7 +259,6 @@ struct basic_fair {
         return tenant < tenants_.size() ? pacer.ready_at(tenants_[tenant].pace, tenant_pace) : time_point::min();
     }
     detail::may_go may_go(const detail::flow& f, time_point now) {
-        if (is_paused(f)) return detail::may_go::paused;
         const auto at = tenant_ready_at(f.tenant);
         if (at <= now) return detail::may_go::yes;
         timers_.insert({at, timer::kind::tenant, f.tenant});
@@ -252,53 +279,87 @@ struct basic_fair {
             return;
         }
         tenants_[tenant] = {};
-        (void)lines_.tenants.leave(tenant);
+        lines_.leave_tenant(tenant);
     }
 
     // Whether a connection to `h` that has a turn may send.
     bool may_send(host_id h, time_point now) const {
-        if (h >= states_.size()) return false;
-        const auto& s = states_[h];
-        return s.granted > 0 && pacer.ready_at(s.pace, pace) <= now && (s.probing || !breaker.broken(s.health));
+        const auto s = sites_.find(h);
+        if (s == sites_.end() || s->second.granted == 0) return false;
+        const auto& p = providers_.at(s->second.provider);
+        return pacer.ready_at(p.pace, pace) <= now && (p.probing == h || !breaker.broken(p.health));
     }
-    std::size_t connections_for(const host_state& s, time_point now) const {
-        return breaker.broken(s.health)
-                   ? 1
-                   : std::min(std::max<std::size_t>(per_destination, 1), concurrency.limit(s.bears, now));
+    // Whether a site may get a turn: there is more than its connections have been granted, or they hang.
+    bool site_can_start(host_id h, time_point now) const {
+        const auto& s = sites_.at(h);
+        const auto live = lines_.live(h);
+        return !s.held && (live > s.granted || (live > 0 && hangs_at(s) <= now));
     }
-    // Whether `h` may get a turn: there is more than its connections have been granted, or they hang.
-    bool can_start(host_id h, time_point now) {
-        const auto& s = state_of(h);
-        const auto live = lines_.host(h).live;
-        return !s.held && s.busy < connections_for(s, now) && starts_at(s) <= now &&
-               (live > s.granted || (live > 0 && hangs_at(s) <= now));
+    // What is being opened for a message is on its way, however long it takes.
+    static time_point hangs_at(const site_state& s) noexcept { return s.opening > 0 ? never : after(s.moved, hanging); }
+    bool can_start(const provider_state& p, time_point now) const {
+        const auto most = breaker.broken(p.health)
+                              ? 1
+                              : std::min(std::max<std::size_t>(per_destination, 1), concurrency.limit(p.bears, now));
+        return p.busy < most && starts_at(p) <= now;
     }
-    static time_point hangs_at(const host_state& s) noexcept { return after(s.moved, hanging); }
-    time_point starts_at(const host_state& s) const {
-        const auto at = pacer.ready_at(s.pace, pace);
-        return breaker.broken(s.health) ? std::max(at, breaker.probe_at(s.health)) : at;
+    time_point starts_at(const provider_state& p) const {
+        const auto at = pacer.ready_at(p.pace, pace);
+        return breaker.broken(p.health) ? std::max(at, breaker.probe_at(p.health)) : at;
     }
-    // Something changed at `h`: what was set aside may go again, or will at a time.
+    // Something changed at a site: what waits for it or its provider may go again, or will at a time.
     void look_at(host_id h, time_point now) {
-        if (lines_.host(h).set_aside.empty()) return;
-        if (can_start(h, now))
-            lines_.resume_host(h);
-        else
-            ring_for(h, now);
-    }
-    void ring_for(host_id h, time_point now) {
-        auto& s = state_of(h);
-        auto at = starts_at(s);
-        if (at <= now) {
-            at = concurrency.grows_at(s.bears, now);
-            const auto hangs = hangs_at(s);
-            if (s.granted > 0 && s.busy < connections_for(s, now) && hangs > now)
-                at = at <= now ? hangs : std::min(at, hangs);
+        if (lines_.waits_for_site(h)) {
+            if (site_can_start(h, now))
+                lines_.resume_site(h);
+            else
+                ring_for_site(h, now);
         }
-        if (at == s.rings_at || at <= now) return;
-        if (s.rings_at != never) timers_.erase({s.rings_at, timer::kind::destination, h});
-        s.rings_at = at;
-        if (at != never) timers_.insert({at, timer::kind::destination, h});
+        (void)look_at_provider(sites_.at(h).provider, now);
+    }
+    std::optional<host_id> look_at_provider(host_id provider, time_point now) {
+        if (!lines_.waits_for_provider(provider)) return std::nullopt;
+        auto& p = providers_[provider];
+        if (can_start(p, now)) return lines_.resume_provider(provider);
+        ring_for_provider(provider, p, now);
+        return std::nullopt;
+    }
+    void ring_for_site(host_id h, time_point now) {
+        auto& s = sites_.at(h);
+        if (s.granted > 0) ring_at(hangs_at(s), timer::kind::site, h, s.rings_at, now);
+    }
+    void ring_for_provider(host_id h, provider_state& p, time_point now) {
+        const auto at = starts_at(p);
+        ring_at(at > now ? at : concurrency.grows_at(p.bears, now), timer::kind::provider, h, p.rings_at, now);
+    }
+    void ring_at(time_point at, typename timer::kind what, host_id which, time_point& rings_at, time_point now) {
+        if (at == rings_at || at <= now) return;
+        if (rings_at != never) timers_.erase({rings_at, what, which});
+        rings_at = at;
+        if (at != never) timers_.insert({at, what, which});
+    }
+    void rang(const timer& t, time_point now) {
+        switch (t.what) {
+            case timer::kind::mailer:
+                // Whoever it is: the next turn is anybody's.
+                if (!sites_.empty()) ripe_.push_back(sites_.begin()->first);
+                return;
+            case timer::kind::site:
+                sites_.at(t.which).rings_at = never;
+                look_at(t.which, now);
+                return ripe_.push_back(t.which);
+            case timer::kind::provider: {
+                auto& p = providers_.at(t.which);
+                p.rings_at = never;
+                for (const auto h : p.turns) ripe_.push_back(h);
+                if (const auto h = look_at_provider(t.which, now)) ripe_.push_back(*h);
+                return;
+            }
+            case timer::kind::tenant:
+                for (const auto h : lines_.resume_tenant(t.which)) ripe_.push_back(h);
+                return;
+            case timer::kind::forget: return forget_tenant(t.which, now);
+        }
     }
 };
 

@@ -1,12 +1,14 @@
 #pragma once
 // First come, first served, as fast as connections take it: the default. See docs/scheduling.md.
 
-#include <postroad/core/ring.hpp>
+#include <postroad/scheduling/detail/job_lines.hpp>
 #include <postroad/scheduling/doubt.hpp>
 #include <postroad/scheduling/policy.hpp>
 #include <postroad/scheduling/retry.hpp>
 
-#include <vector>
+#include <cstddef>
+#include <optional>
+#include <unordered_map>
 
 namespace postroad::scheduling {
 
@@ -16,25 +18,29 @@ struct fifo {
     scheduling::retry retry = {};
     doubt_rule in_doubt = park{};
 
-    void admit(const job& j, host_id h, time_point) {
-        if (h >= lines_.size()) lines_.resize(h + 1);
-        lines_[h].push_back(j.id);
+    void admit(const job& j, host_id h, time_point) { jobs_.push_back(lines_[h], h, j.id); }
+    std::optional<job_id> next(host_id h, time_point) {
+        const auto found = lines_.find(h);
+        if (found == lines_.end() || found->second.empty()) return std::nullopt;
+        return jobs_.pop_front(found->second);
     }
-    std::optional<job_id> next(host_id h, time_point now) {
-        if (waiting(h, now) == 0) return std::nullopt;
-        return lines_[h].pop_front();
+    std::size_t waiting(host_id h, time_point) const {
+        const auto found = lines_.find(h);
+        return found == lines_.end() ? 0 : found->second.size;
     }
-    std::size_t waiting(host_id h, time_point) const noexcept { return h < lines_.size() ? lines_[h].size() : 0; }
     void withdraw(job_id id, host_id h) {
-        for (std::size_t i = waiting(h, {}); i > 0; --i) {
-            const auto other = lines_[h].pop_front();
-            if (other != id) lines_[h].push_back(other);
-        }
+        if (jobs_.line_of(id) == h) jobs_.erase(lines_.at(h), id);
+    }
+    time_point forget(host_id h, time_point now) {
+        if (waiting(h, now) > 0) return never;
+        lines_.erase(h);
+        return time_point::min();
     }
     verdict judge(const job& j, time_point now) const { return judge_with(retry, in_doubt, j, now); }
     time_point wakeup() const noexcept { return never; }
 
-    std::vector<ring<job_id>> lines_ = {};  ///< internal: one for each destination
+    std::unordered_map<host_id, detail::job_lines::line> lines_ = {};  ///< internal: by site
+    detail::job_lines jobs_ = {};                                      ///< internal: what is in them
 };
 
 static_assert(scheduling_policy<fifo>);

@@ -16,6 +16,9 @@ namespace postroad::scheduling {
 
 using pooling::host_id;
 
+/// Jobs taken from the queue ahead of time, where the scheduler has no look_ahead of its own.
+inline constexpr std::size_t default_look_ahead = 4096;
+
 /// A policy of the scheduling axis. It knows jobs by their id and decides; `now` comes in, no clock is read.
 template <class S>
 concept scheduling_policy = std::movable<S> &&

@@ -8,9 +8,6 @@
 
 namespace postroad::scheduling {
 
-/// Jobs taken from the queue ahead of time, where the scheduler has no look_ahead of its own.
-inline constexpr std::size_t default_look_ahead = 4096;
-
 template <class S>
 struct scheduling_traits {
     /// Whether ripe() says which sites became sendable by time alone; otherwise all are looked at.

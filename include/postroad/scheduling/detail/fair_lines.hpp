@@ -1,16 +1,19 @@
 #pragma once
-// The lines that jobs wait in: weighted classes, in them tenants, in them destinations. Knows no time: what may go now
-// is asked of the caller. Every step is O(1), amortised: what may not go is taken out of the lines by whoever comes
-// upon it, and put back when that has changed.
+// The lines that jobs wait in: weighted classes, in them tenants, in them sites. Knows no time: what may go now is
+// asked of the caller. Every step is O(1), amortised: what may not go is taken out of the lines by whoever comes upon
+// it, and put back when that has changed.
 
 #include <postroad/core/config.hpp>
 #include <postroad/core/ring.hpp>
 #include <postroad/pooling/policy.hpp>
 #include <postroad/queueing/job.hpp>
+#include <postroad/scheduling/detail/job_lines.hpp>
+#include <postroad/scheduling/policy.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -19,8 +22,7 @@
 
 namespace postroad::scheduling::detail {
 
-using pooling::host_id;
-using index = std::uint32_t;
+using pooling::place;
 
 // Numbers for names; a number is given again once its name is not in use.
 class names {
@@ -29,6 +31,8 @@ public:
     void use(index i) noexcept { ++uses_[i]; }
     /// Whether that was its last use.
     bool leave(index i);
+    /// `none` if it is not in use.
+    index find(const std::string& name) const;
     const std::string& text(index i) const noexcept { return texts_[i]; }
     std::size_t size() const noexcept { return numbers_.size(); }
 
@@ -39,48 +43,51 @@ private:
     std::vector<index> free_;
 };
 
-enum class may_go : unsigned char { yes, host_waits, tenant_waits, paused };
+enum class may_go : unsigned char { yes, site_waits, provider_waits, tenant_waits, paused };
 
-// Jobs of one class, tenant and tag to one destination, in their order.
+// Jobs of one class, tenant and tag to one site, in their order. There is none without jobs.
 struct flow {
     index tenant = 0;
     index tag = 0;
     std::uint8_t grade = 0;  // its class
-    host_id host = 0;
-    ring<job_id> jobs = {};  // those that were withdrawn are marked
-    std::size_t live = 0;    // those that are not
-    std::size_t place = 0;   // in host_lines::flows
-    bool in_turns = false;   // in the line of its tenant
-    bool set_aside = false;  // in host_lines::set_aside instead
-    bool in_host = false;    // in the line of its destination
-    bool waits = false;      // in tenant_lines::waiting, instead of both
-    bool paused = false;     // in none
+    place to = {};
+    job_lines::line jobs = {};
+    link in_turns = {};        // in the line of its tenant
+    link at_site = {};         // in a line of its site, unless it is paused
+    link held = {};            // in the line of what it waits for:
+    may_go why = may_go::yes;  // then not in turns, except the first of those that wait for their provider
+    std::uint64_t pause = 0;   // that holds it
 };
 
 // Classes share as in weighted fair queueing: what goes moves its class on by 1 / weight, and the class goes next that
 // would be least far with what it is to send.
-struct host_lines {
+struct site_lines {
     struct lane {
         std::uint8_t grade = 0;
         double pass = 0;
-        ring<index> flows = {};
+        chain<& flow::at_site> flows = {};
     };
-    std::vector<index> flows = {};
     std::vector<lane> lanes = {};
-    double pass = 0;  // of the class that was served last
-    std::vector<index> set_aside = {};
-    std::size_t live = 0;  // jobs in flows that neither wait nor are paused
+    double pass = 0;                          // of the class that was served last
+    chain<& flow::at_site> for_tenants = {};  // those that wait for their tenant
+    chain<& flow::held> aside = {};           // those in lanes that wait for the site
+    std::size_t flows = 0;                    // in all
+    std::size_t live = 0;                     // jobs of those in lanes
 };
+
+// What waits for a provider, by class and tenant. The first of each is offered again when something changes there; so a
+// change costs as much as there are tenants, whatever the number of sites.
+using provider_lines = std::map<std::pair<std::uint8_t, index>, chain<&flow::held>>;
 
 // Tenants share by deficit round robin: a turn adds to the credit, and every message takes from it.
 struct tenant_lines {
     struct lane {
         long credit = 0;
         bool in_turns = false;
-        ring<index> flows = {};
+        chain<& flow::in_turns> flows = {};
     };
     std::vector<lane> lanes = {};  // one for each class
-    std::vector<index> waiting = {};
+    chain<& flow::held> waiting = {};
 };
 
 class fair_lines {
@@ -88,55 +95,68 @@ public:
     /// Most messages that a tenant is in debt with, in turns: those that went beside its turns.
     static constexpr long max_debt = 4;
 
-    void admit(const job& j, host_id h, std::uint8_t grade);
-    void withdraw(job_id id, host_id h);
-    /// Jobs in all flows, or in those that `of(flow)` picks.
-    template <class Of>
-    std::vector<job_id> list(Of of) const;
+    void admit(const job& j, place to, std::uint8_t grade);
+    void withdraw(job_id id, host_id site);
+    std::vector<job_id> list(const selection& what) const;
 
-    /// The flow that is next in turn. `may(flow)` is asked of each that is come upon.
+    /// The flow that is next in turn. `may(flow)` is asked of each that is come upon and is not paused.
     template <class May>
-    std::optional<index> turn(const std::vector<unsigned>& weights, long quantum, May may);
-    /// The next turn of its tenant goes to another of its flows.
-    void turned(index i);
-    /// The job that goes next to `h`, and its flow's tenant.
+    const flow* turn(const std::vector<unsigned>& weights, long quantum, May may);
+    /// What turn() said has its turn: the next one of its tenant goes to another of its flows.
+    void turned(host_id site);
+    /// The job that goes next to a site, and its tenant.
     template <class May>
-    std::optional<std::pair<job_id, index>> next(host_id h, const std::vector<unsigned>& weights, long quantum,
+    std::optional<std::pair<job_id, index>> next(host_id site, const std::vector<unsigned>& weights, long quantum,
                                                  May may);
-    /// Any job for `h`, whatever its turn, of a flow that `may(flow)` picks.
+    /// Any job for a site that is not paused, whatever its turn.
+    std::optional<job_id> shed(host_id site);
+    /// At most how many jobs next() would give: 0 only if none.
     template <class May>
-    std::optional<job_id> shed(host_id h, May may);
+    std::size_t waiting(host_id site, May may) const;
 
-    /// Puts flows back into line: those set aside for `h`, those that waited for their tenant, those that were paused.
-    void resume_host(host_id h);
+    /// Puts flows back into line: those that wait for the site, the provider, the tenant.
+    void resume_site(host_id site);
+    std::optional<host_id> resume_provider(host_id provider);
     std::vector<host_id> resume_tenant(index tenant);
-    std::vector<host_id> resume_paused();
+    void pause(const selection& what);
+    std::vector<host_id> resume(const selection& what);
 
-    host_lines& host(host_id h) {
-        if (h >= hosts_.size()) hosts_.resize(h + 1);
-        return hosts_[h];
+    /// Its name is not in use any more by the caller.
+    void leave_tenant(index tenant);
+    /// False if something waits there, or is to wait.
+    bool forget_site(host_id site);
+
+    std::size_t live(host_id site) const {
+        const auto found = sites_.find(site);
+        return found == sites_.end() ? 0 : found->second.live;
     }
-    const host_lines* find(host_id h) const noexcept { return h < hosts_.size() ? &hosts_[h] : nullptr; }
-    const flow& at(index i) const noexcept { return flows_[i]; }
-    std::size_t size() const noexcept { return flows_.size() - free_.size(); }
+    bool waits_for_site(host_id site) const {
+        const auto found = sites_.find(site);
+        return found != sites_.end() && !found->second.aside.empty();
+    }
+    bool waits_for_provider(host_id provider) const { return providers_.contains(provider); }
+    std::size_t size() const noexcept { return flows_.size(); }
+    /// What it holds for sites and providers, and places for flows.
+    std::size_t held() const noexcept {
+        return sites_.size() + providers_.size() + by_kind_.size() + flows_.capacity();
+    }
+    std::uint64_t looks() const noexcept { return flows_.looks() + jobs_.looks(); }
 
     names tenants = {};
     names tags = {};
 
 private:
-    static constexpr job_id withdrawn = job_id(1) << 63;
-
     struct kind {
         index tenant = 0;
         index tag = 0;
-        host_id host = 0;
+        host_id site = 0;
         std::uint8_t grade = 0;
         friend bool operator==(const kind&, const kind&) = default;
     };
     struct hash_of_kind {
         std::size_t operator()(const kind& k) const noexcept {
             const auto names = (std::uint64_t(k.tenant) << 32 | k.tag) * 0x9e3779b97f4a7c15u;
-            return std::hash<std::uint64_t>()(names ^ names >> 29 ^ (std::uint64_t(k.host) << 8 | k.grade));
+            return std::hash<std::uint64_t>()(names ^ names >> 29 ^ (std::uint64_t(k.site) << 8 | k.grade));
         }
     };
     struct grade {
@@ -148,41 +168,47 @@ private:
     template <class May>
     std::optional<index> tenant_turn(std::uint8_t g, long quantum, May may);
     template <class May>
-    bool front_may_go(ring<index>& line, May may);
+    may_go ask(index i, May may) const {
+        return pause_of(flows_[i]) ? may_go::paused : may(flows_[i]);
+    }
     static double step(const std::vector<unsigned>& weights, std::uint8_t g) noexcept;
-    static job_id* find(ring<job_id>& line, job_id id) noexcept;
-    index flow_of(const job& j, host_id h, std::uint8_t g);
+    static std::uint64_t pause_key(selection::kind by, index number) noexcept {
+        return std::uint64_t(static_cast<unsigned char>(by)) << 32 | number;
+    }
+    std::optional<std::uint64_t> pause_of(const flow& f) const;
+    index number_of(const selection& what) const;
+    index flow_of(const job& j, place to, std::uint8_t g);
     void enter(index i);
     double behind() const noexcept;
     void enter_turns(index i);
-    void enter_host(index i);
-    void leave(index i, may_go why);
-    void count(flow& f, bool more) noexcept;
+    void enter_site(index i);
+    void leave_turns(index i);
+    void leave_site(index i);
+    void hold(index i, may_go why);
+    void release(index i);
     job_id take(index i);
     void charge(const flow& f, const std::vector<unsigned>& weights, long quantum);
-    void settle(index i);
+    void drop(index i);
+    chain<&flow::at_site>& lane_of(const flow& f);
+    tenant_lines& lines_of(index tenant) {
+        if (tenant_lines_.size() <= tenant) tenant_lines_.resize(tenant + 1u);
+        return tenant_lines_[tenant];
+    }
 
-    std::vector<flow> flows_;
-    std::vector<index> free_;
+    slots<flow> flows_;
+    job_lines jobs_;
     std::unordered_map<kind, index, hash_of_kind> by_kind_;
-    std::vector<host_lines> hosts_;
+    std::unordered_map<host_id, site_lines> sites_;
+    std::unordered_map<host_id, provider_lines> providers_;
+    std::unordered_map<std::uint64_t, chain<&flow::held>> pauses_;
     std::vector<tenant_lines> tenant_lines_;
     std::vector<grade> grades_;
-    double pass_ = 0;  // of the class that was served last
+    double pass_ = 0;       // of the class that was served last
+    index offered_ = none;  // what turn() said
 };
 
-template <class Of>
-std::vector<job_id> fair_lines::list(Of of) const {
-    std::vector<job_id> all;
-    for (const auto& f : flows_)
-        if (f.live > 0 && of(f))
-            for (std::size_t i = 0; i < f.jobs.size(); ++i)
-                if (!(f.jobs[i] & withdrawn)) all.push_back(f.jobs[i]);
-    return all;
-}
-
 template <class May>
-std::optional<index> fair_lines::turn(const std::vector<unsigned>& weights, long quantum, May may) {
+const flow* fair_lines::turn(const std::vector<unsigned>& weights, long quantum, May may) {
     for (;;) {
         const grade* best = nullptr;
         double least = 0;
@@ -193,9 +219,9 @@ std::optional<index> fair_lines::turn(const std::vector<unsigned>& weights, long
             best = &g;
             least = end;
         }
-        if (!best) return std::nullopt;
+        if (!best) return nullptr;
         // Without an answer the class has nobody left that may go.
-        if (const auto i = tenant_turn(best->number, quantum, may)) return i;
+        if (const auto i = tenant_turn(best->number, quantum, may)) return &flows_[offered_ = *i];
     }
 }
 
@@ -204,11 +230,16 @@ std::optional<index> fair_lines::tenant_turn(std::uint8_t g, long quantum, May m
     auto& line = grades_[g].tenants;
     while (!line.empty()) {
         auto& lane = tenant_lines_[line.front()].lanes[g];
-        if (!front_may_go(lane.flows, may)) {
+        while (!lane.flows.empty()) {
+            const auto answer = ask(lane.flows.first, may);
+            if (answer == may_go::yes) break;
+            hold(lane.flows.first, answer);
+        }
+        if (lane.flows.empty()) {
             lane.in_turns = false;
-            line.pop_front();
+            line.drop_front();
         } else if (lane.credit > 0) {
-            return lane.flows.front();
+            return lane.flows.first;
         } else {
             lane.credit += quantum;
             line.push_back(line.pop_front());
@@ -218,24 +249,13 @@ std::optional<index> fair_lines::tenant_turn(std::uint8_t g, long quantum, May m
 }
 
 template <class May>
-bool fair_lines::front_may_go(ring<index>& line, May may) {
-    while (!line.empty()) {
-        const auto i = line.front();
-        const auto answer = flows_[i].live == 0 ? may_go::yes : may(flows_[i]);
-        if (flows_[i].live > 0 && answer == may_go::yes) return true;
-        line.pop_front();
-        flows_[i].in_turns = false;
-        leave(i, answer);
-    }
-    return false;
-}
-
-template <class May>
-std::optional<std::pair<job_id, index>> fair_lines::next(host_id h, const std::vector<unsigned>& weights, long quantum,
-                                                         May may) {
-    auto& lines = host(h);
+std::optional<std::pair<job_id, index>> fair_lines::next(host_id site, const std::vector<unsigned>& weights,
+                                                         long quantum, May may) {
+    const auto found = sites_.find(site);
+    if (found == sites_.end()) return std::nullopt;
+    auto& lines = found->second;
     for (;;) {
-        host_lines::lane* best = nullptr;
+        site_lines::lane* best = nullptr;
         double least = 0;
         for (auto& l : lines.lanes) {
             if (l.flows.empty()) continue;
@@ -245,11 +265,10 @@ std::optional<std::pair<job_id, index>> fair_lines::next(host_id h, const std::v
             least = end;
         }
         if (!best) return std::nullopt;
-        const auto i = best->flows.pop_front();
-        flows_[i].in_host = false;
-        const auto answer = flows_[i].live == 0 ? may_go::yes : may(flows_[i]);
-        if (flows_[i].live == 0 || answer != may_go::yes) {
-            leave(i, answer);
+        const auto i = best->flows.first;
+        const auto answer = ask(i, may);
+        if (answer != may_go::yes) {
+            hold(i, answer);
             continue;
         }
         lines.pass = best->pass;
@@ -260,10 +279,13 @@ std::optional<std::pair<job_id, index>> fair_lines::next(host_id h, const std::v
 }
 
 template <class May>
-std::optional<job_id> fair_lines::shed(host_id h, May may) {
-    for (const auto i : host(h).flows)
-        if (flows_[i].live > 0 && may(flows_[i])) return take(i);
-    return std::nullopt;
+std::size_t fair_lines::waiting(host_id site, May may) const {
+    const auto found = sites_.find(site);
+    if (found == sites_.end()) return 0;
+    for (const auto& l : found->second.lanes)
+        for (auto i = l.flows.first; i != none; i = l.flows.after(flows_, i))
+            if (ask(i, may) == may_go::yes) return found->second.live;
+    return 0;
 }
 
 }  // namespace postroad::scheduling::detail

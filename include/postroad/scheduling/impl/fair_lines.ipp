@@ -31,120 +31,194 @@ POSTROAD_DECL bool names::leave(index i) {
     return true;
 }
 
-POSTROAD_DECL void fair_lines::admit(const job& j, host_id h, std::uint8_t g) {
-    const auto i = flow_of(j, h, g);
+POSTROAD_DECL index names::find(const std::string& name) const {
+    const auto found = numbers_.find(name);
+    return found == numbers_.end() ? none : found->second;
+}
+
+POSTROAD_DECL void fair_lines::admit(const job& j, place to, std::uint8_t g) {
+    const auto i = flow_of(j, to, g);
     auto& f = flows_[i];
-    f.jobs.push_back(j.id);
-    count(f, true);
+    if (jobs_.push_back(f.jobs, i, j.id) && f.at_site.in_line && f.why != may_go::tenant_waits)
+        ++sites_.at(f.to.site).live;
+    if (f.jobs.empty()) return drop(i);  // the job waits elsewhere already
     enter(i);
 }
 
-POSTROAD_DECL void fair_lines::withdraw(job_id id, host_id h) {
-    if (h >= hosts_.size()) return;
-    for (const auto i : hosts_[h].flows) {
-        auto& f = flows_[i];
-        auto* const found = find(f.jobs, id);
-        if (!found) continue;
-        *found |= withdrawn;
-        count(f, false);
-        return settle(i);
+POSTROAD_DECL void fair_lines::withdraw(job_id id, host_id site) {
+    const auto i = jobs_.line_of(id);
+    if (!i || flows_[*i].to.site != site) return;
+    auto& f = flows_[*i];
+    jobs_.erase(f.jobs, id);
+    if (f.at_site.in_line && f.why != may_go::tenant_waits) --sites_.at(f.to.site).live;
+    if (f.jobs.empty()) drop(*i);
+}
+
+POSTROAD_DECL std::vector<job_id> fair_lines::list(const selection& what) const {
+    std::vector<job_id> all;
+    const auto number = number_of(what);
+    if (number == none) return all;
+    for (const auto& [k, i] : by_kind_) {
+        const auto own = what.by == selection::kind::destination ? k.site
+                         : what.by == selection::kind::tenant    ? k.tenant
+                                                                 : k.tag;
+        if (own == number) jobs_.for_each(flows_[i].jobs, [&](job_id id) { all.push_back(id); });
+    }
+    return all;
+}
+
+POSTROAD_DECL void fair_lines::turned(host_id site) {
+    const auto i = std::exchange(offered_, none);
+    if (i == none || flows_[i].to.site != site) return;
+    leave_turns(i);
+    if (flows_[i].why == may_go::provider_waits) release(i);
+    enter_turns(i);
+}
+
+POSTROAD_DECL std::optional<job_id> fair_lines::shed(host_id site) {
+    const auto found = sites_.find(site);
+    if (found == sites_.end()) return std::nullopt;
+    const auto from = [this](chain<&flow::at_site>& line) -> std::optional<job_id> {
+        while (!line.empty()) {
+            if (!pause_of(flows_[line.first])) return take(line.first);
+            hold(line.first, may_go::paused);
+        }
+        return std::nullopt;
+    };
+    for (auto& l : found->second.lanes)
+        if (const auto id = from(l.flows)) return id;
+    return from(found->second.for_tenants);
+}
+
+POSTROAD_DECL void fair_lines::resume_site(host_id site) {
+    const auto found = sites_.find(site);
+    if (found == sites_.end()) return;
+    while (!found->second.aside.empty()) {
+        const auto i = found->second.aside.first;
+        release(i);
+        enter(i);
     }
 }
 
-// Jobs come nearly in the order of their ids: most are found by halving.
-POSTROAD_DECL job_id* fair_lines::find(ring<job_id>& line, job_id id) noexcept {
-    std::size_t first = 0;
-    for (auto n = line.size(); n > 0;) {
-        const auto half = n / 2;
-        const bool before = (line[first + half] & ~withdrawn) < id;
-        if (before) first += half + 1;
-        n = before ? n - half - 1 : half;
-    }
-    if (first < line.size() && line[first] == id) return &line[first];
-    for (std::size_t i = 0; i < line.size(); ++i)
-        if (line[i] == id) return &line[i];
-    return nullptr;
-}
-
-POSTROAD_DECL void fair_lines::turned(index i) {
-    auto& line = tenant_lines_[flows_[i].tenant].lanes[flows_[i].grade].flows;
-    if (!line.empty() && line.front() == i) line.push_back(line.pop_front());
-}
-
-POSTROAD_DECL void fair_lines::resume_host(host_id h) {
-    for (const auto i : std::exchange(host(h).set_aside, {})) {
-        flows_[i].set_aside = false;
-        if (flows_[i].live > 0) enter(i);
-        settle(i);
-    }
+POSTROAD_DECL std::optional<host_id> fair_lines::resume_provider(host_id provider) {
+    const auto found = providers_.find(provider);
+    if (found == providers_.end()) return std::nullopt;
+    for (const auto& [who, line] : found->second)
+        if (!flows_[line.first].in_turns.in_line) enter_turns(line.first);
+    return flows_[found->second.begin()->second.first].to.site;
 }
 
 POSTROAD_DECL std::vector<host_id> fair_lines::resume_tenant(index tenant) {
     std::vector<host_id> changed;
     if (tenant >= tenant_lines_.size()) return changed;
-    for (const auto i : std::exchange(tenant_lines_[tenant].waiting, {})) {
-        auto& f = flows_[i];
-        f.waits = false;
-        hosts_[f.host].live += f.live;
-        changed.push_back(f.host);
-        if (f.live > 0) enter(i);
-        settle(i);
-    }
-    return changed;
-}
-
-POSTROAD_DECL std::vector<host_id> fair_lines::resume_paused() {
-    std::vector<host_id> changed;
-    for (index i = 0; i < flows_.size(); ++i) {
-        auto& f = flows_[i];
-        if (!std::exchange(f.paused, false)) continue;
-        hosts_[f.host].live += f.live;
-        changed.push_back(f.host);
+    auto& waiting = tenant_lines_[tenant].waiting;
+    while (!waiting.empty()) {
+        const auto i = waiting.first;
+        changed.push_back(flows_[i].to.site);
+        release(i);
         enter(i);
     }
     return changed;
 }
 
-POSTROAD_DECL index fair_lines::flow_of(const job& j, host_id h, std::uint8_t g) {
+POSTROAD_DECL void fair_lines::pause(const selection& what) {
+    if (const auto known = number_of(what); known != none && pauses_.contains(pause_key(what.by, known))) return;
+    // Its number stays with the name until resume().
+    const auto number = what.by == selection::kind::destination ? what.host
+                        : what.by == selection::kind::tenant    ? tenants.use(what.name)
+                                                                : tags.use(what.name);
+    pauses_.try_emplace(pause_key(what.by, number));
+}
+
+POSTROAD_DECL std::vector<host_id> fair_lines::resume(const selection& what) {
+    std::vector<host_id> changed;
+    const auto number = number_of(what);
+    if (number == none) return changed;
+    const auto found = pauses_.find(pause_key(what.by, number));
+    if (found == pauses_.end()) return changed;
+    std::vector<index> flows;
+    while (!found->second.empty()) {
+        flows.push_back(found->second.first);
+        release(flows.back());
+    }
+    pauses_.erase(found);
+    for (const auto i : flows) {
+        changed.push_back(flows_[i].to.site);
+        enter(i);
+    }
+    if (what.by == selection::kind::tenant) leave_tenant(number);
+    if (what.by == selection::kind::tag) (void)tags.leave(number);
+    return changed;
+}
+
+POSTROAD_DECL void fair_lines::leave_tenant(index tenant) {
+    if (tenants.leave(tenant) && tenant < tenant_lines_.size())
+        for (auto& lane : tenant_lines_[tenant].lanes) lane.credit = 0;
+}
+
+POSTROAD_DECL bool fair_lines::forget_site(host_id site) {
+    if (pauses_.contains(pause_key(selection::kind::destination, site))) return false;
+    const auto found = sites_.find(site);
+    if (found == sites_.end()) return true;
+    if (found->second.flows > 0) return false;
+    sites_.erase(found);
+    return true;
+}
+
+POSTROAD_DECL std::optional<std::uint64_t> fair_lines::pause_of(const flow& f) const {
+    if (pauses_.empty()) return std::nullopt;
+    for (const auto key : {pause_key(selection::kind::destination, f.to.site),
+                           pause_key(selection::kind::tenant, f.tenant), pause_key(selection::kind::tag, f.tag)})
+        if (pauses_.contains(key)) return key;
+    return std::nullopt;
+}
+
+// `none` if nothing can be known of it.
+POSTROAD_DECL index fair_lines::number_of(const selection& what) const {
+    switch (what.by) {
+        case selection::kind::destination: return what.host;
+        case selection::kind::tenant: return tenants.find(what.name);
+        case selection::kind::tag: return tags.find(what.name);
+    }
+    return none;
+}
+
+POSTROAD_DECL index fair_lines::flow_of(const job& j, place to, std::uint8_t g) {
     const auto tenant = tenants.use(j.tenant);
     const auto tag = tags.use(j.tag);
-    const auto [known, is_new] = by_kind_.try_emplace({tenant, tag, h, g}, index(0));
+    const auto [known, is_new] = by_kind_.try_emplace({tenant, tag, to.site, g}, index(0));
     if (!is_new) {
         (void)tenants.leave(tenant);
         (void)tags.leave(tag);
         return known->second;
     }
-    if (free_.empty()) {
-        free_.push_back(static_cast<index>(flows_.size()));
-        flows_.emplace_back();
-    }
-    const auto i = free_.back();
-    free_.pop_back();
-    known->second = i;
-    auto& of_host = host(h).flows;
-    flows_[i] = {.tenant = tenant, .tag = tag, .grade = g, .host = h, .place = of_host.size()};
-    of_host.push_back(i);
-    return i;
+    known->second = flows_.add({.tenant = tenant, .tag = tag, .grade = g, .to = to});
+    ++sites_[to.site].flows;
+    return known->second;
 }
 
 POSTROAD_DECL void fair_lines::enter(index i) {
-    if (flows_[i].waits || flows_[i].paused) return;
-    if (!flows_[i].in_turns && !flows_[i].set_aside) enter_turns(i);
-    if (!flows_[i].in_host) enter_host(i);
+    const auto& f = flows_[i];
+    if (f.why == may_go::yes && !f.in_turns.in_line) enter_turns(i);
+    if (f.why < may_go::tenant_waits && !f.at_site.in_line) enter_site(i);
 }
 
 POSTROAD_DECL void fair_lines::enter_turns(index i) {
-    auto& f = flows_[i];
-    while (grades_.size() <= f.grade) grades_.push_back({.number = static_cast<std::uint8_t>(grades_.size())});
-    if (tenant_lines_.size() <= f.tenant) tenant_lines_.resize(f.tenant + 1u);
-    auto& lanes = tenant_lines_[f.tenant].lanes;
-    if (lanes.size() <= f.grade) lanes.resize(f.grade + 1u);
-    lanes[f.grade].flows.push_back(i);
-    f.in_turns = true;
-    if (std::exchange(lanes[f.grade].in_turns, true)) return;
-    auto& g = grades_[f.grade];
+    const auto tenant = flows_[i].tenant;
+    const auto number = flows_[i].grade;
+    while (grades_.size() <= number) grades_.push_back({.number = static_cast<std::uint8_t>(grades_.size())});
+    auto& lanes = lines_of(tenant).lanes;
+    if (lanes.size() <= number) lanes.resize(number + 1u);
+    lanes[number].flows.push_back(flows_, i);
+    if (std::exchange(lanes[number].in_turns, true)) return;
+    auto& g = grades_[number];
     if (g.tenants.empty()) g.pass = std::max(g.pass, behind());
-    g.tenants.push_back(f.tenant);
+    g.tenants.push_back(tenant);
+}
+
+POSTROAD_DECL void fair_lines::leave_turns(index i) {
+    const auto& f = flows_[i];
+    if (f.in_turns.in_line) tenant_lines_[f.tenant].lanes[f.grade].flows.erase(flows_, i);
 }
 
 // Where a class that was away comes in: level with the one that is behind.
@@ -159,54 +233,88 @@ POSTROAD_DECL double fair_lines::behind() const noexcept {
     return least;
 }
 
-POSTROAD_DECL void fair_lines::enter_host(index i) {
-    auto& f = flows_[i];
-    auto& h = host(f.host);
-    auto lane = std::ranges::find(h.lanes, f.grade, &host_lines::lane::grade);
-    if (lane == h.lanes.end()) {
-        const auto behind = std::ranges::find_if(h.lanes, [&f](const auto& l) { return l.grade > f.grade; });
-        lane = h.lanes.insert(behind, {.grade = f.grade});
+POSTROAD_DECL void fair_lines::enter_site(index i) {
+    const auto& f = flows_[i];
+    auto& s = sites_.at(f.to.site);
+    auto lane = std::ranges::find(s.lanes, f.grade, &site_lines::lane::grade);
+    if (lane == s.lanes.end()) {
+        const auto behind = std::ranges::find_if(s.lanes, [&f](const auto& l) { return l.grade > f.grade; });
+        lane = s.lanes.insert(behind, {.grade = f.grade});
     }
-    if (lane->flows.empty()) lane->pass = std::max(lane->pass, h.pass);
-    lane->flows.push_back(i);
-    f.in_host = true;
+    if (lane->flows.empty()) lane->pass = std::max(lane->pass, s.pass);
+    lane->flows.push_back(flows_, i);
+    s.live += f.jobs.size;
 }
 
-// Was taken out of a line. What waits for its destination only stays in the other line.
-POSTROAD_DECL void fair_lines::leave(index i, may_go why) {
-    auto& f = flows_[i];
-    if (f.live == 0 || why == may_go::yes) return settle(i);
-    if (why == may_go::host_waits) {
-        f.set_aside = true;
-        return host(f.host).set_aside.push_back(i);
-    }
-    if (f.waits || f.paused) return;
-    hosts_[f.host].live -= f.live;
-    if (why == may_go::paused) {
-        f.paused = true;
-        return;
-    }
-    f.waits = true;
-    if (tenant_lines_.size() <= f.tenant) tenant_lines_.resize(f.tenant + 1u);
-    tenant_lines_[f.tenant].waiting.push_back(i);
+POSTROAD_DECL chain<&flow::at_site>& fair_lines::lane_of(const flow& f) {
+    return std::ranges::find(sites_.at(f.to.site).lanes, f.grade, &site_lines::lane::grade)->flows;
 }
 
-POSTROAD_DECL void fair_lines::count(flow& f, bool more) noexcept {
-    const auto by = more ? std::size_t(1) : std::size_t(-1);
-    f.live += by;
-    if (!f.waits && !f.paused) hosts_[f.host].live += by;
+POSTROAD_DECL void fair_lines::leave_site(index i) {
+    const auto& f = flows_[i];
+    if (!f.at_site.in_line) return;
+    auto& s = sites_.at(f.to.site);
+    if (f.why == may_go::tenant_waits) return s.for_tenants.erase(flows_, i);
+    s.live -= f.jobs.size;
+    lane_of(f).erase(flows_, i);
+}
+
+// Was come upon and may not go. What waits for its site or provider only stays in line there.
+POSTROAD_DECL void fair_lines::hold(index i, may_go why) {
+    auto& f = flows_[i];
+    leave_turns(i);
+    // Offered, and refused again: it stays the first.
+    if (why == may_go::provider_waits && f.why == why) return;
+    if (why >= may_go::tenant_waits) leave_site(i);
+    release(i);
+    f.why = why;
+    switch (why) {
+        case may_go::yes: break;
+        case may_go::site_waits: return sites_.at(f.to.site).aside.push_back(flows_, i);
+        case may_go::provider_waits: return providers_[f.to.provider][{f.grade, f.tenant}].push_back(flows_, i);
+        case may_go::tenant_waits:
+            sites_.at(f.to.site).for_tenants.push_back(flows_, i);
+            return lines_of(f.tenant).waiting.push_back(flows_, i);
+        case may_go::paused: f.pause = pause_of(f).value_or(0); return pauses_.at(f.pause).push_back(flows_, i);
+    }
+}
+
+// It waits for nothing any more.
+POSTROAD_DECL void fair_lines::release(index i) {
+    auto& f = flows_[i];
+    if (!f.held.in_line) return;
+    // What waits for a tenant is in another line of its site.
+    if (f.why == may_go::tenant_waits) leave_site(i);
+    switch (std::exchange(f.why, may_go::yes)) {
+        case may_go::yes: break;
+        case may_go::site_waits: return sites_.at(f.to.site).aside.erase(flows_, i);
+        case may_go::tenant_waits: return tenant_lines_[f.tenant].waiting.erase(flows_, i);
+        case may_go::paused: return pauses_.at(f.pause).erase(flows_, i);
+        case may_go::provider_waits: {
+            const auto lines = providers_.find(f.to.provider);
+            const auto line = lines->second.find({f.grade, f.tenant});
+            const bool was_first = line->second.first == i;
+            line->second.erase(flows_, i);
+            if (line->second.empty()) {
+                lines->second.erase(line);
+                if (lines->second.empty()) providers_.erase(lines);
+            } else if (was_first && !flows_[line->second.first].in_turns.in_line) {
+                enter_turns(line->second.first);
+            }
+        }
+    }
 }
 
 POSTROAD_DECL job_id fair_lines::take(index i) {
     auto& f = flows_[i];
-    job_id id = 0;
-    do id = f.jobs.pop_front();
-    while (id & withdrawn);
-    count(f, false);
-    if (f.live == 0)
-        settle(i);
-    else if (!f.in_host && !f.waits && !f.paused)
-        enter_host(i);
+    const auto id = jobs_.pop_front(f.jobs);
+    if (f.why != may_go::tenant_waits) {
+        --sites_.at(f.to.site).live;
+        auto& lane = lane_of(f);
+        lane.erase(flows_, i);
+        lane.push_back(flows_, i);
+    }
+    if (f.jobs.empty()) drop(i);
     return id;
 }
 
@@ -217,7 +325,7 @@ POSTROAD_DECL double fair_lines::step(const std::vector<unsigned>& weights, std:
 
 POSTROAD_DECL void fair_lines::charge(const flow& f, const std::vector<unsigned>& weights, long quantum) {
     const auto by = step(weights, f.grade);
-    for (auto& l : hosts_[f.host].lanes)
+    for (auto& l : sites_.at(f.to.site).lanes)
         if (l.grade == f.grade) l.pass += by;
     pass_ = std::max(pass_, grades_[f.grade].pass);
     grades_[f.grade].pass += by;
@@ -225,23 +333,17 @@ POSTROAD_DECL void fair_lines::charge(const flow& f, const std::vector<unsigned>
     credit = std::max(credit - 1, -max_debt * quantum);
 }
 
-// A flow without jobs goes once no line has it.
-POSTROAD_DECL void fair_lines::settle(index i) {
-    auto& f = flows_[i];
-    if (f.live > 0) return;
-    f.jobs.clear();
-    f.paused = false;
-    if (f.in_turns || f.set_aside || f.in_host || f.waits) return;
-    auto& of_host = hosts_[f.host].flows;
-    of_host[f.place] = of_host.back();
-    flows_[of_host[f.place]].place = f.place;
-    of_host.pop_back();
-    by_kind_.erase({f.tenant, f.tag, f.host, f.grade});
+POSTROAD_DECL void fair_lines::drop(index i) {
+    leave_turns(i);
+    leave_site(i);
+    release(i);
+    const auto& f = flows_[i];
+    --sites_.at(f.to.site).flows;
+    by_kind_.erase({f.tenant, f.tag, f.to.site, f.grade});
     (void)tags.leave(f.tag);
-    if (tenants.leave(f.tenant) && f.tenant < tenant_lines_.size())
-        for (auto& lane : tenant_lines_[f.tenant].lanes) lane.credit = 0;
-    f = {};
-    free_.push_back(i);
+    leave_tenant(f.tenant);
+    if (offered_ == i) offered_ = none;
+    flows_.erase(i);
 }
 
 }  // namespace postroad::scheduling::detail
