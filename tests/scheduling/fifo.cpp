@@ -77,24 +77,54 @@ TEST_CASE("only what is deferred or was not attempted is tried again") {
     CHECK(r.judge(with({accepted, in_doubt, deferred}), t0) == later(30min));
 }
 
-TEST_CASE("what fails for good, or was cancelled, is not tried again") {
+TEST_CASE("whom the failure is about says whether it is tried again, and no error does") {
     const retry r{.attempts = 9};
     struct row {
-        errc error;
+        blame who;
         bool again;
     };
-    const row rows[] = {
-        {errc::connection_closed, true},       {errc::timed_out, true},        {errc::resolve_failed, true},
-        {errc::tls_handshake, true},           {errc::service_closing, true},  {errc::malformed_reply, true},
-        {errc::authentication_deferred, true}, {errc::tls_certificate, false}, {errc::authentication_rejected, false},
-        {errc::message_too_large, false},      {errc::cancelled, false},       {errc::shut_down, false},
-        {errc::tls_configuration, true},       {errc::hello_refused, false},   {errc::contradiction, false},
-    };
-    for (const auto& row : rows) {
-        CAPTURE(to_string(row.error));
-        const auto v = r.judge(with({status::not_attempted}, 1, row.error), t0);
-        CHECK((v.what == verdict::kind::retry) == row.again);
+    const row rows[] = {{blame::none, true},    {blame::message, true}, {blame::outage, true},
+                        {blame::setting, true}, {blame::doubt, true},   {blame::ours, false}};
+    for (const auto& row : rows)
+        for (const auto error : {errc::connection_closed, errc::authentication_rejected, errc::cancelled}) {
+            CAPTURE(static_cast<int>(row.who));
+            CAPTURE(to_string(error));
+            auto j = with({status::not_attempted}, 1, error);
+            j.blame = row.who;
+            CHECK((r.judge(j, t0).what == verdict::kind::retry) == row.again);
+        }
+}
+
+TEST_CASE("without a number there is one attempt, or any number where the queue outlives the process") {
+    for (const auto who : {blame::none, blame::outage, blame::setting}) {
+        CAPTURE(static_cast<int>(who));
+        auto j = with({status::deferred}, 1);
+        j.blame = who;
+        CHECK(retry{}.judge(j, t0) == verdict{});
+        j.lasts = true;
+        j.result.attempts = 1000;
+        CHECK(retry{}.judge(j, t0).what == verdict::kind::retry);
+        j.submitted = t0 - 120h + 3h;
+        CHECK(retry{}.judge(j, t0).what == verdict::kind::retry);
+        CHECK(retry{}.judge(j, t0 + 1ns) == verdict{});
+        CHECK(retry{.give_up = 240h}.judge(j, t0 + 1ns).what == verdict::kind::retry);
     }
+}
+
+TEST_CASE("attempts that came to no server count where somebody waits, and only there") {
+    const retry r{.attempts = 3};
+    auto j = with({status::not_attempted}, 0);
+    j.blame = blame::outage;
+    j.waits = 2;
+    CHECK(r.judge(j, t0) == later(60min));
+    j.waits = 3;
+    CHECK(r.judge(j, t0) == verdict{});
+    j.lasts = true;
+    j.waits = 1000;
+    CHECK(r.judge(j, t0) == later(30min));
+    j.blame = blame::none;
+    j.result.attempts = 3;
+    CHECK(r.judge(j, t0) == verdict{});
 }
 
 TEST_CASE("there are as many attempts as allowed and no more") {

@@ -159,6 +159,9 @@ TEST_CASE("refusals are told apart by code, enhanced code and words") {
         {refused(451, {4, 3, 2}, "system not accepting"), refusal::busy},
         {refused(452, {4, 3, 1}, "system storage"), refusal::busy},
         {refused(450, {4, 4, 5}, "congestion"), refusal::busy},
+        {refused(450, {4, 3, 0}, "other"), refusal::busy},
+        {refused(450, {4, 3, 3}, "not capable"), refusal::unknown},
+        {refused(450, {4, 4, 1}, "no answer from the host"), refusal::unknown},
         {refused(452, {4, 2, 2}, "over quota"), refusal::full},
         {refused(452, {4, 5, 3}, "too many recipients"), refusal::unknown},
         {refused(450, {4, 7, 0}, "too fast"), refusal::unknown},
@@ -232,17 +235,51 @@ TEST_CASE("a message that waits beyond the time of the notice is late once") {
     CHECK(notices == 1);
 }
 
-TEST_CASE("what is settled, or failed for good, is not tried again by the rules") {
+TEST_CASE("what is settled, or ended on our side, is not tried again by the rules") {
     using enum status;
     for (const auto s : {accepted, rejected, in_doubt})
         CHECK(steady.judge(tried({refused(0, {}, "", s)}), t0).what == verdict::kind::done);
     auto j = tried({refused(0, {}, "", not_attempted)});
-    for (const auto ec : {errc::cancelled, errc::message_too_large, errc::authentication_rejected}) {
-        j.error = ec;
+    j.error = errc::authentication_rejected;
+    for (const auto who : {blame::none, blame::message, blame::outage, blame::setting, blame::doubt}) {
+        j.blame = who;
+        CHECK(steady.judge(j, t0).what == verdict::kind::retry);
+    }
+    j.blame = blame::ours;
+    CHECK(steady.judge(j, t0).what == verdict::kind::done);
+}
+
+TEST_CASE("what its servers keep waiting waits as for one that is not reached, whatever was said before") {
+    for (const auto who : {blame::outage, blame::setting}) {
+        auto j = tried({refused(452, {4, 2, 2})}, 1);
+        j.blame = who;
+        CHECK(steady.judge(j, t0).at == t0 + 5min);
+        j.waits = 2;
+        CHECK(steady.judge(j, t0).at == t0 + 20min);
+        j.waits = 99;
+        CHECK(steady.judge(j, t0).what == verdict::kind::done);
+        // Where the queue outlives the process age alone ends it.
+        j.lasts = true;
+        CHECK(steady.judge(j, t0).at == t0 + 5min);
+        j.result.attempts = 1000;
+        CHECK(steady.judge(j, t0).what == verdict::kind::retry);
+        CHECK(steady.judge(j, t0 + 120h).what == verdict::kind::done);
+        j.blame = blame::none;
         CHECK(steady.judge(j, t0).what == verdict::kind::done);
     }
-    j.error = errc::timed_out;
-    CHECK(steady.judge(j, t0).what == verdict::kind::retry);
+}
+
+TEST_CASE("a learned limit and a probe to come are kept until their time") {
+    const clamp c;
+    clamp::state learned;
+    CHECK(c.forget_at(learned) <= t0);
+    c.refused(learned, 3, t0);
+    CHECK(c.forget_at(learned) == t0 + 30s);
+    const breaker b{.failures = 1};
+    breaker::state broken;
+    CHECK(b.forget_at(broken) <= t0);
+    b.failed(broken, t0);
+    CHECK(b.forget_at(broken) == t0 + 30s);
 }
 
 TEST_CASE("extreme rules make no nonsense of the waits") {

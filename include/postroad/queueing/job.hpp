@@ -73,6 +73,7 @@ struct job {
     unsigned doubts = 0;                     ///< attempts that ended in doubt and were made again
     /// It was being sent when the process that did so died: whether it goes again is to be judged first.
     bool interrupted = false;
+    bool lasts = false;  ///< its queue outlives the process
     /// Told once, by a durable queue, on any thread: that the job is stored, or why not.
     std::function<void(error_code)> stored = {};
     std::unique_ptr<postroad::waiter> waiter = {};

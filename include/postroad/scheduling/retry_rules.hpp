@@ -25,6 +25,25 @@ POSTROAD_DECL std::string_view to_string(refusal r) noexcept;
 /// What kept a recipient from being accepted. Of use for those that are deferred or not attempted.
 POSTROAD_DECL refusal classify(const recipient_outcome& r) noexcept;
 
+/// Whether a recipient can be asked again without being asked twice.
+constexpr bool may_be_tried(const recipient_outcome& r) noexcept {
+    return r.status == status::deferred || r.status == status::not_attempted;
+}
+/// Whether its servers keep it waiting, not what they said of it.
+inline bool is_kept_waiting(const job& j) noexcept { return j.blame == blame::outage || j.blame == blame::setting; }
+/// Attempts that count: where the queue does not outlive the process those that came to no server, too.
+inline unsigned attempts_made(const job& j) noexcept { return j.result.attempts + (j.lasts ? 0 : j.waits); }
+/// Whether it is not tried again, whatever its recipients got: it ended on our side, or it had its number of attempts,
+/// 0 for any. What its servers keep waiting is given up by age alone where the queue outlives the process.
+inline bool is_spent(const job& j, unsigned attempts) noexcept {
+    if (j.blame == blame::ours) return true;
+    return attempts > 0 && attempts_made(j) >= attempts && !(j.lasts && is_kept_waiting(j));
+}
+/// Whether `at` lies too long after it came.
+inline bool is_too_old(const job& j, time_point at, duration give_up) noexcept {
+    return j.submitted != time_point::min() && at > after(j.submitted, give_up);
+}
+
 /// A part that says when to try again.
 template <class R>
 concept retry_part = std::movable<R> && requires(const R c, const job& j, time_point now) {

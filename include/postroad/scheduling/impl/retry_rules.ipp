@@ -69,20 +69,18 @@ POSTROAD_DECL duration retry_rules::floor(refusal r, unsigned made) const noexce
 }
 
 POSTROAD_DECL verdict retry_rules::judge(const job& j, time_point now) const {
-    if (attempts > 0 && j.result.attempts >= attempts) return {};
-    if (j.error == condition::permanent || j.error == condition::bad_input || j.error == condition::cancelled)
-        return {};
+    if (is_spent(j, attempts)) return {};
+    const auto made = attempts_made(j);
     auto wait = duration::max();
     for (const auto& r : j.result.recipients)
-        if (r.status == status::deferred || r.status == status::not_attempted)
-            wait = std::min(wait, floor(classify(r), j.result.attempts));
+        if (may_be_tried(r))
+            wait = std::min(wait, floor(is_kept_waiting(j) ? refusal::unreachable : classify(r), made));
     if (wait == duration::max()) return {};
-    const auto share =
-        std::clamp(jitter, 0.0, 1.0) * detail::fraction(seed ^ detail::scrambled(j.id) ^ j.result.attempts);
+    const auto share = std::clamp(jitter, 0.0, 1.0) * detail::fraction(seed ^ detail::scrambled(j.id) ^ made);
     const auto more = static_cast<duration::rep>(static_cast<double>(wait.count()) * share);
     verdict v{verdict::kind::retry, after(after(now, wait), duration(more))};
+    if (is_too_old(j, v.at, give_up)) return {};
     if (j.submitted == time_point::min()) return v;
-    if (v.at > after(j.submitted, give_up)) return {};
     const auto mark = after(j.submitted, late_after);
     v.late = now < mark && v.at >= mark;
     return v;

@@ -30,7 +30,7 @@ public:
         for (pooling::host_id i = 0; i < 200; ++i) admit(++last_, i % 4);
         drain_all();
         judge_settled();
-        judge_deferred();
+        for (const bool lasts : {false, true}) judge_deferred(lasts);
         return rules_.take();
     }
 
@@ -130,8 +130,11 @@ private:
             }
     }
 
-    void judge_deferred() {
+    // Where the queue outlives the process age may be what ends it.
+    void judge_deferred(bool lasts) {
         auto j = trial_job(1, mail_);
+        j.lasts = lasts;
+        j.submitted = now_;
         for (auto& r : j.result.recipients) r.status = status::deferred;
         auto now = now_;
         for (int i = 0; i < 10'000; ++i) {
