@@ -55,6 +55,7 @@ struct fixed_connections {
     postroad::time_point grows_at(const state&, postroad::time_point) const { return postroad::never; }
     void opened(state&, std::size_t, postroad::time_point) const {}
     void refused(state&, std::size_t, postroad::time_point) const {}
+    postroad::time_point forget_at(const state&) const { return postroad::time_point::min(); }
 };
 
 using my_fair = postroad::scheduling::basic_fair<postroad::scheduling::pacer, fixed_connections>;
