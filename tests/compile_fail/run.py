@@ -2,7 +2,8 @@
 """Checks what a compiler says about mistakes in composing a mailer.
 
 Each *.cpp beside this file is one mistake. Its `// expect: words` lines are what both compilers must say; the message
-must be one error in at most 20 lines. With -DGOOD the same source, without the mistake, must compile.
+must be one error in at most 20 lines. With -DGOOD the same source, without the mistake, must compile. A file with lines
+`// expect NAME: words` holds a mistake for each NAME, by -DNAME, and none without.
 
     tests/compile_fail/run.py [-v] [CASE...]    -v prints each message in full
 """
@@ -29,13 +30,21 @@ def compile_source(compiler, source, *flags):
     return run.returncode == 0, run.stderr
 
 
-def check(compiler, source):
+def cases(source):
+    """The mistakes in a file: for each a name, empty where there is one, and what is to be said of it."""
+    found = {}
+    for name, words in re.findall(r"^// expect(?: (\w+))?: (.+)$", source.read_text(encoding="utf-8"), re.M):
+        found.setdefault(name, []).append(words)
+    return found or {"": []}
+
+
+def check(compiler, source, name=""):
     """Returns what is wrong with one case under one compiler, and the message the compiler gave."""
     problems = []
-    expected = re.findall(r"^// expect: (.+)$", source.read_text(encoding="utf-8"), re.M)
+    expected = cases(source)[name]
     if not expected:
         problems.append("has no `// expect:` line")
-    compiled, message = compile_source(compiler, source)
+    compiled, message = compile_source(compiler, source, *([f"-D{name}"] if name else []))
     if compiled:
         problems.append("compiles although it holds a mistake")
     else:
@@ -46,6 +55,8 @@ def check(compiler, source):
         lines = len(message.splitlines())
         if lines > MAX_LINES:
             problems.append(f"{lines} lines, more than {MAX_LINES}")
+    if name not in list(cases(source))[:1]:
+        return problems, message
     fine, twin = compile_source(compiler, source, "-DGOOD")
     if not fine:
         problems.append("does not compile with -DGOOD:\n" + "\n".join(twin.splitlines()[:MAX_LINES]))
@@ -102,14 +113,14 @@ def main():
         return 1
     self_test()
     sources = [HERE / f"{pathlib.Path(name).stem}.cpp" for name in names] or sorted(HERE.glob("*.cpp"))
-    pairs = [(source, compiler) for source in sources for compiler in COMPILERS]
+    pairs = [(source, compiler, name) for source in sources for name in cases(source) for compiler in COMPILERS]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(lambda pair: check(pair[1], pair[0]), pairs))
+        results = list(pool.map(lambda pair: check(pair[1], pair[0], pair[2]), pairs))
     failed = 0
-    for (source, compiler), (problems, message) in zip(pairs, results):
+    for (source, compiler, name), (problems, message) in zip(pairs, results):
         failed += bool(problems)
         if problems or verbose:
-            print(f"{source.name}, {compiler}: {'; '.join(problems) or 'ok'}\n{message}")
+            print(f"{source.name} {name}, {compiler}: {'; '.join(problems) or 'ok'}\n{message}")
     print(f"compile_fail: {len(pairs) - failed} passed, {failed} failed")
     return 1 if failed or not pairs else 0
 

@@ -3,13 +3,73 @@
 
 #include <postroad/queueing/policy.hpp>
 
+#include <concepts>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
 namespace postroad::queueing {
 
 template <class Q>
+concept says_it_is_durable = requires {
+    requires static_cast<bool>(Q::is_durable);
+};
+/// One or more of the six functions of operable.
+template <class Q>
+concept partly_operable = requires(Q q, const job_filter& which, std::size_t n, std::vector<job_info>& out,
+                                   time_point now) {
+    q.list(which, n, now, out);
+}
+|| requires(Q q, queue_counts& counts, time_point now) { q.count(now, counts); }
+|| requires(Q q, const job_filter& which, time_point now) { q.retry_now(which, now); }
+|| requires(Q q, const job_filter& which, time_point now) { q.hold(which, now); }
+|| requires(Q q, job&& gone) { q.keep(std::move(gone), job_state::held); }
+|| requires(Q q, const job_filter& which, time_point now) { q.drop(which, now); };
+
+/// A member of one of these names that cannot be called so is an error, unless it is overloaded or a template.
+template <class Q>
 struct queueing_traits {
+    static_assert(
+        operable<Q> || !partly_operable<Q>,
+        "postroad: the queueing policy has some of list, count, retry_now, hold, keep and drop, but not all as "
+        "queueing::operable asks (docs/queueing.md)");
+    static_assert(durable<Q> || !says_it_is_durable<Q> || (partly_operable<Q> && !operable<Q>),
+                  "postroad: is_durable of the queueing policy is true, but it lacks something of queueing::durable "
+                  "(docs/queueing.md)");
+    static_assert(
+        !requires { &Q::divide; } ||
+            requires(Q q, job whole, std::vector<job> parts) {
+                { q.divide(std::move(whole), std::move(parts)) } -> std::same_as<void>;
+            },
+        "postroad: the queueing policy's divide would never be called: void divide(job&&, std::vector<job>&&) "
+        "(docs/queueing.md)");
+    static_assert(
+        !requires { &Q::revoked; } ||
+            requires(Q q, std::vector<job_id>& out) {
+                { q.revoked(out) } -> std::same_as<void>;
+            },
+        "postroad: the queueing policy's revoked would never be called: void revoked(std::vector<job_id>&) "
+        "(docs/queueing.md)");
+    static_assert(
+        !requires { &Q::lost; } ||
+            requires(Q q, std::vector<job_id>& out) {
+                { q.lost(out) } -> std::same_as<void>;
+            },
+        "postroad: the queueing policy's lost would never be called: void lost(std::vector<job_id>&) "
+        "(docs/queueing.md)");
+    static_assert(
+        !requires { &Q::leaves; } ||
+            requires(Q q) {
+                { q.leaves() } -> std::same_as<bool>;
+            },
+        "postroad: the queueing policy's leaves would never be called: bool leaves() (docs/queueing.md)");
+    static_assert(
+        !requires { &Q::left; } ||
+            requires(Q q) {
+                { q.left() } -> std::same_as<void>;
+            },
+        "postroad: the queueing policy's left would never be called: void left() (docs/queueing.md)");
+
     /// Whether it outlives the process.
     static constexpr bool lasts = durable<Q>;
     /// Whether messages can be divided: otherwise each goes whole to where its first recipient's domain is.

@@ -70,7 +70,7 @@ concept pauses = scheduling_policy<S> && requires(S s, const selection& what) {
     { s.resume(what) } -> std::same_as<void>;
 };
 
-/// What a destination did, for schedulers that have `signal(h, what, now)`.
+/// What a destination did, for schedulers that have `signal(h, what, open, now)`.
 enum class host_event : unsigned char {
     opened,       ///< a connection is ready
     refused,      ///< one could not be had while others were open or on their way

@@ -3,13 +3,63 @@
 
 #include <postroad/scheduling/policy.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <optional>
 
 namespace postroad::scheduling {
 
+/// One or more of the five functions of gives_turns.
+template <class S>
+concept gives_some_turns = requires(S s, time_point now) {
+    s.turn(now);
+}
+|| requires(S s, pooling::place h, time_point now) { s.begin(h, now); }
+|| requires(S s, pooling::place h, time_point now) { s.end(h, now); }
+|| requires(S s, pooling::place h) { s.hold(h); }
+|| requires(S s, pooling::place h) { s.unhold(h); };
+
+/// A member of one of these names that cannot be called so is an error, unless it is overloaded or a template.
 template <class S>
 struct scheduling_traits {
+    static_assert(gives_turns<S> || !gives_some_turns<S>,
+                  "postroad: the scheduling policy has some of turn, begin, end, hold and unhold, but not all as "
+                  "scheduling::gives_turns asks (docs/scheduling.md)");
+    static_assert(
+        !requires { &S::ripe; } ||
+            requires(S s, time_point now) {
+                { s.ripe(now) } -> std::same_as<std::optional<host_id>>;
+            },
+        "postroad: the scheduling policy's ripe would never be called: std::optional<host_id> ripe(time_point) "
+        "(docs/scheduling.md)");
+    static_assert(
+        !requires { &S::signal; } ||
+            requires(S s, pooling::place h, host_event what, std::size_t open, time_point now) {
+                { s.signal(h, what, open, now) } -> std::same_as<void>;
+            },
+        "postroad: the scheduling policy's signal would never be called: void signal(place, host_event, std::size_t, "
+        "time_point) (docs/scheduling.md)");
+    static_assert(
+        !requires { &S::shed; } ||
+            requires(S s, pooling::place h) {
+                { s.shed(h) } -> std::same_as<std::optional<job_id>>;
+            },
+        "postroad: the scheduling policy's shed would never be called: std::optional<job_id> shed(place) "
+        "(docs/scheduling.md)");
+    static_assert(
+        !requires { &S::forget; } ||
+            requires(S s, pooling::place h, time_point now) {
+                { s.forget(h, now) } -> std::same_as<time_point>;
+            },
+        "postroad: the scheduling policy's forget would never be called: time_point forget(place, time_point) "
+        "(docs/scheduling.md)");
+    static_assert(
+        !requires { &S::look_ahead; } ||
+            requires(const S s) {
+                { s.look_ahead } -> std::convertible_to<std::size_t>;
+            },
+        "postroad: the scheduling policy's look_ahead is no number: std::size_t look_ahead (docs/scheduling.md)");
+
     /// Whether ripe() says which sites became sendable by time alone; otherwise all are looked at.
     static constexpr bool names_ripe = requires(S s, time_point now) { s.ripe(now); };
 
@@ -20,7 +70,7 @@ struct scheduling_traits {
         else
             return std::nullopt;
     }
-    /// What happened at `h`, to which `open` connections are ready.
+    /// What happened at `h`, to whose provider `open` connections are ready.
     static void signal(S& s, pooling::place h, host_event what, std::size_t open, time_point now) {
         if constexpr (requires { s.signal(h, what, open, now); }) s.signal(h, what, open, now);
     }
@@ -39,7 +89,7 @@ struct scheduling_traits {
             return default_look_ahead;
     }
     /// Nothing waits for `h` any more, and it has no connection: time_point::min() if it is forgotten, else when to ask
-    /// again.
+    /// again; `never`: when it was used again. Of a provider the last of its sites asks.
     static time_point forget(S& s, pooling::place h, time_point now) {
         if constexpr (requires { s.forget(h, now); })
             return s.forget(h, now);
