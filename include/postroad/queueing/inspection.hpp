@@ -83,7 +83,7 @@ struct queue_counts {
 
 /// How long ago a job was submitted; 0 if that is not known.
 constexpr duration age(time_point submitted, time_point now) noexcept {
-    return submitted == time_point::min() || now < submitted ? duration::zero() : now - submitted;
+    return submitted == time_point::min() || now < submitted ? duration::zero() : between(submitted, now);
 }
 
 /// What of a job can be shown.
