@@ -1,8 +1,11 @@
 #include <postroad/queueing/amqp_message.hpp>
 
+#include <postroad/queueing/division.hpp>
+
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -42,6 +45,55 @@ std::string reason_of(amqp_message m) {
     const auto j = queueing::from_amqp(std::move(m), now, reason);
     CHECK(j.has_value() == reason.empty());
     return reason;
+}
+
+TEST_CASE("a part comes back from the broker as it was, with an id made of the message's and its first place") {
+    auto whole = a_job();
+    whole.waits = 3;
+    const auto part = queueing::part_of(whole, {1});
+    std::string reason;
+    const auto back = queueing::from_amqp(queueing::to_amqp(part, now), now, reason);
+    CHECK(reason == "");
+    REQUIRE(back);
+    CHECK(back->whole == 77);
+    CHECK(back->places == std::vector<std::uint32_t>{1});
+    CHECK(back->waits == 3);
+    CHECK(back->mail->envelope == part.mail->envelope);
+    using queueing::detail::amqp_part_id;
+    CHECK(amqp_part_id("postroad:77", false, 1) == "postroad:77/1");
+    CHECK(amqp_part_id("postroad:77/1", true, 2) == "postroad:77/2");
+    CHECK(amqp_part_id("order/17", false, 0) == "order/17/0");
+    CHECK(queueing::detail::amqp_domains(whole.mail->envelope) == 2);
+}
+
+TEST_CASE("numbers of a stranger are bounded, and never overflow") {
+    constexpr auto most = std::numeric_limits<std::int64_t>::max();
+    constexpr auto infinite = std::numeric_limits<double>::infinity();
+    const amqp_message::value times[] = {std::int64_t{0},
+                                         -most - 1,
+                                         most,
+                                         0.0,
+                                         -1e300,
+                                         1e300,
+                                         infinite,
+                                         -infinite,
+                                         std::numeric_limits<double>::quiet_NaN()};
+    for (const auto& at : times) {
+        auto m = foreign();
+        m.headers["not_before"] = at;
+        m.headers["give_up_at"] = at;
+        if (const auto* n = std::get_if<std::int64_t>(&at)) m.timestamp = *n;
+        std::string reason;
+        const auto j = queueing::from_amqp(std::move(m), now, reason);
+        REQUIRE(j);
+        CHECK(j->submitted <= now.steady);
+        for (const auto t : {j->due, j->deadline}) {
+            CHECK(t >= now.steady - 24h * 365 * 260);
+            CHECK(t <= now.steady + 24h * 365 * 260);
+        }
+        // And on they go.
+        CHECK(queueing::from_amqp(queueing::to_amqp(*j, now), now, reason));
+    }
 }
 
 TEST_CASE("a job comes back from the broker as it was") {
@@ -181,6 +233,19 @@ TEST_CASE("the id of a job is told from those that others choose") {
     CHECK(!queueing::detail::amqp_id("42"));
     CHECK(!queueing::detail::amqp_id("postroad:"));
     CHECK(!queueing::detail::amqp_id("postroad:4x"));
+    // What a stranger may say: ids are positive in signed numbers, whatever else they are.
+    CHECK(!queueing::detail::amqp_id("postroad:0"));
+    CHECK(!queueing::detail::amqp_id("postroad:9223372036854775808"));
+    CHECK(!queueing::detail::amqp_id("postroad:18446744073709551615"));
+    CHECK(queueing::detail::amqp_id("postroad:9223372036854775807") == std::numeric_limits<std::int64_t>::max());
+    for (const auto* text :
+         {"", "order 17", "postroad:0", "postroad:9223372036854775808", "postroad:7/3", "x", "\xff"}) {
+        const auto id = queueing::detail::amqp_id_for(text);
+        CHECK(id > 0);
+        CHECK(id < job_id{1} << 62);
+        CHECK(id == queueing::detail::amqp_id_for(text));
+    }
+    CHECK(queueing::detail::amqp_id_for("postroad:7") == 7);
 }
 
 TEST_CASE("the size of headers counts each recipient") {

@@ -152,3 +152,46 @@ TEST_CASE("what cannot be a job is refused, and the line is shown") {
         CHECK(complaint(text) != "");
     }
 }
+
+TEST_CASE("a part says of which message it is, and where its recipients stand") {
+    job j = job_to({.recipients = {address("b@y.example"), address("c@z.example")}});
+    CHECK(queueing::written_part(j).empty());
+    j.whole = (job_id{1} << 62) + 5;
+    j.places = {0, 4'000'000'000};
+    CHECK(queueing::written_part(j) == "part 4611686018427387909 0 4000000000\n");
+    auto back = job_to(j.mail->envelope);
+    const auto text = queueing::written_part(j) + written(j.mail->envelope);
+    CHECK(read_envelope(text) == j.mail->envelope);
+    queueing::read_part(text, back);
+    CHECK(back.whole == j.whole);
+    CHECK(back.places == j.places);
+    queueing::read_part(written(j.mail->envelope), back);
+    CHECK(back.whole == 0);
+    CHECK(back.places.empty());
+    for (const auto* bad : {"part", "part 7", "part 7 1", "part 7 1 2 3", "part 7 2 1", "part 7 1 1", "part 0 1 2",
+                            "part -1 1 2", "part 9223372036854775808 1 2", "part 7 1 4294967296", "part 7 -1 1",
+                            "part 7 1 2\npart 7 1 2", "part 7 1 2 x"}) {
+        CAPTURE(bad);
+        CHECK_THROWS_AS(queueing::read_part(bad, back), error);
+    }
+}
+
+TEST_CASE("what decided about one recipient comes back; and counts are bounded") {
+    auto j = job_to({.recipients = {address("b@y.example"), address("c@z.example"), address("d@z.example")}});
+    name_recipients(j);
+    j.waits = 4;
+    auto& all = j.result.recipients;
+    all[0].error = errc::domain_unknown;
+    all[0].why = "there is no y.example";
+    all[1].error = std::make_error_code(std::errc::connection_refused);
+    all[2].why = "because";
+    all[2].reply = {.code = 550, .enhanced = {5, 1, 1}, .text = "no"};
+    auto back = job_to(j.mail->envelope);
+    read_progress(written_progress(j), back);
+    CHECK(back.waits == 4);
+    CHECK(back.result.recipients[0] == all[0]);
+    CHECK(back.result.recipients[1].error == std::errc::connection_refused);
+    CHECK(back.result.recipients[2] == all[2]);
+    read_progress("attempts 9223372036854775807\nwaits 4294967296\nreturns 4294967295\ndoubts 99999999\n", back);
+    for (const auto n : {back.result.attempts, back.waits, back.returns, back.doubts}) CHECK(n == 1'000'000);
+}

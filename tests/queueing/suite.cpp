@@ -64,6 +64,45 @@ struct forgets_state : memory {
     }
 };
 
+struct parts_last : memory {
+    void divide(job&& whole, std::vector<job>&& parts) {
+        memory::divide(std::move(whole), std::move(parts));
+        for (auto& j : memory::take_parts(whole.whole ? whole.whole : whole.id)) (void)lines_->enqueue(j, 100, octets);
+    }
+};
+struct counts_parts : memory {
+    void divide(job&& whole, std::vector<job>&& parts) {
+        for (auto& p : parts) p.whole = 0;
+        memory::divide(std::move(whole), std::move(parts));
+    }
+    std::size_t size() const { return memory::size() + (lines_->next_due() == never ? 0 : 1); }
+};
+struct loses_a_part : memory {
+    void divide(job&& whole, std::vector<job>&& parts) {
+        parts.pop_back();
+        memory::divide(std::move(whole), std::move(parts));
+    }
+};
+struct keeps_the_whole : memory {
+    void divide(job&& whole, std::vector<job>&&) { put_back(std::move(whole)); }
+};
+struct begins_anew : memory {
+    void divide(job&& whole, std::vector<job>&& parts) {
+        for (auto& p : parts)
+            for (auto& r : p.result.recipients) r.status = status::not_attempted;
+        memory::divide(std::move(whole), std::move(parts));
+    }
+};
+struct forgets_who_waits : memory {
+    void divide(job&& whole, std::vector<job>&& parts) {
+        whole.waiter = nullptr;
+        memory::divide(std::move(whole), std::move(parts));
+    }
+};
+struct takes_no_parts : memory {
+    std::vector<job> take_parts(job_id) { return {}; }
+};
+
 template <class Queue>
 bool caught(const char* rule) {
     return broke(check_queueing([] { return Queue{{.capacity = 20}}; }, 20), rule);
@@ -91,4 +130,11 @@ TEST_CASE("the suite finds queues that break a rule") {
     CHECK(caught<counts_only_waiting>("size() counts what waits and what is leased"));
     CHECK(caught<cannot_take>("take() takes what is not leased, and nothing else"));
     CHECK(caught<forgets_state>("a job comes back as it was"));
+    CHECK(caught<parts_last>("the parts of a message come before what is fresh"));
+    CHECK(caught<counts_parts>("the parts of a message count as one"));
+    CHECK(caught<loses_a_part>("a part has its recipients, and what became of them"));
+    CHECK(caught<keeps_the_whole>("divide() leaves no whole"));
+    CHECK(caught<begins_anew>("a part has its recipients, and what became of them"));
+    CHECK(caught<forgets_who_waits>("who waits is told once, when the last part is over"));
+    CHECK(caught<takes_no_parts>("take_parts() takes the parts that are not leased"));
 }

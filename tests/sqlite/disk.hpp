@@ -41,6 +41,11 @@ public:
         const std::scoped_lock lock(mutex_);
         return failures_ == 0;
     }
+    /// Whether the first that was to fail has come.
+    bool met() {
+        const std::scoped_lock lock(mutex_);
+        return fails_in_ <= 0;
+    }
     void heal() {
         fail(0, SQLITE_OK, 0);
         limit(unlimited);

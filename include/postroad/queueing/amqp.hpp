@@ -68,11 +68,15 @@ public:
     ~amqp();
 
     /// errc::invalid_option for an idempotency key: the broker keeps none. errc::message_too_large for more recipients
-    /// than fit (max_amqp_headers). What content::as() throws is returned.
+    /// than fit (max_amqp_headers), and where a copy for each of its domains would take more than 1 GiB. What
+    /// content::as() throws is returned.
     error_code enqueue(job& j);
     when_full full() const noexcept;
     void lease(std::size_t n, time_point now, std::vector<job>& out);
     void settle(const job& j);
+    /// The parts go to the shards of their domains, which other processes may have.
+    void divide(job&& whole, std::vector<job>&& parts);
+    std::vector<job> take_parts(job_id whole);
     void put_back(job&& j);
     /// Only of jobs that the broker gave to this process, held ones, and those in doubt.
     std::optional<job> take(job_id id);

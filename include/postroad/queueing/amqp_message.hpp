@@ -64,9 +64,16 @@ inline constexpr std::int64_t amqp_waits[] = {4, 16, 64, 256, 1024, 4096, 16384}
 /// The longest of them that ends before `due`; nothing if all end later.
 POSTROAD_DECL std::optional<std::int64_t> amqp_wait_until(time_point due, time_point now);
 
+/// How many different ones its recipients have: as many parts it may be divided into.
+POSTROAD_DECL std::size_t amqp_domains(const envelope& e);
+
 /// The message_id of a job that postroad queued, and back; nothing for ids that others chose.
 POSTROAD_DECL std::string amqp_id(job_id id);
 POSTROAD_DECL std::optional<job_id> amqp_id(std::string_view text);
+/// The id of any message; the same in each process.
+POSTROAD_DECL job_id amqp_id_for(std::string_view text);
+/// The message_id of the part of a message, or of a part, whose first recipient stands there in the message's envelope.
+POSTROAD_DECL std::string amqp_part_id(std::string_view whole, bool is_part, std::uint32_t first);
 
 /// FNV-1a: the same in every process, and on every machine.
 POSTROAD_DECL std::uint64_t amqp_hash(std::string_view text);

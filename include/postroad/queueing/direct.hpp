@@ -1,7 +1,11 @@
 #pragma once
 // No queue: a message is sent once, now, and the caller waits for it. See docs/queueing.md.
 
-#include <postroad/queueing/memory.hpp>
+#include <postroad/queueing/lines.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <utility>
 
 namespace postroad::queueing {
 
@@ -16,6 +20,8 @@ struct direct {
     void settle(const job& j) { lines_->settle(j); }
     void put_back(job&& j) { lines_->put_back(std::move(j)); }
     std::optional<job> take(job_id id) { return lines_->take(id); }
+    void divide(job&& whole, std::vector<job>&& parts) { lines_->divide(std::move(whole), std::move(parts)); }
+    std::vector<job> take_parts(job_id whole) { return lines_->take_parts(whole); }
     time_point next_due() const { return lines_->next_due(); }
     std::size_t size() const { return lines_->size(); }
 

@@ -30,6 +30,7 @@ POSTROAD_DECL std::string_view to_string(job_state s) noexcept;
 /// A job, for people and for programs that look after queues.
 struct job_info {
     job_id id = 0;
+    job_id whole = 0;  ///< of a part of a message that was divided: the message's id
     job_state state = job_state::waiting;
     duration age = {};    ///< since it was submitted
     duration until = {};  ///< of delayed ones: until it is due
@@ -46,6 +47,7 @@ struct job_info {
 /// Which jobs: those that match each member that says something.
 struct job_filter {
     std::optional<job_id> id = {};
+    std::optional<job_id> whole = {};
     std::optional<job_state> state = {};
     std::string tenant = {};
     std::string tag = {};

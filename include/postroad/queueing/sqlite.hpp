@@ -60,6 +60,8 @@ public:
     /// Leased jobs that cannot be marked any more: somebody else took, held or dropped them. They are over here.
     void revoked(std::vector<job_id>& out);
     void settle(const job& j);
+    void divide(job&& whole, std::vector<job>&& parts);
+    std::vector<job> take_parts(job_id whole);
     void put_back(job&& j);
     void keep(job&& j, job_state state);
     void release(job&& j);

@@ -25,8 +25,15 @@ POSTROAD_DECL std::string written(const envelope& e);
 /// The other way. Throws `error` (errc::storage_damaged) that shows the line.
 POSTROAD_DECL envelope read_envelope(std::string_view text);
 
-/// What became of a job so far, in lines of the same kind: `attempts`, `returns`, `doubts`, `error`, `where`, `host`,
-/// `explanation`, `reply`, and for each recipient `was STATUS PHASE [CODE ENHANCED TEXT]`, in their order.
+/// Of a part of a divided message, a line that stands before its envelope: `part ID PLACE...`, the message's id and
+/// where the recipients stand in its envelope. Nothing for other jobs.
+POSTROAD_DECL std::string written_part(const job& j);
+/// The other way, into a job that has its mail. Throws `error` (errc::storage_damaged) that shows the line.
+POSTROAD_DECL void read_part(std::string_view text, job& j);
+
+/// What became of a job so far, in lines of the same kind: `attempts`, `waits`, `returns`, `doubts`, `error`, `where`,
+/// `host`, `explanation`, `reply`, and for each recipient `was STATUS PHASE [CODE ENHANCED TEXT [ERROR WHY]]`, in their
+/// order.
 POSTROAD_DECL std::string written_progress(const job& j);
 /// The other way, into a job that has its mail. Throws `error` (errc::storage_damaged) that shows the line.
 POSTROAD_DECL void read_progress(std::string_view text, job& j);

@@ -1,10 +1,10 @@
 #pragma once
 // What a queueing policy may have beyond its concept: the one place with the contract and the default of each.
 
+#include <postroad/queueing/division.hpp>
 #include <postroad/queueing/policy.hpp>
 
 #include <concepts>
-#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -73,13 +73,23 @@ struct queueing_traits {
     /// Whether it outlives the process.
     static constexpr bool lasts = durable<Q>;
     /// Whether messages can be divided: otherwise each goes whole to where its first recipient's domain is.
-    static constexpr bool divides = requires(Q q, job whole, std::vector<job> parts) {
+    static constexpr bool divides = requires(Q q, job whole, std::vector<job> parts, job_id id) {
         q.divide(std::move(whole), std::move(parts));
+        { q.take_parts(id) } -> std::same_as<std::vector<job>>;
     };
 
-    /// In place of a leased job come its parts, all or none: by lease(), before what is fresh. Capacity is not asked.
+    /// In place of a leased job come its parts, all or none: by lease(), before what is fresh. part_of() makes them;
+    /// their ids are the queue's to choose. Capacity is asked at the door, of messages: the parts of one are one until
+    /// the last of them is over, for size() too. Who waits for the whole is told by what comes with the parts.
     static void divide(Q& q, job&& whole, std::vector<job>&& parts) {
         if constexpr (divides) q.divide(std::move(whole), std::move(parts));
+    }
+    /// Takes out all parts of a message that are not leased. take() knows the ids of parts, too.
+    static std::vector<job> take_parts(Q& q, job_id whole) {
+        if constexpr (divides)
+            return q.take_parts(whole);
+        else
+            return {};
     }
     /// Appends jobs that another process took out before their mark was stored.
     static void revoked(Q& q, std::vector<job_id>& out) {

@@ -4,6 +4,7 @@
 #include <postroad/net/wall_clock.hpp>
 #include <postroad/queueing/amqp.hpp>
 #include <postroad/queueing/amqp_link.hpp>
+#include <postroad/queueing/division.hpp>
 #include <postroad/queueing/stored_job.hpp>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <functional>
 #include <future>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -135,7 +137,15 @@ public:
         error_code ec;
         try {
             a.what = to_amqp(j, now);
+            // What the parts of it would take, should whoever sends it divide it.
+            static constexpr std::size_t most = std::size_t{1} << 30;
             if (headers_size(a.what) > max_amqp_headers) ec = errc::message_too_large;
+            if (a.what.body.size() > most / amqp_domains(j.mail->envelope)) {
+                ec = errc::message_too_large;
+                j.result.details.explanation =
+                    "the broker may have to keep a copy of it for each domain, more than 1 GiB in all: submit it once "
+                    "for some of its recipients, and again for others";
+            }
         } catch (const error& e) {
             ec = e.code();
             j.result.details = e.details();
@@ -151,7 +161,7 @@ public:
         a.stored = std::move(j.stored);
         if (j.waiter) a.what.reply_to = replies_;
         const std::scoped_lock lock(mutex_);
-        if (j.waiter) waiters_[j.id] = std::move(j.waiter);
+        if (j.waiter) waiters_[j.id] = {std::move(j.waiter), j.mail->envelope.recipients.size()};
         j = {};
         arrivals_.push_back(std::move(a));
         ring();
@@ -163,7 +173,7 @@ public:
         ripen(now);
         for (; n > 0 && !ready_.empty(); --n) {
             auto& j = ready_.front();
-            if (auto w = waiters_.extract(waits_as(j.id))) j.waiter = std::move(w.mapped());
+            j.waiter = who_waits_for(j);
             taken_out_.insert(j.id);
             out.push_back(std::move(j));
             ready_.pop_front();
@@ -192,6 +202,18 @@ public:
         }
         give(std::move(o));
     }
+    void divide(job&& whole, std::vector<job>&& parts) {
+        const auto now = amqp_now();
+        order o{.what = order::kind::divide, .id = whole.id, .is_part = whole.whole != 0};
+        {
+            const std::scoped_lock lock(mutex_);
+            for (auto& p : parts) p.whole = whole.whole ? whole.whole : waits_as(whole.id);
+        }
+        for (const auto& p : parts)
+            o.parts.push_back({p.places.front(), amqp_shard(p.mail->envelope, options_.shards), to_amqp(p, now)});
+        give_back(std::move(o), whole);
+    }
+    std::vector<job> take_parts(job_id whole) { return drop({.whole = whole}, clock::now()); }
     void put_back(job&& j) {
         const auto now = amqp_now();
         order o{.what = order::kind::move, .id = j.id, .copy = to_amqp(j, now)};
@@ -262,7 +284,8 @@ public:
         if (thread_.joinable()) thread_.join();
         std::vector<job_id> ignored;
         marked(ignored);
-        for (auto& w : std::exchange(waiters_, {})) w.second->complete(errc::shut_down, {});
+        for (auto& w : std::exchange(waiters_, {})) w.second.who->complete(errc::shut_down, {});
+        gatherings_.end(errc::shut_down);
     }
 
     std::optional<job> take(job_id id) {
@@ -341,8 +364,7 @@ public:
         for (const auto state : {job_state::held, job_state::in_doubt})
             for (auto& j : browse(state, which, after_browsing::goes)) found.push_back(std::move(j));
         const std::scoped_lock lock(mutex_);
-        for (auto& j : found)
-            if (auto w = waiters_.extract(waits_as(j.id))) j.waiter = std::move(w.mapped());
+        for (auto& j : found) j.waiter = who_waits_for(j);
         return found;
     }
 
@@ -356,9 +378,14 @@ private:
         time_point until = never;
         std::function<void(error_code)> stored = {};
     };
+    struct piece {
+        std::uint32_t first = 0;  // where its first recipient stands in the envelope of the message
+        unsigned shard = 0;
+        amqp_message what = {};
+    };
     /// Something to do with a job that the broker gave us.
     struct order {
-        enum class kind : unsigned char { mark, settle, move, release };
+        enum class kind : unsigned char { mark, settle, move, divide, release };
         kind what = kind::mark;
         job_id id = 0;
         amqp_message copy = {};     // of a job that moves, or ended badly
@@ -366,6 +393,12 @@ private:
         std::string queue = {};
         amqp_message reply = {};  // for who waits elsewhere
         std::string reason = {};
+        std::vector<piece> parts = {};  // of a job that is divided
+        bool is_part = false;           // that job, of another
+    };
+    struct awaited {
+        std::unique_ptr<postroad::waiter> who = {};
+        std::size_t recipients = 0;
     };
     struct answer {
         std::unique_ptr<postroad::waiter> who;
@@ -479,13 +512,14 @@ private:
         amqp_message::strings to;
         for (const auto& r : j.result.recipients) to.push_back(r.address);
         m.headers["recipients"] = std::move(to);
+        if (j.whole && j.mail) m.headers["postroad_envelope"] = written_part(j) + queueing::written(j.mail->envelope);
         m.headers["postroad_progress"] = written_progress(j);
         return m;
     }
     void give_back(order o, job& j) {
         if (j.waiter) {
             const std::scoped_lock lock(mutex_);
-            waiters_[waits_as(j.id)] = std::move(j.waiter);
+            waiters_[waits_as(j.id)] = {std::move(j.waiter), j.mail ? j.mail->envelope.recipients.size() : 0};
         }
         give(std::move(o));
     }
@@ -493,6 +527,17 @@ private:
     job_id waits_as(job_id id) const {
         const auto found = aliases_.find(id);
         return found == aliases_.end() ? id : found->second;
+    }
+    std::shared_ptr<gathering> gathering_of(job_id whole) {
+        if (auto found = gatherings_.find(whole)) return found;
+        auto w = waiters_.extract(whole);
+        if (!w) return {};
+        return gatherings_.add(whole, std::move(w.mapped().who), std::vector<recipient_outcome>(w.mapped().recipients));
+    }
+    std::unique_ptr<postroad::waiter> who_waits_for(const job& j) {
+        if (auto w = waiters_.extract(waits_as(j.id))) return std::move(w.mapped().who);
+        const auto all = j.whole ? gathering_of(j.whole) : nullptr;
+        return all && !all->over() ? all->part(j.places) : nullptr;
     }
     void ripen(time_point now) {
         while (!ripening_.empty() && ripening_.begin()->first <= now) {
@@ -574,7 +619,7 @@ private:
     }
     std::optional<job> read_kept(amqp_message m, job_state state) const {
         std::string reason;
-        const auto id = amqp_id(m.message_id).value_or(amqp_hash(m.message_id));
+        const auto id = amqp_id_for(m.message_id);
         auto j = from_amqp(std::move(m), amqp_now(), reason);
         if (!j) return {};
         j->id = id;
@@ -613,6 +658,7 @@ private:
     void replace(int channel, std::uint64_t tag, std::string exchange, std::string key, amqp_message m,
                  std::function<void()> then = {});
     void answer_elsewhere(const held& h, order& o);
+    void divide(const held& h, order& o);
     void ack(int channel, std::uint64_t tag) noexcept;
     void end(job_id id);
     void forget(std::unordered_map<job_id, held>::iterator at);
@@ -652,7 +698,8 @@ private:
     std::size_t under_way_ = 0;  // arrivals and orders that are not done
     std::deque<job> ready_;
     std::multimap<time_point, job> ripening_;
-    std::unordered_map<job_id, std::unique_ptr<postroad::waiter>> waiters_;
+    std::unordered_map<job_id, awaited> waiters_;
+    gatherings gatherings_;
     std::unordered_set<job_id> taken_out_;        // of ready_ and ripening_, until an order says what became of them
     std::unordered_map<job_id, job_id> aliases_;  // of jobs that were given out again while their id was taken out
     std::vector<job_id> marked_;
@@ -700,6 +747,8 @@ inline error_code amqp::enqueue(job& j) { return store_->enqueue(j); }
 inline when_full amqp::full() const noexcept { return store_->full(); }
 inline void amqp::lease(std::size_t n, time_point now, std::vector<job>& out) { store_->lease(n, now, out); }
 inline void amqp::settle(const job& j) { store_->settle(j); }
+inline void amqp::divide(job&& whole, std::vector<job>&& parts) { store_->divide(std::move(whole), std::move(parts)); }
+inline std::vector<job> amqp::take_parts(job_id whole) { return store_->take_parts(whole); }
 inline void amqp::put_back(job&& j) { store_->put_back(std::move(j)); }
 inline std::optional<job> amqp::take(job_id id) { return store_->take(id); }
 inline time_point amqp::next_due() const { return store_->next_due(); }

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
+#include <set>
 #include <utility>
 
 namespace postroad::queueing {
@@ -14,15 +16,16 @@ namespace detail {
 inline std::chrono::system_clock::time_point amqp_time(double seconds) {
     // As far as both clocks can be converted without overflow; beyond that it makes no difference.
     static constexpr double most = 60.0 * 60 * 24 * 365 * 250;
-    const std::chrono::duration<double> d(std::clamp(seconds, 0.0, most));
+    // No number at all is below nothing, too.
+    const std::chrono::duration<double> d(seconds > 0 ? std::min(seconds, most) : 0.0);
     return std::chrono::system_clock::time_point(std::chrono::duration_cast<std::chrono::system_clock::duration>(d));
 }
 inline double amqp_seconds(time_point t, both_clocks now) {
     const auto wall = std::chrono::duration<double>(now.wall.time_since_epoch());
-    return (wall + std::chrono::duration<double>(t - now.steady)).count();
+    return (wall + std::chrono::duration<double>(between(now.steady, t))).count();
 }
 inline time_point amqp_steady(std::chrono::system_clock::time_point t, both_clocks now) {
-    return now.steady + std::chrono::duration_cast<duration>(t - now.wall);
+    return after(now.steady, std::chrono::duration_cast<duration>(t - now.wall));
 }
 
 /// Reads the headers of a message, and remembers the first one that is wrong.
@@ -109,8 +112,15 @@ POSTROAD_DECL std::optional<job_id> amqp_id(std::string_view text) {
     text.remove_prefix(amqp_id_prefix.size());
     job_id id = 0;
     const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), id);
-    if (ec != std::errc() || end != text.data() + text.size()) return {};
+    // Ids are positive in any number of 64 bits.
+    static constexpr auto most = static_cast<job_id>(std::numeric_limits<std::int64_t>::max());
+    if (ec != std::errc() || end != text.data() + text.size() || id == 0 || id > most) return {};
     return id;
+}
+POSTROAD_DECL job_id amqp_id_for(std::string_view text) { return amqp_id(text).value_or(amqp_hash(text) >> 2 | 1); }
+POSTROAD_DECL std::string amqp_part_id(std::string_view whole, bool is_part, std::uint32_t first) {
+    if (is_part) whole = whole.substr(0, whole.rfind('/'));
+    return std::string(whole) + '/' + std::to_string(first);
 }
 
 POSTROAD_DECL std::uint64_t amqp_hash(std::string_view text) {
@@ -119,13 +129,20 @@ POSTROAD_DECL std::uint64_t amqp_hash(std::string_view text) {
     return h;
 }
 
+inline std::string domain_of(const address& a) {
+    auto domain = a.ascii_domain();
+    if (domain.empty()) domain = a.domain();
+    for (auto& c : domain) c = postroad::detail::to_lower(c);
+    return domain;
+}
 POSTROAD_DECL unsigned amqp_shard(const envelope& e, unsigned shards) {
     if (e.recipients.empty()) return 0;
-    const auto& first = e.recipients.front();
-    auto domain = first.ascii_domain();
-    if (domain.empty()) domain = first.domain();
-    for (auto& c : domain) c = postroad::detail::to_lower(c);
-    return static_cast<unsigned>(amqp_hash(domain) % shards);
+    return static_cast<unsigned>(amqp_hash(domain_of(e.recipients.front())) % shards);
+}
+POSTROAD_DECL std::size_t amqp_domains(const envelope& e) {
+    std::set<std::string> all;
+    for (const auto& to : e.recipients) all.insert(domain_of(to));
+    return all.size();
 }
 
 POSTROAD_DECL std::optional<std::int64_t> amqp_wait_until(time_point due, time_point now) {
@@ -151,7 +168,8 @@ POSTROAD_DECL amqp_message to_amqp(const job& j, both_clocks now) {
     if (j.deadline != never) m.headers["give_up_at"] = detail::amqp_seconds(j.deadline, now);
     const auto submitted = j.submitted == time_point::min() ? now.steady : j.submitted;
     m.timestamp = static_cast<std::int64_t>(detail::amqp_seconds(submitted, now));
-    if (e.options != mail_options{} || !e.recipient_options.empty()) m.headers["postroad_envelope"] = written(e);
+    if (e.options != mail_options{} || !e.recipient_options.empty() || j.whole)
+        m.headers["postroad_envelope"] = written_part(j) + written(e);
     if (auto progress = written_progress(j); !progress.empty()) m.headers["postroad_progress"] = std::move(progress);
     const auto& c = j.mail->content;
     m.body = c.composed() || c.binary() ? c.as(transfer::seven_bit).text() : c.text();
@@ -187,6 +205,7 @@ POSTROAD_DECL std::optional<job> from_amqp(amqp_message&& m, both_clocks now, st
         if (!all.empty()) mail->envelope = read_envelope(all);
         mail->content = content::from_text(std::move(m.body));
         j.mail = std::move(mail);
+        read_part(all, j);
         if (!progress.empty()) read_progress(progress, j);
     } catch (const error& e) {
         reason = e.what();

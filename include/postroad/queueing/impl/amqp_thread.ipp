@@ -192,7 +192,7 @@ inline void amqp_store::take_in() {
                 --taken_;
                 done();
                 if (ec)
-                    if (auto w = waiters_.extract(id)) who = std::move(w.mapped());
+                    if (auto w = waiters_.extract(id)) who = std::move(w.mapped().who);
                 // It may have been given out before it was confirmed.
                 const bool comes = !ec && !waits && options_.role == amqp_role::sends;
                 if (comes && !held_.contains(id)) unseen_.emplace(id, n);
@@ -274,6 +274,7 @@ inline void amqp_store::obey(order& o) {
         h.then = std::make_unique<order>(std::move(o));
         return;
     }
+    if (o.what == order::kind::divide) return divide(h, o);
     answer_elsewhere(h, o);
     const bool buried = o.what == order::kind::settle && !o.reason.empty() && !h.awaited && h.reply_to.empty();
     if (o.what == order::kind::settle && !buried) {
@@ -296,6 +297,33 @@ inline void amqp_store::obey(order& o) {
     };
     out.moves = o.id;
     unsent_.push_back(std::move(out));
+}
+
+/// The parts have the same ids whoever publishes them, and the job is acknowledged last: what is published twice since
+/// somebody died in between is sent once.
+inline void amqp_store::divide(const held& h, order& o) {
+    struct progress {
+        std::size_t left = 0;
+        bool failed = false;
+    };
+    const auto all = std::make_shared<progress>(progress{.left = o.parts.size()});
+    const auto id = h.message_id.empty() ? amqp_id(o.id) : h.message_id;
+    for (auto& p : o.parts) {
+        as_given(p.what, h, h.step + 1);
+        p.what.message_id = amqp_part_id(id, o.is_part, p.first);
+        unsent_.push_back({.exchange = options_.name,
+                           .key = std::to_string(p.shard),
+                           .what = std::move(p.what),
+                           .over =
+                               [this, of = o.id, all](error_code ec) {
+                                   all->failed = all->failed || ec;
+                                   if (--all->left > 0) return;
+                                   if (!all->failed) end(of);
+                                   const std::scoped_lock lock(mutex_);
+                                   done();
+                               },
+                           .survives = false});
+    }
 }
 
 inline void amqp_store::answer_elsewhere(const held& h, order& o) {
@@ -445,7 +473,9 @@ inline void amqp_store::confirmed(const amqp_event& e) {
 inline std::int64_t amqp_store::step_of(const amqp_message& m) {
     const auto found = m.headers.find("postroad_step");
     const auto* n = found == m.headers.end() ? nullptr : std::get_if<std::int64_t>(&found->second);
-    return n ? *n : 0;
+    // It is counted on.
+    static constexpr auto most = std::numeric_limits<std::int64_t>::max() / 2;
+    return n && *n >= 0 && *n <= most ? *n : 0;
 }
 
 inline void amqp_store::delivered(amqp_event& e) {
@@ -494,7 +524,7 @@ inline void amqp_store::delivered(amqp_event& e) {
         return replace(amqp_link::main, e.tag, waiting(*wait), std::to_string(n), std::move(m),
                        [this, n, key = h.key] { remember(n, key); });
     }
-    j->id = amqp_id(m.message_id).value_or(postroad::detail::random_number());
+    j->id = amqp_id_for(m.message_id);
     if (doubtful) {
         // Until it is judged, it is so for whoever may come after us.
         h.marked = true;
@@ -510,7 +540,7 @@ inline void amqp_store::delivered(amqp_event& e) {
 
 inline void amqp_store::hand_out(job&& j, held h) {
     const std::scoped_lock lock(mutex_);
-    h.awaited = waiters_.contains(j.id);
+    h.awaited = waiters_.contains(j.id) || (j.whole && gathering_of(j.whole));
     unseen_.erase(j.id);
     // The mailer has it still, from the connection before this one.
     if (held_.contains(j.id) || taken_out_.contains(j.id)) {
@@ -547,21 +577,20 @@ inline void amqp_store::delivered_in(amqp_event& e) {
 
 inline void amqp_store::replied(amqp_event& e) {
     ack(amqp_link::main, e.tag);
-    const auto id = amqp_id(e.message.message_id);
-    if (!id) return;
+    const auto id = amqp_id_for(e.message.message_id);
     std::string reason;
     e.message.body = "\r\n";
     e.message.content_type.clear();
     e.message.headers["reverse_path"] = std::string();
     auto j = from_amqp(std::move(e.message), amqp_now(), reason);
     if (!j) return;
+    j->id = id;
     answer a{.who = {}, .what = *std::move(j)};
     const std::scoped_lock lock(mutex_);
-    const auto w = waiters_.find(*id);
-    if (w == waiters_.end()) return;
-    a.who = std::move(w->second);
-    waiters_.erase(w);
-    unseen_.erase(*id);
+    a.who = who_waits_for(a.what);
+    if (!a.who) return;
+    unseen_.erase(id);
+    unseen_.erase(a.what.whole);
     answers_.push_back(std::move(a));
     news_ = true;
 }

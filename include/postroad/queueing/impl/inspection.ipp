@@ -18,7 +18,7 @@ POSTROAD_DECL std::string_view to_string(job_state s) noexcept {
 }
 
 POSTROAD_DECL bool job_filter::matches(const job_info& j) const {
-    if ((id && *id != j.id) || (state && *state != j.state)) return false;
+    if ((id && *id != j.id) || (whole && *whole != j.whole) || (state && *state != j.state)) return false;
     if ((!tenant.empty() && tenant != j.tenant) || (!tag.empty() && tag != j.tag)) return false;
     if (domain.empty()) return true;
     if (j.recipients.empty()) return false;
@@ -28,9 +28,10 @@ POSTROAD_DECL bool job_filter::matches(const job_info& j) const {
 
 POSTROAD_DECL job_info describe(const job& j, job_state s, time_point now) {
     job_info info{.id = j.id,
+                  .whole = j.whole,
                   .state = s,
                   .age = queueing::age(j.submitted, now),
-                  .until = s == job_state::delayed ? j.due - now : duration::zero(),
+                  .until = s == job_state::delayed ? between(now, j.due) : duration::zero(),
                   .attempts = j.result.attempts,
                   .traffic_class = j.traffic_class,
                   .tenant = j.tenant,

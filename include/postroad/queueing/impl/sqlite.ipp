@@ -1,6 +1,7 @@
 #pragma once
 
 #include <postroad/core/random.hpp>
+#include <postroad/queueing/division.hpp>
 #include <postroad/queueing/impl/sqlite_file.ipp>
 #include <postroad/queueing/sqlite.hpp>
 
@@ -90,9 +91,20 @@ public:
 
     void mark(job_id id) { change(id, {.what = change_of::mark}); }
     void settle(const job& j) {
-        if (!change(j.id, {.what = change_of::settle, .progress = written_progress(j)})) return;
+        if (!change(j.id, {.what = change_of::settle, .progress = written_progress(j)}) || j.whole) return;
         const std::scoped_lock lock(mutex_);
         leave(1);
+    }
+    void divide(job&& whole, std::vector<job>&& parts) {
+        const std::scoped_lock lock(mutex_);
+        const auto found = known_.find(whole.id);
+        if (found == known_.end() || found->second.where != location::leased) return;
+        auto& known = found->second;
+        // Who waits for a part is found by its message.
+        if (!whole.whole) known.waiter = std::move(whole.waiter);
+        known.recipients = whole.mail->envelope.recipients.size();
+        for (auto& p : parts) p.whole = whole.whole ? whole.whole : whole.id;
+        change(found, {.what = change_of::divide, .at = known.at, .parts = std::move(parts)});
     }
     void put_back(job&& j) {
         const auto due = file_.due_of(j).value_or(0);
@@ -135,6 +147,7 @@ public:
         }
         thread_.join();
         wake_ = {};
+        gatherings_.end(errc::shut_down);
         for (auto& j : std::exchange(abandoned_, {})) tell_waiter(std::move(j), errc::shut_down);
     }
 
@@ -168,10 +181,11 @@ public:
     }
     std::vector<job> drop(const job_filter& which, time_point now) {
         std::vector<job> dropped;
+        std::size_t messages = 0;
         change_matching(which, now, [&](std::int64_t place, job_state) {
             auto found = file_.read(place);
             if (!found) return false;
-            file_.erase(found->at);
+            if (file_.erase(found->at)) ++messages;
             dropped.push_back(std::move(found->what));
             return true;
         });
@@ -183,8 +197,15 @@ public:
             if (found->second.mail) j.mail = std::move(found->second.mail);
             forget(found);
         }
-        leave(dropped.size());
+        leave(messages);
         return dropped;
+    }
+    std::vector<job> take_parts(job_id whole) {
+        try {
+            return drop({.whole = whole}, time_point{});
+        } catch (const error&) {
+            return {};  // they stay where they are
+        }
     }
     std::optional<job> take(job_id id) {
         {
@@ -217,6 +238,7 @@ private:
         mail_ptr mail = {};      // of those in the file, if it is cached
         std::size_t cached = 0;  // what its mail takes of the cache
         std::unique_ptr<postroad::waiter> waiter = {};
+        std::size_t recipients = 0;  // of those that are waited for
     };
     using entries = std::unordered_map<job_id, entry>;
     /// The jobs of one class of traffic.
@@ -226,7 +248,7 @@ private:
         bool more = true;             // there may be fresh ones behind it in the file
         time_point earliest = never;  // of those that wait for a time and are not in memory
     };
-    enum class change_of : unsigned char { mark, settle, back, collect };
+    enum class change_of : unsigned char { mark, settle, back, divide, collect };
     /// What is to be written of a leased job.
     struct pending {
         change_of what = change_of::mark;
@@ -236,7 +258,9 @@ private:
         std::optional<std::int64_t> due = {};
         std::optional<std::int64_t> deadline = {};
         std::string progress = {};
+        std::vector<job> parts = {};
         bool took = false;  // once written: whether the job was there
+        bool gone = false;  // a part was the last of its message; or what was to be divided was not there
     };
     struct task {
         std::uint64_t behind = 0;  // as many jobs as had arrived
@@ -415,18 +439,36 @@ private:
         expect_more();
     }
 
+    // Who waits here for a message of which there are parts.
+    std::shared_ptr<gathering> gathering_of(job_id whole) {
+        if (auto found = gatherings_.find(whole)) return found;
+        const auto known = known_.find(whole);
+        if (known == known_.end() || !known->second.waiter) return {};
+        job named{.mail = std::move(known->second.mail)};
+        name_recipients(named);
+        named.result.recipients.resize(known->second.recipients);
+        auto made = gatherings_.add(whole, std::move(known->second.waiter), std::move(named.result.recipients));
+        forget(known);
+        return made;
+    }
     // The sender of another process has kept what became of jobs of this one.
     void collect_outcomes() {
         for (auto& j : file_.told(self_)) {
+            std::shared_ptr<gathering> all;
             {
                 const std::scoped_lock lock(mutex_);
                 changes_.push_back({.what = change_of::collect, .id = j.id});
-                const auto found = known_.find(j.id);
-                if (found == known_.end()) continue;
-                j.waiter = std::move(found->second.waiter);
-                forget(found);
+                if (const auto found = known_.find(j.id); found != known_.end()) {
+                    j.waiter = std::move(found->second.waiter);
+                    forget(found);
+                } else if (j.whole) {
+                    all = gathering_of(j.whole);
+                }
             }
-            if (j.waiter) j.waiter->complete(j.error, std::move(j.result));
+            if (j.waiter)
+                j.waiter->complete(j.error, std::move(j.result));
+            else if (all)
+                all->add(j.places, j.error, std::move(j.result));
         }
     }
     // It was not sent here.
@@ -483,11 +525,16 @@ private:
             c.took = file_.mark(place);
             return;
         }
+        if (c.what == change_of::divide) {
+            c.took = file_.divide(c.at, c.parts);
+            c.gone = !c.took;
+            return;
+        }
         const bool over = c.what == change_of::settle;
         const bool awaited_elsewhere = c.at.submitter != 0 && c.at.submitter != self_;
         if (awaited_elsewhere && (over || c.state == filed_job::in_doubt)) file_.tell(place, c.progress);
         if (over)
-            file_.erase(c.at);
+            c.gone = file_.erase(c.at) && c.at.whole != 0;
         else
             c.took = file_.bring_back(place, c.state, c.due, c.deadline, c.progress);
     }
@@ -544,15 +591,29 @@ private:
             l.earliest = std::min(l.earliest, j.due);
         tell_ = tell_ || !fresh;
         if (!j.waiter && known.cached == 0) return;
+        known.recipients = j.mail->envelope.recipients.size();
         if (known.cached > 0) known.mail = std::move(j.mail);
         known.waiter = std::move(j.waiter);
         known_.insert_or_assign(j.id, std::move(known));
     }
 
     void written(std::vector<pending>& changes) {
+        std::vector<job> cancelled;
+        written(changes, cancelled);
+        for (auto& j : cancelled) tell_waiter(std::move(j), errc::cancelled);
+    }
+    void written(std::vector<pending>& changes, std::vector<job>& cancelled) {
         const std::scoped_lock lock(mutex_);
-        for (const auto& c : changes) {
+        for (auto& c : changes) {
             if (c.what == change_of::collect) continue;
+            if (c.what == change_of::divide) {
+                divided(c, cancelled);
+                continue;
+            }
+            if (c.gone) {
+                leave(1);
+                tell_ = true;
+            }
             tell_ = tell_ || c.what == change_of::mark || c.due;
             if (c.due) expect(c);
             if (c.what == change_of::mark) (c.took ? marked_ : revoked_).push_back(c.id);
@@ -567,6 +628,34 @@ private:
                 forget(found);
         }
         changes.clear();
+    }
+    // Its parts come by load(); who waits for it here is remembered.
+    void divided(pending& c, std::vector<job>& cancelled) {
+        in_memory_.erase(c.at.place);
+        load_ = tell_ = true;
+        const auto found = known_.find(c.id);
+        if (found == known_.end()) return;
+        auto& known = found->second;
+        known.where = location::file;
+        if (c.gone) {
+            // Somebody else dropped it, or holds it.
+            if (known.waiter) {
+                auto& j = cancelled.emplace_back();
+                j.result.recipients.resize(known.recipients);
+                for (const auto& p : c.parts)
+                    for (std::size_t i = 0; i < p.places.size(); ++i)
+                        j.result.recipients[p.places[i]].address = p.mail->envelope.recipients[i].str();
+                j.waiter = std::move(known.waiter);
+            }
+        } else if (c.took && known.cached > 0) {
+            const auto each = known.cached / c.parts.size() + 1;
+            for (auto& p : c.parts) {
+                cached_ += each;
+                known_.insert_or_assign(p.id, entry{.mail = std::move(p.mail), .cached = each});
+            }
+        }
+        // Inserting may have moved the others.
+        if (const auto whole = known_.find(c.id); !whole->second.waiter) forget(whole);
     }
     void forget(entries::iterator found) {
         cached_ -= found->second.cached;
@@ -781,6 +870,8 @@ private:
                 known.cached = remembered->second.cached;
                 if (remembered->second.mail) j.mail = std::move(remembered->second.mail);
             }
+            if (j.whole && !j.waiter)
+                if (const auto all = gathering_of(j.whole)) j.waiter = all->part(j.places);
             to_cache = known.cached == 0 && found->at.size <= read_at_once && cached_ + size <= cache;
             if (to_cache) cached_ += known.cached = size;
         }
@@ -790,7 +881,11 @@ private:
         const std::scoped_lock lock(mutex_);
         known_.insert_or_assign(j.id, std::move(known));
         in_memory_.emplace(place, j.id);
-        lanes_[j.traffic_class].ready.push_back(std::move(j));
+        // What waited for a time goes before what is fresh.
+        auto& ready = lanes_[j.traffic_class].ready;
+        const auto waited = [](const job& other) { return other.due != time_point::min(); };
+        const auto at = waited(j) ? std::ranges::partition_point(ready, waited) : ready.end();
+        ready.insert(at, std::move(j));
     }
     // The process that sent it ended before it could say what became of it.
     static void interrupt(job& j) {
@@ -845,6 +940,7 @@ private:
     std::map<std::uint8_t, lane> lanes_;
     entries known_;
     std::unordered_map<std::int64_t, job_id> in_memory_;  // by place: ready, leased, leaving
+    gatherings gatherings_;
     std::vector<job_id> marked_;
     std::vector<job_id> revoked_;
     std::function<void()> wake_;
@@ -880,6 +976,10 @@ inline void sqlite::marked(std::vector<job_id>& out) { store_->marked(out); }
 inline void sqlite::revoked(std::vector<job_id>& out) { store_->revoked(out); }
 inline void sqlite::settle(const job& j) { store_->settle(j); }
 inline void sqlite::put_back(job&& j) { store_->put_back(std::move(j)); }
+inline void sqlite::divide(job&& whole, std::vector<job>&& parts) {
+    store_->divide(std::move(whole), std::move(parts));
+}
+inline std::vector<job> sqlite::take_parts(job_id whole) { return store_->take_parts(whole); }
 inline void sqlite::keep(job&& j, job_state s) { store_->keep(std::move(j), s); }
 inline void sqlite::release(job&& j) { store_->release(std::move(j)); }
 inline time_point sqlite::next_due() const { return store_->next_due(); }

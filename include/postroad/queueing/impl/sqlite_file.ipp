@@ -138,6 +138,22 @@ struct spot {
     std::int64_t part = 0;  // the first of its content
     std::int64_t size = 0;
     std::int64_t submitter = 0;
+    job_id whole = 0;  // of a part of a divided message
+};
+
+/// The ids of the parts of a message: from 2^62 on, where no others are, so that they are found among all. Those of
+/// another message may be there, too; the `part` line of each says whose it is.
+struct part_ids {
+    static constexpr int bits = 20;
+    explicit part_ids(job_id whole) noexcept
+        : first(std::int64_t{1} << 62 | static_cast<std::int64_t>(whole * 0x9e3779b97f4a7c15u >> (2 + bits) << bits)),
+          last(first + (std::int64_t{1} << bits) - 1),
+          line("part " + std::to_string(whole) + ' '),
+          end("part " + std::to_string(whole) + '!') {}
+    std::int64_t first;
+    std::int64_t last;
+    std::string line;  // what their envelopes begin with
+    std::string end;   // what comes behind that, in the order of octets
 };
 
 /// The statements of the queue; each is compiled once.
@@ -154,6 +170,14 @@ struct sqlite_statements {
         file,
         "INSERT INTO jobs(place, state, due, class, id, submitted, deadline, submitter, part, size, facts, "
         "tenant, tag, key, envelope, progress) VALUES(?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"};
+    statement divide{
+        file,
+        "INSERT INTO jobs(place, state, due, class, id, submitted, deadline, submitter, part, size, facts, "
+        "tenant, tag, key, envelope, progress) SELECT ?, 0, 0, class, ?, submitted, deadline, submitter, part, size, "
+        "facts, tenant, tag, NULL, ?, ? FROM jobs WHERE place = ? AND state < 2"};
+    statement last_id{file, "SELECT max(id) FROM jobs WHERE id BETWEEN ? AND ?"};
+    statement by_whole{file,
+                       "SELECT place FROM jobs WHERE id BETWEEN ? AND ? AND envelope > ? AND envelope < ? ORDER BY id"};
     statement insert_part{file, "INSERT INTO parts VALUES(?, ?)"};
     statement part{file, "SELECT octets FROM parts WHERE part = ?"};
     statement mark{file, "UPDATE jobs SET state = 1 WHERE place = ? AND state < 2"};
@@ -271,10 +295,29 @@ public:
         ++now_.jobs;
         return {};
     }
-    void erase(const spot& at) {
-        if (sql_->erase_job.run(at.place) == 0) return;
+    /// Whether its message is over with it; else other parts of it are there, and need the content.
+    bool erase(const spot& at) {
+        if (sql_->erase_job.run(at.place) == 0) return false;
+        if (at.whole != 0 && !parts_of_message(at.whole, 1).empty()) return false;
         sql_->erase_parts.run(at.part, at.part + parts_of(at.size));
         --now_.jobs;
+        return true;
+    }
+    /// In place of the job come parts of it, with new ids; false if it is gone. They share its content, and are one
+    /// message.
+    bool divide(const spot& at, std::vector<job>& parts) {
+        for (auto& p : parts) {
+            const part_ids ids(p.whole);
+            const auto id = std::max(sql_->last_id.find(ids.first, ids.last).value_or(0), ids.first) + 1;
+            if (id > ids.last) file_.refuse(errc::storage_failed, "a message of it has too many parts");
+            p.id = static_cast<job_id>(id);
+            if (sql_->divide.run(first_place(p.traffic_class) + ++now_.place, id,
+                                 written_part(p) + queueing::written(p.mail->envelope), written_progress(p),
+                                 at.place) == 0)
+                return false;
+        }
+        sql_->erase_job.run(at.place);
+        return true;
     }
     // These say whether the job is there, and may be changed so.
     bool mark(std::int64_t place) { return sql_->mark.run(place) > 0; }
@@ -305,6 +348,7 @@ public:
                 job j{.id = static_cast<job_id>(row.number(0))};
                 try {
                     j.mail = std::make_shared<const mail_object>(mail_object{.envelope = read_envelope(row.text(1))});
+                    read_part(row.text(1), j);
                     read_progress(row.text(2), j);
                 } catch (const error& e) {
                     j.error = e.code();
@@ -355,8 +399,21 @@ public:
                 },
                 values...);
         };
+        if (which.whole) return parts_of_message(*which.whole);
         which.id ? read(sql_->by_id, *which.id) : read(sql_->by_age);
         return result;
+    }
+    std::vector<std::int64_t> parts_of_message(job_id whole, std::size_t most = std::size_t(-1)) {
+        std::vector<std::int64_t> found;
+        const part_ids ids(whole);
+        auto& row = sql_->by_whole;
+        row.each(
+            [&] {
+                found.push_back(row.number(0));
+                return found.size() < most;
+            },
+            ids.first, ids.last, ids.line, ids.end);
+        return found;
     }
     /// Nothing if nothing is there. Its content is read while it is sent.
     std::optional<filed_job> read(std::int64_t place) {
@@ -509,6 +566,8 @@ private:
         j.idempotency_key = row.text(12);
         try {
             j.mail = read_later(read_envelope(row.text(13)), r.facts, r.at);
+            read_part(row.text(13), j);
+            r.at.whole = j.whole;
             if (!row.null(14)) read_progress(row.text(14), j);
         } catch (const error& e) {
             j.mail = {};

@@ -73,7 +73,9 @@ public:
         return value;
     }
     unsigned count(std::size_t i) const {
-        return static_cast<unsigned>(number(i, 0, std::numeric_limits<unsigned>::max()));
+        // What is doubled for each of them, or counted on, stays a number.
+        static constexpr std::int64_t most = 1'000'000;
+        return static_cast<unsigned>(std::min(number(i, 0, std::numeric_limits<std::int64_t>::max()), most));
     }
     /// The value behind `name=`, decoded, wherever it stands.
     std::optional<std::string> named(std::string_view name) const {
@@ -193,22 +195,38 @@ inline void read_option(const stored_line& line, mail_options& o) {
 }
 
 // By name where it is ours; what belongs to a library that is not here is told by its text, in the diagnostics.
+inline std::string name_of(error_code ec) {
+    if (ec.category() == error_category()) return std::string(to_string(static_cast<errc>(ec.value())));
+    if (ec.category() == std::system_category() || ec.category() == std::generic_category()) return "system";
+    return std::string(to_string(errc::connection_closed));
+}
 inline void write_error(line_writer& to, error_code ec) {
-    if (ec.category() == error_category())
-        to.add("error", to_string(static_cast<errc>(ec.value())));
-    else if (ec.category() == std::system_category() || ec.category() == std::generic_category())
-        to.add("error", "system", std::int64_t{ec.value()});
-    else
-        to.add("error", to_string(errc::connection_closed));
+    const auto name = name_of(ec);
+    name == "system" ? to.add("error", name, std::int64_t{ec.value()}) : to.add("error", name);
 }
 
-inline error_code read_error(const stored_line& line) {
-    const auto name = line.text(1);
-    if (name == "system") return {static_cast<int>(line.number(2, 1, 100'000)), std::system_category()};
+inline std::string short_name(error_code ec) {
+    if (!ec) return {};
+    const auto name = name_of(ec);
+    return name == "system" ? name + ':' + std::to_string(ec.value()) : name;
+}
+
+inline error_code error_named(std::string_view name) {
+    static constexpr std::string_view of_system = "system:";
+    if (name.starts_with(of_system)) {
+        int value = 0;
+        std::from_chars(name.data() + of_system.size(), name.data() + name.size(), value);
+        return {value, std::system_category()};
+    }
     for (int value = 1; to_string(static_cast<errc>(value)) != "unknown"; ++value)
         if (to_string(static_cast<errc>(value)) == name) return static_cast<errc>(value);
     // Of a newer version: something went wrong, and the rest of the line is its own business.
     return errc::connection_closed;
+}
+inline error_code read_error(const stored_line& line) {
+    const auto name = line.text(1);
+    if (name == "system") return {static_cast<int>(line.number(2, 1, 100'000)), std::system_category()};
+    return error_named(name);
 }
 
 inline recipient_outcome read_was(const stored_line& line, std::string address) {
@@ -233,6 +251,8 @@ inline recipient_outcome read_was(const stored_line& line, std::string address) 
         if (!r.reply.enhanced) line.fail("expected an enhanced code");
     }
     r.reply.text = line.text_or_none(5);
+    if (const auto name = line.text_or_none(6); !name.empty()) r.error = error_named(name);
+    r.why = line.text_or_none(7);
     return r;
 }
 
@@ -282,6 +302,29 @@ POSTROAD_DECL envelope read_envelope(std::string_view text) {
     return e;
 }
 
+POSTROAD_DECL std::string written_part(const job& j) {
+    if (j.whole == 0) return {};
+    std::string line = "part " + std::to_string(j.whole);
+    for (const auto at : j.places) line += ' ' + std::to_string(at);
+    return line + '\n';
+}
+
+POSTROAD_DECL void read_part(std::string_view text, job& j) {
+    j.whole = 0;
+    j.places.clear();
+    detail::for_each_line(text, [&](const detail::stored_line& line) {
+        if (line.key() != "part") return;
+        j.whole = static_cast<job_id>(line.number(1, 1, std::numeric_limits<std::int64_t>::max()));
+        if (!j.places.empty() || line.values() - 1 != j.mail->envelope.recipients.size())
+            line.fail("expected a place for each recipient");
+        for (std::size_t i = 2; i <= line.values(); ++i) {
+            const auto least = j.places.empty() ? 0 : std::int64_t{j.places.back()} + 1;
+            j.places.push_back(
+                static_cast<std::uint32_t>(line.number(i, least, std::numeric_limits<std::uint32_t>::max())));
+        }
+    });
+}
+
 POSTROAD_DECL std::string written_progress(const job& j) {
     detail::line_writer to;
     const auto add_count = [&](std::string_view key, unsigned n) {
@@ -291,6 +334,7 @@ POSTROAD_DECL std::string written_progress(const job& j) {
         if (!text.empty()) to.add(key, text);
     };
     add_count("attempts", j.result.attempts);
+    add_count("waits", j.waits);
     add_count("returns", j.returns);
     add_count("doubts", j.doubts);
     if (j.error) detail::write_error(to, j.error);
@@ -300,11 +344,15 @@ POSTROAD_DECL std::string written_progress(const job& j) {
     add_text("explanation", d.explanation);
     add_text("reply", d.reply);
     for (const auto& r : j.result.recipients) {
-        if (r.reply == reply{})
-            to.add("was", to_string(r.status), to_string(r.where));
+        const auto add = [&](const auto&... more) { to.add("was", to_string(r.status), to_string(r.where), more...); };
+        const auto replied = [&](const auto&... more) {
+            add(std::int64_t{r.reply.code}, r.reply.enhanced ? to_string(r.reply.enhanced) : std::string("-"),
+                r.reply.text, more...);
+        };
+        if (r.error || !r.why.empty())
+            replied(detail::short_name(r.error), r.why);
         else
-            to.add("was", to_string(r.status), to_string(r.where), std::int64_t{r.reply.code},
-                   r.reply.enhanced ? to_string(r.reply.enhanced) : std::string("-"), r.reply.text);
+            r.reply == reply{} ? add() : replied();
     }
     return to.take();
 }
@@ -317,6 +365,7 @@ POSTROAD_DECL void read_progress(std::string_view text, job& j) {
         const auto key = line.key();
         auto& d = j.result.details;
         if (key == "attempts") j.result.attempts = line.count(1);
+        if (key == "waits") j.waits = line.count(1);
         if (key == "returns") j.returns = line.count(1);
         if (key == "doubts") j.doubts = line.count(1);
         if (key == "error") j.error = detail::read_error(line);

@@ -1,10 +1,11 @@
 #pragma once
 // Uses a policy of the queueing axis at random and notes the rules that it breaks.
 
-#include <postroad/queueing/policy.hpp>
+#include <postroad/queueing/traits.hpp>
 #include <postroad/testing/detail/trial.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -12,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -71,11 +73,15 @@ public:
         fill();
         empty();
         from_many_threads();
+        if constexpr (traits::divides)
+            for (int i = 0; i < 40 && divide(); ++i) {
+            }
         return rules_.take();
     }
 
 private:
     static constexpr bool is_durable = queueing::durable<Q>;
+    using traits = queueing::queueing_traits<Q>;
 
     struct entry {
         bool leased = false;
@@ -252,6 +258,127 @@ private:
         rules_.check(out.size() == 4 * each, "enqueue() may be called on any thread");
         for (const auto& j : out) queue_.settle(j);
         rules_.check(queue_.size() == 0, "size() counts what waits and what is leased");
+    }
+
+    // One message whose parts come back, are put back, divided again, and taken out, in all orders. Whether it kept the
+    // rules, and can go on.
+    bool divide() {
+        struct told {
+            int times = 0;
+            error_code ec = {};
+            outcome result = {};
+        };
+        struct listener final : waiter {
+            explicit listener(std::shared_ptr<told> to) : to_(std::move(to)) {}
+            void complete(error_code ec, outcome&& o) noexcept override {
+                ++to_->times;
+                to_->ec = ec;
+                to_->result = std::move(o);
+            }
+            std::shared_ptr<told> to_;
+        };
+        const auto heard = std::make_shared<told>();
+        auto message = trial_job(last_ += 2, mail_);
+        const auto id = message.id;
+        message.submitted = now_;
+        message.waiter = std::make_unique<listener>(heard);
+        if (stored(message)) return false;
+        std::vector<job> out;
+        lease_from_queue(1, 1, out);
+        if (out.size() != 1 || out.front().id != id) return false;
+        auto whole = std::move(out.front());
+        out.clear();
+        whole.result.attempts = 1;
+        whole.result.recipients = {{.address = "bob@b.example", .status = status::deferred},
+                                   {.address = "cy@b.example"},
+                                   {.address = "dee@b.example", .status = status::accepted}};
+        const bool has_room = capacity_ > 1;
+        if (auto fresh = trial_job(last_ - 1, mail_); !is_durable && has_room) (void)queue_.enqueue(fresh);
+        split(whole, {{0, 2}, {1}});
+        rules_.check(!queue_.take(id), "divide() leaves no whole");
+
+        lease_from_queue(2, 2, out);
+        rules_.check(out.size() == 2 && std::ranges::all_of(out, [&](const job& p) { return p.whole == id; }),
+                     "the parts of a message come before what is fresh");
+        rules_.check(messages(!is_durable && has_room ? 2 : 1), "the parts of a message count as one");
+        std::size_t settled = 0;
+        std::vector<bool> seen(3);
+        while (!out.empty()) {
+            auto p = std::move(out.back());
+            out.pop_back();
+            if (!check_part(p, id, seen)) return false;
+            const auto fate = dice_.below(4);
+            if (fate == 0 && p.places.size() == 2) {
+                split(p, {{0}, {1}});
+                lease_from_queue(2, 2, out);
+                continue;
+            }
+            if (fate == 1 && Q::keeps) {
+                p.due = now_;
+                queue_.put_back(std::move(p));
+                lease_from_queue(1, 1, out);
+                continue;
+            }
+            if (fate == 2 && Q::keeps) {
+                p.due = now_;
+                const auto part = p.id;
+                queue_.put_back(std::move(p));
+                auto taken = dice_.below(2) == 0 ? traits::take_parts(queue_, id) : one(queue_.take(part));
+                rules_.check(taken.size() == 1 && taken.front().id == part,
+                             "take_parts() takes the parts that are not leased");
+                if (taken.empty()) return false;
+                p = std::move(taken.front());
+            } else {
+                queue_.settle(p);
+            }
+            settled += p.places.size();
+            rules_.check(heard->times == 0, "who waits is told once, when the last part is over");
+            for (const auto at : p.places) seen[at] = true;
+            if (!p.waiter) continue;
+            for (auto& r : p.result.recipients) r.status = status::accepted;
+            p.waiter->complete({}, std::move(p.result));
+        }
+        rules_.check(settled == 3, "each recipient is in one part");
+        rules_.check(heard->times == 1 && heard->result.all_accepted() && heard->result.recipients.size() == 3 &&
+                         heard->result.recipients[1].address == "cy@b.example" && heard->result.attempts == 1,
+                     "who waits is told once, when the last part is over");
+        rules_.check(traits::take_parts(queue_, id).empty(), "take_parts() takes the parts that are not leased");
+        if (!is_durable && has_room) {
+            lease_from_queue(1, 1, out);
+            for (const auto& j : out) queue_.settle(j);
+        }
+        const bool none = messages(0);
+        rules_.check(none, "the parts of a message count as one");
+        return none;
+    }
+    void split(job& whole, const std::vector<std::vector<std::uint32_t>>& how) {
+        std::vector<job> parts;
+        for (const auto& places : how) parts.push_back(queueing::part_of(whole, places));
+        traits::divide(queue_, std::move(whole), std::move(parts));
+    }
+    bool check_part(const job& p, job_id whole, const std::vector<bool>& seen) {
+        bool good = p.whole == whole && p.mail && !p.places.empty() && p.result.attempts == 1 &&
+                    p.result.recipients.size() == p.places.size() &&
+                    p.mail->envelope.recipients.size() == p.places.size() &&
+                    p.mail->content.text() == mail_->content.text();
+        for (std::size_t i = 0; good && i < p.places.size(); ++i) {
+            const auto at = p.places[i];
+            good = at < 3 && !seen[at] && p.mail->envelope.recipients[i] == mail_->envelope.recipients[at] &&
+                   p.result.recipients[i].status ==
+                       std::array{status::deferred, status::not_attempted, status::accepted}[at];
+        }
+        rules_.check(good, "a part has its recipients, and what became of them");
+        return good;
+    }
+    static std::vector<job> one(std::optional<job> j) {
+        std::vector<job> all;
+        if (j) all.push_back(*std::move(j));
+        return all;
+    }
+    // A durable queue counts what is over once that is stored.
+    bool messages(std::size_t n) {
+        if constexpr (!is_durable) return queue_.size() == n;
+        return bell_->wait([&] { return queue_.size() == n; });
     }
 
     std::shared_ptr<bell> bell_ = std::make_shared<bell>();
