@@ -15,13 +15,6 @@ using namespace sqlite_test;
 
 namespace {
 
-void execute(const std::string& path, const char* sql) {
-    sqlite3* db = nullptr;
-    REQUIRE(sqlite3_open(path.c_str(), &db) == SQLITE_OK);
-    CHECK(sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
-    sqlite3_close(db);
-}
-
 void write_file(const std::string& path, std::string_view octets) { std::ofstream(path, std::ios::binary) << octets; }
 
 /// What the constructor says, up to the name of the file and behind it.

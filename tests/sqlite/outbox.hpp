@@ -6,8 +6,11 @@
 #include <postroad/message/message.hpp>
 #include <postroad/queueing/sqlite.hpp>
 
+#include <sqlite3.h>
+
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -29,6 +32,26 @@ inline constexpr auto patience = std::chrono::seconds(20);  // of a test that is
 struct folder : scratch_folder {
     std::string file(const char* name = "outbox.db") const { return (path / name).string(); }
 };
+
+/// What somebody else does with the file.
+inline void execute(const std::string& path, const std::string& sql) {
+    sqlite3* db = nullptr;
+    REQUIRE(sqlite3_open(path.c_str(), &db) == SQLITE_OK);
+    CHECK(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+    sqlite3_close(db);
+}
+inline long number(const std::string& path, const std::string& query) {
+    long found = -1;
+    sqlite3* db = nullptr;
+    REQUIRE(sqlite3_open(path.c_str(), &db) == SQLITE_OK);
+    const auto keep = [](void* to, int, char** values, char**) {
+        *static_cast<long*>(to) = std::strtol(values[0], nullptr, 10);
+        return 0;
+    };
+    CHECK(sqlite3_exec(db, query.c_str(), keep, &found, nullptr) == SQLITE_OK);
+    sqlite3_close(db);
+    return found;
+}
 
 struct told {
     error_code ec = {};

@@ -1,26 +1,7 @@
 // The queue in a file, driven as the engine would.
 #include "sqlite/outbox.hpp"
 
-#include <sqlite3.h>
-
 using namespace sqlite_test;
-
-namespace {
-
-std::string rows(const std::string& path, const std::string& table) {
-    std::string count;
-    sqlite3* db = nullptr;
-    REQUIRE(sqlite3_open(path.c_str(), &db) == SQLITE_OK);
-    const auto keep = [](void* to, int, char** values, char**) {
-        *static_cast<std::string*>(to) = values[0];
-        return 0;
-    };
-    CHECK(sqlite3_exec(db, ("SELECT count(*) FROM " + table).c_str(), keep, &count, nullptr) == SQLITE_OK);
-    sqlite3_close(db);
-    return count;
-}
-
-}  // namespace
 
 TEST_CASE("what was stored is leased by the next process, as it was") {
     const folder f;
@@ -65,8 +46,8 @@ TEST_CASE("what was stored is leased by the next process, as it was") {
     CHECK(second.drained());
     second.queue.stop();
     CHECK(outbox({.path = f.file()}).queue.size() == 0);
-    CHECK(rows(f.file(), "jobs") == "0");
-    CHECK(rows(f.file(), "parts") == "0");
+    CHECK(number(f.file(), "SELECT count(*) FROM jobs") == 0);
+    CHECK(number(f.file(), "SELECT count(*) FROM parts") == 0);
 }
 
 TEST_CASE("jobs come class by class, and oldest first") {
@@ -305,7 +286,10 @@ TEST_CASE("a large content is stored in parts, and read while it is sent") {
         next.start();
         const auto j = next.lease_one();
         CHECK(j.mail->content.streams());
-        CHECK(j.mail->content.known() == mail->content.known());
+        auto known = j.mail->content.known();
+        CHECK(known.leading_dots);  // looked for, whatever the file says
+        known.leading_dots = mail->content.known().leading_dots;
+        CHECK(known == mail->content.known());
         CHECK(whole(j) == text);
         next.queue.settle(j);
         CHECK(next.drained());

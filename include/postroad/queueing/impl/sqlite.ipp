@@ -45,6 +45,7 @@ public:
         {
             const std::scoped_lock lock(mutex_);
             if (stopping_) return errc::shut_down;
+            if (damaged_) return errc::storage_damaged;
             if (held_ >= options_.capacity) return errc::queue_full;
             ++held_;
         }
@@ -192,7 +193,8 @@ public:
         const std::scoped_lock lock(mutex_);
         for (auto& j : dropped) {
             const auto found = known_.find(j.id);
-            if (found == known_.end()) continue;
+            // One that makes no sense may have the id of another.
+            if (found == known_.end() || found->second.where != location::file) continue;
             j.waiter = std::move(found->second.waiter);
             if (found->second.mail) j.mail = std::move(found->second.mail);
             forget(found);
@@ -413,8 +415,9 @@ private:
             // Room may have come for those who wait for it.
             tell_ = tell_ || changed || begins;
             looked_ = looked_ || wake_;
-        } catch (const error&) {
+        } catch (const error& e) {
             // Whoever wants something of the file is told.
+            met(e);
         }
     }
     bool wants_to_send() const {
@@ -792,8 +795,9 @@ private:
                 load_delayed(of, l, horizon);
                 load_fresh(of, l);
             }
-        } catch (const error&) {
+        } catch (const error& e) {
             failed = true;
+            met(e);
         }
         const std::scoped_lock lock(mutex_);
         loading_ = false;
@@ -812,6 +816,11 @@ private:
         }
         discover_ = false;
     }
+    bool is_in_memory(job_id id) const {
+        const std::scoped_lock lock(mutex_);
+        const auto found = known_.find(id);
+        return found != known_.end() && found->second.where != location::file;
+    }
     bool in_memory(std::int64_t place) const {
         const std::scoped_lock lock(mutex_);
         return in_memory_.contains(place);
@@ -823,7 +832,8 @@ private:
 
     void load_delayed(std::uint8_t of, lane& l, time_point horizon) {
         const auto room = room_in(l);
-        const auto until = file_.clocks.stored(horizon);
+        // What is due at once has 0, and comes before what is fresh also when nobody has asked yet.
+        const auto until = std::max(file_.clocks.stored(horizon), std::int64_t{0});
         auto earliest = never;
         std::vector<std::int64_t> due;
         file_.each_delayed(of, [&](std::int64_t place, std::int64_t when) {
@@ -835,7 +845,7 @@ private:
             due.push_back(place);
             return true;
         });
-        for (const auto place : due) load_one(place);
+        for (const auto place : due) load_if_readable(place);
         const std::scoped_lock lock(mutex_);
         l.earliest = earliest;
         for (const auto& c : changes_)
@@ -848,10 +858,27 @@ private:
             if (!hungry(l)) return;
         }
         const auto found = file_.fresh(of, l.cursor, room);
-        for (const auto place : found) load_one(place);
+        for (const auto place : found) {
+            load_if_readable(place);
+            // Should the next one fail, this one does not come again.
+            const std::scoped_lock lock(mutex_);
+            l.cursor = place;
+        }
         const std::scoped_lock lock(mutex_);
         l.more = found.size() == room;
-        if (!found.empty()) l.cursor = found.back();
+    }
+    // What cannot be read does not stop the others, and nobody is told that all is well.
+    void load_if_readable(std::int64_t place) {
+        try {
+            if (!in_memory(place)) load_one(place);
+        } catch (const error& e) {
+            if (e.code() != errc::storage_damaged) throw;
+            met(e);
+        }
+    }
+    void met(const error& e) {
+        const std::scoped_lock lock(mutex_);
+        if (e.code() == errc::storage_damaged) damaged_ = tell_ = true;
     }
     void load_one(std::int64_t place) {
         auto found = file_.read(place);
@@ -859,6 +886,8 @@ private:
         // What makes no sense is put where somebody will see it.
         if (!found->damage.empty()) return transaction([&] { file_.hold(place); });
         auto& j = found->what;
+        // Another has its id, since it was stored from memory.
+        if (is_in_memory(j.id)) return transaction([&] { file_.hold(place); });
         if (found->state == filed_job::sending) interrupt(j);
         const auto size = static_cast<std::size_t>(found->at.size);
         entry known{.at = found->at, .where = location::ready};
@@ -952,6 +981,7 @@ private:
     bool load_ = false;
     bool loading_ = false;
     bool failing_ = false;
+    bool damaged_ = false;  // something of the file cannot be read
     bool tell_ = false;
     bool looked_ = false;
     bool busy_ = false;

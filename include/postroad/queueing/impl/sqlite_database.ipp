@@ -32,6 +32,11 @@ public:
         db_.reset(opened);
         if (rc != SQLITE_OK) fail(rc);
         sqlite3_busy_timeout(opened, patience_ms);
+        // The file may be a stranger's: nothing in it runs.
+        sqlite3_db_config(opened, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+        sqlite3_db_config(opened, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+        sqlite3_db_config(opened, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
+        sqlite3_db_config(opened, SQLITE_DBCONFIG_ENABLE_VIEW, 0, nullptr);
     }
 
     sqlite3* get() const noexcept { return db_.get(); }

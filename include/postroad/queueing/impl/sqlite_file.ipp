@@ -17,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -52,8 +53,22 @@ CREATE TABLE keys(key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE outcomes(id INTEGER PRIMARY KEY, submitter INTEGER NOT NULL, at INTEGER NOT NULL, envelope TEXT NOT NULL,
   progress TEXT NOT NULL);
 )"};
+// What other versions do without.
+inline constexpr std::array sqlite_indexes = {
+    "CREATE INDEX IF NOT EXISTS keys_until ON keys(until)",
+    "CREATE INDEX IF NOT EXISTS outcomes_of ON outcomes(submitter)",
+    "CREATE INDEX IF NOT EXISTS outcomes_at ON outcomes(at)",
+};
+inline constexpr std::array<std::pair<std::string_view, std::string_view>, 5> sqlite_tables = {{
+    {"state", "epoch jobs place part"},
+    {"jobs", "place state due class id submitted deadline submitter part size facts tenant tag key envelope progress"},
+    {"parts", "part octets"},
+    {"keys", "key until"},
+    {"outcomes", "id submitter at envelope progress"},
+}};
 inline constexpr std::int64_t sqlite_application = 0x706f7374;  // "post"
 inline constexpr std::size_t sqlite_part = std::size_t{1} << 20;
+inline constexpr std::int64_t most_octets = std::int64_t{1} << 50;  // of a content
 
 inline std::int64_t first_place(unsigned of) noexcept { return static_cast<std::int64_t>(of) << 54; }
 inline std::uint8_t class_at(std::int64_t place) noexcept { return static_cast<std::uint8_t>(place >> 54); }
@@ -71,11 +86,12 @@ public:
         if (found > had + tolerance || found < had - tolerance) offset_.store(found);
     }
     std::int64_t stored(time_point t) const noexcept {
-        const auto at = nanoseconds(t.time_since_epoch());
-        return at > last - offset_ ? last : at + offset_;
+        return after(t, std::chrono::nanoseconds(offset_)).time_since_epoch().count();
     }
     time_point steady(std::int64_t stored) const noexcept {
-        return stored == last ? never : time_point(std::chrono::nanoseconds(stored - offset_));
+        if (stored == last) return never;
+        return time_point(
+            between(time_point(std::chrono::nanoseconds(offset_)), time_point(std::chrono::nanoseconds(stored))));
     }
     std::int64_t now() const noexcept { return nanoseconds(net::wall_clock_now().time_since_epoch()); }
 
@@ -201,6 +217,8 @@ struct sqlite_statements {
                   "envelope, progress FROM jobs WHERE place = ?"};
     statement by_age{file, "SELECT place FROM jobs ORDER BY submitted, place"};
     statement by_id{file, "SELECT place FROM jobs WHERE id = ?"};
+    statement with_id{file, "SELECT count(*) FROM jobs WHERE id = ?"};
+    statement octets_in{file, "SELECT total(length(octets)) FROM parts WHERE part >= ? AND part < ?"};
     statement states{file, "SELECT place, state, due, submitted FROM jobs"};
     statement retry{file, "UPDATE jobs SET state = 0, due = 0 WHERE place = ?"};
     statement hold{file, "UPDATE jobs SET state = 2, due = NULL WHERE place = ?"};
@@ -215,6 +233,9 @@ struct filed_job {
     std::int64_t state = waiting;
     std::optional<std::int64_t> due = {};
     content::facts facts = {};
+    std::int64_t traffic_class = 0;
+    std::int64_t submitted = 0;
+    std::optional<std::int64_t> deadline = {};
     std::string damage = {};  // why it makes no sense, if it does not; then it has no mail
 };
 
@@ -279,10 +300,7 @@ public:
     /// Stores a job, or says why not; what keeps all jobs out is thrown. `submitter` wants to know its outcome.
     error_code insert(const job& j, std::int64_t submitter, std::chrono::seconds keys_kept, spot& at) {
         if (!j.idempotency_key.empty()) {
-            const auto time = clocks.now();
-            if (sql_->key_until.find(j.idempotency_key).value_or(0) > time) return errc::already_queued;
-            const std::int64_t kept = std::chrono::nanoseconds(keys_kept).count();
-            sql_->set_key.run(j.idempotency_key, time + kept);
+            if (sql_->key_until.find(j.idempotency_key).value_or(0) > clocks.now()) return errc::already_queued;
         }
         const auto known = j.mail->content.known();
         at = {.part = now_.part, .size = static_cast<std::int64_t>(known.size), .submitter = submitter};
@@ -293,6 +311,11 @@ public:
                          at.submitter, at.part, at.size, bits_of(known), j.tenant, j.tag, j.idempotency_key,
                          queueing::written(j.mail->envelope));
         ++now_.jobs;
+        // Not of one that is refused.
+        if (!j.idempotency_key.empty()) {
+            sql_->set_key.run(j.idempotency_key, clocks.stored(after(clock::now(), keys_kept)));
+            expire_in_time();
+        }
         return {};
     }
     /// Whether its message is over with it; else other parts of it are there, and need the content.
@@ -328,7 +351,10 @@ public:
     bool retry(std::int64_t place) { return sql_->retry.run(place) > 0; }
     bool hold(std::int64_t place) { return sql_->hold.run(place) > 0; }
     /// Keeps an outcome for the process that wants to know it.
-    void tell(std::int64_t place, const std::string& progress) { sql_->tell.run(clocks.now(), progress, place); }
+    void tell(std::int64_t place, const std::string& progress) {
+        sql_->tell.run(clocks.now(), progress, place);
+        expire_in_time();
+    }
     void collected(job_id id) { sql_->collect.run(id); }
     /// Forgets keys whose time is over, and outcomes that nobody collected for an hour.
     void expire() {
@@ -425,6 +451,7 @@ public:
                 return false;
             },
             place);
+        if (result) check(*result);
         return result;
     }
     /// All of a content.
@@ -453,6 +480,14 @@ public:
     }
 
 private:
+    // What ends goes as others come: at most so many that are over are left.
+    void expire_in_time() {
+        static constexpr unsigned often = 1000;
+        if (++since_expired_ < often) return;
+        since_expired_ = 0;
+        expire();
+    }
+
     // Made here, so that it is for this user only from its first moment; SQLite gives -wal and -shm the same mode.
     static const std::string& made(const std::string& path) {
         const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
@@ -483,10 +518,22 @@ private:
 
     void migrate() {
         const auto newest = static_cast<std::int64_t>(sqlite_migrations.size());
-        if (version() == newest) return;
+        if (version() != newest) make_tables(newest);
+        for (const auto& [table, columns] : sqlite_tables)
+            if (file_.text(
+                    ("SELECT group_concat(name, ' ') FROM pragma_table_info('" + std::string(table) + "')").c_str()) !=
+                columns)
+                file_.refuse(errc::storage_damaged, "its table `" + std::string(table) +
+                                                        "` is not one of a queue: move it away, or name another file");
+        for (const auto* sql : sqlite_indexes) file_.execute(sql);
+    }
+    void make_tables(std::int64_t newest) {
         file_.execute("BEGIN IMMEDIATE");
         // Another process may have been faster.
         const auto found = version();
+        if (found < 0 || (found == 0 && file_.number("SELECT count(*) FROM sqlite_master") > 0))
+            file_.refuse(errc::storage_damaged, "it says that it has schema " + std::to_string(found) +
+                                                    ", which none has: move it away, and save what is left by sqlite3");
         if (found > newest)
             file_.refuse(errc::storage_damaged, "it was written by a newer version (schema " + std::to_string(found) +
                                                     ", and this one knows " + std::to_string(newest) +
@@ -547,14 +594,41 @@ private:
                 .longest_line = static_cast<std::uint64_t>(bits >> 4),
                 .eight_bit = (bits & 1) != 0,
                 .eight_bit_header = (bits & 2) != 0,
-                .leading_dots = (bits & 4) != 0,
+                // Looked for, whatever the row says: a dot that is not doubled ends a message, and begins commands.
+                .leading_dots = true,
                 .binary = (bits & 8) != 0};
     }
+    // As if a stranger had written it.
+    void check(filed_job& r) {
+        static constexpr std::int64_t year_2000 = 946'684'800'000'000'000;
+        const auto found = [&](bool bad, const char* what) {
+            if (!bad || !r.damage.empty()) return;
+            r.damage = std::string("a stored job cannot be read: ") + what;
+        };
+        const auto& of = r.at;
+        found(r.state < filed_job::waiting || r.state > filed_job::in_doubt, "its state is none");
+        found(of.place < 0 || of.place >> 54 > 255 || r.traffic_class != of.place >> 54,
+              "its class is not its place's");
+        found(static_cast<std::int64_t>(r.what.id) <= 0, "its id is not positive");
+        found(sql_->with_id.find(static_cast<std::int64_t>(r.what.id)) != 1, "another has the same id");
+        found(r.submitted < year_2000 || (r.deadline && *r.deadline < year_2000), "its times are none");
+        // Absurd ones may reach into the contents of others.
+        const bool whole = of.part >= 0 && of.size >= 0 && of.size <= most_octets && of.part <= most_octets &&
+                           sql_->octets_in.find(of.part, of.part + parts_of(of.size)) == of.size;
+        found(!whole, "its content is not there, or not whole");
+        if (!whole) r.at.size = 0;
+        found(r.facts.longest_line > r.facts.size, "its longest line is longer than all of it");
+        if (!r.damage.empty()) r.what.mail = {};
+    }
+
     filed_job read(const statement& row, std::int64_t place) const {
         filed_job r{.at = {.place = place, .part = row.number(7), .size = row.number(8), .submitter = row.number(6)},
                     .state = row.number(0),
                     .due = due_at(row, 1),
-                    .facts = facts_of(row.number(8), row.number(9))};
+                    .facts = facts_of(row.number(8), row.number(9)),
+                    .traffic_class = row.number(2),
+                    .submitted = row.number(4),
+                    .deadline = due_at(row, 5)};
         auto& j = r.what;
         j.id = static_cast<job_id>(row.number(3));
         j.submitted = clocks.steady(row.number(4));
@@ -580,6 +654,7 @@ private:
     std::unique_ptr<sqlite_statements> sql_;
     counters now_;
     counters left_;
+    unsigned since_expired_ = 0;  // keys and outcomes
     std::shared_ptr<stored_parts> parts_;
 };
 
