@@ -30,9 +30,9 @@ LAYERS = [
     "testing",
     "src.hpp",
 ]
-MAY_DO_IO = re.compile(r"(net/|testing/|(mailer|diagnose)\.hpp|impl/mailer|engine/(impl/)?(runtime|ticket)\.[hi]pp)")
+MAY_DO_IO = re.compile(r"(net/|testing/|(mailer|diagnose)\.hpp|impl/mailer|engine/(carriers|entrance|executors|runtime|ticket)\.hpp)")
 MAY_READ_CLOCKS = re.compile(
-    r"(net/|testing/|diagnose\.hpp|engine/(impl/)?runtime\.[hi]pp|queueing/impl/(amqp|sqlite)\w*\.ipp)"
+    r"(net/|testing/|diagnose\.hpp|engine/(carriers|runtime)\.hpp|queueing/impl/(amqp|sqlite)\w*\.ipp)"
 )
 # Slow to compile, or missing from the oldest supported compilers.
 BANNED = {"iostream", "regex", "format", "expected", "source_location", "asio.hpp"}

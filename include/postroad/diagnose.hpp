@@ -119,7 +119,19 @@ public:
         context_->run();
     }
 
-    void activity(wire& w, time_point now) {
+    void touched(wire& w, time_point now) {
+        w.turn(now, [&] { take_events(w, now); });
+    }
+    void ended(wire&) {}
+    void found(const std::vector<std::string>& addresses) {
+        std::string all;
+        for (const auto& a : addresses) (all += all.empty() ? "" : ", ") += a;
+        tell(observed::resolved, phase::resolve, all);
+    }
+    void reached(const std::string& address) { tell(observed::connected, phase::connect, address); }
+
+private:
+    void take_events(wire& w, time_point now) {
         auto& s = w.session();
         while (auto e = s.poll()) {
             if (std::holds_alternative<smtp::ready>(*e)) {
@@ -136,15 +148,6 @@ public:
             }
         }
     }
-    void ended(wire&) {}
-    void found(const std::vector<std::string>& addresses) {
-        std::string all;
-        for (const auto& a : addresses) (all += all.empty() ? "" : ", ") += a;
-        tell(observed::resolved, phase::resolve, all);
-    }
-    void reached(const std::string& address) { tell(observed::connected, phase::connect, address); }
-
-private:
     void tell(observed what, phase where, const std::string& text) {
         examiner_.on(
             {.what = what, .time = clock::now(), .connection = 1, .server = where_, .where = where, .text = text});
@@ -160,7 +163,7 @@ private:
                                                                                clock::now());
                                                else
                                                    c->session().credentials(std::move(a.credentials), clock::now());
-                                               c->pump();
+                                               c->touch();
                                            });
                                        });
     }

@@ -28,17 +28,19 @@ struct owner;
 using connection = net::connection<session, tls::mbedtls_engine, owner>;
 
 struct owner {
-    void activity(connection& c, time_point) {
-        ++activities;
-        if (on_activity) on_activity(c);
+    void touched(connection& c, time_point now) {
+        if (++touches == waits_at) return;
+        c.turn(now, [&] {
+            ++activities;
+            if (on_activity) on_activity(c);
+        });
     }
     void ended(connection& c) {
         ++ends;
         if (on_end) on_end(c);
     }
-    bool arrived(connection&) { return goes_on_later && ++arrivals == 1; }
-    bool goes_on_later = false;
-    int arrivals = 0;
+    int waits_at = 0;  // its turn comes later, this time
+    int touches = 0;
     int activities = 0;
     int ends = 0;
     std::function<void(connection&)> on_activity = {};
@@ -299,7 +301,7 @@ TEST_CASE("two connections talk through TLS, from the start or behind STARTTLS")
         CHECK(c->session().heard == text);
         CHECK(server->session().heard == text);
         c->session().say("BYE\n");
-        c->pump();
+        c->touch();
         w.run();
         CHECK_FALSE(server->session().error);
         CHECK(c->session().error == errc::connection_closed);
@@ -307,7 +309,7 @@ TEST_CASE("two connections talk through TLS, from the start or behind STARTTLS")
     }
 }
 
-TEST_CASE("what the owner gives the session in activity() goes out") {
+TEST_CASE("what the owner gives the session in a turn goes out") {
     world w;
     play(w, "ok\nBYE\n", true);
     const auto c = w.make({});
@@ -315,33 +317,29 @@ TEST_CASE("what the owner gives the session in activity() goes out") {
     w.boss.on_activity = [&](connection& active) {
         if (std::exchange(asked, true)) return;
         active.session().say("a question\n");
-        active.pump();  // asks for nothing more: it is running already
     };
     c->dial(w.here(), {.timeout = 30s});
     w.run();
     CHECK(c->session().heard == "ok\nBYE\n");
 }
 
-TEST_CASE("an owner that goes on later is told what arrived, and nothing is read until it does") {
+TEST_CASE("an owner whose turn comes later is told what arrived, and nothing is read until then") {
     world w;
     play(w, "one\n", false);
-    w.boss.goes_on_later = true;
+    w.boss.waits_at = 2;
     const auto c = w.dial({});
-    w.run_until([&] { return w.boss.arrivals > 0; });
+    w.run_until([&] { return w.boss.touches == 2; });
     CHECK(c->session().heard == "one\n");
-    const auto activities = w.boss.activities;
-    w.io->run_for(20ms);
-    CHECK(w.boss.activities == activities);
-    c->pump();
-    CHECK(w.boss.activities > activities);
     // The end of the stream is there by now.
     w.io->run_for(20ms);
+    CHECK(w.boss.touches == 2);
+    CHECK_FALSE(c->flush(clock::now()));
     CHECK(c->session().events == "started ");
-    c->read_on();
+    c->go_on();
     w.run();
     CHECK(c->session().events == "started closed ");
     CHECK(w.boss.ends == 1);
-    c->read_on();
+    c->go_on();
 }
 
 TEST_CASE("the owner may let go of the connection in its last call") {
@@ -363,7 +361,7 @@ TEST_CASE("after the end nothing happens any more") {
     w.run();
     const auto activities = w.boss.activities;
     c->session().say("too late");
-    c->pump();
+    c->touch();
     c->abandon();
     w.run();
     CHECK(w.boss.activities == activities);
@@ -395,7 +393,7 @@ TEST_CASE("abandon closes the socket at once, tells nobody, and leaves nothing p
         w.run();
         CHECK(ended == asio::error::eof);
     }
-    SUBCASE("from within activity()") {
+    SUBCASE("from within a turn") {
         w.boss.on_activity = [](connection& active) { active.abandon(); };
         c->dial(w.here(), {.timeout = 1h});
         c.reset();

@@ -48,7 +48,7 @@ struct observation {
 };
 
 /// Is told. Called on the thread that does the work, in the order of events, between two steps of it: be quick, and do
-/// not call the mailer. Null is the null model: then nothing is gathered.
+/// not call the mailer. What it throws is dropped. Null is the null model: then nothing is gathered.
 class observer {
 public:
     observer() = default;
@@ -56,7 +56,7 @@ public:
     observer& operator=(const observer&) = delete;
     virtual ~observer() = default;
 
-    virtual void on(const observation& o) noexcept = 0;
+    virtual void on(const observation& o) = 0;
 };
 
 /// `text` with each mail address replaced by "[address]": what stands between `<` and `>`, and words with an `@`.

@@ -266,6 +266,23 @@ public:
         }
     }
 
+    /// Gives out what it holds and asks no policy, for when one of them cannot be relied on any more. What was under
+    /// way is in doubt.
+    std::vector<std::unique_ptr<job>> surrender() {
+        std::vector<std::unique_ptr<job>> all;
+        for (auto& [id, h] : jobs_) {
+            if (!h.what) continue;
+            name_recipients(*h.what);
+            auto& to = h.what->result.recipients;
+            for (std::size_t i = 0; h.connection && !h.marking && i < asked(h); ++i)
+                if (auto& r = to[h.asked.empty() ? i : h.asked[i]]; is_unsettled(r)) r.status = status::in_doubt;
+            all.push_back(std::move(h.what));
+        }
+        jobs_.clear();
+        connections_.clear();
+        return all;
+    }
+
     /// Jobs that match, oldest first, `limit` at most.
     std::vector<queueing::job_info> list(const queueing::job_filter& which, std::size_t limit, time_point now) const {
         std::vector<queueing::job_info> out;

@@ -3,6 +3,7 @@
 
 #include <postroad/core/error.hpp>
 #include <postroad/core/outcome.hpp>
+#include <postroad/engine/entrance.hpp>
 #include <postroad/net/handler.hpp>
 #include <postroad/queueing/job.hpp>
 
@@ -67,7 +68,11 @@ private:
 class ticket_waiter final : public waiter {
 public:
     explicit ticket_waiter(std::shared_ptr<mailbox_of_one> to) : to_(std::move(to)) {}
-    void complete(error_code ec, outcome&& o) noexcept override { to_->set(ec, std::move(o)); }
+    // Who waits is told in any case.
+    ~ticket_waiter() override {
+        if (to_) complete(errc::shut_down, {});
+    }
+    void complete(error_code ec, outcome&& o) noexcept override { std::exchange(to_, nullptr)->set(ec, std::move(o)); }
 
 private:
     std::shared_ptr<mailbox_of_one> to_;
@@ -76,23 +81,20 @@ private:
 }  // namespace engine
 
 /// A message that was taken into the queue. Copies refer to the same message; dropping them drops nothing but the news.
-/// Thread-safe.
+/// It may outlive the mailer, and the executor that the mailer was given. Thread-safe.
 class ticket {
 public:
     /// Internal: made by the mailer.
-    ticket(job_id id, std::shared_ptr<engine::mailbox_of_one> box, asio::any_io_executor executor,
-           std::function<bool()> inside, std::function<void()> cancel)
-        : id_(id),
-          box_(std::move(box)),
-          executor_(std::move(executor)),
-          inside_(std::move(inside)),
-          cancel_(std::move(cancel)) {}
+    ticket(job_id id, std::shared_ptr<engine::mailbox_of_one> box, std::shared_ptr<engine::gate> gate,
+           std::function<void()> cancel)
+        : id_(id), box_(std::move(box)), gate_(std::move(gate)), cancel_(std::move(cancel)) {}
+    /// Of no message: its outcome is never known.
     ticket() = default;
 
     /// Unique within the mailer.
     job_id id() const noexcept { return id_; }
     /// Whether the outcome is known.
-    bool done() const { return box_->done(); }
+    bool done() const { return box_ && box_->done(); }
 
     /// Blocks until the outcome is known. Throws `send_error` as mailer::send does.
     outcome wait() const {
@@ -101,34 +103,36 @@ public:
         if (ec) throw send_error(ec, std::move(o));
         return o;
     }
-    /// Blocks until the outcome is known. errc::would_deadlock on a thread that runs the mailer.
+    /// Blocks until the outcome is known. errc::would_deadlock on a thread that runs the mailer, and for no message.
     outcome wait(error_code& ec) const {
-        if (!box_->done() && inside_()) {
+        if (!done() && (!box_ || gate_->inside())) {
             ec = errc::would_deadlock;
             return {};
         }
         return box_->wait(ec);
     }
 
-    /// Completes with (error_code, outcome) when it is known. Cancelling the wait is not possible; cancel() ends the
-    /// message itself.
+    /// Completes with (error_code, outcome) when it is known; without an executor of its own on the mailer's, or on
+    /// asio::system_executor once the mailer is gone. Cancelling the wait is not possible; cancel() ends the message
+    /// itself. Not for a ticket of no message.
     template <asio::completion_token_for<void(error_code, outcome)> Token>
     auto async_wait(Token&& token) const {
         return asio::async_initiate<Token, void(error_code, outcome)>(
-            [box = box_, executor = executor_](auto&& handler) {
-                box->add(engine::mailbox_of_one::handler(std::forward<decltype(handler)>(handler), executor));
+            [box = box_, gate = gate_](auto&& handler) {
+                box->add(gate->template handler<outcome>(std::forward<decltype(handler)>(handler)));
             },
             token);
     }
 
     /// Ends the message early, as far as it has not left; its outcome comes with errc::cancelled.
-    void cancel() const { cancel_(); }
+    void cancel() const {
+        if (cancel_) cancel_();
+    }
 
 private:
     job_id id_ = 0;
     std::shared_ptr<engine::mailbox_of_one> box_;
-    asio::any_io_executor executor_;
-    std::function<bool()> inside_;
+    std::shared_ptr<engine::gate> gate_;
     std::function<void()> cancel_;
 };
 

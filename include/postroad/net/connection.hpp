@@ -4,6 +4,7 @@
 #include <postroad/core/clock.hpp>
 #include <postroad/core/endpoint.hpp>
 #include <postroad/core/error.hpp>
+#include <postroad/core/thrown.hpp>
 #include <postroad/net/asio.hpp>
 #include <postroad/net/dialing.hpp>
 #include <postroad/net/eyeballs.hpp>
@@ -26,12 +27,11 @@ namespace postroad::net {
 /// and by its pending operations.
 ///
 /// `Owner` has two functions, called on that executor:
-///   activity(connection&, now)  the session may have events; whatever it is given now goes out in the same write
-///   ended(connection&)          the socket is closed; the last call
+///   touched(connection&, now)  the session may have events, and something to write: a turn() is due, at once or soon
+///   ended(connection&)         the socket is closed; the last call
 /// and may have more, for whom it may concern:
-///   found(addresses)            what look-up found, a vector of texts
-///   reached(address)            which of them answered
-///   arrived(connection&)        something was read; true if it calls pump() and then read_on() itself, soon
+///   found(addresses)           what look-up found, a vector of texts
+///   reached(address)           which of them answered
 template <wire_session Session, tls::engine Engine, class Owner>
 class connection : public std::enable_shared_from_this<connection<Session, Engine, Owner>> {
 public:
@@ -76,33 +76,33 @@ public:
         connected();
     }
 
-    /// Lets the session write what the owner gave it, outside of activity().
-    void pump(time_point now = clock::now()) {
-        if (stopped_) return;
-        if (std::exchange(pumping_, true)) {
-            again_ = true;
-            return;
-        }
-        const auto self = this->shared_from_this();
-        // What the session was given, and what was written, may have made new events.
-        do {
-            again_ = false;
-            if (owner_) owner_->activity(*this, now);
-            if (!stopped_ && write(now)) again_ = true;
-        } while (again_ && owner_);
-        if (link_.done() && owner_) owner_->activity(*this, now);
-        pumping_ = false;
-        // The owner may have abandoned it: nothing may be left pending then.
+    /// The owner gave the session something, outside of a turn.
+    void touch(time_point now = clock::now()) {
+        if (owner_ && !stopped_) owner_->touched(*this, now);
+    }
+
+    /// Writes what the session has. Returns whether that may have made events.
+    bool flush(time_point now) {
+        if (stopped_) return false;
+        const bool was_done = link_.done();
+        return write(now) || link_.done() != was_done;
+    }
+
+    /// The end of a turn: reads on, or closes the socket if the session is over.
+    void go_on() {
         if (stopped_) return;
         if (link_.done()) return stop();
-        if (!held_) read();
+        read();
         arm();
     }
 
-    /// Reads again after arrived().
-    void read_on() {
-        held_ = false;
-        if (!stopped_) read();
+    /// A turn of this connection alone: `f()` takes the session's events, and may give it more.
+    template <class F>
+    void turn(time_point now, F f) {
+        const auto self = this->shared_from_this();
+        do f();
+        while (flush(now));
+        go_on();
     }
 
     /// Closes the socket at once; ended() is not called any more.
@@ -152,7 +152,7 @@ private:
                           : not_ours ? "; is the local address one of this machine?"
                                      : ""),
                      clock::now());
-        pump();
+        touch();
     }
 
     void attempt(const std::string& address) {
@@ -210,15 +210,17 @@ private:
         connect_deadline_ = never;
         connected_ = true;
         read_buffer_.resize(read_size);
-        link_.connected(clock::now());
-        pump();
+        const auto now = clock::now();
+        guarded(now, [&] { link_.connected(now); });
+        touch(now);
     }
 
     // Returns whether the session went on or ended by it.
     bool write(time_point now) {
         bool progress = false;
         while (connected_ && !write_pending_ && !write_failed_) {
-            const auto count = link_.output(parts_, now);
+            std::size_t count = 0;
+            guarded(now, [&] { count = link_.output(parts_, now); });
             if (count == 0) break;
             for (std::size_t i = 0; i < count; ++i) buffers_[i] = asio::buffer(parts_[i].data(), parts_[i].size());
             error_code ec;
@@ -234,7 +236,7 @@ private:
                 break;
             }
             progress = true;
-            link_.consumed(n, now);
+            guarded(now, [&] { link_.consumed(n, now); });
         }
         return progress;
     }
@@ -243,7 +245,7 @@ private:
         write_pending_ = true;
         socket_.async_wait(socket_type::wait_write, [self = this->shared_from_this()](error_code ec) {
             self->write_pending_ = false;
-            if (!ec) self->pump();
+            if (!ec) self->touch();
         });
     }
 
@@ -261,17 +263,12 @@ private:
     void on_read(error_code ec, std::size_t n) {
         const auto now = clock::now();
         if (!ec)
-            link_.received({read_buffer_.data(), n}, now);
+            guarded(now, [&] { link_.received({read_buffer_.data(), n}, now); });
         else if (ec == asio::error::eof)
             link_.broken(errc::connection_closed, where_ + " closed the connection", now);
         else
             link_.broken(plain(ec), "the connection to " + where_ + " broke: " + ec.message(), now);
-        if constexpr (requires { owner_->arrived(*this); })
-            if (owner_ && owner_->arrived(*this)) {
-                held_ = true;
-                return;
-            }
-        pump(now);
+        touch(now);
     }
 
     // One timer, moved only when it would ring too late: most deadlines pass by without a system call.
@@ -295,12 +292,20 @@ private:
                            looking ? "no answer in time" : eyeballs_.explanation());
         }
         if (now >= eyeballs_.deadline()) return race(now);
-        if (now < link_.deadline()) {
-            return arm();
-        } else {
-            link_.tick(now);
+        if (now < link_.deadline()) return arm();
+        guarded(now, [&] { link_.tick(now); });
+        touch(now);
+    }
+
+    // What throws here, such as the source of a message's content, ends the session.
+    template <class F>
+    void guarded(time_point now, F f) {
+        try {
+            f();
+        } catch (...) {
+            auto t = thrown();
+            link_.broken(t.code, std::move(t.details.explanation), now);
         }
-        pump(now);
     }
 
     void stop() {
@@ -331,12 +336,9 @@ private:
     time_point connect_deadline_ = never;
     time_point rings_at_ = never;
     bool read_pending_ = false;
-    bool held_ = false;  // from arrived() to read_on()
     bool write_pending_ = false;
     bool write_failed_ = false;
     bool connected_ = false;
-    bool pumping_ = false;
-    bool again_ = false;
     bool stopped_ = false;
 };
 

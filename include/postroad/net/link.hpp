@@ -4,6 +4,7 @@
 
 #include <postroad/core/clock.hpp>
 #include <postroad/core/error.hpp>
+#include <postroad/core/thrown.hpp>
 #include <postroad/net/tunnel.hpp>
 #include <postroad/net/wire_session.hpp>
 #include <postroad/tls/engine.hpp>
@@ -141,8 +142,9 @@ private:
     void start_tls(time_point now) {
         try {
             engine_ = make_engine_();
-        } catch (const error& e) {
-            return session_.closed(e.code(), e.details().explanation, now);
+        } catch (...) {
+            auto t = thrown();
+            return session_.closed(t.code, std::move(t.details.explanation), now);
         }
         advance(now);
     }

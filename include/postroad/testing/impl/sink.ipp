@@ -30,7 +30,9 @@ struct sink::engine_room {
         : state(std::move(shared)), context(std::move(with)) {}
 
     // From the connections.
-    void activity(connection&, time_point) {}
+    void touched(connection& c, time_point now) {
+        c.turn(now, [] {});
+    }
     void ended(connection& c) { connections.erase(&c); }
 
     void listen(const asio::ip::address& address, std::uint16_t port) {

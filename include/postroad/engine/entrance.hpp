@@ -1,0 +1,178 @@
+#pragma once
+// What any thread may do to a mailer: put jobs into its queue, and post to its executor for as long as that may be
+// used.
+
+#include <postroad/core/clock.hpp>
+#include <postroad/core/error.hpp>
+#include <postroad/core/random.hpp>
+#include <postroad/core/thrown.hpp>
+#include <postroad/net/asio.hpp>
+#include <postroad/net/handler.hpp>
+#include <postroad/queueing/policy.hpp>
+
+#include <asio/system_executor.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <utility>
+
+namespace postroad::engine {
+
+/// The way to a mailer's executor. Outlives the mailer, and holds nothing of its context once it is shut: who has this
+/// may use it whenever and wherever he likes.
+class gate {
+public:
+    /// `inside` says whether the calling thread is one that runs the mailer.
+    gate(asio::any_io_executor executor, std::function<bool()> inside)
+        : executor_(std::move(executor)), inside_(std::move(inside)) {}
+
+    /// Runs `f` on the executor, unless the mailer is over. What `f` refers to may be gone by then.
+    template <class F>
+    void post(F f) const {
+        const std::scoped_lock lock(mutex_);
+        if (executor_) net::post(executor_, std::move(f));
+    }
+    /// A handler that has no executor of its own runs on the mailer's, and on the system's if the mailer is over.
+    template <class... Results, class Handler>
+    net::any_handler<Results...> handler(Handler&& h) const {
+        const std::scoped_lock lock(mutex_);
+        return {std::forward<Handler>(h), executor_ ? executor_ : asio::any_io_executor(asio::system_executor())};
+    }
+    asio::any_io_executor executor() const {
+        const std::scoped_lock lock(mutex_);
+        return executor_ ? executor_ : asio::any_io_executor(asio::system_executor());
+    }
+    bool inside() const {
+        const std::scoped_lock lock(mutex_);
+        return inside_ && inside_();
+    }
+    void shut() {
+        const std::scoped_lock lock(mutex_);
+        executor_ = asio::any_io_executor();
+        inside_ = nullptr;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    asio::any_io_executor executor_;
+    std::function<bool()> inside_;
+};
+
+/// Tells who waits for `j` that it never came into the queue.
+inline void refuse(job& j, error_code ec, std::string why = {}) {
+    name_recipients(j);
+    j.result.details.where = phase::queued;
+    j.result.details.explanation = std::move(why);
+    if (j.waiter) j.waiter->complete(ec, std::move(j.result));
+}
+
+/// Where jobs come in. Thread-safe; admit() and unpark() are for the executor.
+template <queueing::queueing_policy Queueing>
+class entrance {
+public:
+    /// Told once whether a job was taken, perhaps later and on the executor.
+    using answer = std::function<void(error_code)>;
+
+    explicit entrance(Queueing& queueing) : queueing_(queueing) {}
+
+    job_id next_id() noexcept { return ids_.fetch_add(1, std::memory_order_relaxed); }
+
+    /// Queues a job, or completes it with the reason why not. Returns whether the mailer must look.
+    bool enqueue(job&& j, answer queued) {
+        auto [ec, why] = take(j, queued);
+        if (ec == errc::queue_full && queueing_.full() == queueing::when_full::wait) {
+            const std::scoped_lock lock(mutex_);
+            parked_.push_back({std::move(j), std::move(queued)});
+            parked_any_.store(true);
+            return true;
+        }
+        if (ec) refuse(j, ec, std::move(why.explanation));
+        if (queued) queued(ec);
+        return !ec && !is_durable;
+    }
+
+    /// Lets in those who wait for room. Returns whether there were any.
+    bool admit() {
+        if (!parked_any_.load()) return false;
+        const std::scoped_lock lock(mutex_);
+        bool any = false;
+        while (!parked_.empty()) {
+            auto& p = parked_.front();
+            auto [ec, why] = take(p.what, p.queued);
+            if (ec == errc::queue_full) return any;
+            any = true;
+            if (ec) refuse(p.what, ec, std::move(why.explanation));
+            if (p.queued) p.queued(ec);
+            parked_.pop_front();
+        }
+        parked_any_.store(false);
+        return any;
+    }
+
+    /// Ends one that waits for room.
+    void unpark(job_id id) {
+        const std::scoped_lock lock(mutex_);
+        const auto found = std::ranges::find(parked_, id, [](const parked& p) { return p.what.id; });
+        if (found == parked_.end()) return;
+        refuse(found->what, errc::cancelled);
+        if (found->queued) found->queued(errc::cancelled);
+        parked_.erase(found);
+    }
+
+    /// From now on nothing is taken, for this reason; that of a failure stays.
+    void close(failure why = {errc::shut_down}) {
+        const std::scoped_lock lock(why_mutex_);
+        if (!why_.code || why.code != errc::shut_down) why_ = std::move(why);
+        closed_.store(true);
+    }
+    bool closed() const noexcept { return closed_.load(); }
+
+private:
+    static constexpr bool is_durable = queueing::durable<Queueing>;
+
+    struct parked {
+        job what = {};
+        answer queued = {};
+    };
+
+    // Into the queue, unless it says why not. A durable one calls `queued` itself, once the job is stored; then it is
+    // empty here.
+    failure take(job& j, answer& queued) {
+        if (closed()) {
+            const std::scoped_lock lock(why_mutex_);
+            return why_;
+        }
+        if (!is_durable && !j.idempotency_key.empty()) return {errc::invalid_option};
+        if constexpr (is_durable) {
+            j.stored = std::move(queued);
+            queued = {};
+        }
+        auto refused = ask(j);
+        if constexpr (is_durable)
+            if (refused.code) queued = std::move(j.stored);
+        return refused;
+    }
+    failure ask(job& j) {
+        try {
+            return {queueing_.enqueue(j)};
+        } catch (...) {
+            return thrown();
+        }
+    }
+
+    Queueing& queueing_;
+    std::mutex mutex_;  // guards parked_
+    std::deque<parked> parked_;
+    std::atomic<bool> parked_any_ = false;
+    std::atomic<bool> closed_ = false;
+    std::mutex why_mutex_;  // guards why_
+    failure why_;
+    // Jobs of a durable queue stand beside those of other processes.
+    std::atomic<job_id> ids_ = is_durable ? postroad::detail::random_number() : 1;
+};
+
+}  // namespace postroad::engine
