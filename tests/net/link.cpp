@@ -222,25 +222,45 @@ TEST_CASE("a certificate that nobody vouches for ends the client, and the server
     }
 }
 
-TEST_CASE("a handshake that comes first has a deadline of its own") {
-    auto l = client({.patience = 1h}, tls::start::immediately);
-    CHECK(l.deadline() == never);
-    l.connected(t0);
-    CHECK(l.deadline() == t0 + net::handshake_timeout);
-    l.tick(t0 + net::handshake_timeout - 1ns);
-    CHECK_FALSE(l.done());
-    l.tick(t0 + net::handshake_timeout);
-    CHECK(l.session().error == errc::timed_out);
-    CHECK(l.deadline() == never);
+TEST_CASE("a handshake that comes first has to be over in time, and octets do not renew it") {
+    // A record that announces 16 KiB of a ServerHello, of which little comes.
+    for (const auto drip : {0, 1, 5, 6, 100}) {
+        CAPTURE(drip);
+        auto l = client({.patience = 1h}, tls::start::immediately);
+        CHECK(l.deadline() == never);
+        l.open_by(t0 + 30s);
+        l.connected(t0);
+        for (int i = 0; i < drip; ++i) {
+            CHECK(l.deadline() == t0 + 30s);
+            l.received(i < 6 ? std::string_view("\x16\x03\x03\x40\x00\x02", 6).substr(static_cast<std::size_t>(i), 1)
+                             : std::string_view("\0", 1),
+                       t0 + i * 100ms);
+        }
+        CHECK(l.deadline() == t0 + 30s);
+        l.tick(t0 + 30s - 1ns);
+        CHECK_FALSE(l.done());
+        l.tick(t0 + 30s);
+        CHECK(l.session().error == errc::timed_out);
+        CHECK(l.deadline() == never);
+    }
 }
 
 TEST_CASE("the deadline of the handshake ends with it") {
     wire w{client({.patience = 10min}, tls::start::immediately), server({}, tls::start::immediately)};
+    w.a.open_by(t0 + 30s);
+    w.b.open_by(t0 + 30s);
     w.start();
     CHECK(w.a.deadline() == t0 + 10min);
     CHECK(w.b.deadline() == never);
-    w.a.tick(t0 + net::handshake_timeout);
+    w.a.tick(t0 + 30s);
     CHECK_FALSE(w.a.done());
+}
+
+TEST_CASE("without TLS from the start the session has its own deadlines from the beginning") {
+    auto l = client({.patience = 10min}, tls::start::never);
+    l.open_by(t0 + 30s);
+    l.connected(t0);
+    CHECK(l.deadline() == t0 + 10min);
 }
 
 TEST_CASE("an engine that cannot be made closes the session with the reason") {
@@ -286,7 +306,8 @@ TEST_CASE("65 behind a proxy everything waits until the way is open, however the
     for (const auto step : steps) {
         CAPTURE(step);
         auto l = client({.greeting = "hello\n", .patience = 1h}, tls::start::never);
-        l.through(net::tunnel(p, {.name = "mx.example", .port = 25}), t0 + 30s);
+        l.through(net::tunnel(p, {.name = "mx.example", .port = 25}));
+        l.open_by(t0 + 30s);
         CHECK(l.deadline() == t0 + 30s);
         l.connected(t0);
         CHECK(l.session().events == "");
@@ -324,7 +345,8 @@ TEST_CASE("65 a proxy that refuses, ends or keeps silent closes the session") {
         for (const auto when : {tls::start::never, tls::start::immediately}) {
             CAPTURE(r.what);
             auto l = client({}, when);
-            l.through(net::tunnel(p, {.name = "mx.example", .port = 25}), t0 + 30s);
+            l.through(net::tunnel(p, {.name = "mx.example", .port = 25}));
+            l.open_by(t0 + 30s);
             l.connected(t0);
             next_piece(l, whole);
             l.tick(t0 + 30s - 1ns);

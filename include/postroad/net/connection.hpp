@@ -56,10 +56,11 @@ public:
         how_ = how;
         where_ = to_string(to);
         connect_deadline_ = after(clock::now(), how.timeout);
+        link_.open_by(connect_deadline_);
         if (to.is_local()) return race(eyeballs({to.name}, {}));
         auto next = endpoint{.name = to.name, .port = to.port};
         if (const auto& p = how.proxy) {
-            link_.through(tunnel(*p, to), connect_deadline_);
+            link_.through(tunnel(*p, to));
             next = {.name = p->host, .port = p->port};
             where_ += " through the proxy " + to_string(next);
         }
@@ -73,6 +74,7 @@ public:
     template <class Socket>
     void adopt(Socket socket) {
         socket_ = std::move(socket);
+        link_.open_by(after(clock::now(), how_.timeout));
         connected();
     }
 

@@ -42,7 +42,7 @@ enum class address_family : unsigned char { any, ipv4, ipv6 };
 
 /// What a transport says about getting to its servers.
 struct dialing {
-    /// For everything up to the connected socket: look-up, attempts, the talk with a proxy.
+    /// For everything until the server may speak: look-up, attempts, the talk with a proxy, and TLS if it comes first.
     duration timeout = std::chrono::seconds(30);
     /// How long an address may keep silent before the next one is tried beside it (RFC 8305 section 5); at least 10 ms.
     duration attempt_delay = std::chrono::milliseconds(250);

@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -21,9 +20,6 @@
 #include <utility>
 
 namespace postroad::net {
-
-/// How long a TLS handshake that comes first may take; behind STARTTLS the session has a deadline of its own.
-inline constexpr duration handshake_timeout = std::chrono::minutes(2);
 
 template <wire_session Session, tls::engine Engine>
 class link {
@@ -40,11 +36,12 @@ public:
     /// The engine once TLS has begun, else null.
     const Engine* engine() const noexcept { return engine_.get(); }
 
-    /// The socket will be that of a proxy, which must open the way by `deadline`. Before connected().
-    void through(tunnel t, time_point deadline) {
-        tunnel_.emplace(std::move(t));
-        opening_deadline_ = deadline;
-    }
+    /// The socket will be that of a proxy. Before connected().
+    void through(tunnel t) { tunnel_.emplace(std::move(t)); }
+
+    /// What comes before the session starts, the talk with a proxy and a TLS handshake, must be over by then, however
+    /// many octets come. Before connected(). (Behind STARTTLS the session has a deadline of its own.)
+    void open_by(time_point deadline) noexcept { opening_deadline_ = deadline; }
 
     /// The socket is connected.
     void connected(time_point now) {
@@ -116,9 +113,9 @@ private:
     }
 
     void begin(time_point now) {
-        if (when_ != tls::start::immediately) return session_.started(now);
-        opening_deadline_ = after(now, handshake_timeout);
-        start_tls(now);
+        if (when_ == tls::start::immediately) return start_tls(now);
+        opening_deadline_ = never;
+        session_.started(now);
     }
 
     void received_from_proxy(std::string_view bytes, time_point now) {
@@ -129,7 +126,6 @@ private:
             case tunnel::state::open: break;
         }
         tunnel_.reset();
-        opening_deadline_ = never;
         begin(now);
         if (!rest.empty()) received(rest, now);
     }
