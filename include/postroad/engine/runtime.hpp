@@ -9,7 +9,9 @@
 #include <postroad/net/asio.hpp>
 #include <postroad/tls/policy.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,6 +20,9 @@
 #include <vector>
 
 namespace postroad::engine {
+
+/// How long connections that have nothing more to do may take to end, at shutdown.
+inline constexpr duration farewell = std::chrono::seconds(1);
 
 /// The state of a mailer. enqueue(), cancel() and shutdown() may be called on any thread; all else runs on the
 /// executor, one at a time. Kept alive by the mailer and by pending operations; stop() lets those end.
@@ -126,10 +131,7 @@ public:
         asio::post(executor_, [self = this->shared_from_this(), patience, done = std::move(done)]() mutable {
             if (self->stopped_) return done();
             self->when_shut_.push_back(std::move(done));
-            self->shutdown_timer_.expires_at(after(clock::now(), patience));
-            self->shutdown_timer_.async_wait([self](error_code ec) {
-                if (!ec) self->stop();
-            });
+            self->stop_at(after(clock::now(), patience));
             self->guarded([&](time_point now) { self->turn(now); });
         });
     }
@@ -297,9 +299,18 @@ private:
         });
     }
 
+    void stop_at(time_point when) {
+        shutdown_timer_.expires_at(when);
+        shutdown_timer_.async_wait([self = this->shared_from_this()](error_code ec) {
+            if (!ec) self->stop();
+        });
+    }
+
     void finish_shutdown(time_point now) {
         if (when_shut_.empty() || !dispatcher_.idle(now)) return;
         if (dispatcher_.connections() > 0 && !std::exchange(quitting_, true)) {
+            // All have their outcome: the farewells are worth no more.
+            stop_at(std::min(shutdown_timer_.expiry(), after(now, farewell)));
             dispatcher_.quit_all();
             go_round(now);
         }

@@ -60,6 +60,8 @@ struct timeouts {
     duration content = std::chrono::minutes(10);  ///< from the end of data to its reply
     duration reset = std::chrono::minutes(5);
     duration quit = std::chrono::seconds(2);  ///< by then everything is accepted: not worth more
+    duration drain =
+        std::chrono::seconds(5);  ///< for all that is left, once nothing is under way but what was cancelled
 };
 
 /// What a session needs to know about its connection.
@@ -324,6 +326,7 @@ private:
     static const content& content_of(const active& t) noexcept {
         return t.converted ? *t.converted : t.what.mail->content;
     }
+    bool drains() const noexcept;
     bool may_start() const noexcept;
     void write_more();
     void write_mail(active& t);
@@ -377,6 +380,7 @@ private:
     std::size_t writing_ = 0;  // the transaction whose commands are written next
     ring<event> events_;
     time_point deadline_ = never;
+    time_point drained_by_ = never;  // while it drains
     state state_ = state::awaiting_start;
     bool secured_ = false;
     std::optional<bool> verified_;  // whether TLS is, as soon as that is known

@@ -795,6 +795,19 @@ POSTROAD_DECL void session::arm(time_point now) {
         deadline_ = never;
     else
         deadline_ = after(now, timeout_of(current_phase()));
+    // A connection that only drains holds nobody up for as long as a server may take.
+    if (!drains())
+        drained_by_ = never;
+    else if (drained_by_ == never)
+        drained_by_ = after(now, options_.timeouts.drain);
+    deadline_ = std::min(deadline_, drained_by_);
+}
+
+POSTROAD_DECL bool session::drains() const noexcept {
+    if (state_ != state::open || transactions_.empty()) return false;
+    for (std::size_t i = 0; i < transactions_.size(); ++i)
+        if (!transactions_[i].cancelled) return false;
+    return true;
 }
 
 POSTROAD_DECL duration session::timeout_of(phase p) const noexcept {

@@ -1,0 +1,48 @@
+// Servers that stop answering: what is given up frees its connection, and shutdown does not wait for them.
+#include <postroad/postroad.hpp>
+#include <postroad/testing/sink.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <string>
+
+using namespace postroad;
+using namespace std::chrono_literals;
+using testing::sink;
+
+namespace {
+
+message hello() { return message{}.from("ann@example.com").to("bob@example.org").subject("Hello").text("Hello"); }
+
+sink stalls_at(const std::string& phase, int time) {
+    return sink{{.faults = {testing::parse_fault(phase + ":" + std::to_string(time) + ":|stall")}}};
+}
+
+}  // namespace
+
+TEST_CASE("E6 a message that was given up leaves the only connection to the next one") {
+    for (const std::string phase : {"mail", "rcpt", "data", "content"}) {
+        CAPTURE(phase);
+        const auto s = stalls_at(phase, 1);
+        auto o = transport::smtp(s.url()).options();
+        o.timeouts.drain = 20ms;
+        mailer mail{transport::smtp(o), pooling::keep_alive{.max_connections = 1}};
+        error_code ec;
+        (void)mail.send(hello(), {.give_up_after = 100ms}, ec);
+        CHECK(ec);
+        mail.send(hello()).require_accepted();
+    }
+}
+
+TEST_CASE("E6 shutdown with nothing to send does not wait for a server that is silent") {
+    for (const std::string phase : {"greeting", "hello", "mail", "rcpt", "data", "content", "quit"}) {
+        CAPTURE(phase);
+        const auto s = stalls_at(phase, 1);
+        mailer mail{s.url()};
+        error_code ec;
+        (void)mail.send(hello(), {.give_up_after = 100ms}, ec);
+        CHECK(bool(ec) == (phase != "quit"));
+        mail.shutdown(1h);  // hangs otherwise
+    }
+}
