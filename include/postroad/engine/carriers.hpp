@@ -149,6 +149,7 @@ public:
                 keep->dial(o.to, transport_.dialing());
             } else {
                 c.here.emplace(transport_.make_session(o.to, fresh_nonce()));
+                if constexpr (requires { c.here->on_wake(std::function<void()>()); }) c.here->on_wake(waker(o.id));
                 touch(c);
             }
         } catch (...) {
@@ -295,6 +296,16 @@ private:
         close(c, {why.code, why.details}, now);
         c.drop();
         remove(c);
+    }
+
+    // What lets a session say, on any thread and at any time, that it has events.
+    std::function<void()> waker(connection_id id) {
+        return [this, gate = gate_, alive = alive_, id] {
+            gate->post([this, alive, id] {
+                const auto held = alive.lock();
+                if (auto* c = held ? find(id) : nullptr) touched(*c, clock::now());
+            });
+        };
     }
 
     // The answer comes when it comes and on any thread: by then the connection, or the mailer, may be gone.

@@ -29,6 +29,8 @@ concept session = requires(S s, const S c, postroad::smtp::transaction t, std::u
     { s.cancel(id, now) } -> std::same_as<void>;
     // Ends the session in good order.
     { s.quit(now) } -> std::same_as<void>;
+    // (optional, where no wire is needed) s.on_wake(f), a std::function<void()> that may be called on any thread and at
+    // any time: then poll() is asked again. Called once, before anything else; see deferred_session.
     // The next event.
     { s.poll() } -> std::same_as<std::optional<postroad::smtp::event>>;
 };
