@@ -342,6 +342,22 @@ TEST_CASE("an owner whose turn comes later is told what arrived, and nothing is 
     c->go_on();
 }
 
+TEST_CASE("a session that throws ends, with what it threw") {
+    for (const std::string where : {"started", "received", "tick", "output", "consumed"}) {
+        CAPTURE(where);
+        world w;
+        const bool silent = where == "tick";  // both of them, until the patience is over
+        play(w, "hello\n", silent);
+        const auto c = w.dial({.greeting = silent ? "" : "a question\n",
+                               .patience = silent ? duration(1ms) : duration::zero(),
+                               .throws_in = where});
+        w.run();
+        CHECK(c->session().error == errc::policy_failed);
+        CHECK(c->session().explanation == "thrown in " + where);
+        CHECK(w.boss.ends == 1);
+    }
+}
+
 TEST_CASE("the owner may let go of the connection in its last call") {
     world w;
     play(w, "BYE\n", false);

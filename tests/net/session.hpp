@@ -7,6 +7,7 @@
 #include <postroad/tls/mbedtls_engine.hpp>
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,15 +26,18 @@ public:
         std::string secret = {};
         net_test::upgrade upgrade = net_test::upgrade::none;
         duration patience = duration::zero();  // from the start; none: for ever
+        std::string throws_in = {};            // which of its functions
     };
     explicit session(options o) : options_(std::move(o)) {}
 
     void started(time_point now) {
+        throw_if("started");
         events += "started ";
         say(options_.upgrade == upgrade::asks ? "STARTTLS\n" : options_.greeting);
         if (options_.patience > duration::zero()) deadline_ = now + options_.patience;
     }
     void received(std::string_view bytes, time_point now) {
+        throw_if("received");
         if (wants_tls_) return closed(errc::tls_injection, "octets before the handshake", now);
         heard += bytes;
         if (options_.upgrade == upgrade::asks && !secured_) {
@@ -60,9 +64,11 @@ public:
         say(options_.secret);
     }
     void tick(time_point now) {
+        throw_if("tick");
         if (now >= deadline_) closed(errc::timed_out, "the patience is over", now);
     }
     std::size_t output(std::span<std::string_view> parts) const {
+        throw_if("output");
         // Two parts, so that it matters how they are put together.
         const auto rest = std::string_view(out_).substr(at_);
         if (rest.empty()) return 0;
@@ -71,7 +77,10 @@ public:
         parts[1] = rest.substr(rest.size() / 2 + 1);
         return parts[1].empty() ? 1 : 2;
     }
-    void consumed(std::size_t n, time_point) { at_ += n; }
+    void consumed(std::size_t n, time_point) {
+        throw_if("consumed");
+        at_ += n;
+    }
     time_point deadline() const { return done_ ? never : deadline_; }
     bool wants_tls() const { return wants_tls_; }
     bool done() const { return done_; }
@@ -84,6 +93,9 @@ public:
     std::string explanation = {};
 
 private:
+    void throw_if(std::string_view here) const {
+        if (here == options_.throws_in && !done_) throw std::runtime_error("thrown in " + std::string(here));
+    }
     void over(std::string_view how) {
         events += how;
         done_ = true;

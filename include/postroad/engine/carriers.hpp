@@ -66,7 +66,7 @@ public:
     static constexpr int max_rounds = 64;
 
     /// `wants_turn` is called when a connection is touched outside of a turn.
-    carriers(std::shared_ptr<engine::gate> gate, const Transport& transport, const Tls& tls, Dispatcher& dispatcher,
+    carriers(std::shared_ptr<engine::gate> gate, Transport& transport, const Tls& tls, Dispatcher& dispatcher,
              std::function<void()> wants_turn)
         : gate_(std::move(gate)),
           transport_(transport),
@@ -361,7 +361,7 @@ private:
     }
 
     std::shared_ptr<engine::gate> gate_;
-    const Transport& transport_;
+    Transport& transport_;
     const Tls& tls_;
     Dispatcher& dispatcher_;
     std::function<void()> wants_turn_;
