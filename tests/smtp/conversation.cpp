@@ -162,7 +162,7 @@ public:
                 const auto& t = transactions_.at(id - 1);
                 const bool left = has_left(t);
                 if (r.status == status::in_doubt && !left) throw failure("in doubt before the content left");
-                if (r.status == status::not_attempted && left && !t.body_answered)
+                if (r.status == status::not_attempted && left && !t.body_answered && r.reply.code < 300)
                     throw failure("not attempted though the content had left");
                 if (r.status == status::accepted && !t.body_answered) throw failure("accepted without a reply");
             }
@@ -263,7 +263,10 @@ private:
             outcomes_.erase(outcomes_.begin());
         } else if (s.kind == "closed") {
             if (!closed_) throw failure("the session is not over");
-            if (*closed_ != s.text) throw failure("it ended with: " + *closed_);
+            const auto said = s.text.find(" reply ");
+            if (*closed_ != s.text.substr(0, said)) throw failure("it ended with: " + *closed_);
+            if (said != std::string::npos && closed_reply_ != s.text.substr(said + 7))
+                throw failure("the server's words are: " + closed_reply_);
             closed_seen_ = true;
         } else if (s.kind == "reusable" || s.kind == "unusable") {
             if (session_.reusable() != (s.kind == "reusable")) throw failure("it is not " + s.kind);
@@ -307,8 +310,10 @@ private:
                     if (r.reply.enhanced) text += ' ' + to_string(r.reply.enhanced);
                 }
                 if (f->error) text += "; error " + std::string(to_string(static_cast<errc>(f->error.value())));
+                if (f->lesson != smtp::lesson::none) text += "; lesson " + name_of(f->lesson);
                 outcomes_.push_back(text);
             } else if (auto* c = std::get_if<smtp::closed>(&*e)) {
+                closed_reply_ = c->details.reply;
                 closed_ = c->error ? std::string(to_string(static_cast<errc>(c->error.value()))) : std::string();
                 if (c->lesson != smtp::lesson::none)
                     *closed_ += (closed_->empty() ? "lesson " : " lesson ") + name_of(c->lesson);
@@ -403,6 +408,7 @@ private:
     std::map<std::uint64_t, std::vector<recipient_outcome>> results_;
     std::vector<std::string> outcomes_;
     std::optional<std::string> closed_;
+    std::string closed_reply_;
     bool closed_seen_ = false;
     bool converted_ = false;
 

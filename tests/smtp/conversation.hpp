@@ -23,8 +23,8 @@
 //   wait SECONDS           time passes
 //   cancel N               the Nth transaction (from 1) is cancelled
 //   quit                   the owner asks for the end
-//   outcome ADDR STATUS [CODE [ENHANCED]]; ...[; error NAME]   the next transaction to end
-//   closed [NAME] [lesson NAME]        the session is over, with that error
+//   outcome ADDR STATUS [CODE [ENHANCED]]; ...[; error NAME][; lesson NAME]   the next transaction to end
+//   closed [NAME] [lesson NAME] [reply WORDS]   the session is over, with that error and these words of the server
 //   reusable | unusable
 //   room N                 how many transactions it takes
 // clang-format on

@@ -37,18 +37,21 @@ enum class pipelining : unsigned char {
                ///< session_options::window
 };
 
-/// What a connection that is over taught about its server.
+/// What a connection taught about its server.
 enum class lesson : unsigned char {
     none,
-    no_overlap,     ///< it broke with more than one transaction in flight: `envelope` is for this server
+    no_overlap,     ///< it broke with more than one transaction in flight, or refuses commands that are sent ahead of
+                    ///< another's replies: `envelope` is for this server
     no_chunking,    ///< CHUNKING is offered and BDAT is not taken
-    no_pipelining,  ///< PIPELINING is offered and the replies to commands sent together did not come: `lockstep`
+    no_pipelining,  ///< PIPELINING is offered and the replies to commands sent together did not come, or refuse them
+                    ///< as out of order: `lockstep`
     no_tls,         ///< STARTTLS is offered and the handshake fails: with security::opportunistic, go in the clear
 };
 
 /// How long the server may take (RFC 5321 section 4.5.3.2 names the minimum of each), counted from the last octet sent
-/// or the last whole reply.
+/// or the last whole reply; part of a reply moves nothing.
 struct timeouts {
+    duration opening = std::chrono::minutes(10);  ///< from started() until the session is ready, all steps together
     duration greeting = std::chrono::minutes(5);
     duration hello = std::chrono::minutes(5);
     duration starttls = std::chrono::minutes(2);  ///< the reply and the handshake
@@ -127,17 +130,22 @@ struct ready {};
 /// who submitted it has them.
 struct finished {
     std::uint64_t id = 0;
-    error_code error = {};  ///< set when the transaction ended for another reason than replies to it
+    /// Set when the transaction ended for another reason than replies to it. errc::out_of_sequence: a reply says that a
+    /// command came out of order, which is about no message; whom it left `not_attempted` may be sent again at once, on
+    /// this connection too.
+    error_code error = {};
     diagnostics details = {};
     std::vector<recipient_outcome> recipients = {};
+    /// What it taught about the server, while the connection goes on; the event `closed` will say it again.
+    smtp::lesson lesson = smtp::lesson::none;
 };
 
 /// The connection is over: nothing more is read, and nothing is written but a farewell. The last event.
 struct closed {
     error_code error = {};  ///< none after QUIT
     diagnostics details = {};
-    smtp::lesson lesson = smtp::lesson::none;
-    std::string lesson_reason = {};  ///< for people: what was withdrawn and why
+    smtp::lesson lesson = smtp::lesson::none;  ///< the last one
+    std::string lesson_reason = {};            ///< for people: what was withdrawn and why
 };
 
 /// AUTH is due: answer with session::credentials() or session::no_credentials(), before timeouts::auth is over.
@@ -255,6 +263,7 @@ private:
         std::size_t answered = 0;     // replies to the content, of which LMTP gives one for each accepted recipient
         error_code error = {};
         diagnostics details = {};
+        smtp::lesson lesson = smtp::lesson::none;
         session::step step = step::mail;
         bool mail_accepted = false;
         bool go = false;             // 354 came, or none is needed
@@ -271,6 +280,7 @@ private:
         std::uint32_t recipient = 0;
         std::uint64_t sent_at = 0;
         time_point since = {};
+        pipelining ahead = pipelining::lockstep;  // by which mode it was sent ahead of other replies
     };
     // A reply by which the server takes its leave, while transactions are under way behind it.
     struct farewell {
@@ -309,10 +319,14 @@ private:
     void forget_credentials() noexcept;
     void become_open();
     void on_transaction_reply(const reply& r, const expected& e);
-    void on_recipient(active& t, std::uint32_t i, const reply& r);
-    void on_data(active& t, const reply& r);
+    void on_recipient(active& t, const expected& e, const reply& r);
+    void on_data(active& t, const expected& e, const reply& r);
     void on_content(active& t, const reply& r);
     void on_chunk_refused(active& t, const reply& r);
+    void refuse(active& t, const expected& e, const reply& r);
+    void put_back(active& t, const expected& e, const reply& r, std::span<recipient_outcome> whom);
+    smtp::lesson learn_about_order(const expected& e, const reply& r);
+    void learn(smtp::lesson l, phase where, std::string why);
     void take_leave(farewell f);
     void leave_in_order();
     void leave();
@@ -347,6 +361,7 @@ private:
     void fail_transactions(error_code ec, const diagnostics& d);
     void fail(error_code ec, phase where, std::string explanation, const reply& r = {});
     void part(error_code ec, phase where, std::string explanation, const reply& r = {});
+    bool opening() const noexcept { return state_ != state::awaiting_start && state_ < state::open; }
     phase current_phase() const noexcept;
     void arm(time_point now);
     duration timeout_of(phase p) const noexcept;
@@ -380,7 +395,7 @@ private:
     std::size_t writing_ = 0;  // the transaction whose commands are written next
     ring<event> events_;
     time_point deadline_ = never;
-    time_point drained_by_ = never;  // while it drains
+    time_point opening_deadline_ = never;
     state state_ = state::awaiting_start;
     bool secured_ = false;
     std::optional<bool> verified_;  // whether TLS is, as soon as that is known

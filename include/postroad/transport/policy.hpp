@@ -48,7 +48,7 @@ concept transport_policy = requires(const T t, const envelope& e, const std::str
     { t.hosts(destination) } -> std::same_as<std::vector<endpoint>>;
     // How a connection to them is opened; asked before each.
     { t.dialing() } -> std::convertible_to<net::dialing>;
-    // (optional) t.learn(host, lesson): what a connection to `host` that is over taught.
+    // (optional) t.learn(host, lesson): what a connection to `host` taught.
     // A session for one connection to `host`. `nonce` is fresh, random and printable.
     { t.make_session(host, nonce) } -> std::same_as<typename T::session_type>;
 }

@@ -82,8 +82,8 @@ POSTROAD_DECL void session::on_starttls(const reply& r) {
 // the clear behind the 220 are no such failure: they are somebody's work.
 POSTROAD_DECL void session::learn_about_tls(error_code ec) {
     if (!wants_tls() || options_.server.security != security::opportunistic || ec == condition::cancelled) return;
-    lesson_ = lesson::no_tls;
-    lesson_reason_ = "the server offers STARTTLS and the handshake failed: the next connection goes in the clear";
+    learn(lesson::no_tls, phase::tls,
+          "the server offers STARTTLS and the handshake failed: the next connection goes in the clear");
 }
 
 POSTROAD_DECL void session::channel_binding(std::string name, std::string data) {

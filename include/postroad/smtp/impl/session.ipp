@@ -22,6 +22,26 @@ inline status status_of(const reply& r, phase where) noexcept {
     return status::deferred;
 }
 
+// Whether it calls the command one out of order, which is about no message (RFC 5321 section 4.3.2). Words count where
+// order may be at fault only: a mailbox can be out of order as well.
+inline bool is_about_order(const reply& r, pipelining ahead) {
+    const auto subject = r.enhanced.subject;
+    if (r.code == 500 || r.code == 502 || r.code == 503) return subject == 0 || subject == 3 || subject == 5;
+    if (!r.permanent() || ahead == pipelining::lockstep) return false;
+    static constexpr std::string_view words[] = {
+        "bad sequence",       "sequence of commands",  "out of sequence",       "out of order",
+        "command pipelining", "smtp pipelining",       "pipelining not",        "pipelining error",
+        "pipelined after",    "synchronization error", "synchronisation error", "without pipelining"};
+    auto text = r.text;
+    for (char& c : text) c = postroad::detail::to_lower(c);
+    return std::ranges::any_of(words, [&](std::string_view w) { return text.find(w) != std::string::npos; });
+}
+
+// Neither a reply decided it, nor one said that it must be asked again.
+inline bool is_undecided(const recipient_outcome& r) noexcept {
+    return r.status == status::not_attempted && r.reply.code < 300;
+}
+
 inline reply kept(const reply& r) { return {r.code, r.enhanced, r.text.substr(0, max_kept_reply_text)}; }
 
 inline void append_number(std::string& to, std::uint64_t n) {
@@ -85,7 +105,8 @@ POSTROAD_DECL void session::started(time_point now) {
     if (observer_) note_tls();
     state_ = state::awaiting_greeting;
     secured_ = options_.server.security == security::implicit;
-    expected_.push_back({phase::greeting, 0, 0, now_});
+    expected_.push_back({.where = phase::greeting, .since = now_});
+    opening_deadline_ = after(now, options_.timeouts.opening);
     arm(now);
 }
 
@@ -144,10 +165,10 @@ POSTROAD_DECL void session::tick(time_point now) {
     learn_about_tls(errc::timed_out);
     const auto where = current_phase();
     const bool envelope = where == phase::mail || where == phase::rcpt || where == phase::data;
-    if (envelope && segments_.empty() && expected_.size() > 1) {
-        lesson_ = lesson::no_pipelining;
-        lesson_reason_ = "no reply came while several commands were waiting for theirs";
-    }
+    if (envelope && segments_.empty() && expected_.size() > 1)
+        learn(lesson::no_pipelining, where, "no reply came while several commands were waiting for theirs");
+    if (opening() && now >= opening_deadline_)
+        return fail(errc::timed_out, where, "the session was not ready in time, with all its steps together");
     fail(errc::timed_out, where,
          segments_.empty() || stalled() ? "no reply in time in phase " + std::string(to_string(where))
                                         : std::string("the server stopped taking octets"));
@@ -263,7 +284,8 @@ POSTROAD_DECL void session::cancel(std::uint64_t id, time_point now) {
     auto& t = transactions_[i];
     leave_undecided(t, errc::cancelled,
                     {.where = current_phase(), .host = host(), .explanation = "the operation was cancelled"});
-    events_.push_back(finished{t.what.id, t.error, t.details, t.results});
+    if (t.error == errc::out_of_sequence) t.error = errc::cancelled;
+    events_.push_back(finished{t.what.id, t.error, t.details, t.results, t.lesson});
     t.cancelled = true;
     switch (t.step) {
         case step::mail: t.step = step::written; break;
@@ -294,14 +316,14 @@ POSTROAD_DECL void session::on_reply(const reply& r) {
     if (observer_) note_reply(r);
     // So it did not leave. What it makes of the rest cannot be told.
     if (farewell_) return leave();
-    if (expected_.empty()) {
+    if (expected_.empty() || commands_sent_ < expected_.front().sent_at) {
         const auto where = current_phase();
         if (r.code == 421) return fail(errc::service_closing, where, "the server closes the connection", r);
-        return fail(errc::unsolicited_reply, where, "the server replied to nothing", r);
+        return fail(
+            errc::unsolicited_reply, where,
+            expected_.empty() ? "the server replied to nothing" : "the server replied before the command was sent", r);
     }
     const auto e = expected_.front();
-    if (commands_sent_ < e.sent_at)
-        return fail(errc::unsolicited_reply, e.where, "the server replied before the command was sent", r);
     if (r.code == 421 && state_ != state::quitting) {
         if (state_ == state::open && e.where != phase::reset) {
             auto& t = transactions_.front();
@@ -337,8 +359,9 @@ POSTROAD_DECL void session::on_reply(const reply& r) {
 
 POSTROAD_DECL void session::on_transaction_reply(const reply& r, const expected& e) {
     if (e.where == phase::reset) {
-        if (r.code != 250) take_leave({errc::unexpected_reply, phase::reset, "expected 250 to RSET", r});
-        return;
+        if (r.code == 250) return;
+        if (detail::is_about_order(r, e.ahead)) (void)learn_about_order(e, r);
+        return take_leave({errc::unexpected_reply, phase::reset, "expected 250 to RSET", r});
     }
     auto& t = transactions_.front();
     --t.outstanding;
@@ -350,10 +373,10 @@ POSTROAD_DECL void session::on_transaction_reply(const reply& r, const expected&
     switch (e.where) {
         case phase::mail:
             t.mail_accepted = r.code < 300;
-            if (!t.mail_accepted) decide(t, phase::mail, r);
+            if (!t.mail_accepted) refuse(t, e, r);
             break;
-        case phase::rcpt: on_recipient(t, e.recipient, r); break;
-        case phase::data: on_data(t, r); break;
+        case phase::rcpt: on_recipient(t, e, r); break;
+        case phase::data: on_data(t, e, r); break;
         default: on_content(t, r);
     }
     finish_front();
@@ -396,8 +419,7 @@ POSTROAD_DECL void session::on_content(active& t, const reply& r) {
 
 // Not a word about the message: it goes again with DATA, over another connection.
 POSTROAD_DECL void session::on_chunk_refused(active& t, const reply& r) {
-    lesson_ = lesson::no_chunking;
-    lesson_reason_ = "the server offers CHUNKING and does not take BDAT: " + to_string(r);
+    learn(lesson::no_chunking, phase::content, "the server offers CHUNKING and does not take BDAT: " + to_string(r));
     quit_wanted_ = true;
     t.content_sent = false;
     leave_undecided(t, errc::chunking_refused,
@@ -418,18 +440,19 @@ POSTROAD_DECL bool session::more_replies_due(const expected& e) const noexcept {
 }
 
 POSTROAD_DECL void session::decide_next(active& t, const reply& r) {
-    while (t.next_recipient < t.results.size() && t.results[t.next_recipient].status != status::not_attempted)
+    while (t.next_recipient < t.results.size() && !detail::is_undecided(t.results[t.next_recipient]))
         ++t.next_recipient;
     if (t.next_recipient == t.results.size()) return;
     t.results[t.next_recipient++] = {
         .status = detail::status_of(r, phase::content), .where = phase::content, .reply = detail::kept(r)};
 }
 
-POSTROAD_DECL void session::on_recipient(active& t, std::uint32_t i, const reply& r) {
-    auto& result = t.results[i];
+POSTROAD_DECL void session::on_recipient(active& t, const expected& e, const reply& r) {
+    auto& result = t.results[e.recipient];
     // Counted even if it was cancelled: what the server does next depends on it.
     if (r.code < 300 && t.mail_accepted) ++t.accepted;
-    if (result.status != status::not_attempted) return;  // MAIL was refused, which decided it
+    if (!detail::is_undecided(result)) return;  // MAIL was refused, which decided it
+    if (detail::is_about_order(r, e.ahead)) return put_back(t, e, r, {&result, 1});
     result.where = phase::rcpt;
     result.reply.code = r.code;
     if (r.code < 300) return;
@@ -437,9 +460,9 @@ POSTROAD_DECL void session::on_recipient(active& t, std::uint32_t i, const reply
     result.status = detail::status_of(r, phase::rcpt);
 }
 
-POSTROAD_DECL void session::on_data(active& t, const reply& r) {
+POSTROAD_DECL void session::on_data(active& t, const expected& e, const reply& r) {
     if (r.code != 354) {
-        decide(t, phase::data, r);
+        refuse(t, e, r);
         needs_reset_ = needs_reset_ || t.mail_accepted;
         return skip_rest(t);
     }
@@ -455,10 +478,54 @@ POSTROAD_DECL void session::on_data(active& t, const reply& r) {
     if (t.writer.failed()) give_up_content(0);
 }
 
+POSTROAD_DECL void session::refuse(active& t, const expected& e, const reply& r) {
+    if (detail::is_about_order(r, e.ahead) && std::ranges::any_of(t.results, detail::is_undecided))
+        return put_back(t, e, r, t.results);
+    decide(t, e.where, r);
+}
+
+// They stay not_attempted: what came out of order is asked again.
+POSTROAD_DECL void session::put_back(active& t, const expected& e, const reply& r, std::span<recipient_outcome> whom) {
+    for (auto& result : whom) {
+        if (!detail::is_undecided(result)) continue;
+        result.where = e.where;
+        result.reply = detail::kept(r);
+    }
+    if (e.ahead != pipelining::lockstep) t.lesson = learn_about_order(e, r);
+    needs_reset_ = true;  // it may be within a transaction that we know nothing of
+    if (t.cancelled) return;
+    t.error = errc::out_of_sequence;
+    t.details = {.where = e.where,
+                 .host = host(),
+                 .explanation = e.ahead == pipelining::lockstep
+                                    ? "the server takes the command for one out of order"
+                                    : "the server offers PIPELINING and refuses a command that was sent ahead",
+                 .reply = to_string(r)};
+}
+
+// From here on less is sent ahead on this connection; what is under way already is no further evidence.
+POSTROAD_DECL lesson session::learn_about_order(const expected& e, const reply& r) {
+    if (e.ahead == pipelining::lockstep) return lesson::none;
+    const bool within = e.ahead == pipelining::envelope;
+    mode_ = std::min(mode_, within ? pipelining::lockstep : pipelining::envelope);
+    const auto l = within ? lesson::no_pipelining : lesson::no_overlap;
+    if (lesson_ != l)
+        learn(l, e.where,
+              (within ? "each command waits from here on: " : "nothing goes ahead of another message's replies: ") +
+                  std::string("the server refuses a command that was sent ahead: ") + to_string(r));
+    return l;
+}
+
+POSTROAD_DECL void session::learn(smtp::lesson l, phase where, std::string why) {
+    lesson_ = l;
+    lesson_reason_ = std::move(why);
+    if (observer_) note_decision(where, lesson_reason_);
+}
+
 POSTROAD_DECL void session::decide(active& t, phase where, const reply& r) {
     const auto s = detail::status_of(r, where);
     for (auto& result : t.results) {
-        if (result.status != status::not_attempted) continue;
+        if (!detail::is_undecided(result)) continue;
         result.status = s;
         result.where = where;
         result.reply = detail::kept(r);
@@ -673,7 +740,7 @@ POSTROAD_DECL void session::write_content(active& t) {
         // Exim accepts the next message under the sender of one it refused, unless RSET stands between them.
         needs_reset_ = true;
     } else {
-        expected_.push_back({phase::content, 0, commands_queued_, now_});
+        expected_.push_back({.where = phase::content, .sent_at = commands_queued_, .since = now_});
         ++t.outstanding;
     }
     segments_.push_back({true, 0});
@@ -712,7 +779,8 @@ POSTROAD_DECL void session::command(phase where, std::string_view text, std::uin
     else
         segments_.push_back({false, added});
     commands_queued_ += added;
-    expected_.push_back({where, recipient, commands_queued_, now_});
+    const auto ahead = state_ == state::open && !expected_.empty() ? mode_ : pipelining::lockstep;
+    expected_.push_back({where, recipient, commands_queued_, now_, ahead});
     if (where == phase::mail || where == phase::rcpt || where == phase::data || where == phase::content)
         ++transactions_[writing_].outstanding;
 }
@@ -723,12 +791,13 @@ POSTROAD_DECL void session::give(active& t) {
     f.error = t.error;
     if (t.error) f.details = std::move(t.details);
     f.recipients = std::move(t.results);
+    f.lesson = t.lesson;
 }
 
 // What no reply decided: in doubt once the end of data had left.
 POSTROAD_DECL void session::leave_undecided(active& t, error_code ec, const diagnostics& d) {
     for (auto& result : t.results) {
-        if (result.status != status::not_attempted) continue;
+        if (!detail::is_undecided(result)) continue;
         if (t.content_sent) result.status = status::in_doubt;
         result.where = t.content_sent ? phase::content : d.where;
         result.reply = {};
@@ -758,14 +827,10 @@ POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explana
     // Nobody can tell whether the overlap was to blame; without it the next connection will.
     const bool in_order = ec == errc::service_closing && farewell_ && farewell_->meant;
     if (ec && !in_order && mode_ >= pipelining::across && transactions_.size() > 1 && !broken_off_ &&
-        lesson_ != lesson::no_chunking) {
-        lesson_ = lesson::no_overlap;
-        lesson_reason_ = "the connection broke with " + std::to_string(transactions_.size()) + " messages in flight";
-    }
-    if (observer_) {
-        if (lesson_ != lesson::none) note_decision(where, lesson_reason_);
-        note({.what = observed::closed, .where = where, .text = d.explanation, .error = ec});
-    }
+        lesson_ != lesson::no_chunking)
+        learn(lesson::no_overlap, where,
+              "the connection broke with " + std::to_string(transactions_.size()) + " messages in flight");
+    if (observer_) note({.what = observed::closed, .where = where, .text = d.explanation, .error = ec});
     state_ = state::over;
     deadline_ = never;
     forget_credentials();
@@ -795,19 +860,7 @@ POSTROAD_DECL void session::arm(time_point now) {
         deadline_ = never;
     else
         deadline_ = after(now, timeout_of(current_phase()));
-    // A connection that only drains holds nobody up for as long as a server may take.
-    if (!drains())
-        drained_by_ = never;
-    else if (drained_by_ == never)
-        drained_by_ = after(now, options_.timeouts.drain);
-    deadline_ = std::min(deadline_, drained_by_);
-}
-
-POSTROAD_DECL bool session::drains() const noexcept {
-    if (state_ != state::open || transactions_.empty()) return false;
-    for (std::size_t i = 0; i < transactions_.size(); ++i)
-        if (!transactions_[i].cancelled) return false;
-    return true;
+    if (opening()) deadline_ = std::min(deadline_, opening_deadline_);
 }
 
 POSTROAD_DECL duration session::timeout_of(phase p) const noexcept {
