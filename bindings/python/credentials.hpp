@@ -60,8 +60,7 @@ private:
     postroad::smtp::credentials_handler done_;
 };
 
-/// A source that gives its questions to `ask`, which must not block. `base` is what each answer begins with: user and
-/// mechanisms.
+/// A source that gives its questions to `ask`, which must not block. `base` is what each answer begins with: the user.
 inline postroad::smtp::credentials_source asked_of(py::object ask, postroad::smtp::credentials base) {
     return [ask = shared_object(std::move(ask)), base = std::move(base)](
                const postroad::smtp::credentials_request& request, postroad::smtp::credentials_handler done) {

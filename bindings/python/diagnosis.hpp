@@ -29,9 +29,7 @@ inline diagnosis diagnose_for(const py::dict& options, const std::string& sender
         std::exception_ptr failure;
         bool done = false;
     };
-    const auto url = options["url"].cast<std::string>();
-    const transport::smtp from_url(url);
-    refuse_both(options, transport::parse_url(url));
+    const auto from_url = from_url_and_credentials(options);
     const transport::smtp transport(transport_options(from_url, options));
     const auto security = tls_policy(from_url, options);
     const diagnose_options how{.from = sender, .to = octets_of(recipients), .patience = seconds(patience)};

@@ -156,9 +156,7 @@ std::shared_ptr<any_mailer> make_mailer(transport::smtp t, tls::automatic s, poo
 }
 
 std::shared_ptr<any_mailer> make_mailer(const py::dict& options, std::string& host) {
-    const auto url = options["url"].cast<std::string>();
-    const transport::smtp from_url(url);
-    refuse_both(options, transport::parse_url(url));
+    const auto from_url = from_url_and_credentials(options);
     transport::smtp transport(transport_options(from_url, options));
     host = to_string(transport.options().server);
     auto security = tls_policy(from_url, options);

@@ -63,9 +63,11 @@ inline postroad::smtp::timeouts timeouts_of(duration t, const postroad::smtp::ti
             .quit = std::min(t, usual.quit)};
 }
 
-inline transport::smtp_options transport_options(const transport::smtp& from_url, const py::dict& options) {
-    using postroad::smtp::pipelining;
-    auto o = from_url.options();
+// The URL, with the credentials of the arguments, to which its `auth` applies as well.
+inline transport::smtp from_url_and_credentials(const py::dict& options) {
+    const auto url = options["url"].cast<std::string>();
+    refuse_both(options, transport::parse_url(url));
+    transport::smtp_options o;
     take<std::string>(options, "user", [&](std::string v) { o.credentials.user = std::move(v); });
     take<std::string>(options, "password", [&](std::string v) { o.credentials.password = secret(std::move(v)); });
     take<std::string>(options, "token", [&](std::string v) { o.credentials.token = secret(std::move(v)); });
@@ -73,6 +75,12 @@ inline transport::smtp_options transport_options(const transport::smtp& from_url
         postroad::smtp::check_fields(o.credentials);
         o.credentials_source = asked_of(std::move(ask), std::exchange(o.credentials, {}));
     });
+    return transport::smtp(url, std::move(o));
+}
+
+inline transport::smtp_options transport_options(const transport::smtp& from_url, const py::dict& options) {
+    using postroad::smtp::pipelining;
+    auto o = from_url.options();
     take<std::string>(options, "client_name", [&](std::string v) {
         transport::check_options({{"helo", v}});
         o.client_name = std::move(v);

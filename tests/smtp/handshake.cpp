@@ -493,11 +493,14 @@ TEST_CASE("a refusal of -PLUS says what it was bound by") {
     t.server("220 go");
     t.session.channel_binding("tls-server-end-point", "0123456789abcdef0123456789abcdef");
     t.session.secured(t.now);
-    t.hello({"AUTH SCRAM-SHA-1-PLUS SCRAM-SHA-256"});
+    t.hello({"AUTH SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS CRAM-MD5"});
+    CHECK(t.client().starts_with("AUTH SCRAM-SHA-256-PLUS "));
+    t.server("535 no");
     CHECK(t.client().starts_with("AUTH SCRAM-SHA-1-PLUS "));
     t.server("535 no");
     CHECK(t.error() == errc::authentication_rejected);
     CHECK(t.all_text().find("bound by tls-server-end-point") != std::string::npos);
+    CHECK(t.all_text().find("name another, auth=CRAM-MD5") != std::string::npos);
 }
 
 TEST_CASE("SCRAM: a 235 without the server's proof is not believed, at any step") {

@@ -45,6 +45,9 @@ POSTROAD_DECL void check(const credentials& c);
 /// The part of check() that looks at user, password, authorization identity and token each by itself.
 POSTROAD_DECL void check_fields(const credentials& c);
 
+/// The part of check() that looks at the names of mechanisms.
+POSTROAD_DECL void check_mechanisms(const credentials& c);
+
 /// Whether postroad has the mechanism; upper case.
 POSTROAD_DECL bool is_known_mechanism(std::string_view name) noexcept;
 

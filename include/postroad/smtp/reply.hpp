@@ -4,6 +4,7 @@
 #include <postroad/core/config.hpp>
 #include <postroad/core/error.hpp>
 #include <postroad/core/outcome.hpp>
+#include <postroad/smtp/redaction.hpp>
 
 #include <cstddef>
 #include <string>
@@ -28,8 +29,8 @@ public:
     /// Valid until the next call: storage is used again.
     const reply* next(std::string_view& input, error_code& ec);
 
-    /// What was expected and what came, after an error.
-    const std::string& explanation() const noexcept { return explanation_; }
+    /// What was expected and what came, after an error. The line is quoted without what `hidden` takes out of it.
+    std::string explanation(const redaction& hidden = {}) const;
 
     /// Whether part of a reply has been read.
     bool partial() const noexcept { return !line_.empty() || lines_ != 0; }
@@ -39,13 +40,14 @@ public:
 
 private:
     bool add_line(std::string_view line, error_code& ec);
-    void fail(errc e, std::string text, error_code& ec);
+    void fail(errc e, std::string text, error_code& ec, std::string_view line = {});
 
     std::string line_;  // of a line whose end has not come
     reply reply_;       // of a reply whose last line has not come
     std::size_t lines_ = 0;
     std::size_t size_ = 0;
     std::string explanation_;
+    std::string refused_;  // the line that the explanation is about
 };
 
 /// The enhanced status code at the front of `text` if its class fits `code` (RFC 3463 section 2), taken off with the

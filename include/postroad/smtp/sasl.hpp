@@ -6,6 +6,7 @@
 #include <postroad/core/secret.hpp>
 #include <postroad/smtp/credentials.hpp>
 #include <postroad/smtp/detail/mechanisms.hpp>
+#include <postroad/smtp/redaction.hpp>
 #include <postroad/smtp/scram.hpp>
 
 #include <cstddef>
@@ -14,6 +15,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace postroad::smtp {
@@ -27,6 +29,9 @@ struct sasl_channel {
     std::string host = {};          ///< the server's name and port, told to it by OAUTHBEARER
     std::uint16_t port = 0;
 };
+
+/// The mechanisms that may be used with `c`, by preference: those it names, or the default ones.
+POSTROAD_DECL std::vector<std::string> mechanisms_for(const credentials& c);
 
 /// One exchange with one mechanism. A failed exchange is over: there is no second attempt with the same secret, which
 /// might lock the account. Single-threaded; movable. Octets are raw on both sides; base64 is the caller's.
@@ -58,6 +63,12 @@ public:
     /// password too.
     bool satisfied() const noexcept { return state_ == state::complete; }
 
+    /// Whether anything went out that depends on the secret. Before that a refusal is the mechanism's, and another one
+    /// may be tried.
+    bool proved() const noexcept { return sent_ || (scram_ && state_ >= state::awaiting_verification); }
+    /// Whether it looks into challenges; what LOGIN is asked is known.
+    bool reads_challenges() const noexcept { return info_ && info_->kind != detail::mechanism::login; }
+
     /// Whether it proves who we are with a token, which may have expired.
     bool uses_token() const noexcept { return info_ && info_->needs_token(); }
     /// Whether the server explained why it refuses the token; its reply is about to say so.
@@ -68,7 +79,9 @@ public:
 
     /// `server_text` without the secrets, their base64 and the base64 of the responses given so far, where a server
     /// echoes them. Strings shorter than four octets are left: taking them out would tell what they are.
-    std::string redacted(std::string server_text) const;
+    std::string redacted(std::string server_text) const { return hidden_.of(std::move(server_text)); }
+    /// What redacted() takes out.
+    const redaction& hidden() const noexcept { return hidden_; }
 
 private:
     enum class state : unsigned char {
@@ -99,7 +112,8 @@ private:
     std::string host_;
     std::uint16_t port_ = 0;
     std::optional<scram_client> scram_;
-    std::vector<secret> sent_;  // base64 of the responses
+    bool sent_ = false;  // a response that depends on the secret
+    redaction hidden_;
     state state_ = state::awaiting_start;
     std::string explanation_;
 };

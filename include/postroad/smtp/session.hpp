@@ -10,10 +10,12 @@
 #include <postroad/core/observer.hpp>
 #include <postroad/core/outcome.hpp>
 #include <postroad/core/ring.hpp>
+#include <postroad/core/secret.hpp>
 #include <postroad/message/mail_object.hpp>
 #include <postroad/smtp/capabilities.hpp>
 #include <postroad/smtp/data.hpp>
 #include <postroad/smtp/parameters.hpp>
+#include <postroad/smtp/redaction.hpp>
 #include <postroad/smtp/reply.hpp>
 #include <postroad/smtp/sasl.hpp>
 
@@ -74,7 +76,7 @@ struct session_options {
     std::string client_name = {};
     smtp::credentials credentials = {};
     /// The credentials come when they are due: the session emits credentials_wanted and waits for an answer. Then
-    /// `credentials` stay empty.
+    /// `credentials` have mechanisms at most, for answers that name none.
     bool ask_credentials = false;
     /// Without TLS the credentials are not sent, errc::insecure_authentication, unless this says that they may be. With
     /// security::opportunistic they never go in the clear, and without this only to a server that is verified.
@@ -311,11 +313,15 @@ private:
     void begin_auth();
     void want_credentials(bool refused_before);
     void authenticate();
+    std::optional<authenticator> next_exchange(error_code& ec, std::string& why) const;
+    void begin_exchange();
+    bool try_another(const reply& r);
     void on_auth(const reply& r);
+    void on_challenge(const reply& r);
     void on_auth_refused(const reply& r);
+    std::string rejected_by() const;
     bool takes_tls() const noexcept;
     void learn_about_tls(error_code ec);
-    std::string redacted(std::string text) const;
     void forget_credentials() noexcept;
     void become_open();
     void on_transaction_reply(const reply& r, const expected& e);
@@ -380,12 +386,15 @@ private:
     capabilities capabilities_;
     reply_reader replies_;
     std::optional<authenticator> authenticator_;
-    std::optional<authenticator> previous_;  // the one before it, whose token was refused
+    std::vector<std::string> unsuited_;  // mechanisms that the server offers and cannot do
+    bool token_refused_ = false;         // and another one was asked for
+    redaction hidden_;                   // for as long as the server speaks
     std::string binding_name_;
     std::string binding_data_;
-    std::string initial_response_;   // waits for the server's empty challenge
-    std::string commands_;           // octets of commands: written up to commands_done_,
-    std::size_t commands_done_ = 0;  // in segments up to commands_cut_
+    std::optional<secret> initial_response_;  // until the server took it
+    bool initial_sent_ = false;               // with the command
+    std::string commands_;                    // octets of commands: written up to commands_done_,
+    std::size_t commands_done_ = 0;           // in segments up to commands_cut_
     std::size_t commands_cut_ = 0;
     std::uint64_t commands_queued_ = 0;  // since the connection began: octets of commands queued, and written
     std::uint64_t commands_sent_ = 0;

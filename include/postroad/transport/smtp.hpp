@@ -20,7 +20,8 @@ struct smtp_options {
     /// `server`, say which is used when. What is in doubt at one is never given to another.
     std::vector<endpoint> more_servers = {};
     postroad::smtp::credentials credentials = {};
-    /// Asked whenever a connection has to authenticate, instead of `credentials`: for tokens that expire.
+    /// Asked whenever a connection has to authenticate: for tokens that expire. Then `credentials` have mechanisms at
+    /// most, for answers that name none.
     postroad::smtp::credentials_source credentials_source = {};
     /// Whether the credentials may be sent without TLS. Nothing else allows it, neither `smtp+insecure://` nor
     /// tls::insecure_none: without this it is errc::insecure_authentication.
@@ -53,6 +54,8 @@ public:
     explicit smtp(std::string_view url);
     explicit smtp(const char* url) : smtp(std::string_view(url)) {}
     explicit smtp(const std::string& url) : smtp(std::string_view(url)) {}
+    /// What the URL says goes before `base`; credentials, or their source, may stand in either.
+    smtp(std::string_view url, smtp_options base);
     /// Throws `error` for a client name or credentials that cannot be sent, or for what cannot be dialled.
     explicit smtp(smtp_options options);
 

@@ -55,11 +55,12 @@ struct url_parts {
 /// Takes a URL apart (RFC 3986). Schemes and their ports: `smtp` 587 with STARTTLS required, `smtps` 465 with TLS from
 /// the start, `smtp+opportunistic` 25 with STARTTLS if it is offered, `smtp+insecure` 25 without TLS; `lmtp` 24 with
 /// STARTTLS required, `lmtp+insecure` 24 without TLS, and `lmtp+unix` with the path of a socket instead of a host:
-/// `lmtp+unix:///run/dovecot/lmtp`. The host is a domain name, which becomes lower case, an IPv4 address or an IPv6
-/// address in brackets. User, password and option values are percent-decoded; they are UTF-8 and hold no control
-/// character. Path and fragment are not allowed. Throws `error`: errc::invalid_url, errc::invalid_credentials (user or
-/// password), errc::invalid_option (a name not in `known`, or twice). No error quotes anything but the name of an
-/// option, since any part may be a password that was not encoded.
+/// `lmtp+unix:///run/dovecot/lmtp`. The host is a domain name, which becomes lower case, loses a dot at its end and, if
+/// it is international, becomes A-labels (IDNA 2008); an IPv4 address; or an IPv6 address in brackets. User, password
+/// and option values are percent-decoded; they are UTF-8 and hold no control character. Path and fragment are not
+/// allowed. Throws `error`: errc::invalid_url, errc::invalid_credentials (user or password), errc::invalid_option (a
+/// name not in `known`, or twice). No error quotes anything but the name of an option, since any part may be a password
+/// that was not encoded.
 POSTROAD_DECL url_parts parse_url(std::string_view url, std::span<const std::string_view> known = url_option_names);
 
 /// Throws `error` (errc::invalid_option), naming option and allowed values, if one of url_option_names has a value that

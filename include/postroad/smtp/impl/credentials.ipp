@@ -23,20 +23,20 @@ inline void check_field(std::string_view field, std::string_view value, std::siz
     }
 }
 
-inline void check_mechanisms(const credentials& c) {
-    for (const auto& name : c.mechanisms) {
-        if (is_known_mechanism(name)) continue;
-        std::string known;
-        for (const auto& m : mechanism_table) (known += known.empty() ? "" : ", ") += m.name;
-        throw error(errc::invalid_credentials,
-                    "unknown mechanism \"" + escaped(name, 40) + "\"; postroad has " + known);
-    }
-}
-
 }  // namespace detail
 
 POSTROAD_DECL bool is_known_mechanism(std::string_view name) noexcept {
     return detail::find_mechanism(name) != nullptr;
+}
+
+POSTROAD_DECL void check_mechanisms(const credentials& c) {
+    for (const auto& name : c.mechanisms) {
+        if (is_known_mechanism(name)) continue;
+        std::string known;
+        for (const auto& m : detail::mechanism_table) (known += known.empty() ? "" : ", ") += m.name;
+        throw error(errc::invalid_credentials,
+                    "unknown mechanism \"" + escaped(name, 40) + "\"; postroad has " + known);
+    }
 }
 
 POSTROAD_DECL void check_fields(const credentials& c) {
@@ -51,11 +51,14 @@ POSTROAD_DECL void check_fields(const credentials& c) {
 
 POSTROAD_DECL void check(const credentials& c) {
     check_fields(c);
-    detail::check_mechanisms(c);
+    check_mechanisms(c);
     if (c.user.empty() && !c.password.empty()) detail::refuse_credentials("the user name", "is empty");
     const bool secretless = std::ranges::any_of(c.mechanisms, [](const std::string& name) {
         return detail::find_mechanism(name)->needs == detail::needs::nothing;
     });
+    if (c.user.empty() && c.token.empty() && c.authorization_id.empty() && !c.mechanisms.empty() && !secretless)
+        throw error(errc::invalid_credentials,
+                    "mechanisms are named (auth=), and there is neither a password nor a token to use them with");
     if (!c.empty() && c.password.empty() && c.token.empty() && !secretless)
         detail::refuse_credentials("the password", "is empty, and there is no token");
 }

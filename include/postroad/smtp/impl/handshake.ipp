@@ -4,6 +4,7 @@
 #include <postroad/core/base64.hpp>
 #include <postroad/smtp/session.hpp>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,8 +12,8 @@
 namespace postroad::smtp {
 namespace detail {
 
-// RFC 4954 section 4: servers must take lines of this size in an authentication exchange.
-inline constexpr std::size_t max_auth_line = 12288;
+// RFC 4954 section 4: the command itself is held to the limit of all commands; what follows may have 12288 octets.
+inline constexpr std::size_t max_auth_command = 512;
 
 }  // namespace detail
 
@@ -95,7 +96,7 @@ POSTROAD_DECL void session::begin_auth() {
     if (capabilities_.auth.empty())
         return part(errc::authentication_not_offered, phase::auth,
                     "credentials are given and the server does not offer AUTH");
-    if (options_.credentials.empty()) return want_credentials(false);
+    if (options_.ask_credentials) return want_credentials(false);
     authenticate();
 }
 
@@ -110,13 +111,14 @@ POSTROAD_DECL void session::credentials(smtp::credentials c, time_point now) {
     now_ = now;
     if (c.empty())
         return part(errc::invalid_credentials, phase::auth, "credentials were asked for, and those given are empty");
+    if (c.mechanisms.empty()) c.mechanisms = options_.credentials.mechanisms;
     try {
         smtp::check(c);
     } catch (const error& e) {
         return part(e.code(), phase::auth, e.details().explanation);
     }
     // What was refused will be refused again, and may lock the account.
-    if (previous_ && c.token == options_.credentials.token)
+    if (token_refused_ && c.token == options_.credentials.token)
         return part(errc::authentication_rejected, phase::auth,
                     "the server refused the token, and the same one was given again");
     options_.credentials = std::move(c);
@@ -132,6 +134,15 @@ POSTROAD_DECL void session::no_credentials(error_code ec, std::string explanatio
 
 POSTROAD_DECL void session::authenticate() {
     state_ = state::authenticating;
+    error_code ec;
+    std::string why;
+    authenticator_ = next_exchange(ec, why);
+    if (ec) return part(ec, phase::auth, std::move(why));
+    begin_exchange();
+}
+
+// By the first mechanism that is not known to be beyond this server.
+POSTROAD_DECL std::optional<authenticator> session::next_exchange(error_code& ec, std::string& why) const {
     // Opportunistic TLS may be with anybody, unless the certificate says more.
     const bool opportunistic = options_.server.security == security::opportunistic;
     const sasl_channel channel{.encrypted = secured_ && (!opportunistic || verified()),
@@ -140,19 +151,40 @@ POSTROAD_DECL void session::authenticate() {
                                .binding_data = binding_data_,
                                .host = options_.server.name,
                                .port = options_.server.port};
-    error_code ec;
-    authenticator_.emplace(options_.credentials, capabilities_.auth, channel, options_.nonce, ec);
-    if (ec) return part(ec, phase::auth, authenticator_->explanation());
+    auto c = options_.credentials;
+    auto nonce = options_.nonce;
+    if (!unsuited_.empty()) {
+        c.mechanisms = mechanisms_for(c);
+        std::erase_if(c.mechanisms, [&](const auto& m) { return std::ranges::find(unsuited_, m) != unsuited_.end(); });
+        if (c.mechanisms.empty()) {
+            ec = errc::no_common_mechanism;
+            why = "the server can do none of the mechanisms";
+            return {};
+        }
+        nonce += std::to_string(unsuited_.size());  // fresh for each exchange
+    }
+    authenticator a(c, capabilities_.auth, channel, std::move(nonce), ec);
+    if (ec) {
+        why = a.explanation();
+        return {};
+    }
+    return a;
+}
+
+POSTROAD_DECL void session::begin_exchange() {
+    hidden_.hide(authenticator_->hidden());
     std::string line = "AUTH " + std::string(authenticator_->mechanism());
+    initial_response_.reset();
     if (authenticator_->client_first()) {
+        error_code ec;
         const auto initial = authenticator_->respond({}, ec);
         if (ec) return part(ec, phase::auth, authenticator_->explanation());
-        const auto encoded = initial.empty() ? std::string("=") : base64_encode(initial);
+        hidden_.hide(authenticator_->hidden());
+        initial_response_.emplace(base64_encode(initial));
+        const auto shown = initial.empty() ? std::string_view("=") : initial_response_->reveal();
         // Too long for a command line: the server asks for it with an empty challenge.
-        if (line.size() + encoded.size() + 3 <= detail::max_auth_line)
-            line += ' ' + encoded;
-        else
-            initial_response_ = encoded;
+        initial_sent_ = line.size() + shown.size() + 3 <= detail::max_auth_command;
+        if (initial_sent_) line.append(" ").append(shown);
     }
     command(phase::auth, line + "\r\n");
 }
@@ -164,40 +196,80 @@ POSTROAD_DECL void session::on_auth(const reply& r) {
                         "the server reported success before it proved that it knows the password");
         return become_open();
     }
-    if (r.code == 334) {
-        if (!initial_response_.empty()) {
-            initial_response_ += "\r\n";
-            return command(phase::auth, std::exchange(initial_response_, {}));
-        }
-        std::string challenge;
-        if (!base64_decode(r.text, challenge))
-            return part(errc::authentication_failed, phase::auth, "the server's challenge is not base64", r);
-        error_code ec;
-        const auto response = authenticator_->respond(challenge, ec);
-        if (ec) return part(ec, phase::auth, authenticator_->explanation(), r);
-        return command(phase::auth, base64_encode(response) + "\r\n");
-    }
+    if (r.code == 334) return on_challenge(r);
     if (r.positive()) return fail(errc::unexpected_reply, phase::auth, "expected 235 or 334 to AUTH", r);
     on_auth_refused(r);
+}
+
+POSTROAD_DECL void session::on_challenge(const reply& r) {
+    // With an empty challenge some servers ask for what they did not take from the command.
+    if (const auto initial = std::exchange(initial_response_, {}); initial && (!initial_sent_ || r.text.empty()))
+        return command(phase::auth, std::string(initial->reveal()) + "\r\n");
+    std::string challenge;
+    if (authenticator_->reads_challenges() && !base64_decode(r.text, challenge))
+        return part(errc::authentication_failed, phase::auth, "the server's challenge is not base64", r);
+    error_code ec;
+    const auto response = authenticator_->respond(challenge, ec);
+    if (ec) return part(ec, phase::auth, authenticator_->explanation(), r);
+    hidden_.hide(authenticator_->hidden());
+    command(phase::auth, base64_encode(response) + "\r\n");
 }
 
 POSTROAD_DECL void session::on_auth_refused(const reply& r) {
     // A token may have expired; a password that is tried again may lock the account.
     const bool token_refused = authenticator_->uses_token() && (r.code == 535 || authenticator_->refused());
-    if (token_refused && r.permanent() && options_.ask_credentials && !previous_) {
-        previous_ = std::move(authenticator_);
+    if (token_refused && r.permanent() && options_.ask_credentials && !token_refused_) {
+        token_refused_ = true;
         authenticator_.reset();
-        initial_response_.clear();
         return want_credentials(true);
     }
-    const auto why = authenticator_->explanation().empty() ? std::string() : ": " + authenticator_->explanation();
-    auto mechanism = std::string(authenticator_->mechanism());
-    if (mechanism.ends_with("-PLUS"))
-        mechanism += " (bound by " + binding_name_ + "; if that is beyond the server, name one without -PLUS)";
+    if (try_another(r)) return;
     if (r.transient())
         return part(errc::authentication_deferred, phase::auth,
-                    "the server cannot authenticate now by " + mechanism + why, r);
-    part(errc::authentication_rejected, phase::auth, "the server rejected the credentials by " + mechanism + why, r);
+                    "the server cannot authenticate now by " + rejected_by(), r);
+    part(errc::authentication_rejected, phase::auth, "the server rejected the credentials by " + rejected_by(), r);
+}
+
+// Listed, and beyond the server (RFC 4954 section 6): too weak, not known, or nothing of SCRAM is stored for this user,
+// which some say by 535. A secret that was refused is not tried again.
+POSTROAD_DECL bool session::try_another(const reply& r) {
+    const bool beyond = r.code == 502 || r.code == 504 || r.code == 534 || (r.code == 535 && !authenticator_->proved());
+    if (!beyond) return false;
+    unsuited_.emplace_back(authenticator_->mechanism());
+    error_code ec;
+    std::string why;
+    auto next = next_exchange(ec, why);
+    if (ec) return false;
+    if (observer_)
+        note_decision(phase::auth, "the server offers " + unsuited_.back() +
+                                       " and refuses it: " + std::string(next->mechanism()) + " is tried");
+    authenticator_ = std::move(next);
+    begin_exchange();
+    return true;
+}
+
+// The mechanisms, why, and another one to name where the refusal may be about the mechanism.
+POSTROAD_DECL std::string session::rejected_by() const {
+    const auto last = authenticator_->mechanism();
+    std::string text;
+    for (const auto& m : unsuited_)
+        if (m != last) text += m + ", ";
+    text += last;
+    if (!authenticator_->explanation().empty()) text += ": " + authenticator_->explanation();
+    const bool plus = last.ends_with("-PLUS");
+    const bool scram = last.starts_with("SCRAM-");
+    if (plus) text += " (bound by " + binding_name_ + ')';
+    const auto is_unsuited = [&](std::string_view m) { return std::ranges::find(unsuited_, m) != unsuited_.end(); };
+    if (!scram && !is_unsuited(last)) return text;
+    const auto other = std::ranges::find_if(capabilities_.auth, [&](const std::string& m) {
+        const auto* info = detail::find_mechanism(m);
+        return info && info->needs == detail::find_mechanism(last)->needs && !info->binds_channel && m != last &&
+               !is_unsuited(m) && (!scram || plus || !m.starts_with("SCRAM-"));
+    });
+    if (other != capabilities_.auth.end())
+        text +=
+            "; if the password is right, " + std::string(last) + " is beyond the server: name another, auth=" + *other;
+    return text;
 }
 
 // A server that did as it should is told that nothing follows (RFC 5321 section 4.1.1.10). Its answer would change
@@ -210,16 +282,9 @@ POSTROAD_DECL void session::part(error_code ec, phase where, std::string explana
     segments_.push_back({false, commands_.size()});
 }
 
-POSTROAD_DECL std::string session::redacted(std::string text) const {
-    for (const auto* a : {&previous_, &authenticator_})
-        if (*a) text = (*a)->redacted(std::move(text));
-    return text;
-}
-
 POSTROAD_DECL void session::forget_credentials() noexcept {
     authenticator_.reset();
-    previous_.reset();
-    initial_response_.clear();
+    initial_response_.reset();
     options_.credentials = {};
 }
 

@@ -64,10 +64,9 @@ POSTROAD_DECL void session::note_reply(const reply& r) const {
                   .where = current_phase(),
                   .answer = &r,
                   .took = due ? now_ - expected_.front().since : duration::zero()};
-    if (!authenticator_ && !previous_) return note(o);
-    // Challenges are derived from secrets, and servers echo what they were sent.
-    reply safe{r.code, r.enhanced, redacted(r.text)};
-    if (r.code == 334 && !r.text.empty()) safe.text = detail::redacted_octets(r.text.size());
+    if (r.code != 334 || r.text.empty()) return note(o);
+    // Challenges are derived from secrets.
+    const reply safe{r.code, r.enhanced, detail::redacted_octets(r.text.size())};
     o.answer = &safe;
     note(o);
 }

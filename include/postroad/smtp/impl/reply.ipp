@@ -37,17 +37,26 @@ POSTROAD_DECL void reply_reader::reset() noexcept {
     lines_ = 0;
     size_ = 0;
     explanation_.clear();
+    refused_.clear();
 }
 
-POSTROAD_DECL void reply_reader::fail(errc e, std::string text, error_code& ec) {
+POSTROAD_DECL void reply_reader::fail(errc e, std::string text, error_code& ec, std::string_view line) {
     explanation_ = std::move(text);
+    refused_ = line;
     ec = e;
+}
+
+POSTROAD_DECL std::string reply_reader::explanation(const redaction& hidden) const {
+    return refused_.empty() ? explanation_ : explanation_ + '"' + escaped(hidden.of(refused_), 80) + '"';
 }
 
 // True when the line ends its reply.
 POSTROAD_DECL bool reply_reader::add_line(std::string_view line, error_code& ec) {
     const auto malformed = [&] {
-        fail(errc::malformed_reply, "expected a reply such as \"250 ok\", got \"" + escaped(line, 80) + '"', ec);
+        fail(errc::malformed_reply,
+             line.empty() ? "expected a reply such as \"250 ok\", got an empty line"
+                          : "expected a reply such as \"250 ok\", got ",
+             ec, line);
         return false;
     };
     const auto digit = [&](std::size_t i) { return static_cast<unsigned>(line[i] - '0'); };
@@ -89,7 +98,9 @@ POSTROAD_DECL const reply* reply_reader::next(std::string_view& input, error_cod
         if (!line_.empty()) line = line_ += piece;
         input.remove_prefix(newline + 1);
         if (line.find('\r') != line.size() - 1) {
-            fail(errc::malformed_reply, "a line of the reply ends without CRLF: \"" + escaped(line, 80) + '"', ec);
+            fail(errc::malformed_reply,
+                 line.empty() ? "a line of the reply ends without CRLF" : "a line of the reply ends without CRLF: ", ec,
+                 line);
             return nullptr;
         }
         const bool last = add_line(line.substr(0, line.size() - 1), ec);

@@ -18,15 +18,6 @@ inline std::string joined(std::span<const std::string> names) {
     return escaped(result, 200);
 }
 
-inline std::vector<std::string> preferred(const credentials& c) {
-    if (!c.mechanisms.empty()) return c.mechanisms;
-    std::vector<std::string> result;
-    const auto first = c.token.empty() ? 0 : default_passwords;
-    const auto count = c.token.empty() ? default_passwords : default_tokens;
-    for (std::size_t i = first; i < first + count; ++i) result.emplace_back(mechanism_table[i].name);
-    return result;
-}
-
 inline bool suits(const mechanism_info& m, const credentials& c) noexcept {
     switch (m.needs) {
         case needs::password: return !c.user.empty() && !c.password.empty();
@@ -69,17 +60,22 @@ inline std::string cram_md5_digest(std::string_view key, std::string_view challe
     return result;
 }
 
-inline void replace_all(std::string& text, std::string_view what, std::string_view by) {
-    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + by.size()))
-        text.replace(at, what.size(), by);
-}
-
 }  // namespace detail
+
+POSTROAD_DECL std::vector<std::string> mechanisms_for(const credentials& c) {
+    if (!c.mechanisms.empty()) return c.mechanisms;
+    std::vector<std::string> result;
+    const auto first = c.token.empty() ? 0 : detail::default_passwords;
+    const auto count = c.token.empty() ? detail::default_passwords : detail::default_tokens;
+    for (std::size_t i = first; i < first + count; ++i) result.emplace_back(detail::mechanism_table[i].name);
+    return result;
+}
 
 POSTROAD_DECL authenticator::authenticator(const credentials& c, std::span<const std::string> offered,
                                            const sasl_channel& channel, std::string client_nonce, error_code& ec)
     : credentials_(c), host_(channel.host), port_(channel.port) {
     ec.clear();
+    for (const auto* s : {&credentials_.password, &credentials_.token}) hidden_.hide_encoded_too(*s);
     info_ = choose(c, offered, channel, ec);
     if (!info_) {
         state_ = state::failed;
@@ -96,7 +92,7 @@ POSTROAD_DECL const detail::mechanism_info* authenticator::choose(const credenti
         explanation_ = "credentials are given, and the server offers no authentication here";
         return nullptr;
     }
-    const auto names = detail::preferred(c);
+    const auto names = mechanisms_for(c);
     bool insecure = false;
     bool unbound = false;
     for (const auto& name : names) {
@@ -157,7 +153,10 @@ POSTROAD_DECL std::string authenticator::respond(std::string_view challenge, err
     if (challenge.size() > max_challenge) return fail("the server's challenge is too long", ec);
     auto response = answer(challenge, ec);
     // SCRAM's messages reveal nothing
-    if (!ec && !response.empty() && !scram_) sent_.emplace_back(base64_encode(response));
+    if (!ec && !response.empty() && !scram_) {
+        sent_ = true;
+        hidden_.hide(base64_encode(response));
+    }
     return response;
 }
 
@@ -274,21 +273,6 @@ POSTROAD_DECL std::string authenticator::fail(std::string explanation, error_cod
     explanation_ = std::move(explanation);
     ec = make_error_code(errc::authentication_failed);
     return {};
-}
-
-POSTROAD_DECL std::string authenticator::redacted(std::string server_text) const {
-    static constexpr std::size_t shortest = 4;
-    const auto take_out = [&](std::string_view what) {
-        if (what.size() >= shortest) detail::replace_all(server_text, what, "[redacted]");
-    };
-    for (const auto& response : sent_) take_out(response.reveal());  // first: they may contain what follows
-    for (const auto* s : {&credentials_.password, &credentials_.token}) {
-        if (s->reveal().size() < shortest) continue;
-        take_out(s->reveal());
-        const secret encoded(base64_encode(s->reveal()));
-        take_out(encoded.reveal());
-    }
-    return server_text;
 }
 
 }  // namespace postroad::smtp

@@ -97,7 +97,7 @@ POSTROAD_DECL void check_endpoint(const endpoint& e) {
 POSTROAD_DECL session::session(session_options options) : options_(std::move(options)) {
     check_client_name(options_.client_name);
     check_endpoint(options_.server);
-    smtp::check(options_.credentials);
+    options_.ask_credentials ? check_mechanisms(options_.credentials) : smtp::check(options_.credentials);
 }
 
 POSTROAD_DECL void session::started(time_point now) {
@@ -119,14 +119,18 @@ POSTROAD_DECL void session::received(std::string_view bytes, time_point now) {
                         "octets arrived in the clear behind the reply to STARTTLS; somebody may be tampering");
         error_code ec;
         const auto* r = replies_.next(bytes, ec);
-        // Its explanation quotes the line, which may hold credentials and may be cut within them.
+        // Within the exchange the line may be made of credentials in ways that nobody can take out of it.
         if (ec)
             return fail(ec, current_phase(),
                         state_ == state::authenticating ? "the reply to AUTH is malformed or too long"
-                                                        : replies_.explanation());
+                                                        : replies_.explanation(hidden_));
         if (!r) break;
         progress = true;
-        on_reply(*r);
+        // What is echoed must not get into a receipt, an error or a log.
+        if (hidden_.finds(r->text) && r->code != 334)
+            on_reply({r->code, r->enhanced, hidden_.of(r->text)});
+        else
+            on_reply(*r);
     }
     if (progress) {
         write_more();
@@ -821,8 +825,7 @@ POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explana
     // After QUIT everything is settled; how the server takes its leave does not matter.
     if (state_ == state::quitting) ec = {};
     diagnostics d{.where = where, .host = host(), .explanation = std::move(explanation), .reply = to_string(r)};
-    // A server that echoes what it was sent must not bring a secret into a log.
-    if (authenticator_ || previous_) d.reply = to_string(reply{r.code, r.enhanced, redacted(r.text)});
+    if (r.code == 334) d.reply = to_string(reply{r.code, r.enhanced, hidden_.of(r.text)});
     if (!ec) d = {.where = where, .host = host()};
     // Nobody can tell whether the overlap was to blame; without it the next connection will.
     const bool in_order = ec == errc::service_closing && farewell_ && farewell_->meant;
@@ -834,6 +837,7 @@ POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explana
     state_ = state::over;
     deadline_ = never;
     forget_credentials();
+    hidden_ = {};
     fail_transactions(ec, d);
     expected_.clear();
     segments_.clear();

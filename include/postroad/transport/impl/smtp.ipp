@@ -29,12 +29,18 @@ inline security security_of(std::string_view tls, const endpoint& e) {
 
 POSTROAD_DECL smtp::smtp(smtp_options options) : options_(std::move(options)) { check(); }
 
-POSTROAD_DECL smtp::smtp(std::string_view url) {
+POSTROAD_DECL smtp::smtp(std::string_view url) : smtp(url, smtp_options{}) {}
+
+POSTROAD_DECL smtp::smtp(std::string_view url, smtp_options base) : options_(std::move(base)) {
     using postroad::smtp::pipelining;
     auto parts = parse_url(url);
     check_options(parts.options);
     options_.server = std::move(parts.server);
-    options_.credentials = std::move(parts.credentials);
+    if (!parts.credentials.empty()) {
+        if (!options_.credentials.empty() || options_.credentials_source)
+            throw error(errc::contradiction, "the URL holds credentials, and others are given as well");
+        options_.credentials = std::move(parts.credentials);
+    }
     const auto number = [](const std::string& value, auto& to) {
         (void)std::from_chars(value.data(), value.data() + value.size(), to);
     };
@@ -70,7 +76,10 @@ POSTROAD_DECL smtp::smtp(std::string_view url) {
 POSTROAD_DECL void smtp::check() const {
     const auto& o = options_;
     postroad::smtp::check_client_name(o.client_name);
-    postroad::smtp::check(o.credentials);
+    if (o.credentials_source)
+        postroad::smtp::check_mechanisms(o.credentials);
+    else
+        postroad::smtp::check(o.credentials);
     net::check(o.dialing);
     for (const auto& s : hosts({})) {
         if (s.name.empty() || (s.port == 0 && !s.is_local()))
@@ -79,7 +88,8 @@ POSTROAD_DECL void smtp::check() const {
     }
     if (o.window == 0)
         throw error(errc::invalid_option, "a window of no messages would never send one; the least is 1");
-    if (o.credentials_source && !o.credentials.empty())
+    if (const auto& c = o.credentials;
+        o.credentials_source && c != postroad::smtp::credentials{.mechanisms = c.mechanisms})
         throw error(errc::contradiction,
                     "credentials are given, and a source of credentials as well; give one of them");
     std::size_t pools = 0;

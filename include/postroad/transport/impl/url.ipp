@@ -4,6 +4,7 @@
 
 #include <postroad/core/error.hpp>
 #include <postroad/core/percent.hpp>
+#include <postroad/message/address.hpp>
 #include <postroad/message/utf8.hpp>
 #include <postroad/tls/names.hpp>
 
@@ -69,26 +70,38 @@ inline bool is_url_host(std::string_view host) {
            host.find("-.") == std::string_view::npos;
 }
 
+// Without the dot at the end, which says that it is whole and is no part of the name that TLS knows; an international
+// name in its xn-- form, as an address has it. Empty if there is none.
+inline std::string plain_host(std::string host) {
+    if (host.ends_with('.')) host.pop_back();
+    for (char& c : host) c = postroad::detail::to_lower(c);
+    if (postroad::detail::is_ascii(host)) return host;
+    error_code ec;
+    const auto as_address = address::parse("x@" + host, ec);
+    return ec ? std::string() : as_address.ascii_domain();
+}
+
 // Cuts the host off the front of `text`, and leaves ":port" or nothing.
 inline std::string take_host(std::string_view& text) {
-    std::string host;
     if (text.starts_with('[')) {
         const auto end = text.find(']');
-        host = text.substr(1, std::min(end, text.size()) - 1);
+        std::string host(text.substr(1, std::min(end, text.size()) - 1));
         if (end == std::string_view::npos || host.find(':') == std::string::npos ||
             host.find('%') != std::string::npos || postroad::tls::address_octets(host).empty())
             refuse_url("in the URL, brackets must hold an IPv6 address without zone");
         text.remove_prefix(end + 1);
-    } else {
-        host = text.substr(0, text.find(':'));
-        text.remove_prefix(host.size());
+        for (char& c : host) c = postroad::detail::to_lower(c);
+        return host;
     }
-    for (char& c : host) c = postroad::detail::to_lower(c);
-    if (host.empty()) refuse_url("the URL names no host");
-    if (host.find(':') == std::string::npos && !is_url_host(host))
+    const auto name = text.substr(0, text.find(':'));
+    text.remove_prefix(name.size());
+    if (name.empty()) refuse_url("the URL names no host");
+    auto host = plain_host(percent_decoded(name));
+    if (!is_url_host(host))
         refuse_url(
-            "the host in the URL must be a domain name (letters, digits, hyphens and dots; an international one in its "
-            "xn-- form), an IPv4 address, or an IPv6 address in brackets");
+            "the host in the URL must be a domain name (letters, digits, hyphens and dots, or an international one "
+            "that "
+            "IDNA 2008 allows), an IPv4 address, or an IPv6 address in brackets");
     return host;
 }
 
@@ -190,8 +203,8 @@ inline url_options parse_options(std::string_view query, std::span<const std::st
 
 inline void check_url_characters(std::string_view url) {
     if (url.size() > max_url) refuse_url("the URL is longer than " + std::to_string(max_url) + " octets");
-    if (!std::ranges::all_of(url, [](char c) { return c > 0x20 && c < 0x7f; }))
-        refuse_url("the URL holds a space, control or non-ASCII character; write its octets as %XX");
+    if (std::ranges::any_of(url, [](char c) { return (c >= 0 && c <= 0x20) || c == 0x7f; }))
+        refuse_url("the URL holds a space or control character; write its octets as %XX");
     if (url.find('#') != std::string_view::npos) refuse_url("the URL has a fragment; write # as %23");
 }
 
@@ -215,6 +228,10 @@ POSTROAD_DECL url_parts parse_url(std::string_view url, std::span<const std::str
     if (rest.find('@') != std::string_view::npos ||
         (at != std::string_view::npos && authority.find('@', at + 1) != std::string_view::npos))
         detail::refuse_url("in the user name, password and options of a URL, write @ as %40, / as %2F and ? as %3F");
+    const auto user = authority.substr(0, at == std::string_view::npos ? 0 : at);
+    if (!postroad::detail::is_ascii(user) || !postroad::detail::is_ascii(rest))
+        detail::refuse_url(
+            "only the host in the URL may have non-ASCII characters; elsewhere write their octets as %XX");
     if (at != std::string_view::npos) {
         detail::take_user(authority.substr(0, at), parts.credentials);
         authority.remove_prefix(at + 1);
