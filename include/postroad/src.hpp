@@ -36,6 +36,7 @@
 #include <postroad/queueing/impl/stored_job.ipp>
 #include <postroad/scheduling/impl/fair_lines.ipp>
 #include <postroad/scheduling/impl/retry_rules.ipp>
+#include <postroad/smtp/impl/advice.ipp>
 #include <postroad/smtp/impl/capabilities.ipp>
 #include <postroad/smtp/impl/credentials.ipp>
 #include <postroad/smtp/impl/credentials_source.ipp>

@@ -1,65 +1,12 @@
 #pragma once
 
 #include <postroad/diagnose.hpp>
+#include <postroad/smtp/advice.hpp>
 
 #include <algorithm>
 #include <utility>
 
 namespace postroad {
-namespace detail {
-
-// What to do about an error, in a sentence; empty where its explanation says it all.
-inline std::string_view advice(error_code ec, phase where, const endpoint& server) {
-    const bool implicit = server.security == security::implicit;
-    if (ec == std::errc::connection_refused)
-        return "Nothing listens at this port: submission is 587 (smtp://) or 465 (smtps://), a relay is 25.";
-    if (ec == std::errc::network_unreachable || ec == std::errc::host_unreachable)
-        return "There is no way to that address from here: look at the network, and at a firewall between.";
-    if (ec == errc::timed_out && where == phase::connect)
-        return "A firewall may drop what goes to this port; many networks do so with port 25: use 587 or 465.";
-    if (ec == errc::timed_out && where == phase::greeting && !implicit)
-        return "The server may expect TLS from the first octet: use smtps:// for this port.";
-    if (ec == errc::timed_out) return "The server is too slow or stuck: try later, and look at its log.";
-    if (ec == errc::connection_closed && where == phase::greeting)
-        return "The server hangs up at once: it may refuse this address, or have too many connections.";
-    if (ec == errc::resolve_failed) return "Is the name spelled right? If so, look at DNS: host, or getent hosts.";
-    if (ec == errc::proxy_failed) return "Look at the proxy: name, port, user and what it lets through.";
-    if (ec == errc::malformed_reply || ec == errc::reply_too_long)
-        return "Is this a mail server? If it expects TLS from the first octet, use smtps://.";
-    if (ec == errc::greeting_refused || ec == errc::service_closing)
-        return "Its words say why: often too many connections, or this address on a block list.";
-    if (ec == errc::hello_refused) return "Give the name of this machine: ?helo=NAME, or client_name.";
-    if (ec == errc::tls_not_offered) return "Use the scheme that fits the port: smtps:// for 465, smtp:// for 587.";
-    if (ec == errc::tls_refused) return "The server offers STARTTLS and cannot do it: look at its certificate and log.";
-    if (ec == errc::tls_injection)
-        return "Somebody on the way may be tampering, or the server is broken: do not go on.";
-    if (ec == errc::tls_handshake)
-        return implicit ? "If the port is 587 or 25, use smtp://; else the server may lack TLS 1.2."
-                        : "The server may lack TLS 1.2, or a cipher suite in common.";
-    if (ec == errc::tls_certificate)
-        return "Use the name that is in the certificate, or give the CA that signed it: ?ca=FILE.";
-    if (ec == errc::authentication_not_offered)
-        return "Leave user and password out if this is a relay, or use the submission port, 587 or 465.";
-    if (ec == errc::no_common_mechanism)
-        return "Name one of the server's mechanisms: ?auth=NAME; OAuth needs a token instead of a password.";
-    if (ec == errc::authentication_rejected)
-        return "Check user and password; some providers want an app password, or a token, and lock after many tries.";
-    if (ec == errc::authentication_deferred) return "The server cannot look passwords up at the moment: try later.";
-    if (ec == errc::authentication_failed) return "The server may not be who it says it is: do not send a password.";
-    if (ec == errc::insecure_authentication) return "Use smtp:// or smtps://, which have TLS.";
-    return {};
-}
-
-inline std::string_view advice_on_refusal(const reply& r, phase where) {
-    if (r.code == 530) return "The server wants credentials first, or TLS.";
-    if (r.transient()) return "Not now: try again in some minutes; a server that greylists does so at the first time.";
-    if (where == phase::mail) return "The server does not take mail from this sender: use an address of your account.";
-    if (r.code == 551 || r.enhanced == enhanced_code{5, 7, 1} || r.code == 554)
-        return "The server does not relay for you: give credentials, or use the server of the recipient's domain.";
-    return "Check the address; the server's words say more.";
-}
-
-}  // namespace detail
 
 POSTROAD_DECL void detail::examiner::on(const observation& o) noexcept try {
     if (also_) also_->on(o);
@@ -72,10 +19,14 @@ POSTROAD_DECL void detail::examiner::on(const observation& o) noexcept try {
         case observed::decision: return add(o, grade::notice, escaped(o.text, 500));
         case observed::closed: {
             if (!o.error) return;
-            auto text = o.text.empty() ? o.error.message() : escaped(o.text, 500);
-            if (o.where != phase::idle && !last_reply_.empty()) text += "; it said: " + last_reply_;
+            // Our words, in which the server's are escaped already.
+            auto text = o.text.empty() ? o.error.message() : std::string(o.text);
+            // Between commands the last reply answered one, unless the server spoke by itself.
+            const bool by_itself = o.error == errc::service_closing || o.error == errc::unsolicited_reply;
+            if ((o.where != phase::idle || by_itself) && !last_reply_.empty()) text += "; it said: " + last_reply_;
             if (!error_) error_ = o.error;
-            return add(o, grade::bad, std::move(text), std::string(advice(o.error, o.where, server_)));
+            return add(o, grade::bad, std::move(text),
+                       std::string(smtp::advice(o.error, o.where, server_.security, o.text, last_reply_)));
         }
         case observed::dialing:
         case observed::content:
@@ -91,6 +42,9 @@ POSTROAD_DECL void detail::examiner::on_reply(const observation& o) {
     const auto& r = *o.answer;
     const auto command = commands_.empty() ? std::string() : commands_.pop_front();
     last_reply_ = to_string(r);
+    if ((o.where == phase::greeting || o.where == phase::hello) && smtp::is_masked(r))
+        add(o, grade::notice, "what the server says is masked: " + last_reply_,
+            "A firewall between changes SMTP: turn its inspection off, or use smtps://.");
     switch (o.where) {
         case phase::mail:
         case phase::rcpt: return on_envelope_reply(o, command);
@@ -130,7 +84,7 @@ POSTROAD_DECL void detail::examiner::on_envelope_reply(const observation& o, con
     const auto text = escaped(command, 400) + ": " + last_reply_;
     if (r.code < 300) return add(o, grade::good, text);
     if (!error_) error_ = r.transient() ? errc::recipients_deferred : errc::recipients_rejected;
-    add(o, grade::bad, text, std::string(advice_on_refusal(r, o.where)));
+    add(o, grade::bad, text, std::string(smtp::advice_on_refusal(r, o.where)));
 }
 
 POSTROAD_DECL void detail::examiner::ready(const smtp::capabilities& offered, bool credentials_given) {
