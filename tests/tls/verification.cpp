@@ -63,7 +63,9 @@ TEST_CASE_TEMPLATE("attack 22: a certificate is accepted for the names in its su
         {"IPv6 address", address, "2001:DB8:0:0::1", ""},
         {"other address", address, "192.0.2.2",
          "certificate of 192.0.2.2 is for 192.0.2.1, 2001:0db8:0000:0000:0000:0000:0000:0001; expected 192.0.2.2"},
-        {"address as dNSName", written, "192.0.2.1", "certificate of 192.0.2.1 is for 192.0.2.1; expected 192.0.2.1"},
+        {"address as dNSName", written, "192.0.2.1",
+         "certificate of 192.0.2.1 has the address as a DNS name, which does not count: it must be an iPAddress; "
+         "expected 192.0.2.1"},
         {"common name only", only_cn, "mail.example.com",
          "certificate of mail.example.com names no host (it has no subjectAltName, and a common name does not count); "
          "expected mail.example.com"},
@@ -111,6 +113,40 @@ TEST_CASE_TEMPLATE("a chain over an intermediate CA is followed, and needs to be
               "own"});
     id.certificate_pem += middle.ca_pem;
     check<E>({"intermediate sent", id, "mail.example.com", ""});
+}
+
+TEST_CASE_TEMPLATE("attack 22: a CA that is for other things cannot sign for servers, wherever in the chain", E,
+                   ENGINES) {
+    using use = testing::certificate_usage;
+    const struct {
+        std::vector<use> root, middle, lower;
+        std::string refused;  // the CA that is not for servers; empty: accepted
+    } rows[] = {
+        {{}, {}, {}, ""},
+        {{use::server}, {use::server}, {use::server}, ""},
+        {{}, {use::client, use::server}, {}, ""},
+        {{}, {use::client}, {}, "CN=middle CA"},
+        {{}, {}, {use::client}, "CN=lower CA"},
+        {{}, {use::server}, {use::client}, "CN=lower CA"},
+        {{}, {use::client}, {use::server}, "CN=middle CA"},
+        {{use::client}, {}, {}, "CN=root CA"},
+    };
+    for (const auto& row : rows) {
+        const auto root = testing::authority::create("root CA", row.root);
+        const auto middle = root.intermediate("middle CA", {}, row.middle);
+        const auto lower = middle.intermediate("lower CA", {}, row.lower);
+        auto id = lower.issue({.names = {"mail.example.com"}});
+        id.certificate_pem += lower.ca_pem + middle.ca_pem;
+        CAPTURE(row.refused);
+        for (const auto newest : versions<E>()) {
+            pair<E> p(id, "mail.example.com", client_context<E>({.ca_pem = root.ca_pem, .newest = newest}));
+            CHECK(p.shake() == row.refused.empty());
+            if (row.refused.empty()) continue;
+            CHECK(p.client.error() == errc::tls_certificate);
+            CHECK(p.client.explanation() == "certificate of mail.example.com comes with a CA \"" + row.refused +
+                                                "\" that is not meant for servers (its key usage says so)");
+        }
+    }
 }
 
 TEST_CASE_TEMPLATE("attack 22: a server's certificate cannot act as a CA", E, ENGINES) {

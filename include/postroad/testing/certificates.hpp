@@ -33,11 +33,14 @@ struct authority {
     std::string key_pem = {};
 
     /// A CA that signed itself. Throws error(errc::tls_configuration) when mbedTLS fails, as the others do.
-    static authority create(const std::string& common_name = "postroad test CA");
+    /// With `usages` what it signs is for these only (extended key usage).
+    static authority create(const std::string& common_name = "postroad test CA",
+                            const std::vector<certificate_usage>& usages = {});
 
     /// A CA below this one. Servers present its `ca_pem` behind their own certificate. With `permitted` it may speak
     /// for these domains and what is below them only (name constraints, not critical).
-    authority intermediate(const std::string& common_name, const std::vector<std::string>& permitted = {}) const;
+    authority intermediate(const std::string& common_name, const std::vector<std::string>& permitted = {},
+                           const std::vector<certificate_usage>& usages = {}) const;
 
     /// A server's or client's certificate, signed by this CA.
     server_identity issue(const certificate_options& options) const;

@@ -123,9 +123,20 @@ inline std::string name_constraints(const std::vector<std::string>& permitted) {
     return der(0x30, der(0xa0, subtrees));
 }
 
-/// A CA when `permitted` is given, without constraints when that is empty.
+/// ExtKeyUsageSyntax (RFC 5280 section 4.2.1.12).
+inline std::string extended_usage(const std::vector<certificate_usage>& usages) {
+    std::string list;
+    for (const auto u : usages)
+        list += der(0x06, u == certificate_usage::server ? MBEDTLS_OID_SERVER_AUTH : MBEDTLS_OID_CLIENT_AUTH);
+    return der(0x30, list);
+}
+
+/// A CA when `permitted` is given, without constraints when that is empty; `usages` are those of a CA.
 inline server_identity make_certificate(const certificate_options& options, const authority* issuer,
-                                        const std::vector<std::string>* permitted) {
+                                        const std::vector<std::string>* permitted,
+                                        const std::vector<certificate_usage>& usages = {}) {
+    static constexpr std::string_view usage_oid(MBEDTLS_OID_EXTENDED_KEY_USAGE,
+                                                MBEDTLS_OID_SIZE(MBEDTLS_OID_EXTENDED_KEY_USAGE));
     const bool is_ca = permitted != nullptr;
     certificate_maker m;
     m.make_key();
@@ -150,14 +161,11 @@ inline server_identity make_certificate(const certificate_options& options, cons
         require_tls(mbedtls_x509write_crt_set_key_usage(&m.draft, MBEDTLS_X509_KU_KEY_CERT_SIGN), "the key usage");
         static constexpr std::string_view constraints_oid = tls::detail::oid_name_constraints;
         if (!permitted->empty()) m.add_extension(constraints_oid, name_constraints(*permitted));
+        if (!usages.empty()) m.add_extension(usage_oid, extended_usage(usages));
     } else {
-        static constexpr std::string_view usage_oid(MBEDTLS_OID_EXTENDED_KEY_USAGE,
-                                                    MBEDTLS_OID_SIZE(MBEDTLS_OID_EXTENDED_KEY_USAGE));
         static constexpr std::string_view names_oid(MBEDTLS_OID_SUBJECT_ALT_NAME,
                                                     MBEDTLS_OID_SIZE(MBEDTLS_OID_SUBJECT_ALT_NAME));
-        const std::string usage =
-            options.usage == certificate_usage::server ? MBEDTLS_OID_SERVER_AUTH : MBEDTLS_OID_CLIENT_AUTH;
-        m.add_extension(usage_oid, der(0x30, der(0x06, usage)));
+        m.add_extension(usage_oid, extended_usage({options.usage}));
         if (const auto names = alternative_names(options); !names.empty()) m.add_extension(names_oid, names);
     }
     unsigned char pem[8192];
@@ -171,15 +179,17 @@ inline server_identity make_certificate(const certificate_options& options, cons
 
 }  // namespace detail
 
-POSTROAD_DECL authority authority::create(const std::string& common_name) {
+POSTROAD_DECL authority authority::create(const std::string& common_name,
+                                          const std::vector<certificate_usage>& usages) {
     const std::vector<std::string> all;
-    auto made = detail::make_certificate({.common_name = common_name}, nullptr, &all);
+    auto made = detail::make_certificate({.common_name = common_name}, nullptr, &all, usages);
     return {.ca_pem = std::move(made.certificate_pem), .key_pem = std::move(made.key_pem)};
 }
 
 POSTROAD_DECL authority authority::intermediate(const std::string& common_name,
-                                                const std::vector<std::string>& permitted) const {
-    auto made = detail::make_certificate({.common_name = common_name}, this, &permitted);
+                                                const std::vector<std::string>& permitted,
+                                                const std::vector<certificate_usage>& usages) const {
+    auto made = detail::make_certificate({.common_name = common_name}, this, &permitted, usages);
     return {.ca_pem = std::move(made.certificate_pem), .key_pem = std::move(made.key_pem)};
 }
 

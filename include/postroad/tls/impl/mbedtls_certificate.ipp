@@ -108,6 +108,8 @@ inline std::string usage_reason(std::uint32_t flags) {
     if (flags &
         (MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE))
         return "is not meant for servers (its key usage says so)";
+    if (flags & (MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY))
+        return "has a key or a signature that is too weak";
     if (flags & MBEDTLS_X509_BADCERT_MISSING) return "is missing: the server sent none";
     char text[400] = "";
     mbedtls_x509_crt_verify_info(text, sizeof text, "", flags);

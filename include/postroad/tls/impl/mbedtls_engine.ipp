@@ -136,6 +136,11 @@ POSTROAD_DECL bool mbedtls_engine::certificate_is_good(mbedtls_x509_crt& certifi
     if (depth > 0) {
         if (const auto c = detail::find_extension(parts.extensions, detail::oid_name_constraints); !c.empty())
             constraints_.emplace_back(c);
+        // Of a CA mbedTLS does not look at it.
+        if (context_->parts_->client &&
+            mbedtls_x509_crt_check_extended_key_usage(&certificate, MBEDTLS_OID_SERVER_AUTH,
+                                                      MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)) != 0)
+            flags |= MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
     } else {
         name_checked_ = true;
         certificate_ = octets;
@@ -290,10 +295,15 @@ POSTROAD_DECL void mbedtls_engine::fail_handshake(int rc) {
     if (detail::looks_like_a_reply(first_octets_))
         return fail(errc::tls_handshake, peer + " answered in the clear, \"" + escaped(first_octets_, 40) +
                                              "\": this port does not begin with TLS; smtp:// starts it by STARTTLS");
+    // Version and suite were agreed on before the server's certificate came.
+    const bool ended_by_server = rc == MBEDTLS_ERR_SSL_CONN_EOF || rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE;
+    const auto hint = parts.client && name_checked_ && ended_by_server
+                          ? detail::client_certificate_hint(parts.own.raw.len != 0)
+                          : detail::hint(rc);
     if (rc == MBEDTLS_ERR_SSL_CONN_EOF)
-        return fail(errc::tls_handshake, peer + " closed the connection during the TLS handshake");
-    fail(errc::tls_handshake, "TLS handshake with " + (parts.client ? expected_ : peer) +
-                                  " failed: " + detail::mbedtls_text(rc) + detail::hint(rc));
+        return fail(errc::tls_handshake, peer + " closed the connection during the TLS handshake" + hint);
+    fail(errc::tls_handshake,
+         "TLS handshake with " + (parts.client ? expected_ : peer) + " failed: " + detail::mbedtls_text(rc) + hint);
 }
 
 POSTROAD_DECL void mbedtls_engine::fail_stream(int rc) {

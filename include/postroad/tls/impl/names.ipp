@@ -158,6 +158,10 @@ POSTROAD_DECL std::string names_reason(const certificate_names& presented, std::
     const auto wanted = "; expected " + std::string(expected);
     if (presented.dns.empty() && presented.addresses.empty())
         return "names no host (it has no subjectAltName, and a common name does not count)" + wanted;
+    const auto octets = address_octets(expected);
+    const bool as_name = !octets.empty() && std::any_of(presented.dns.begin(), presented.dns.end(),
+                                                        [&](const auto& d) { return address_octets(d) == octets; });
+    if (as_name) return "has the address as a DNS name, which does not count: it must be an iPAddress" + wanted;
     return "is for " + to_string(presented) + wanted;
 }
 

@@ -165,6 +165,9 @@ inline std::string reason(X509* certificate, int error) {
                "; give ca_file if it is your own";
     }
     if (error == X509_V_ERR_INVALID_PURPOSE) return "is not meant for servers (its key usage says so)";
+    if (error == X509_V_ERR_EE_KEY_TOO_SMALL || error == X509_V_ERR_CA_KEY_TOO_SMALL ||
+        error == X509_V_ERR_CA_MD_TOO_WEAK)
+        return "has a key or a signature that is too weak";
     if (error == X509_V_ERR_INVALID_CA) return "is not allowed to sign certificates";
     if (error == X509_V_ERR_PERMITTED_VIOLATION || error == X509_V_ERR_EXCLUDED_VIOLATION)
         return "names what its CA may not speak for";

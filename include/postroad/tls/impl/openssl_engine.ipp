@@ -284,10 +284,15 @@ inline void openssl_engine::fail_handshake(int why) {
         return fail(errc::tls_handshake, peer + " answered in the clear, \"" + escaped(first_octets_, 40) +
                                              "\": this port does not begin with TLS; smtp:// starts it by STARTTLS");
     const int reason = ERR_GET_REASON(ERR_peek_last_error());
-    if (ended_ && (why != SSL_ERROR_SSL || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING))
-        return fail(errc::tls_handshake, peer + " closed the connection during the TLS handshake");
+    const bool hung_up = ended_ && (why != SSL_ERROR_SSL || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING);
+    const bool alert = why == SSL_ERROR_SSL && reason >= SSL_AD_REASON_OFFSET;
+    // Version and suite were agreed on before the server's certificate came.
+    const auto hint = parts.client && !offered_ && !certificate_.empty() && (hung_up || alert)
+                          ? detail::client_certificate_hint(SSL_get_certificate(ssl_) != nullptr)
+                          : std::string();
+    if (hung_up) return fail(errc::tls_handshake, peer + " closed the connection during the TLS handshake" + hint);
     fail(errc::tls_handshake,
-         "TLS handshake with " + (parts.client ? expected_ : peer) + " failed: " + detail::openssl_text());
+         "TLS handshake with " + (parts.client ? expected_ : peer) + " failed: " + detail::openssl_text() + hint);
 }
 
 inline void openssl_engine::fail_stream(int why) {
