@@ -7,7 +7,9 @@
 
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
@@ -125,6 +127,44 @@ struct mbedtls_context::parts {
         }
     }
 
+    // No key that can be computed, and none that a stolen certificate gives away afterwards.
+    static void refuse_weak(mbedtls_ssl_config& c) {
+        static const auto suites = strong_suites();
+        mbedtls_ssl_conf_ciphersuites(&c, suites.data());
+#ifdef MBEDTLS_DHM_C
+        mbedtls_ssl_conf_dhm_min_bitlen(&c, 2048);
+#endif
+#if MBEDTLS_VERSION_MAJOR >= 3
+        static constexpr std::uint16_t groups[] = {
+            MBEDTLS_SSL_IANA_TLS_GROUP_X25519,    MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
+            MBEDTLS_SSL_IANA_TLS_GROUP_SECP384R1, MBEDTLS_SSL_IANA_TLS_GROUP_X448,
+            MBEDTLS_SSL_IANA_TLS_GROUP_SECP521R1, MBEDTLS_SSL_IANA_TLS_GROUP_BP256R1,
+            MBEDTLS_SSL_IANA_TLS_GROUP_BP384R1,   MBEDTLS_SSL_IANA_TLS_GROUP_BP512R1,
+            MBEDTLS_SSL_IANA_TLS_GROUP_NONE,
+        };
+        mbedtls_ssl_conf_groups(&c, groups);
+#else
+        static constexpr mbedtls_ecp_group_id groups[] = {
+            MBEDTLS_ECP_DP_CURVE25519, MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_SECP384R1, MBEDTLS_ECP_DP_SECP521R1,
+            MBEDTLS_ECP_DP_BP256R1,    MBEDTLS_ECP_DP_BP384R1,   MBEDTLS_ECP_DP_BP512R1,   MBEDTLS_ECP_DP_NONE,
+        };
+        mbedtls_ssl_conf_curves(&c, groups);
+#endif
+    }
+
+    // In the order of mbedTLS, ended by 0.
+    static std::vector<int> strong_suites() {
+        std::vector<int> all;
+        for (const int* id = mbedtls_ssl_list_ciphersuites(); *id != 0; ++id) {
+            const std::string_view name = mbedtls_ssl_get_ciphersuite_name(*id);
+            const auto has = [&](std::string_view part) { return name.find(part) != std::string_view::npos; };
+            const bool forward = has("TLS1-3-") || has("-ECDHE-ECDSA-") || has("-ECDHE-RSA-") || has("-DHE-RSA-");
+            if (forward && (has("-AES-") || has("-CHACHA20-")) && !has("CCM-8")) all.push_back(*id);
+        }
+        all.push_back(0);
+        return all;
+    }
+
     void configure_client(const settings& options) {
         verify = options.verify;
         resume = options.resume;
@@ -132,6 +172,7 @@ struct mbedtls_context::parts {
         pins = options.pins;
         configure(config, options.oldest, options.newest);
         configure(lenient, options.oldest, options.newest);
+        refuse_weak(config);  // where it is that or the clear, weak is better (RFC 7435)
         if (const auto id = detail::find_identity(options); !id.empty()) {
             take_identity(id.certificate, id.key.reveal(), options.key_passphrase.reveal(), id.certificate_from,
                           id.key_from);

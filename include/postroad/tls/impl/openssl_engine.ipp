@@ -12,6 +12,14 @@
 
 namespace postroad::tls {
 
+namespace detail {
+
+// Of TLS 1.2: none that a stolen key gives away afterwards. Level 2 sees to the sizes of keys.
+inline constexpr const char* strong_suites =
+    "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:ECDHE+AES:DHE+AES:!aNULL:!eNULL:!PSK:!SRP:!DSS:!AESCCM8";
+
+}  // namespace detail
+
 inline openssl_engine::openssl_engine(std::shared_ptr<const openssl_context> context, const endpoint& peer)
     : context_(std::move(context)), expected_(peer.name), lenient_(peer.security == security::opportunistic) {
     const auto& parts = *context_->parts_;
@@ -50,6 +58,11 @@ inline bool openssl_engine::setup() {
     }
     // SNI carries no address (RFC 6066 section 3).
     if (named && SSL_set_tlsext_host_name(ssl_, expected_.c_str()) != 1) return false;
+    // Where it is that or the clear, weak is better (RFC 7435).
+    if (!lenient_) {
+        if (SSL_set_cipher_list(ssl_, detail::strong_suites) != 1) return false;
+        SSL_set_security_level(ssl_, std::max(2, SSL_get_security_level(ssl_)));
+    }
     if (parts.verify == verification::insecure_none) return true;
     // Without SSL_VERIFY_PEER what verify() says is noted, and the handshake goes on.
     if (lenient_) SSL_set_verify(ssl_, SSL_VERIFY_NONE, nullptr);
