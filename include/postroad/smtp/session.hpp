@@ -430,6 +430,7 @@ private:
 }  // namespace postroad::smtp
 
 #ifdef POSTROAD_HEADER_ONLY
+#include <postroad/smtp/impl/answers.ipp>
 #include <postroad/smtp/impl/handshake.ipp>
 #include <postroad/smtp/impl/observing.ipp>
 #include <postroad/smtp/impl/session.ipp>
