@@ -50,7 +50,8 @@ inline void refuse_both(const py::dict& options, const transport::url_parts& url
 }
 
 inline postroad::smtp::timeouts timeouts_of(duration t, const postroad::smtp::timeouts& usual) {
-    return {.greeting = t,
+    return {.opening = std::max(t, usual.opening),
+            .greeting = t,
             .hello = t,
             .starttls = t,
             .auth = t,
