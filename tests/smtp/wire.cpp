@@ -142,7 +142,7 @@ TEST_CASE("smuggling: no mix of CR, LF, dots and text leaves a bare line end or 
 }
 
 TEST_CASE("smuggling: dots at the borders of blocks and records") {
-    for (const std::size_t border : {512U, 4096U, 8192U, 16384U, 65536U})
+    for (const std::size_t border : {512U, 4096U, 8192U, 16384U, 65536U, 131072U})
         for (std::size_t at = border - 3; at <= border + 3; ++at) {
             std::string text;
             while (text.size() + 80 < at) text += std::string(70, 'x') + "\r\n";
@@ -151,6 +151,33 @@ TEST_CASE("smuggling: dots at the borders of blocks and records") {
             for (const std::size_t first : {border - 1, border, border + 1})
                 CHECK(unstuffed(written(c, smtp::framing::dot, first)) == text);
         }
+}
+
+TEST_CASE("dots: 64 MiB in memory are searched near what is sent, wherever the dots stand") {
+    constexpr std::size_t size = std::size_t{64} << 20;
+    for (const std::size_t apart : {std::size_t{3}, std::size_t{100'000}, std::size_t{5} << 20, size}) {
+        CAPTURE(apart);
+        std::string text = "Subject: x\r\n\r\n.\r\n";
+        const std::size_t total = apart == 3 ? size / 64 : size;
+        while (text.size() < total) {
+            if (apart > 3) text += std::string(std::min(apart, std::size_t{80}), 'A') + "\r\n";
+            if (text.size() % apart < 82) text += ".\r\n";
+        }
+        const auto c = content::from_text(std::move(text));
+        smtp::data_writer w(c);
+        std::array<std::string_view, 16> parts;
+        std::size_t sent = 0;
+        while (!w.done()) {
+            const auto count = w.show(parts);
+            std::size_t shown = 0;
+            for (std::size_t i = 0; i < count; ++i) shown += parts[i].size();
+            // what is shown was searched, so this bounds the work of a step
+            REQUIRE(shown <= smtp::data_writer::look_ahead + parts.size());
+            REQUIRE(shown > 0);
+            sent += w.consume(std::min<std::size_t>(shown, 16384));
+        }
+        CHECK(sent > c.size());
+    }
 }
 
 TEST_CASE("injection through addresses: whatever octet an address takes, a command stays one line") {

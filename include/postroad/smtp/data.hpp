@@ -21,20 +21,24 @@ enum class framing : unsigned char {
 /// whatever the content. The end of data, `.CRLF`, comes last.
 class data_writer {
 public:
+    /// Octets that are searched for dots at once: each call looks at what is near, however long the content is.
+    static constexpr std::size_t look_ahead = std::size_t{64} * 1024;
+
     data_writer() = default;
     /// Of empty content only the end of data is sent, or nothing.
     explicit data_writer(const content& c, framing f = framing::dot)
         : reader_(c), end_sent_(f == framing::dot ? 0 : end.size()), stuff_(f == framing::dot && c.leading_dots()) {}
 
     /// Fills `parts` with what comes next; returns how many were filled, 0 only at the end and after a failure. The
-    /// views are valid until consume(). Content that streams is shown block by block: see all_in_view().
+    /// views are valid until consume(). Content that streams is shown block by block, and one in which dots are doubled
+    /// by `look_ahead` octets at most: see all_in_view().
     std::size_t show(std::span<std::string_view> parts) const noexcept;
     /// Moves on by `n` octets, at most what show() showed; returns how many of them it took.
     std::size_t consume(std::size_t n) noexcept;
     /// Whether all of it was consumed.
     bool done() const noexcept { return end_sent_ == end.size() && reader_.peek().empty() && !failed(); }
     /// Whether what show() can show, given parts enough, is all that is left.
-    bool all_in_view() const noexcept { return reader_.all_in_view(); }
+    bool all_in_view() const noexcept { return reader_.all_in_view() && in_view().size() == reader_.peek().size(); }
     /// Whether the content ended early (content::reader). Neither the end of data nor the octets that BDAT announced
     /// will come, so the connection must be closed.
     bool failed() const noexcept { return reader_.failed(); }
@@ -50,6 +54,7 @@ private:
         bool doubled;
     };
     static run next_run(std::string_view text, bool at_line_start) noexcept;
+    std::string_view in_view() const noexcept { return stuff_ ? reader_.peek().substr(0, look_ahead) : reader_.peek(); }
 
     content::reader reader_;
     std::size_t end_sent_ = 0;
@@ -65,7 +70,7 @@ inline data_writer::run data_writer::next_run(std::string_view text, bool at_lin
 
 inline std::size_t data_writer::show(std::span<std::string_view> parts) const noexcept {
     std::size_t count = 0;
-    std::string_view text = reader_.peek();
+    std::string_view text = in_view();
     bool at_line_start = at_line_start_;
     while (!text.empty() && count < parts.size()) {
         const auto [length, doubled] = stuff_ ? next_run(text, at_line_start) : run{text.size(), false};
@@ -73,14 +78,14 @@ inline std::size_t data_writer::show(std::span<std::string_view> parts) const no
         text.remove_prefix(doubled ? length - 1 : length);
         at_line_start = false;
     }
-    if (text.empty() && end_sent_ < end.size() && count < parts.size() && reader_.all_in_view())
+    if (text.empty() && end_sent_ < end.size() && count < parts.size() && all_in_view())
         parts[count++] = end.substr(end_sent_);
     return count;
 }
 
 inline std::size_t data_writer::consume(std::size_t n) noexcept {
     std::size_t taken = 0;
-    for (auto text = reader_.peek(); !text.empty() && taken < n; text = reader_.peek()) {
+    for (auto text = in_view(); !text.empty() && taken < n; text = in_view()) {
         const auto [length, doubled] = stuff_ ? next_run(text, at_line_start_) : run{text.size(), false};
         const auto step = length < n - taken ? length : n - taken;
         const bool dot_sent_once = doubled && step == length;
