@@ -48,6 +48,58 @@ TEST_CASE("a report says who bounced, why, and which message it was") {
     CHECK(cid.will_retry_until == "Mon, 6 Jan 2025 12:00:00 +0000");
 }
 
+TEST_CASE("no recipient is lost, however the groups are written") {
+    const std::string about = "Reporting-MTA: dns; mx.example\n";
+    const std::string bob = "Final-Recipient: rfc822; bob@y\nAction: failed\nStatus: 5.1.1\n";
+    const std::string cid =
+        "Original-Recipient: rfc822; cid@o\nFinal-Recipient: rfc822; cid@y\nAction: delayed\nStatus: 4.2.2\n";
+    const std::string dee =
+        "Final-Recipient: rfc822; dee@y\nOriginal-Recipient: rfc822; dee@o\nAction: failed\nStatus: 5.2.2\n";
+    const std::string eve = "Original-Recipient: rfc822; eve@o\nAction: failed\nStatus: 5.7.1\n";
+    for (const std::string after_about : {"\n", ""})
+        for (const std::string between : {"\n", "", "\n\n\n"}) {
+            CAPTURE(after_about);
+            CAPTURE(between);
+            std::string text = about + after_about;
+            for (const auto* group : {&bob, &bob, &dee, &dee, &eve, &cid}) text += *group + between;
+            const auto r = parse_delivery_report(report(text));
+            REQUIRE(r);
+            CHECK(r->reporting_mta == "mx.example");
+            std::string all;
+            for (const auto& x : r->recipients)
+                all += x.address() + ' ' + std::string(to_string(x.action)) + ' ' + to_string(x.status) + '\n';
+            if (between.empty()) {
+                // eve@o and cid@o repeat the same field, so they are two; nobody is lost
+                CHECK(r->recipients.size() == 6);
+            } else {
+                CHECK(all ==
+                      "bob@y failed 5.1.1\nbob@y failed 5.1.1\ndee@o failed 5.2.2\ndee@o failed 5.2.2\n"
+                      "eve@o failed 5.7.1\ncid@o delayed 4.2.2\n");
+            }
+        }
+}
+
+TEST_CASE("whom Exim and Gmail gave up is read from the header, where no report names it") {
+    const std::string header =
+        "From: mailer-daemon@mx.example\nX-Failed-Recipients: bob@y,\n\tcid@y\nx-failed-recipients: dee@y\n";
+    for (const std::string rest :
+         {"Content-Type: text/plain\n\nIt failed.\n", "\nIt failed.\n",
+          "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nIt failed.\n--b\nContent-Type: message/rfc822\n\n"
+          "Message-ID: <1@x>\n\nx\n--b--\n"}) {
+        const auto r = parse_delivery_report(header + rest);
+        REQUIRE(r);
+        std::string all;
+        for (const auto& x : r->recipients) all += x.address() + ' ' + std::string(to_string(x.action)) + '\n';
+        CHECK(all == "bob@y failed\ncid@y failed\ndee@y failed\n");
+    }
+    const auto r = parse_delivery_report("X-Failed-Recipients: bob@y\n" +
+                                         report("Final-Recipient: rfc822; bob@y\nAction: failed\n"));
+    REQUIRE(r);
+    CHECK(r->recipients.size() == 1);
+    CHECK(!parse_delivery_report("X-Failed-Recipients: ,\n\nx\n"));
+    CHECK(!parse_delivery_report("Subject: x\n\nX-Failed-Recipients: bob@y\n"));
+}
+
 TEST_CASE("a complaint says who complained and about what") {
     const auto r = parse_delivery_report(
         "Content-Type: multipart/report; boundary=b; report-type=feedback-report\n\n--b\n\nhi\n--b\n"

@@ -55,8 +55,9 @@ struct delivery_report {
 inline constexpr std::size_t max_reported_recipients = 10000;
 inline constexpr std::size_t max_report_text = 2000;
 
-/// Reads a message that came back. Nothing if it holds no report: then a person wrote it, or an old server. Any octets
-/// are taken; throws nothing but std::bad_alloc.
+/// Reads a message that came back. Nothing if it holds no report: then a person wrote it, or an old server. Where no
+/// part of it names a recipient, those of X-Failed-Recipients count as failed. Any octets are taken; throws nothing but
+/// std::bad_alloc.
 POSTROAD_DECL std::optional<delivery_report> parse_delivery_report(std::string_view message);
 
 /// Variable envelope return paths: the reverse path says what bounced, even where the report does not. For `bounces` =

@@ -25,6 +25,9 @@ POSTROAD_DECL const header_field* find_field(const std::vector<header_field>& fi
 /// Spaces, tabs and line ends off both ends.
 POSTROAD_DECL std::string_view trimmed(std::string_view text) noexcept;
 
+/// On one line: folding and runs of spaces become one space.
+POSTROAD_DECL std::string one_line(std::string_view value);
+
 /// Header and body of a message or part with CRLF line ends; the empty line is in neither.
 struct split_entity {
     std::string_view header;  // with the CRLF of its last field

@@ -7,6 +7,7 @@
 #include <postroad/message/lines.hpp>
 #include <postroad/message/utf8.hpp>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -40,20 +41,7 @@ inline std::string decoded_body(std::string_view body, std::string_view encoding
     return result;
 }
 
-// Folding and runs of spaces become one space.
-inline std::string unfolded(std::string_view value) {
-    std::string result;
-    for (const char c : trimmed(value)) {
-        const bool gap = c == ' ' || c == '\t' || c == '\r' || c == '\n';
-        if (!gap)
-            result += c;
-        else if (result.back() != ' ')
-            result += ' ';
-    }
-    return result;
-}
-
-inline std::string report_text(std::string_view value) { return escaped(unfolded(value), max_report_text); }
+inline std::string report_text(std::string_view value) { return escaped(one_line(value), max_report_text); }
 
 // "rfc822; bob@example.org" without the type.
 inline std::string typed_text(std::string_view value) {
@@ -116,6 +104,7 @@ public:
                                  type.value == "message/global" || type.value == "message/global-headers")) {
             returned(body());
         }
+        if (depth == 0 && report_.recipients.empty() && report_.feedback_type.empty()) failed_recipients(fields);
     }
 
     std::optional<delivery_report> take() {
@@ -135,11 +124,8 @@ private:
             const auto e = split_at_empty_line(text);
             const auto fields = split_fields(e.header);
             text = e.body;
-            if (!find_field(fields, "Final-Recipient") && !find_field(fields, "Original-Recipient")) {
-                if (first) about_message(fields);
-            } else if (report_.recipients.size() < max_reported_recipients) {
-                report_.recipients.push_back(about_recipient(fields));
-            }
+            if (first) about_message(fields);
+            about_recipients(fields);
             first = false;
         }
     }
@@ -151,18 +137,48 @@ private:
         }
     }
 
-    static reported_recipient about_recipient(const std::vector<header_field>& fields) {
+    // One group should tell of one recipient. Where several stand without an empty line between them, each begins with
+    // the first field that repeats.
+    void about_recipients(const std::vector<header_field>& fields) {
+        std::vector<std::string_view> seen;
+        bool any = false;
         reported_recipient r;
+        const auto keep = [&] {
+            if (any && report_.recipients.size() < max_reported_recipients) report_.recipients.push_back(r);
+            r = {};
+            any = false;
+            seen.clear();
+        };
         for (const auto& f : fields) {
-            if (equal_ignoring_case(f.name, "Original-Recipient")) r.original = typed_text(f.value);
-            if (equal_ignoring_case(f.name, "Final-Recipient")) r.final = typed_text(f.value);
-            if (equal_ignoring_case(f.name, "Action")) r.action = parse_action(f.value);
-            if (equal_ignoring_case(f.name, "Status")) r.status = parse_status(f.value);
-            if (equal_ignoring_case(f.name, "Diagnostic-Code")) r.diagnostic = typed_text(f.value);
-            if (equal_ignoring_case(f.name, "Remote-MTA")) r.remote_mta = typed_text(f.value);
-            if (equal_ignoring_case(f.name, "Will-Retry-Until")) r.will_retry_until = report_text(f.value);
+            const auto is = [&](std::string_view name) { return equal_ignoring_case(f.name, name); };
+            const bool is_recipient = is("Original-Recipient") || is("Final-Recipient");
+            if (is_recipient && std::ranges::any_of(seen, is)) keep();
+            if (is_recipient) seen.push_back(f.name);
+            any = any || is_recipient;
+            if (is("Original-Recipient")) r.original = typed_text(f.value);
+            if (is("Final-Recipient")) r.final = typed_text(f.value);
+            if (is("Action")) r.action = parse_action(f.value);
+            if (is("Status")) r.status = parse_status(f.value);
+            if (is("Diagnostic-Code")) r.diagnostic = typed_text(f.value);
+            if (is("Remote-MTA")) r.remote_mta = typed_text(f.value);
+            if (is("Will-Retry-Until")) r.will_retry_until = report_text(f.value);
         }
-        return r;
+        keep();
+    }
+
+    // Exim and Gmail name in the header whom they gave up; where no report does.
+    void failed_recipients(const std::vector<header_field>& fields) {
+        for (const auto& f : fields) {
+            if (!equal_ignoring_case(f.name, "X-Failed-Recipients")) continue;
+            for (auto rest = f.value; !rest.empty() && report_.recipients.size() < max_reported_recipients;) {
+                const auto end = std::min(rest.find(','), rest.size());
+                auto address = report_text(rest.substr(0, end));
+                rest.remove_prefix(std::min(end + 1, rest.size()));
+                if (address.empty()) continue;
+                found_ = true;
+                report_.recipients.push_back({.final = std::move(address), .action = delivery_action::failed});
+            }
+        }
     }
 
     void feedback(std::string_view text) {

@@ -15,6 +15,18 @@ POSTROAD_DECL std::string_view trimmed(std::string_view text) noexcept {
     return text;
 }
 
+POSTROAD_DECL std::string one_line(std::string_view value) {
+    std::string result;
+    for (const char c : trimmed(value)) {
+        const bool gap = c == ' ' || c == '\t' || c == '\r' || c == '\n';
+        if (!gap)
+            result += c;
+        else if (result.back() != ' ')
+            result += ' ';
+    }
+    return result;
+}
+
 POSTROAD_DECL std::vector<header_field> split_fields(std::string_view header) {
     std::vector<header_field> fields;
     for (std::size_t at = 0; at < header.size();) {
