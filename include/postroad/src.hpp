@@ -22,6 +22,7 @@
 #include <postroad/message/impl/dkim.ipp>
 #include <postroad/message/impl/eml.ipp>
 #include <postroad/message/impl/encoding.ipp>
+#include <postroad/message/impl/encrypted_key.ipp>
 #include <postroad/message/impl/fields.ipp>
 #include <postroad/message/impl/header.ipp>
 #include <postroad/message/impl/message.ipp>

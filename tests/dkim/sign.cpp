@@ -84,8 +84,7 @@ int main(int argc, char** argv) {
                                .selector = key.algorithm().substr(0, 3),
                                .key = key,
                                .body = canonicalization::simple,
-                               .fields = {"subject", "X-Own"},
-                               .oversigned = {"X-Own"}});
+                               .fields = {.names = {"subject", "X-Own"}, .oversigned = {"X-Own"}}});
     }
     postroad::testing::sink server{{.security = postroad::security::insecure_none}};
     postroad::mailer mail{postroad::transport::smtp{to_sink ? server.url() : argv[2]}};

@@ -1,14 +1,18 @@
 #include <doctest/doctest.h>
 #include <postroad/message/canonical.hpp>
 #include <postroad/message/dkim.hpp>
+#include <postroad/message/eml.hpp>
 #include <postroad/message/message.hpp>
 
+#include <array>
 #include <chrono>
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "failure.hpp"
+#include "text_of.hpp"
 
 using postroad::canonicalization;
 using postroad::content;
@@ -29,7 +33,7 @@ dkim_key any_key() {
 dkim_signature any() { return {.domain = "example.com", .selector = "s1", .key = any_key()}; }
 
 std::string signed_text(const dkim_signature& s, const std::string& text) {
-    return std::string(dkim_signer(s).sign(content::from_text(text), now).text());
+    return text_of(dkim_signer(s).sign(content::from_text(text), now));
 }
 
 // The value of one tag, without folding.
@@ -112,14 +116,60 @@ TEST_CASE("the signature stands on top, and nothing else changes") {
 
 TEST_CASE("fields are signed from the bottom up and once more than they are there (row 55)") {
     auto s = any();
-    s.fields = {"X-Own", "Subject", "Absent"};
-    s.oversigned = {"From", "Subject", "To"};
+    s.fields = {
+        .names = {"X-Own", "Subject", "Absent"}, .oversigned = {"From", "Subject", "Cc"}, .kept_absent = {"To"}};
     const auto all = signed_text(s, "X-Own: 1\nFrom: a@example.com\nx-own: 2\nSubject: x\n\n");
     CHECK(tag(all, " h") == "From:From:X-Own:X-Own:Subject:Subject:To");
-    const auto plain = tag(signed_text(any(), "From: a@example.com\nBcc: x@y\n\n"), " h");
-    CHECK(plain.find("Bcc") == std::string::npos);
-    for (const auto* name : {"From:From", "To", "Cc", "Subject", "Date", "Reply-To", "Message-ID", "MIME-Version"})
-        CHECK(plain.find(name) != std::string::npos);
+    s.fields = {};
+    CHECK(tag(signed_text(s, "From: a@example.com\n\n"), " h") == "From:From");
+}
+
+TEST_CASE("what is absent stays open, so that submission servers and lists can add it; strict closes it") {
+    using postroad::dkim_fields;
+    const auto covered = [](const dkim_fields& fields, const std::string& header) {
+        auto s = any();
+        s.fields = fields;
+        return ':' + tag(signed_text(s, "From: a@example.com\nBcc: x@y\n" + header + '\n'), " h") + ':';
+    };
+    const auto count = [](const std::string& list, const std::string& name) {
+        std::size_t n = 0;
+        for (auto at = list.find(':' + name + ':'); at != std::string::npos; at = list.find(':' + name + ':', at + 1))
+            ++n;
+        return n;
+    };
+    for (const auto& name : dkim_fields::standard().oversigned) {
+        CAPTURE(name);
+        const bool from = name == "From";
+        const auto field = from ? "" : name + ": v\n";
+        CHECK(count(covered(dkim_fields::standard(), ""), name) == (from ? 2U : 0U));
+        CHECK(count(covered(dkim_fields::standard(), field), name) == 2);
+        CHECK(count(covered(dkim_fields::strict(), ""), name) == (from ? 2U : 1U));
+        CHECK(count(covered(dkim_fields::strict(), field), name) == 2);
+        CHECK(count(covered({}, field), name) == (from ? 2U : 0U));
+    }
+    for (const auto& name : dkim_fields::standard().names) {
+        CAPTURE(name);
+        if (name == "From") continue;
+        CHECK(count(covered(dkim_fields::standard(), ""), name) == 0);
+        CHECK(count(covered(dkim_fields::standard(), name + ": v\n"), name) >= 1);
+    }
+    for (const auto* name : {"Sender", "Reply-To", "Subject", "List-Id", "List-Unsubscribe", "List-Post"})
+        CHECK(count(covered(dkim_fields::mailing_list_safe(), std::string(name) + ": v\n"), name) == 0);
+    for (const auto& fields : {dkim_fields::standard(), dkim_fields::mailing_list_safe(), dkim_fields::strict()})
+        CHECK(count(covered(fields, ""), "Bcc") == 0);
+}
+
+TEST_CASE("whatever is a message can be signed") {
+    const dkim_signer signer(any());
+    const auto composed = postroad::message{}.from("a@x").to("b@y").text("t").freeze(now);
+    const auto existing = postroad::parse_eml("From: a@x\nTo: b@y\n\nx\n");
+    postroad::mail_object raw{.envelope = existing.envelope, .content = content::from_text("From: a@x\n\nx\n")};
+    for (const auto& mail : {composed, existing, raw}) {
+        const auto done = sign(mail, signer, now);
+        CHECK(done.envelope == mail.envelope);
+        CHECK(done.content.text().starts_with("DKIM-Signature: "));
+        CHECK(done.content.text().ends_with(mail.content.text()));
+    }
 }
 
 TEST_CASE("what is signed is fit for every server, and stays as it is") {
@@ -127,7 +177,8 @@ TEST_CASE("what is signed is fit for every server, and stays as it is") {
     const auto wide = m.as(postroad::transfer::eight_bit);
     const auto done = dkim_signer(any()).sign(wide, now);
     CHECK_FALSE(done.eight_bit());
-    CHECK(done.as(postroad::transfer::binary).text().data() == done.text().data());
+    const auto wide_again = done.as(postroad::transfer::binary);
+    CHECK(wide_again.text().data() == done.text().data());
     CHECK(done.text().ends_with(m.text()));
 }
 
@@ -180,8 +231,8 @@ TEST_CASE("domains, selectors, identities and keys are checked") {
     CHECK(with([](auto& s) { s.identity = "@other.example"; }) == errc::invalid_option);
     CHECK(with([](auto& s) { s.identity = "@notexample.com"; }) == errc::invalid_option);
     CHECK(with([](auto& s) { s.identity = "a;b@example.com"; }) == errc::invalid_option);
-    CHECK(with([](auto& s) { s.fields = {"a:b"}; }) == errc::invalid_option);
-    CHECK(with([](auto& s) { s.oversigned = {"a b"}; }) == errc::invalid_option);
+    CHECK(with([](auto& s) { s.fields.names = {"a:b"}; }) == errc::invalid_option);
+    CHECK(with([](auto& s) { s.fields.oversigned = {"a b"}; }) == errc::invalid_option);
     CHECK(!with([](auto& s) { s.identity = "@example.com"; }));
     CHECK(tag(signed_text({.domain = "b\xc3\xbc"
                                      "cher.example",
@@ -193,4 +244,137 @@ TEST_CASE("domains, selectors, identities and keys are checked") {
     const auto bad = failure_of([] { (void)dkim_key::rsa(secret("hunter2 is no key")); });
     CHECK(bad.code == errc::invalid_option);
     CHECK(bad.text.find("hunter2") == std::string::npos);
+}
+
+TEST_CASE("keys that are encrypted are read with their password, and what is wrong with others is said") {
+    // one key of 1024 bits, as OpenSSL 3 writes it; the password is "pw"
+    const std::pair<const char*, std::string> keys[] = {
+        {"aes256_sha256",
+         "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+         "MIIC3TBXBgkqhkiG9w0BBQ0wSjApBgkqhkiG9w0BBQwwHAQIr3XxeeyhDukCAggA\n"
+         "MAwGCCqGSIb3DQIJBQAwHQYJYIZIAWUDBAEqBBAeg+gzwJi88wzJs5oGBm7NBIIC\n"
+         "gNH7iwu0mfw+/LOP4hkSKw66WI8M2jck8pAE9DusdPnzM7/rDjYdPlQ0ILVwQZee\n"
+         "YCy67OaFd4DqX0mawiQj52x7dR9NWtKIGhlpIJt1vHUmWNA/qvQsUL+yKtiIpH0b\n"
+         "5mwM9vVk3ZJOFIdYVticFjlieniWmqDwXh0wtYWXqP5U+e/kqrSGqG49EQovx2sV\n"
+         "m7851qmB+RO4nJthu8ZMBpyKIj9r43M618zk8vq8UG//kifqZWT7QIITJsW0Sm4M\n"
+         "LzxhclLAjhbrKI+B7w9ztTapOqvPmILXxe+zFpGkDJcbV37r6JFhH/v/9QXDSB0y\n"
+         "SnoA71KBgstCJF55zThJkCRA0FXwU7SaHWAGrwqZfnV+L06/5Rgj6E7myhzbvuk1\n"
+         "QjRZPFtZnQsEtJqtL/WNp3DD2rV8dFoG3Mpb0CoIDGHKcWaLUHtihiO89FNf/E22\n"
+         "OitzYRdiW33LrkJxpaHCiV0fzHSJXleABMQmhhsVMzSUjTfSNNTiBIgDIR9DSKgF\n"
+         "6sWdJFHxC6w1Uf4C6OcoKtWErOtQJiZp3kKKyIaXXoA/SD8u7Lo1oZvMCo7yM+w/\n"
+         "p+qhcIP/V3fH3MIXxmUbuy+MKHgyPDKQRkA9u+Pkww2PQtHHviyyD3GX77BFycOm\n"
+         "HQEAlU9DcglKl7e4p7MhVE3z3wAmsczgNDKZp6y8Tf3kaK87agN93LJllFmZAaE0\n"
+         "Zjv0W9bUZqgwbWomBf6G2tJfvE1FMhf5DDEoJIh9XoInTgwryB39z3DAs0Im+6Ko\n"
+         "6Z3XPbdpl3rrsIG1C/jucPF8/mSGXRNk24fObIhMNYqGxhi2ZvwSizfeo4DU5WLi\n"
+         "2D89ShUDOJ4cfe//N3SitOI=\n"
+         "-----END ENCRYPTED PRIVATE KEY-----\n"},
+        {"aes128_sha512",
+         "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+         "MIIC3TBXBgkqhkiG9w0BBQ0wSjApBgkqhkiG9w0BBQwwHAQIMxtlgDtaN4kCAggA\n"
+         "MAwGCCqGSIb3DQILBQAwHQYJYIZIAWUDBAECBBDlyiZ8W+m0Pm9mfUgh5GzWBIIC\n"
+         "gKoU0bWhQqiUr008VbD5v1wGfYTcvjqMSr6xf6ndZPc38oh7LZjYnxYV/ukbio4C\n"
+         "NTAcUnilbSU2sGMXQ/qwoJSiXadAW5Yvu6lnEqLLy42+HUSdqK+njo+n2pmmAbr1\n"
+         "l7JitG1YLlwQDbxfPloIOI6ttgDJvX21/ebQWj4d4+m8vtMIjfc+ovF/Hd0am/7t\n"
+         "yAueOqWaY5fp5toodEKSrg4yP+zF9GPEQjbyeIZzETvCRFru33b9VQZbmmlI5DkI\n"
+         "qWpREFZ0d0dAjk9fwDyL5JkTr25tVqsC792l0eK0ceQwkWXRVGhZhjzG8nnTyHzY\n"
+         "ia0Qo23b+6Ei2Jh/cM0w7dXnLCHVpeichWVgg1VZI1Fsz6zpaqonI6NLqkvju3aK\n"
+         "EL0s7G4/u+g+YRXCuQSOZXGEOsl220SCTXOW/CoGOuD0mOc6L/OcIPw0Pu9pvfxT\n"
+         "nhqCVIwTa3LPsdZ5kUTxJSZvNe00xmOMPhqFKp2XELRrgQb9mLKLaRpvNoGiNF3d\n"
+         "jpjlmS+53v6QthEdMiBqlA0hNTrxTLuIHqlYSfuXvOkHIOmZSj/qCH1R5EZuFg6w\n"
+         "ZT2ICQfVkeCVkkhdLiluMHjJEyV+/GLYNVrZ79Mtk5lBovUVpSuoJ1zAfH0L8zCC\n"
+         "lZBMpK50JNRrom+j3ziiIZP0/h/pr+qT1sn13Ye6nCUuDE+xCGY2X+Km3DN6ZvZV\n"
+         "6XxrBq9g/NWVLnKYghP9i/Xz8itY3udS9iozL0FuZcltwkaNgRwqM0eR+8aWwnDD\n"
+         "FbKdiYm94/iJqiOJzSoIVmP3HKSVUJaBxZ9DxkXKM5O96Wz/oG6yCh/NXmoniewB\n"
+         "hbI1pD1zUuvIeyYcHmC2P84=\n"
+         "-----END ENCRYPTED PRIVATE KEY-----\n"},
+        {"des3_sha1",
+         "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+         "MIICxjBABgkqhkiG9w0BBQ0wMzAbBgkqhkiG9w0BBQwwDgQIyLASmIZMonQCAggA\n"
+         "MBQGCCqGSIb3DQMHBAiK0GYc8NMg1gSCAoBgsLXLiA9n/laxIfJv9AVtwxLN7vLK\n"
+         "jA5KoC3Zp0e68/hKeUk+Q2B1sWOBE/vE978TlaYcZiwTB9A9993krX6Lm/c4jZym\n"
+         "QfPtQuyv+XMeLu1lPIDX+6JTd6B4AgR1tbh5Sde/0l8jNoeflVpMlyt94VC+pmAa\n"
+         "8kopBSubMBXRyDVopaMsQi8Y99kUvJxWyCoeZwjYEExzLKg/ppUijkRbh9C4fEjt\n"
+         "rTa/pkcThoT+JY380ombMrhdkikZf3e8u9KnKOH9gNv26eSyPN7OXrLpe3aVE8RC\n"
+         "Plf4H0XOm24Tj3uUUHOW2PAOXBtXnVPMnMP/dmnIR9veLOcamdXbZUf5uL0obRdI\n"
+         "80W8t+ldGBv4YDV+nne6zBiy2Zm0H/r+b5PT8TuwNi1w4MDXenA0Xz6XmGrmfEAM\n"
+         "tY5lHx0QRzTNLjBiRnWxJLN0yTwO5Bxwo1cFAMNAKt4YxqMLm+j5K8yU0h5KjbPV\n"
+         "0gAiUjMt6aW0oL7o3XileR9lWkNjkzqUz7IOlbUj0yQ/XsE54oknawK1d0FfMzYJ\n"
+         "s8VEXeVMRhvYTT7DZbp+WiZvkdX5PoWH/1gPP0Wo8BgY57IZczyzUb/YwMPdtA8G\n"
+         "kID5iL+vsFOtPJlPf1S6Yv6f0GJ7XeJ0TiMsKJtboSUAsHDD1+aowTBcGYLXWMzE\n"
+         "7GcNA9YClRGPOvSchPTWEKRbSL36Q13LT8XVFgpr7MSpOnG3HbCbmtqV55qdcnPB\n"
+         "eFwAGVaK/oFEvgwymQV+92PK2fdzVynovhzMbFGeXECG1yabj9tnPUo0QtebdV3m\n"
+         "YnMHao+2YmPaLm7CM1zCfpPejRxyqBXmU3krdPcm/pzNVohQ9PR/bE7G\n"
+         "-----END ENCRYPTED PRIVATE KEY-----\n"},
+        {"pkcs12_des3",
+         "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+         "MIICojAcBgoqhkiG9w0BDAEDMA4ECGkwgdClRnQzAgIIAASCAoC+pHan6A/dkDVJ\n"
+         "Oa0fw/R7XKD7+4c9vwDltgyu7lBWaflrakX/fE7T2ovIbSSO/J+9HUQb9ZUzXqHs\n"
+         "1JwtaY8hvsRF1GF56qK+eYzTFkAkkysy5HvVfnBzVz/3N6DslJ6ljmCHjgDNe1jK\n"
+         "k2dE3TH2EcWQN74SfpZ7UoZcZA+VckrySzjJro7jRDhLX7sA725coI8toxAEpsn7\n"
+         "zurP8jy/tc0CKxDmb75lErQ1QR0C4dbt0vz6iioTZeEeDIqHudtmCzlMFMKU/gGw\n"
+         "HGBST9gGAmFxaiv7481Dx/8UUkxgI9JGoBrKtcJyx2dsFhSIvZMCtmqHwKvL6FqS\n"
+         "yWIwHMt+0Piu3aZlPfayLI2bDsS29ywrvpf9Q9ofKa4e8fFti9GsdbmNrJROSU9x\n"
+         "b5BRr3LhrpL5Ui40IuRZumqP8p3Pxx405xVAPcR3RN2qFK3gwA5HMaY9yXdcgWrH\n"
+         "+WrG4NM+MOLwlesTr3qWCjncFNEYm/nVN/lUrj6xjixZagxRUwEwNQwsJIIIQOf0\n"
+         "ntqfBI+u9AP+Lll8BJafBordbyWDFQPfr9g0cAiom6N8/97PpP3cH5jEGIBN8VDn\n"
+         "Nxfa8ZP0ubS5cfADlo48F0UR/l9lA4hupE6l5nWCgNWbz2GDkzK5g+8m9sZPqmD7\n"
+         "nHvWWTvnyepgO2R/J+RpFWrEF75KQO9OAnDN6SivjXBtajjL4RRDG6vzrxVmUDhG\n"
+         "79JwS1pV24Ptu0mDSV5IXbXsDl6+tfzrpMEYnCiiIQORWigydc1SW1RulkbkqxHR\n"
+         "IaFXrggW8lYAtmO6nNSEbXZkKnlF5LaamMQaNtYJ2ZDy99iNQU/gtcj8o1fBQxYW\n"
+         "t5xa/O/g\n"
+         "-----END ENCRYPTED PRIVATE KEY-----\n"},
+        {"traditional",
+         "-----BEGIN RSA PRIVATE KEY-----\n"
+         "Proc-Type: 4,ENCRYPTED\n"
+         "DEK-Info: AES-256-CBC,19ADFF724457EB4B85BD7B33A1939228\n"
+         "\n"
+         "bmNvZLGAOWDGK2uaK44rQLl3qiAOQQ/1PGGdecngXIx6cTqs3WwQoqAmPboXunUE\n"
+         "WRlo1Pwd4Brc36ketRv6EW2uiczU+rBb2z241XE0g7V66qoJadmZlon+BcBZwKa1\n"
+         "p4N05StDqmBtHQSl6k3XqCV7N1iWZcn4ofOmpfMtNejS1P0/CfP4MaaS5CmC4CYj\n"
+         "uG7g/iK9JEZ53oentRuUI0CgmIhfhOrx9azuHLFLY774a66RMQHL9pnNGb+gP2jL\n"
+         "UK2O3YbqThLmfOOlUnoeEpOUCXUS21dp67jyTOBd88CRW2aI6QEGdU8aIH2btGSh\n"
+         "B+VgCeGMLidye6sgVxmJ1QyxPc3nNWAO7h4qcpmvoHJkxIMxv8caIm52UoGmTd5y\n"
+         "obLX5xITTraOYDIyvp2yfxDvb+WyROXzXt6VnW7L/tOsHu5fQrkikIORbO1Tottp\n"
+         "MJgPlsqnjUxKLN+IEXhT+kETfDnrb1bEHyFb1K72VzRe5Vu1e2uV5hP5sONSW2Y0\n"
+         "PTwzfLEmNWJcrCijX7kSeuOVAKpQpW51/bYvKgWTU7SJRrkrB39bHt2HLUh3QG75\n"
+         "y2mbPiFJg3DJ/h2oq2JX/KVibXonRLJAVD3dZ+ZaFkG4Sa9FNaY6s3SepfVsW0/S\n"
+         "lEeg2qxC2+GdP7z37XKQ9oaNwAviePDmQ4QjcfJLe3kdarllbV2LdZEuGGRlRLen\n"
+         "AeA8G7YVk4QSj8uJrgknE+LFzqbZWY8GbPeTUXIkAG3eGt36dJZZ/WCHc1M45FiH\n"
+         "/PJ7xednB3rOomkrEty1S3WXehHujI+WVA1f9q8B/V8veID9Dixdrp1KCJ3kTsHd\n"
+         "-----END RSA PRIVATE KEY-----\n"},
+    };
+    const auto why = [](const std::string& pem, const char* password) {
+        const auto f = failure_of([&] { (void)dkim_key::rsa(secret(pem), secret(password)); });
+        if (f.code) CHECK(f.code == errc::invalid_option);
+        return f.text;
+    };
+    for (const auto& [name, pem] : keys) {
+        CAPTURE(name);
+        const auto key = dkim_key::rsa(secret(pem), secret("pw"));
+        CHECK(key(std::array<unsigned char, 32>{}).size() == 128);
+        std::string crlf;
+        for (const char c : pem) crlf.append(c == '\n' ? "\r" : "").push_back(c);
+        CHECK(why("text before\n" + crlf + "text behind\n", "pw") == "nothing was thrown");
+        CHECK(why(pem, "") == "DKIM: the private key is encrypted: expected its password");
+        for (const auto* wrong : {"p", "pw2", "PW", "\xc3\xa4"})
+            CHECK(why(pem, wrong) == "DKIM: the private key cannot be decrypted: is it this password?");
+        for (std::size_t size = 0; size < pem.size() - 30; size += 7)
+            CHECK(why(pem.substr(0, size), "pw").starts_with("DKIM: "));
+        for (std::size_t at = 40; at + 40 < pem.size(); at += 5) {
+            auto damaged = pem;
+            damaged[at] = damaged[at] == 'A' ? 'B' : 'A';
+            (void)why(damaged, "pw");
+        }
+    }
+    CHECK(why("-----BEGIN PUBLIC KEY-----\nMCo=\n-----END PUBLIC KEY-----\n", "").find("public key") !=
+          std::string::npos);
+    CHECK(why("-----BEGIN CERTIFICATE-----\nMCo=\n-----END CERTIFICATE-----\n", "").find("something else") !=
+          std::string::npos);
+    CHECK(why("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIOabMl2pXlOPP2tPS0MGNxJRRTdNdH8eCF0ruEK5M1Uc\n"
+              "-----END PRIVATE KEY-----\n",
+              "")
+              .find("Ed25519") != std::string::npos);
+    CHECK(why("-----BEGIN ENCRYPTED PRIVATE KEY-----\n!\n-----END ENCRYPTED PRIVATE KEY-----\n", "pw").find("base64") !=
+          std::string::npos);
+    CHECK(why("hunter2", "") == "DKIM: the private key is not readable: expected PEM");
 }

@@ -72,11 +72,13 @@ public:
     /// Octets with CRLF line ends, without dot stuffing: what SIZE= declares (RFC 1870 section 5).
     std::uint64_t size() const noexcept { return shared_ ? shared_->size : 0; }
     /// All of it. Content that streams is read into memory by the first call, and stays there; this may throw
-    /// errc::unreadable_file or errc::changed_file. A reader shows it in blocks instead.
-    std::string_view text() const {
+    /// errc::unreadable_file or errc::changed_file. A reader shows it in blocks instead. What it shows lives as long as
+    /// the content, so a temporary has none: `const auto c = m.freeze(now).content; c.text()`.
+    std::string_view text() const& {
         if (!shared_) return {};
         return shared_->pieces.empty() ? std::string_view(shared_->text) : gathered_text();
     }
+    std::string_view text() const&& = delete;
     /// Whether parts of it are read, or encoded, while it is sent.
     bool streams() const noexcept { return shared_ && !shared_->pieces.empty(); }
     /// Whether `message` composed it, so that as() gives it other encodings.

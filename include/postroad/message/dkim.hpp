@@ -6,6 +6,7 @@
 #include <postroad/core/secret.hpp>
 #include <postroad/message/canonical.hpp>
 #include <postroad/message/content.hpp>
+#include <postroad/message/mail_object.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -32,8 +33,9 @@ public:
 
     /// A key kept elsewhere, for the algorithm that the signature names: "rsa-sha256", "ed25519-sha256".
     dkim_key(std::string algorithm, function sign) : algorithm_(std::move(algorithm)), sign_(std::move(sign)) {}
-    /// rsa-sha256 with a key in PEM. Throws `error` (errc::invalid_option) if it is none, or has fewer than 1024 bits;
-    /// 2048 are advised (RFC 8301 section 3.2). For Ed25519 see message/openssl_ed25519.hpp.
+    /// rsa-sha256 with a key in PEM, encrypted or not, in each form that OpenSSL writes but scrypt. Throws `error`
+    /// (errc::invalid_option) that says what is wrong with it; it needs 1024 bits or more, and 2048 are advised (RFC
+    /// 8301 section 3.2). For Ed25519 see message/openssl_ed25519.hpp.
     static dkim_key rsa(const secret& pem, const secret& password = {});
 
     const std::string& algorithm() const noexcept { return algorithm_; }
@@ -42,6 +44,25 @@ public:
 private:
     std::string algorithm_;
     function sign_;
+};
+
+/// What a signature covers, by names of fields. Of From it is always each instance, and that there is no other.
+struct dkim_fields {
+    /// Signed where the message has them, each instance.
+    std::vector<std::string> names = {};
+    /// Of these, signed or not, nobody can add another where the message has one (RFC 6376 section 8.15).
+    std::vector<std::string> oversigned = {};
+    /// Of these nobody can add one even where the message has none. A submission server that adds Sender, or a list
+    /// that adds List-Unsubscribe, breaks a signature with theirs.
+    std::vector<std::string> kept_absent = {};
+
+    /// For any sender: what readers are shown and act on, closed against a second one.
+    static dkim_fields standard();
+    /// For mail to discussion lists, which tag the Subject, answer to the list, and add their own List- fields. One
+    /// that changes the body breaks the signature all the same.
+    static dkim_fields mailing_list_safe();
+    /// As `standard`, and nobody can add what the message does not have.
+    static dkim_fields strict();
 };
 
 /// One signature. Defaults are for any sender.
@@ -57,13 +78,7 @@ struct dkim_signature {
     std::string identity = {};
     /// How long it is valid, from `now` on (x=). Zero: for ever.
     std::chrono::seconds valid_for = {};
-    /// Fields that are signed where the message has them, each instance; From is always.
-    std::vector<std::string> fields = default_fields();
-    /// Fields that nobody can add any more without breaking the signature (RFC 6376 section 8.15).
-    std::vector<std::string> oversigned = default_oversigned();
-
-    static std::vector<std::string> default_fields();
-    static std::vector<std::string> default_oversigned();
+    dkim_fields fields = dkim_fields::standard();
 };
 
 /// Signs with one or several keys: RSA, and Ed25519 for those who know it (RFC 8463 section 5). The body is read once.
@@ -92,6 +107,14 @@ private:
     std::vector<dkim_signature> all_;
 };
 static_assert(message_signer<dkim_signer>);
+
+/// Any message with a signature: one that was frozen, an `.eml` as parse_eml() gives it, or made by hand. Throws what
+/// S.sign() throws.
+template <message_signer S>
+mail_object sign(mail_object mail, const S& signer, std::chrono::system_clock::time_point now) {
+    mail.content = signer.sign(mail.content, now);
+    return mail;
+}
 
 }  // namespace postroad
 

@@ -31,10 +31,27 @@ inline char32_t next_character(std::string_view text, std::size_t& at) noexcept 
     return c;
 }
 
+/// Where text is no UTF-8 any more; its size if it is all well-formed.
+inline std::size_t ill_formed_at(std::string_view text) noexcept {
+    std::size_t at = 0;
+    while (at < text.size() && next_character(text, at) != ill_formed) {
+    }
+    return at;
+}
+
 /// Controls of ASCII and Latin-1, and the two line ends of Unicode: what must not reach a header field or a command, in
 /// any encoding.
 constexpr bool is_control(char32_t c) noexcept {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
+}
+
+/// Well-formed UTF-8 without controls.
+inline bool is_printable(std::string_view text) noexcept {
+    for (std::size_t at = 0; at < text.size();) {
+        const char32_t c = next_character(text, at);
+        if (c == ill_formed || is_control(c)) return false;
+    }
+    return true;
 }
 
 inline bool is_ascii(std::string_view text) noexcept {

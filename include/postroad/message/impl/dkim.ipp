@@ -5,6 +5,7 @@
 #include <postroad/message/canonical.hpp>
 #include <postroad/message/checks.hpp>
 #include <postroad/message/dkim.hpp>
+#include <postroad/message/encrypted_key.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/lines.hpp>
 #include <postroad/message/utf8.hpp>
@@ -31,23 +32,27 @@ struct signed_fields {
     std::vector<std::string_view> fields;
 };
 
-inline signed_fields select_fields(const std::vector<header_field>& header, const dkim_signature& s) {
-    const auto listed = [](const std::vector<std::string>& list, std::string_view name) {
-        return std::ranges::any_of(list, [&](const auto& n) { return equal_ignoring_case(n, name); });
-    };
+inline bool lists_name(const std::vector<std::string>& list, std::string_view name) noexcept {
+    return std::ranges::any_of(list, [&](const auto& n) { return equal_ignoring_case(n, name); });
+}
+
+inline signed_fields select_fields(const std::vector<header_field>& header, const dkim_fields& wanted) {
+    std::vector<std::string> names = {"From"};
+    for (const auto* list : {&wanted.names, &wanted.oversigned, &wanted.kept_absent})
+        for (const auto& n : *list)
+            if (!lists_name(names, n)) names.push_back(n);
     signed_fields result;
-    auto names = s.fields;
-    if (!listed(names, "From")) names.insert(names.begin(), "From");
-    for (const auto& n : s.oversigned)
-        if (!listed(names, n)) names.push_back(n);
     for (const auto& name : names) {
+        const bool oversigned = equal_ignoring_case(name, "From") || lists_name(wanted.oversigned, name);
+        bool found = false;
         for (auto i = header.size(); i-- > 0;) {
             const auto& f = header[i];
             if (!equal_ignoring_case(f.name, name)) continue;
+            found = true;
             result.names.push_back(name);
             result.fields.push_back(f.all);
         }
-        if (listed(s.oversigned, name)) result.names.push_back(name);
+        if ((found && oversigned) || lists_name(wanted.kept_absent, name)) result.names.push_back(name);
     }
     return result;
 }
@@ -166,7 +171,7 @@ inline void check_signature(dkim_signature& s) {
     s.domain = checked_dkim_domain(s.domain);
     if (checked_dkim_domain(s.selector) != s.selector) refuse_option("expected a selector in ASCII");
     if (!is_token(s.key.algorithm())) refuse_option("expected the name of an algorithm");
-    for (const auto* list : {&s.fields, &s.oversigned})
+    for (const auto* list : {&s.fields.names, &s.fields.oversigned, &s.fields.kept_absent})
         for (const auto& name : *list)
             if (!is_token(name)) refuse_option("'" + escaped(name, 100) + "' is not a field name");
     if (s.identity.empty()) return;
@@ -221,18 +226,26 @@ private:
         static constexpr std::size_t least_bits = 1024;
         if (mbedtls_ctr_drbg_seed(&random_, mbedtls_entropy_func, &entropy_, nullptr, 0) != 0)
             return "there is no randomness";
-        const auto text = pem.reveal();
-        // mbedTLS counts the NUL, which the string behind the view has
-        const secret ended(std::string(text) + '\0');
+        const auto [given, why] = decrypted_key(pem, password);
+        if (why) return why;
+        // mbedTLS counts the NUL behind PEM, and takes DER without one
+        const bool is_pem =
+            given.reveal().starts_with('-') || given.reveal().find("-----BEGIN") != std::string_view::npos;
+        const secret ended(std::string(given.reveal()) + '\0');
+        const auto size = ended.reveal().size() - (is_pem ? 0 : 1);
         const auto* octets = as_octets(ended.reveal());
         const auto* with = password.empty() ? nullptr : as_octets(password.reveal());
 #if MBEDTLS_VERSION_MAJOR >= 3
-        const int failed = mbedtls_pk_parse_key(&key_, octets, ended.reveal().size(), with, password.reveal().size(),
+        const int failed = mbedtls_pk_parse_key(&key_, octets, size, with, password.reveal().size(),
                                                 mbedtls_ctr_drbg_random, &random_);
 #else
-        const int failed = mbedtls_pk_parse_key(&key_, octets, ended.reveal().size(), with, password.reveal().size());
+        const int failed = mbedtls_pk_parse_key(&key_, octets, size, with, password.reveal().size());
 #endif
-        if (failed != 0) return "the private key is not readable: expected PEM, and its password if it has one";
+        if (failed == MBEDTLS_ERR_PK_PASSWORD_MISMATCH)
+            return "the private key cannot be decrypted: is it this password?";
+        if (failed == MBEDTLS_ERR_PK_UNKNOWN_PK_ALG)
+            return "expected an RSA key; for Ed25519 see ed25519_key() in postroad/message/openssl_ed25519.hpp";
+        if (failed != 0) return "the private key is not readable: expected an RSA key in PEM";
         if (mbedtls_pk_get_type(&key_) != MBEDTLS_PK_RSA) return "expected an RSA key";
         if (mbedtls_pk_get_bitlen(&key_) < least_bits) return "an RSA key needs 1024 bits or more (RFC 8301)";
         return nullptr;
@@ -256,48 +269,45 @@ POSTROAD_DECL dkim_key dkim_key::rsa(const secret& pem, const secret& password) 
     return {"rsa-sha256", [key](std::span<const unsigned char, 32> digest) { return key->sign(digest); }};
 }
 
-POSTROAD_DECL std::vector<std::string> dkim_signature::default_fields() {
-    return {"From",
-            "Sender",
-            "Reply-To",
-            "To",
-            "Cc",
-            "Subject",
-            "Date",
-            "Message-ID",
-            "In-Reply-To",
-            "References",
-            "MIME-Version",
-            "Content-Type",
-            "Content-Transfer-Encoding",
-            "Content-Disposition",
-            "List-Id",
-            "List-Help",
-            "List-Unsubscribe",
-            "List-Unsubscribe-Post",
-            "List-Subscribe",
-            "List-Post",
-            "List-Owner",
-            "List-Archive",
-            "Auto-Submitted"};
+POSTROAD_DECL dkim_fields dkim_fields::standard() {
+    return {.names = {"From",
+                      "Sender",
+                      "Reply-To",
+                      "To",
+                      "Cc",
+                      "Subject",
+                      "Date",
+                      "Message-ID",
+                      "In-Reply-To",
+                      "References",
+                      "MIME-Version",
+                      "Content-Type",
+                      "Content-Transfer-Encoding",
+                      "Content-Disposition",
+                      "List-Id",
+                      "List-Help",
+                      "List-Unsubscribe",
+                      "List-Unsubscribe-Post",
+                      "List-Subscribe",
+                      "List-Post",
+                      "List-Owner",
+                      "List-Archive",
+                      "Auto-Submitted"},
+            .oversigned = {"From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To",
+                           "References", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
+                           "List-Unsubscribe", "List-Unsubscribe-Post"}};
 }
 
-POSTROAD_DECL std::vector<std::string> dkim_signature::default_oversigned() {
-    return {"From",
-            "Sender",
-            "Reply-To",
-            "To",
-            "Cc",
-            "Subject",
-            "Date",
-            "Message-ID",
-            "In-Reply-To",
-            "References",
-            "MIME-Version",
-            "Content-Type",
-            "Content-Transfer-Encoding",
-            "List-Unsubscribe",
-            "List-Unsubscribe-Post"};
+POSTROAD_DECL dkim_fields dkim_fields::mailing_list_safe() {
+    return {.names = {"From", "To", "Cc", "Date", "Message-ID", "In-Reply-To", "References", "MIME-Version",
+                      "Content-Type", "Content-Transfer-Encoding"},
+            .oversigned = {"From", "Date", "Message-ID"}};
+}
+
+POSTROAD_DECL dkim_fields dkim_fields::strict() {
+    auto all = standard();
+    all.kept_absent = all.oversigned;
+    return all;
 }
 
 POSTROAD_DECL dkim_signer::dkim_signer(std::vector<dkim_signature> all) : all_(std::move(all)) {
@@ -342,7 +352,7 @@ POSTROAD_DECL content dkim_signer::sign(const content& c, std::chrono::system_cl
     detail::require_single_fields(fields);
     std::string signatures;
     for (const auto& s : all_)
-        signatures += detail::signature_field(s, detail::select_fields(fields, s),
+        signatures += detail::signature_field(s, detail::select_fields(fields, s.fields),
                                               *hashes[static_cast<std::size_t>(s.body)], now);
     return what.with_fields(signatures);
 }
