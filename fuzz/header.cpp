@@ -41,7 +41,8 @@ void compose(const char* field, Set set) {
     const auto c = m.freeze({}).content;
     require(c.longest_line() <= 998 && !c.eight_bit() && c.text().find('\0') == std::string_view::npos);
     const auto header = postroad::detail::split_at_empty_line(c.text()).header;
-    auto wanted = names(postroad::detail::split_at_empty_line(simple().freeze({}).content.text()).header);
+    const auto plain = simple().freeze({}).content;
+    auto wanted = names(postroad::detail::split_at_empty_line(plain.text()).header);
     if (field) wanted.insert(field);
     auto found = names(header);
     if (found.erase("Content-Disposition") > 0) found.erase("Content-Description");

@@ -7,7 +7,9 @@
 #include <postroad/message/message.hpp>
 
 #include <chrono>
+#include <filesystem>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -16,7 +18,7 @@ postroad::mail_object signed_with(const std::string& pem, postroad::mail_object 
     //[sign
     const postroad::dkim_signer signer{
         {.domain = "example.com", .selector = "mail2025", .key = postroad::dkim_key::rsa(postroad::secret(pem))}};
-    mail.content = signer.sign(mail.content, now);
+    mail = sign(std::move(mail), signer, now);
     //]
     return mail;
 }
@@ -25,8 +27,8 @@ postroad::mail_object signed_with(const std::string& pem, postroad::mail_object 
 
 TEST_CASE("the parts of the page") {
     const auto now = std::chrono::system_clock::now();
-    const std::string pdf = "samples/plain.eml";
-    const std::string logo = "samples/plain.eml";
+    const std::filesystem::path pdf = "samples/plain.eml";
+    const std::filesystem::path logo = "samples/plain.eml";
     //[parts
     auto m = postroad::message{}
                  .from("ann@example.com")

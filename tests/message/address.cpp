@@ -251,7 +251,7 @@ TEST_CASE("a list of addresses gives its mailboxes in order") {
         {"\"A\r\n B\" <a@x>", {"A B|a@x"}},
         {"\"a b\"@x, \"a\\\"b\"@[IPv6:::1]", {"|\"a b\"@x", "|\"a\\\"b\"@[IPv6:::1]"}},
         {"\"x@evil.example, y\"@good.example", {"|\"x@evil.example, y\"@good.example"}},
-        {"=?utf-8?q?a=40evil=2C?= <b@x>", {"=?utf-8?q?a=40evil=2C?=|b@x"}},
+        {"=?utf-8?q?a=40evil=2C?= <b@x>", {"a@evil,|b@x"}},
         {"Team:;, a@x", {"|a@x"}},
     };
     for (const auto& row : rows) {
@@ -289,6 +289,70 @@ TEST_CASE("obsolete forms are taken where asked, and otherwise refused with the 
         CAPTURE(row.text);
         CHECK(listed(row.text, address_syntax::obsolete) == row.mailboxes);
         CHECK(complaint_about_list(row.text).find(row.octet) != std::string::npos);
+    }
+}
+
+TEST_CASE("encoded words in names are decoded, and only there") {
+    const struct {
+        const char* text;
+        const char* name;
+    } rows[] = {
+        {"=?utf-8?q?J=C3=B6rg_M=C3=BCller?= <a@x>", "Jörg Müller"},
+        {"=?UTF-8?B?SsO2cmc=?= Müller <a@x>", "Jörg Müller"},
+        {"=?utf-8?q?J=C3?= =?utf-8?q?=B6rg?= <a@x>", "Jörg"},
+        {"=?utf-8?q?a?=\r\n =?us-ascii*en?q?b?= c <a@x>", "ab c"},
+        {"=?iso-8859-1?q?J=f6rg?= <a@x>", "Jörg"},
+        {"\"=?utf-8?q?a?=\" <a@x>", "=?utf-8?q?a?="},
+        {"=?koi8-r?q?=d0?= <a@x>", "=?koi8-r?q?=d0?="},
+        {"=?utf-8?q?=0D=0A?= <a@x>", "=?utf-8?q?=0D=0A?="},
+        {"=?utf-8?q?=FF?= <a@x>", "=?utf-8?q?=FF?="},
+        {"=?utf-8?q?=4?= <a@x>", "=?utf-8?q?=4?="},
+        {"=?utf-8?b?a?= <a@x>", "=?utf-8?b?a?="},
+        {"=?utf-8?x?a?= <a@x>", "=?utf-8?x?a?="},
+        {"=??q?a?= =?= <a@x>", "=??q?a?= =?="},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.text);
+        const auto found = postroad::parse_mailbox(row.text);
+        CHECK(found.name == row.name);
+        CHECK(found.address.str() == "a@x");
+    }
+    CHECK_THROWS_AS(postroad::parse_mailbox("=?utf-8?q?a=40x?="), error);
+}
+
+TEST_CASE("one mailbox is one, whatever is beside it") {
+    for (const auto* text : {"a@x, b@y", "", "eve@evil (", "cid@y)", "T: a@x, b@y;", "a@x,", "a"}) {
+        CAPTURE(text);
+        CHECK_THROWS_AS(postroad::parse_mailbox(text), error);
+    }
+    CHECK(postroad::parse_mailbox("\"a, b@y\" <a@x>").name == "a, b@y");
+}
+
+TEST_CASE("what other programs write is taken where asked") {
+    const struct {
+        const char* text;
+        std::vector<std::string> mailboxes;
+    } rows[] = {
+        {"[Sales] Ann <a@x>", {"[Sales] Ann|a@x"}},
+        {"Ann [Sales] <a@x>, b@y", {"Ann [Sales]|a@x", "|b@y"}},
+        {"ann@x <ann@y>", {"ann@x|ann@y"}},
+        {"'ann@x' <ann@y>, b@y", {"'ann@x'|ann@y", "|b@y"}},
+        {"Ann ann@x <ann@y>", {"Ann ann@x|ann@y"}},
+        {"@ann <a@x>", {"@ann|a@x"}},
+        {"Ann \\ Lee <a@x>", {"Ann \\ Lee|a@x"}},
+        {"a..b@docomo.example", {"|\"a..b\"@docomo.example"}},
+        {"A <a.@docomo.example>, .b@x", {"A|\"a.\"@docomo.example", "|\".b\"@x"}},
+        {"T: a@x", {"|a@x"}},
+        {"undisclosed-recipients:", {}},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.text);
+        CHECK(listed(row.text, address_syntax::obsolete) == row.mailboxes);
+        CHECK(!complaint_about_list(row.text).empty());
+    }
+    for (const auto* text : {"a@x b <c@y>", "a@x b@y <c@z>", "[a@x", "a]b@x", "eve@evil, (bob <b@x>"}) {
+        CAPTURE(text);
+        CHECK(!complaint_about_list(text, address_syntax::obsolete).empty());
     }
 }
 

@@ -11,6 +11,7 @@
 
 #include "failure.hpp"
 #include "scratch_folder.hpp"
+#include "text_of.hpp"
 
 using postroad::address;
 using postroad::content;
@@ -22,7 +23,7 @@ namespace {
 
 const postroad::eml_options given{.reverse_path = address("s@x"), .recipients = {{address("r@y")}}};
 
-std::string kept(const std::string& text) { return std::string(parse_eml(text, given).content.text()); }
+std::string kept(const std::string& text) { return text_of(parse_eml(text, given).content); }
 
 // "reverse path > recipient recipient"
 std::string route(const std::string& text, const postroad::eml_options& options = {}) {
@@ -37,7 +38,7 @@ std::string route(const std::string& text, const postroad::eml_options& options 
 TEST_CASE("a message passes octet by octet when nothing has to go") {
     for (const std::string text :
          {"", "\r\n", "\r\nbody\r\n", "From: a@x\r\nTo: b@y\r\n\r\n.\r\n..\r\n", "no header\r\n", "X: 1\r\n",
-          " odd\r\n\tstart\r\n\r\nBcc: body\r\n", "Subject: \xff\xfe\r\n\r\n\x80\r\n", ": no name\r\n\r\n",
+          " odd\r\n\tstart\r\n\r\nBcc: body\r\n", "Subject: \xc3\xa4\r\n\r\n\x80\r\n", ": no name\r\n\r\n",
           "From: a@x\r\nFrom here on\r\n\r\n"})
         CHECK(postroad::escaped(kept(text)) == postroad::escaped(text));
 }
@@ -75,6 +76,76 @@ TEST_CASE("the line that begins a message in an mbox file is taken off, and only
     CHECK(kept("From: a@x\n") == "From: a@x\r\n");
 }
 
+TEST_CASE("a byte order mark is taken off, and only at the start") {
+    for (const std::string text : {"From: a@x\nTo: b@y\n\nx\n", "From a@x Mon\nFrom: a@x\nTo: b@y\n\nx\n"}) {
+        CHECK(kept("\xef\xbb\xbf" + text) == kept(text));
+        CHECK(route("\xef\xbb\xbf" + text) == "a@x > b@y");
+    }
+    CHECK(kept("A: 1\n\n\xef\xbb\xbf\n") == "A: 1\r\n\r\n\xef\xbb\xbf\r\n");
+}
+
+TEST_CASE("fields that are no UTF-8 are encoded in the charset of the message, or refused by name") {
+    const std::string latin = "Content-Type: text/plain; charset=ISO-8859-1\r\n";
+    const auto word = [](const std::string& q) { return "=?iso-8859-1?q?" + q + "?="; };
+    const struct {
+        std::string field;
+        std::string written;
+    } rows[] = {
+        {"Subject: Gr\xf6\xdf"
+         "e 1",
+         "Subject: " + word("Gr=F6=DFe") + " 1"},
+        {"Subject: \xe4 \xf6\r\n\t\xfc x",
+         "Subject: " + word("=E4") + ' ' + word("_=F6") + "\r\n\t" + word("_=FC") + " x"},
+        {"From: J\xf6rg M\xfcller <a@x>", "From: " + word("J=F6rg") + ' ' + word("_M=FCller") + " <a@x>"},
+        {"To: \"M\xfcller, J\\\"\" <b@y>, \xe4: c@y;",
+         "To: " + word("M=FCller=2C_J=22") + " <b@y>, " + word("=E4") + ": c@y;"},
+        {"Resent-Cc: (\xe4) b@y", "Resent-Cc: (" + word("=E4") + ") b@y"},
+        {"X-Own: \"\xe4,\"", "X-Own: " + word("=22=E4=2C=22")},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(postroad::escaped(row.field));
+        const auto text = kept(row.field + "\r\n" + latin + "\r\n\xe4\r\n");
+        auto found = text.substr(0, text.find("\r\nContent-Type"));
+        for (auto at = found.find("=?ISO-8859-1?"); at != std::string::npos; at = found.find("=?ISO-8859-1?"))
+            found.replace(at, 13, "=?iso-8859-1?");
+        CHECK(found == row.written);
+        CHECK(!content::from_text(text).eight_bit_header());
+    }
+    CHECK(route("From: J\xf6rg <a@x>\nTo: \xe4 <b@y>\n" + latin + "\n") == "a@x > b@y");
+    const auto long_text = kept("Subject: " + std::string(500, '\xe4') + "\n" + latin + "\n");
+    CHECK(content::from_text(long_text).longest_line() < 100);
+    for (const std::string type :
+         {"", "Content-Type: text/plain; charset=utf-8\n", "Content-Type: text/plain\n",
+          "Content-Type: text/plain; charset=shift_jis\n", "Content-Type: text/plain; charset=\"iso-8859-1?q?\"\n"}) {
+        const auto f = failure_of([&] { (void)kept("Subject: a\xe4\n" + type + "\n"); });
+        CHECK(f.code == errc::invalid_header);
+        CHECK(f.text.starts_with("Subject: expected well-formed UTF-8 at octet 2"));
+    }
+    CHECK(kept("Bcc: \xe4\nA: 1\n\n") == "A: 1\r\n\r\n");
+}
+
+TEST_CASE("a list that real mail holds gives its recipients, and one that is none says how to go on") {
+    CHECK(route("From: [Sales] Ann <a@x>\nTo: b@x <b@y>, c..d@docomo.example\n") ==
+          "a@x > b@y \"c..d\"@docomo.example");
+    const struct {
+        const char* text;
+        const char* member;
+    } rows[] = {
+        {"From: a b@x\nTo: b@y\n", "reverse_path"},
+        {"From: a@x\nTo: a b@y\n", "recipients"},
+        {"To: b@y\n", "reverse_path"},
+        {"From: a@x\n", "recipients"},
+        {"From: a@x\nCc: b\nTo: b@y\n", "recipients"},
+        {"From: a@x\nSender: b\nTo: b@y\n", "reverse_path"},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.text);
+        CHECK(failure_of([&] {
+                  parse_eml(row.text);
+              }).text.ends_with("; it may be given instead: " + std::string(row.member)));
+    }
+}
+
 TEST_CASE("an envelope that is given is used, whatever the header says") {
     CHECK(route("From: broken\nTo: broken\n", given) == "s@x > r@y");
     CHECK(route("From: a@x\nTo: b@y\n", given) == "s@x > r@y");
@@ -87,9 +158,9 @@ TEST_CASE("Date and Message-ID are added where they are missing, and only when a
     const std::string text =
         "From: a@b\xc3\xbc"
         "cher.example\r\nTo: b@y\r\n\r\n";
-    CHECK(parse_eml(text).content.text() == text);
+    CHECK(text_of(parse_eml(text).content) == text);
     const auto completed = [&](const std::string& header) {
-        return std::string(parse_eml(header + "\r\nbody\r\n", {.complete_at = now}).content.text());
+        return text_of(parse_eml(header + "\r\nbody\r\n", {.complete_at = now}).content);
     };
     const auto all = completed(
         "From: a@b\xc3\xbc"
@@ -196,7 +267,7 @@ TEST_CASE("a file is what its text is, and one that cannot be read is named") {
     const scratch s;
     for (const std::size_t size : {0U, 1U, 57U * 1024, 65526U, 65527U, 200'000U}) {
         const std::string text = "A: 1\r\n\r\n" + std::string(size, 'a') + "\r\n";
-        CHECK(postroad::read_eml(s.holding(text), given).content.text() == text);
+        CHECK(text_of(postroad::read_eml(s.holding(text), given).content) == text);
     }
     for (const auto& bad : {s.path, s.path / "none"}) {
         const auto f = failure_of([&] { postroad::read_eml(bad, given); });
@@ -239,7 +310,7 @@ TEST_CASE("a large file streams, with the same octets and the same needs as its 
         CHECK(streamed.eight_bit_header() == whole.eight_bit_header());
         CHECK_FALSE(streamed.binary());
         CHECK((streamed.text() == whole.text()));
-        CHECK((content::from_source(postroad::source::memory(text)).text() == content::from_text(text).text()));
+        CHECK((text_of(content::from_source(postroad::source::memory(text))) == text_of(content::from_text(text))));
     }
 }
 
@@ -249,7 +320,7 @@ TEST_CASE("a large file is signed, attached and made fit for a server as its tex
     while (text.size() < 200'000) text += ".dots, and \xc3\xa4 in every line\r\n";
     const auto streamed = postroad::read_eml(s.holding(text)).content;
     const auto whole = content::from_text(text);
-    CHECK((streamed.as(postroad::transfer::seven_bit).text() == whole.as(postroad::transfer::seven_bit).text()));
+    CHECK((text_of(streamed.as(postroad::transfer::seven_bit)) == text_of(whole.as(postroad::transfer::seven_bit))));
     const auto outer = postroad::message{}.from("a@x").to("b@y").text("see").attach(streamed).freeze({}).content;
     const auto wide = outer.as(postroad::transfer::eight_bit);
     CHECK(wide.streams());
@@ -266,7 +337,7 @@ TEST_CASE("a large file is signed, attached and made fit for a server as its tex
     const auto done = signer.sign(streamed, now);
     CHECK(done.streams());
     CHECK(done.text().ends_with(text));
-    CHECK((done.text() == signer.sign(whole, now).text()));
+    CHECK((done.text() == text_of(signer.sign(whole, now))));
 }
 
 TEST_CASE("a large file that changes, vanishes or holds what no message holds is an error, never half a message") {
@@ -302,7 +373,7 @@ TEST_CASE("a large file that changes, vanishes or holds what no message holds is
 
 TEST_CASE("a header that was changed while it streams cannot bring in bare line ends or NUL") {
     const auto from = postroad::source::memory("A: 1\n\nbody");
-    CHECK(content::from_source(from, [](const std::string& h) { return h + "B: 2\rC: 3"; }).text() ==
+    CHECK(text_of(content::from_source(from, [](const std::string& h) { return h + "B: 2\rC: 3"; })) ==
           "A: 1\r\nB: 2\r\nC: 3\r\n\r\nbody\r\n");
     CHECK(failure_of([&] {
               (void)content::from_source(from, [](const std::string&) { return std::string("B: \0", 4); });

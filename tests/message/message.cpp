@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "failure.hpp"
+#include "text_of.hpp"
 
 using postroad::address;
 using postroad::errc;
@@ -22,7 +23,7 @@ const std::chrono::system_clock::time_point now = std::chrono::sys_days(std::chr
 
 message simple() { return message{}.from("a@x").to("b@y"); }
 
-std::string frozen(const message& m) { return std::string(m.freeze(now).content.text()); }
+std::string frozen(const message& m) { return text_of(m.freeze(now).content); }
 
 // The value of the field `name`, unfolded; "-" if there is none.
 std::string field(const message& m, const std::string& name) {

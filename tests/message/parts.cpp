@@ -4,10 +4,13 @@
 #include <chrono>
 #include <fstream>
 #include <ostream>
+#include <sstream>
 #include <string>
+#include <vector>
 
 #include "failure.hpp"
 #include "scratch_folder.hpp"
+#include "text_of.hpp"
 
 using postroad::content;
 using postroad::errc;
@@ -41,13 +44,27 @@ std::string body_of(const content& c) {
 std::string body_of(const message& m) { return body_of(m.freeze(now).content); }
 
 std::string field(const message& m, const std::string& name) {
-    const auto text = std::string(m.freeze(now).content.text());
+    const auto text = text_of(m.freeze(now).content);
     const auto at = text.find("\r\n" + name + ": ");
     if (at == std::string::npos) return {};
     const auto start = at + name.size() + 4;
     auto end = text.find("\r\n", start);
     while (text[end + 2] == ' ') end = text.find("\r\n", end + 2);
     return text.substr(start, end - start);
+}
+
+std::string unfolded(const std::string& value) {
+    std::string plain;
+    for (const char c : value)
+        if (c != '\n') plain += c;
+    return plain;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    std::istringstream in(text);
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    return lines;
 }
 
 /// A file for one test.
@@ -118,16 +135,38 @@ TEST_CASE("an invitation says its method, and other forms of the text stand befo
 TEST_CASE("a message within a message stays as it is, unless the server takes less") {
     const auto nested = content::from_text("Subject: in\nContent-Transfer-Encoding: 8bit\n\nein \xc3\xa4 im Text\n");
     const auto frozen = simple().text("t").attach(nested).freeze(now).content;
-    CHECK(body_of(frozen).find("--B_1\nContent-Type: message/rfc822\nContent-Disposition: attachment\n"
-                               "Content-Transfer-Encoding: 7bit\n\nSubject: in\n"
-                               "Content-Transfer-Encoding: quoted-printable\n\nein =C3=A4 im Text\n\n--B_1--") !=
-          std::string::npos);
-    const auto wide = body_of(frozen.as(transfer::eight_bit));
+    const std::string about =
+        "--B_1\nContent-Type: message/rfc822; name=\"message.eml\"\n"
+        "Content-Disposition: attachment; filename=\"message.eml\"\nContent-Transfer-Encoding: ";
+    CHECK(body_of(frozen.as(transfer::seven_bit))
+              .find(about + "7bit\n\nSubject: in\nMIME-Version: 1.0\nContent-Transfer-Encoding: quoted-printable\n\n"
+                            "ein =C3=A4 im Text\n\n--B_1--") != std::string::npos);
+    const auto wide = body_of(frozen);
     CHECK(wide.starts_with("Content-Type: multipart/mixed; boundary=\"B_1\"\nContent-Transfer-Encoding: 8bit\n"));
-    CHECK(wide.find("Content-Transfer-Encoding: 8bit\n\nSubject: in\nContent-Transfer-Encoding: 8bit\n\n"
-                    "ein \xc3\xa4 im Text\n\n--B_1--") != std::string::npos);
+    CHECK(
+        wide.find(about + "8bit\n\nSubject: in\nContent-Transfer-Encoding: 8bit\n\nein \xc3\xa4 im Text\n\n--B_1--") !=
+        std::string::npos);
     const auto global = content::from_text("Subject: \xc3\xa4\n\nx\n");
-    CHECK(body_of(simple().attach(global)).starts_with("Content-Type: message/global\n"));
+    CHECK(body_of(simple().attach(global)).starts_with("Content-Type: message/global; name=\"message.eml\"\n"));
+    CHECK(body_of(simple().attach(nested, {.name = "Angebot.eml"})).find("filename=\"Angebot.eml\"") !=
+          std::string::npos);
+    CHECK(failure_of([&] { simple().attach(nested, {.name = "a/b"}); }).code == errc::invalid_header);
+}
+
+TEST_CASE("a message within that is signed travels where 8BITMIME is, and is refused elsewhere") {
+    const std::string octets =
+        "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\nein \xc3\xa4\r\n--b\r\n\r\nx\r\n--b--\r\n";
+    for (const bool streamed : {false, true}) {
+        const auto nested = streamed ? content::from_source(source::memory(octets)) : content::from_text(octets);
+        const auto frozen = simple().text("t").attach(nested).freeze(now).content;
+        CHECK(frozen.eight_bit());
+        CHECK(frozen.text().find(octets) != std::string_view::npos);
+        postroad::error_code ec;
+        std::string why;
+        (void)frozen.as(transfer::seven_bit, ec, &why);
+        CHECK(ec == errc::eight_bit_unsupported);
+        CHECK(why.find("signed") != std::string::npos);
+    }
 }
 
 TEST_CASE("encodings are chosen by what the server takes, without composing again") {
@@ -135,7 +174,8 @@ TEST_CASE("encodings are chosen by what the server takes, without composing agai
     const auto frozen =
         simple().text("ein \xc3\xa4 im Text").attach(source::memory(octets), {.name = "a.bin"}).freeze(now).content;
     CHECK_FALSE(frozen.eight_bit());
-    CHECK(frozen.as(transfer::seven_bit).text().data() == frozen.text().data());
+    const auto same = [](const content& a, const content& b) { return a.text().data() == b.text().data(); };
+    CHECK(same(frozen.as(transfer::seven_bit), frozen));
     const auto eight = frozen.as(transfer::eight_bit);
     CHECK(eight.eight_bit());
     CHECK_FALSE(eight.binary());
@@ -145,20 +185,20 @@ TEST_CASE("encodings are chosen by what the server takes, without composing agai
     CHECK(binary.binary());
     CHECK(binary.text().find("binary\r\n\r\n" + octets + "\r\n--") != std::string_view::npos);
     CHECK(binary.size() == binary.text().size());
-    CHECK(binary.as(transfer::seven_bit).text() == frozen.text());
+    CHECK(text_of(binary.as(transfer::seven_bit)) == frozen.text());
     const auto id = [](const content& c) {
         const auto at = c.text().find("Message-ID");
         return c.text().substr(at, c.text().find("\r\n", at) - at);
     };
     CHECK(id(binary) == id(frozen));
     const auto ascii = simple().text("plain").freeze(now).content;
-    CHECK(ascii.as(transfer::binary).text().data() == ascii.text().data());
+    CHECK(same(ascii.as(transfer::binary), ascii));
 }
 
 TEST_CASE("a file is read when it is sent, and must not change") {
     const std::string text(200000, 'x');
     const temporary_file file(text);
-    const auto frozen = simple().text("t").attach(file.path()).freeze(now).content;
+    const auto frozen = simple().text("t").attach(std::filesystem::path(file.path())).freeze(now).content;
     CHECK(frozen.streams());
     std::string read;
     content::reader r(frozen);
@@ -181,9 +221,10 @@ TEST_CASE("a file is read when it is sent, and must not change") {
         CHECK(which->explanation().find(file.path()) != std::string::npos);
     }
     std::remove(file.path().c_str());
-    CHECK(failure_of([&] { (void)simple().attach(source::memory("x"), {.name = "x"}).attach(file.path()); }).code ==
-          errc::unreadable_file);
-    CHECK(failure_of([&] { (void)simple().attach("."); }).code == errc::unreadable_file);
+    CHECK(failure_of([&] {
+              (void)simple().attach(source::memory("x"), {.name = "x"}).attach(std::filesystem::path(file.path()));
+          }).code == errc::unreadable_file);
+    CHECK(failure_of([&] { (void)simple().attach(std::filesystem::path(".")); }).code == errc::unreadable_file);
     content::reader gone(frozen);
     while (!gone.peek().empty()) gone.consume(gone.peek().size());
     CHECK(gone.failure() == errc::unreadable_file);
@@ -222,18 +263,38 @@ TEST_CASE("names of files are read by old and new readers (row 53)") {
     };
     CHECK(named("Gr\xc3\xb6\xc3\x9f"
                 "e.pdf")
-              .starts_with("Content-Type: application/pdf; name=\"Gr__e.pdf\"\n"
+              .starts_with("Content-Type: application/pdf;\n name=\"=?utf-8?b?R3LDtsOfZS5wZGY=?=\"\n"
                            "Content-Disposition: attachment; filename*=utf-8''Gr%C3%B6%C3%9Fe.pdf\n"));
     CHECK(named("a\"b.x").find("filename=\"a\\\"b.x\"") != std::string::npos);
-    const auto long_ascii = named(std::string(100, 'a') + ".pdf");
-    CHECK(long_ascii.starts_with("Content-Type: application/pdf\n"));
-    CHECK(long_ascii.find("filename*0=\"" + std::string(50, 'a') + "\";\n filename*1=\"" + std::string(50, 'a') +
-                          "\";\n filename*2=\".pdf\"\n") != std::string::npos);
+    for (const std::size_t size : {49U, 50U, 51U, 60U, 61U, 100U, 251U}) {
+        const auto name = '"' + std::string(size, 'a') + ".pdf\"\n";
+        const auto body = named(std::string(size, 'a') + ".pdf");
+        CHECK(body.find("name=" + name) != std::string::npos);
+        CHECK(body.find("filename=" + name) != std::string::npos);
+    }
     std::string cjk;
     for (int i = 0; i < 10; ++i) cjk += "\xe6\xbc\xa2";
     CHECK(
         named(cjk + ".pdf").find("filename*0*=utf-8''%E6%BC%A2%E6%BC%A2%E6%BC%A2%E6%BC%A2%E6%BC%A2;\n filename*1*=") !=
         std::string::npos);
+    // each script, at each length: the whole name in words of at most 75 octets
+    for (const std::string character : {"\xc3\xa4", "\xd0\xb6", "\xe6\xbc\xa2", "\xf0\x9f\x98\x80"})
+        for (std::size_t n = 1; n * character.size() < 250; ++n) {
+            std::string name;
+            for (std::size_t i = 0; i < n; ++i) name += character;
+            const auto body = named(name + ".pdf");
+            const auto start = body.find("name=\"") + 6;
+            const auto value = body.substr(start, body.find('"', start) - start);
+            CHECK(postroad::parse_mailbox(unfolded(value) + " <a@x>").name == name + ".pdf");
+            for (const auto& line : lines_of(body)) CHECK(line.size() <= 78);
+        }
+    // what reads like an encoded word would be decoded
+    for (const auto* name : {"=?utf-8?q?x?=.txt", "=?utf-8?q?x?=", "a =?x?= b.pdf"}) {
+        const auto body = named(name);
+        CHECK(body.find("filename=\"") == std::string::npos);
+        CHECK(body.find("filename*=utf-8''") != std::string::npos);
+        CHECK(body.find("name=\"=?utf-8?") != std::string::npos);
+    }
     CHECK_NOTHROW(named(std::string(255, 'a')));
     CHECK(failure_of([&] { named(std::string(256, 'a')); }).code == errc::invalid_header);
 }
@@ -274,7 +335,7 @@ TEST_CASE("media types come from the name, in any case") {
 TEST_CASE("no boundary occurs in the text, even if the text is a message of ours (row 51)") {
     const auto inner = simple().text("t").html("h").freeze(now).content;
     const std::string text(inner.text());
-    const auto outer = std::string(simple().text(text).html(text).freeze(now).content.text());
+    const auto outer = text_of(simple().text(text).html(text).freeze(now).content);
     const auto boundary = [](const std::string& t) { return t.substr(t.find("boundary=\"") + 10, 34); };
     CHECK(boundary(text) != boundary(outer));
     CHECK(text.find(boundary(outer)) == std::string::npos);
@@ -323,7 +384,7 @@ TEST_CASE("nothing breaks out of fields of threads and lists (row 13)") {
     const auto code = [](auto a) { return failure_of(a).code; };
     CHECK(code([] { simple().in_reply_to("<a@x>\r\nX: y"); }) == errc::invalid_header);
     CHECK(code([] { simple().in_reply_to(""); }) == errc::invalid_header);
-    CHECK(code([] { simple().references("a@x"); }) == errc::invalid_header);
+    CHECK(code([] { simple().references("<a@x"); }) == errc::invalid_header);
     CHECK(code([] { simple().list_id("a>\nX: y", ""); }) == errc::invalid_header);
     CHECK(code([] { simple().list_id("a", "b\r\n"); }) == errc::invalid_header);
     CHECK(code([] { simple().list_id("a", "<b>"); }) == errc::invalid_header);
@@ -335,6 +396,42 @@ TEST_CASE("nothing breaks out of fields of threads and lists (row 13)") {
     CHECK(code([] { simple().list_unsubscribe({.url = "mailto:x"}).header("list-unsubscribe", "<mailto:y>"); }) ==
           errc::invalid_header);
     CHECK(code([] { simple().html("a\xc3"); }) == errc::invalid_message);
+}
+
+TEST_CASE("ids are taken as the fields of real messages hold them") {
+    const struct {
+        std::string given;
+        std::string written;
+    } rows[] = {
+        {"<a@x>", "<a@x>"},
+        {"<a>", "<a>"},
+        {"<a@b@c>", "<a@b@c>"},
+        {"<@x>", "<@x>"},
+        {"<a@>", "<a@>"},
+        {"<a b@x>", "<ab@x>"},
+        {"<\"a b\"@x>", "<\"ab\"@x>"},
+        {"<a@[1.2.3.4]>, <b@x>,", "<a@[1.2.3.4]> <b@x>"},
+        {"<a@x><b@x>", "<a@x> <b@x>"},
+        {"<a@x>\r\n\t<b@x>\n <c@x>", "<a@x> <b@x> <c@x>"},
+        {"Your message of \"Mon, 6 Jan\" <a@x> (sfid-1)", "<a@x>"},
+        {"a@x", "<a@x>"},
+        {" a@x b@y ", "<a@x> <b@y>"},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(postroad::escaped(row.given));
+        CHECK(field(simple().in_reply_to(row.given), "In-Reply-To") == row.written);
+        CHECK(field(simple().references(row.given), "References") == row.written);
+    }
+    const auto longest = '<' + std::string(990, 'a') + '>';
+    CHECK(text_of(simple().references(longest).freeze(now).content).find("References:\r\n " + longest + "\r\n") !=
+          std::string::npos);
+    std::string many;
+    for (int i = 0; i < 200; ++i) many += "<" + std::to_string(i) + "@x> ";
+    const auto c = simple().references(many).freeze(now).content;
+    CHECK(c.longest_line() <= 78);
+    for (const auto& bad :
+         std::vector<std::string>{"<>", ",", "<a@x", "<\xc3\xa4@x>", "<a@x>\nX: y", '<' + std::string(991, 'a') + '>'})
+        CHECK(failure_of([&] { simple().references(bad); }).code == errc::invalid_header);
 }
 
 TEST_CASE("local time has the offset of the system's zone") {

@@ -5,6 +5,9 @@
 
 #include <ostream>
 #include <string>
+#include <vector>
+
+#include "text_of.hpp"
 
 using postroad::content;
 using postroad::errc;
@@ -12,7 +15,7 @@ using postroad::transfer;
 
 namespace {
 
-std::string as(transfer most, const std::string& text) { return std::string(content::from_text(text).as(most).text()); }
+std::string as(transfer most, const std::string& text) { return text_of(content::from_text(text).as(most)); }
 std::string seven(const std::string& text) { return as(transfer::seven_bit, text); }
 
 struct refusal {
@@ -29,25 +32,29 @@ refusal refused(const std::string& text, transfer most = transfer::seven_bit) {
 
 TEST_CASE("what fits stays as it is") {
     const auto ascii = content::from_text("Subject: x\n\nplain\n");
-    CHECK(ascii.as(transfer::seven_bit).text().data() == ascii.text().data());
+    const auto same = [](const content& a, const content& b) { return a.text().data() == b.text().data(); };
+    CHECK(same(ascii.as(transfer::seven_bit), ascii));
     const auto latin = content::from_text("Subject: x\n\n\xc3\xa4\n");
-    CHECK(latin.as(transfer::eight_bit).text().data() == latin.text().data());
-    CHECK(latin.as(transfer::binary).text().data() == latin.text().data());
+    CHECK(same(latin.as(transfer::eight_bit), latin));
+    CHECK(same(latin.as(transfer::binary), latin));
     CHECK(content{}.as(transfer::seven_bit).size() == 0);
 }
 
 TEST_CASE("an 8-bit text becomes quoted-printable or base64, whichever is shorter") {
     CHECK(seven("Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\nX: y\n\nGr\xc3\xbc\xc3\x9f"
                 "e an alle, die das lesen\n") ==
-          "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\nX: y\r\n\r\n"
+          "Content-Type: text/plain; charset=utf-8\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: "
+          "quoted-printable\r\nX: y\r\n\r\n"
           "Gr=C3=BC=C3=9Fe an alle, die das lesen\r\n");
     CHECK(seven("Content-Type: text/plain; charset=utf-8\n\n\xc3\xa4\xc3\xb6\xc3\xbc\n") ==
-          "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nw6TDtsO8DQo=\r\n");
+          "Content-Type: text/plain; charset=utf-8\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: "
+          "base64\r\n\r\nw6TDtsO8DQo=\r\n");
     CHECK(seven("Subject: no type\n\nein \xe4 in Latin-1, ohne Angabe\n") ==
-          "Subject: no type\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+          "Subject: no type\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
           "ein =E4 in Latin-1, ohne Angabe\r\n");
     CHECK(seven("Content-Type: application/x\nContent-Transfer-Encoding: binary\n\nabc \xff def\n") ==
-          "Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\nYWJjIP8gZGVmDQo=\r\n");
+          "Content-Type: application/x\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: "
+          "base64\r\n\r\nYWJjIP8gZGVmDQo=\r\n");
 }
 
 TEST_CASE("only the parts of a multipart that need it are encoded") {
@@ -56,10 +63,12 @@ TEST_CASE("only the parts of a multipart that need it are encoded") {
         "plain\n\n--a b  \nContent-Type: TEXT/html\n\nein \xc3\xa4 unter vielen\n--a bc\n--a b\n--a b\n"
         "Content-Type: message/rfc822\n\nSubject: in\n\nein \xc3\xb6 unter vielen\n--a b--\nend\n";
     CHECK(seven(before) ==
-          "Content-Type: multipart/mixed; boundary=\"a b\" (x)\r\nContent-Transfer-Encoding: 7bit\r\n\r\npreamble\r\n"
+          "Content-Type: multipart/mixed; boundary=\"a b\" (x)\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: "
+          "7bit\r\n\r\npreamble\r\n"
           "--a b\r\n\r\nplain\r\n\r\n--a b  \r\nContent-Type: TEXT/html\r\n"
           "Content-Transfer-Encoding: quoted-printable\r\n\r\nein =C3=A4 unter vielen\r\n--a bc\r\n--a b\r\n--a b\r\n"
-          "Content-Type: message/rfc822\r\n\r\nSubject: in\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+          "Content-Type: message/rfc822\r\n\r\nSubject: in\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: "
+          "quoted-printable\r\n\r\n"
           "ein =C3=B6 unter vielen\r\n--a b--\r\nend\r\n");
 }
 
@@ -67,7 +76,7 @@ TEST_CASE("parts of a digest are messages") {
     CHECK(
         seven(
             "Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: in\n\nein \xc3\xa4 unter vielen\n--b--\n") ==
-        "Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: in\r\n"
+        "Content-Type: multipart/digest; boundary=b\r\nMIME-Version: 1.0\r\n\r\n--b\r\n\r\nSubject: in\r\nMIME-Version: 1.0\r\n"
         "Content-Transfer-Encoding: quoted-printable\r\n\r\nein =C3=A4 unter vielen\r\n--b--\r\n");
 }
 
@@ -79,6 +88,35 @@ TEST_CASE("lines of 998 octets pass and lines of 999 are encoded (row 49)") {
     CHECK(text.find("quoted-printable\r\n\r\n" + std::string(75, 'x') + "=\r\n") != std::string::npos);
     CHECK(content::from_text(text).longest_line() == 76);
     CHECK(as(transfer::binary, head + std::string(999, 'x') + "\n").size() > 999);
+}
+
+TEST_CASE("lines of a header are folded at white space, of any length, in each part, and nothing else changes") {
+    std::string ids;
+    for (int i = 0; ids.size() < 40'000; ++i) ids += " <" + std::string(static_cast<std::size_t>(i % 120), 'i') + "@x>";
+    const auto unfolded = [](std::string text) {
+        for (auto at = text.find("\r\n "); at != std::string::npos; at = text.find("\r\n ", at)) text.erase(at, 2);
+        return text;
+    };
+    std::vector<std::string> values;
+    for (std::size_t size = 900; size < 1'200; size += 7) values.push_back(ids.substr(0, size));
+    values.push_back(ids);
+    values.push_back(" a" + std::string(990, ' ') + "b c");
+    values.push_back(" " + std::string(990, 'a') + "   ");
+    values.push_back(" " + std::string(980, 'a') + std::string(30, ' '));
+    for (const auto& value : values)
+        for (const auto most : {transfer::seven_bit, transfer::eight_bit}) {
+            CAPTURE(value.size());
+            const auto field = "References:" + value + "\r\nX: y\r\n";
+            const auto part = "--b\r\n" + field + "\r\nx\r\n--b--\r\n";
+            for (const auto& text :
+                 {field + "\r\nbody\r\n", "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part,
+                  field + "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n"}) {
+                const auto folded = as(most, text);
+                CHECK(content::from_text(folded).longest_line() <= 998);
+                CHECK(folded.find("\r\n  \r\n") == std::string::npos);
+                if (text.starts_with("References") && !value.ends_with("  ")) CHECK(unfolded(folded) == text);
+            }
+        }
 }
 
 TEST_CASE("what cannot be encoded is refused, and the part is named") {

@@ -133,8 +133,10 @@ void compose(random_values& random) {
     }
     const auto c = m.freeze(when).content;
     print("message", c.text());
-    print("message", c.as(postroad::transfer::eight_bit).text());
-    print("message", c.as(postroad::transfer::binary).text());
+    for (const auto most : {postroad::transfer::eight_bit, postroad::transfer::binary}) {
+        const auto wide = c.as(most);
+        print("message", wide.text());
+    }
     std::printf("end\n");
 }
 

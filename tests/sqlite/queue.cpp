@@ -253,7 +253,8 @@ TEST_CASE("a composed message is stored in the form that every server takes") {
     const auto mail = std::make_shared<mail_object>(m.freeze({}));
     mail->content = mail->content.as(transfer::eight_bit);
     REQUIRE(mail->content.eight_bit());
-    const auto frozen = std::string(mail->content.as(transfer::seven_bit).text());
+    const auto narrow = mail->content.as(transfer::seven_bit);
+    const std::string frozen(narrow.text());
     outbox box({.path = f.file()});
     box.start();
     REQUIRE_FALSE(box.submit(outbox::make(mail)));

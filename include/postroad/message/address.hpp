@@ -55,18 +55,19 @@ private:
     std::size_t local_size_ = 0;
 };
 
-/// An address with the name that people see. The name is plain text: quotes are taken off, encoded words (RFC 2047) are
-/// left as they are.
+/// An address with the name that people see. The name is plain text: without quotes, not encoded.
 struct mailbox {
     std::string name = {};
     postroad::address address = {};
     friend bool operator==(const mailbox&, const mailbox&) = default;
 };
 
+using mailbox_list = std::vector<mailbox>;
+
 /// Mailboxes under one name; none of them is allowed too: `undisclosed-recipients:;` (RFC 5322 section 3.4).
 struct mailbox_group {
     std::string name = {};
-    std::vector<mailbox> members = {};
+    mailbox_list members = {};
     friend bool operator==(const mailbox_group&, const mailbox_group&) = default;
 };
 
@@ -75,16 +76,23 @@ inline constexpr std::size_t max_comment_depth = 32;
 
 /// Which syntax a list of addresses may have.
 enum class address_syntax : unsigned char {
-    current,   ///< RFC 5322 section 3.4; also dots in display names
-    obsolete,  ///< and of section 4.4: spaces, comments and quotes around dots, routes, empty elements
+    current,  ///< RFC 5322 section 3.4; also dots in display names
+    /// and of section 4.4: spaces, comments and quotes around dots, routes, empty elements; and what other programs
+    /// write: brackets and an `@` in names, a group without its end, dots where a local part needs quotes for them
+    obsolete,
 };
 
 /// The mailboxes of an address list (RFC 5322 section 3.4), those of groups included, in order: `Ann <a@x.example>,
-/// Team: b@x.example, c@x.example;`. Takes comments and folding. Encoded words are never decoded, so they cannot bring
-/// in an address. Of a route only the address behind it counts. Throws `error` (errc::invalid_address) that names the
-/// octet, counted from 0. The result is empty if the list is.
-POSTROAD_DECL std::vector<mailbox> parse_mailboxes(std::string_view field_value,
-                                                   address_syntax syntax = address_syntax::current);
+/// Team: b@x.example, c@x.example;`. Takes comments and folding. Encoded words in names are decoded when the list has
+/// been read, so they cannot bring in an address; those in other charsets than UTF-8 and Latin-1 stay as they are. Of a
+/// route only the address behind it counts. Throws `error` (errc::invalid_address) that names the octet, counted from
+/// 0. The result is empty if the list is.
+POSTROAD_DECL mailbox_list parse_mailboxes(std::string_view field_value,
+                                           address_syntax syntax = address_syntax::current);
+
+/// One mailbox: `Ann <a@x.example>` or `a@x.example`. Also throws when there are more, or none: for what a stranger
+/// gives as one.
+POSTROAD_DECL mailbox parse_mailbox(std::string_view text, address_syntax syntax = address_syntax::current);
 
 namespace detail {
 

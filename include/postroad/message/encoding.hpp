@@ -1,10 +1,11 @@
 #pragma once
-// Base64 and quoted-printable in lines, as bodies carry them (RFC 2045 section 6).
+// Base64 and quoted-printable in lines, as bodies carry them (RFC 2045 section 6), and encoded words read.
 
 #include <postroad/core/config.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,10 @@ POSTROAD_DECL void append_base64_lines(std::string& to, std::string_view octets)
 /// Appends text in quoted-printable (RFC 2045 section 6.7); CRLF, CR and LF are line ends. Lines have at most 76
 /// octets.
 POSTROAD_DECL void append_quoted_printable(std::string& to, std::string_view text);
+
+/// The octets of an encoded word (RFC 2047 section 2) as UTF-8, which need not be well-formed: a character may go on in
+/// the next word. Nothing if it is none, or in another charset than UTF-8, ASCII and Latin-1.
+POSTROAD_DECL std::optional<std::string> decoded_word(std::string_view word);
 
 /// Whether text is shorter, and so better readable, in quoted-printable than in base64.
 POSTROAD_DECL bool prefers_quoted_printable(std::string_view text) noexcept;

@@ -32,16 +32,20 @@ enum class value_kind : unsigned char { text, raw };
 class header_writer {
 public:
     explicit header_writer(header_charset charset) noexcept : charset_(charset) {}
-    /// `Name: value` for a value without structure. Spaces stay as they are.
+    /// `Name: value` for a value without structure. Spaces stay as they are. Of a raw value only the words that are not
+    /// ASCII are encoded, so that others in it can be read by programs.
     void unstructured(std::string_view name, std::string_view value, value_kind kind);
     /// `Name: Ann <a@x.example>, b@x.example`; nothing when there is no mailbox.
     void mailboxes(std::string_view name, std::span<const mailbox> list);
     /// The same with groups behind the mailboxes: `Team: a@x.example, b@x.example;`.
     void address_list(std::string_view name, std::span<const mailbox> list, std::span<const mailbox_group> groups);
     /// `Name: value; parameter="…"`, each parameter on a line of its own where it does not fit. A value that is not
-    /// ASCII, or too long for a line, is cut and encoded (RFC 2231 sections 3 and 4).
+    /// ASCII, or reads like an encoded word, is encoded and cut (RFC 2231 sections 3 and 4); but that of `name`, which
+    /// is for old readers, goes into encoded words.
     void parameterised(std::string_view name, std::string_view value,
                        std::span<const std::pair<std::string_view, std::string_view>> parameters);
+    /// `Name: "a phrase", another <rest>`: phrases with commas between them, and what stands behind them.
+    void phrases(std::string_view name, std::span<const std::string> list, std::string_view rest);
     /// A value of ours: ASCII, short.
     void plain(std::string_view name, std::string_view value);
     std::string take() { return std::move(text_); }
@@ -55,7 +59,10 @@ private:
     void phrase(std::string_view name);
     void list(std::span<const mailbox> mailboxes, const char* end);
     void parameter(std::string_view name, std::string_view value);
+    void fallback(std::string_view name, std::string_view value);
     void encoded_words(std::string_view text);
+    void words(std::string_view value);
+    void mixed_words(std::string_view value);
 
     header_charset charset_;
     std::string text_;

@@ -7,6 +7,8 @@
 #include <postroad/message/source.hpp>
 
 #include <chrono>
+#include <concepts>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,23 +46,33 @@ POSTROAD_DECL std::chrono::minutes local_offset(std::chrono::system_clock::time_
 /// setters of a list add to it. A value type without thread rules of its own.
 class message {
 public:
-    /// The author, or several (then sender() is needed, RFC 5322 section 3.6.2).
+    /// The author, or several (then sender() is needed, RFC 5322 section 3.6.2). A list as text is for what you write
+    /// yourself; what a stranger gives is one mailbox() or mailbox_list element each, and never becomes two.
     message& from(std::string_view list) &;
     message& from(mailbox author) &;
+    message& from(mailbox_list authors) &;
     /// Who sent it in the author's place.
     message& sender(std::string_view one) &;
+    template <std::same_as<mailbox> Mailbox>  // so that braces around a text stay a text
+    message& sender(Mailbox one) & {
+        return set_sender(std::move(one));
+    }
     message& to(std::string_view list) &;
     message& to(mailbox recipient) &;
+    message& to(mailbox_list recipients) &;
     /// Recipients under one name. Groups in a list given as text lose their names.
     message& to(mailbox_group group) &;
     message& cc(std::string_view list) &;
     message& cc(mailbox recipient) &;
+    message& cc(mailbox_list recipients) &;
     message& cc(mailbox_group group) &;
     /// Recipients that only the envelope names.
     message& bcc(std::string_view list) &;
     message& bcc(mailbox recipient) &;
+    message& bcc(mailbox_list recipients) &;
     message& reply_to(std::string_view list) &;
     message& reply_to(mailbox where) &;
+    message& reply_to(mailbox_list where) &;
     message& subject(std::string_view text) &;
     /// The body, text/plain. CRLF, CR and LF are line ends. Throws errc::invalid_message for ill-formed UTF-8 and NUL.
     message& text(std::string_view body) &;
@@ -72,13 +84,18 @@ public:
     message& alternative(std::string_view body, part p) &;
     /// A file: read while the message is sent, in blocks, and found changed if it does. Where `p` does not say, the
     /// name is that of the path without directories. Throws errc::unreadable_file.
-    message& attach(const std::string& path, part p = {}) &;
+    message& attach(const std::filesystem::path& file, part p = {}) &;
+    /// A string may be a path or octets: say std::filesystem::path or source::memory.
+    template <class Text>
+    requires std::convertible_to<const Text&, std::string_view> message& attach(const Text& text, part p = {}) = delete;
     /// Octets; p.name or p.type is needed. A part with a p.content_id belongs to the HTML, which shows it where it
     /// names `cid:…` (multipart/related).
     message& attach(source octets, part p) &;
-    /// A whole message (message/rfc822).
-    message& attach(content nested) &;
-    /// The Message-IDs this answers, one or several with spaces between them: `<left@right>`.
+    /// A whole message (message/rfc822). Of `p` the name counts, "message.eml" if there is none, and the description.
+    /// Where the server takes it, it travels as it is, so that a signature in it holds.
+    message& attach(content nested, part p = {}) &;
+    /// The Message-IDs this answers, as the field of the other message has them: `<left@right>`, several, folded, with
+    /// comments. Of text without <> each word counts as one.
     message& in_reply_to(std::string_view ids) &;
     /// The thread so far, oldest first.
     message& references(std::string_view ids) &;
@@ -92,11 +109,14 @@ public:
     message& list_id(std::string_view id, std::string_view phrase) &;
     message& list_unsubscribe(const unsubscription& how) &;
     message& list(list_url what, std::string_view url) &;
-    /// Adds a field. Its value is taken as it is where it is ASCII (encoded words of yours count) and is folded;
-    /// anything else goes into encoded words. Throws errc::invalid_header for the fields that have setters here, for
-    /// Content-, Resent-, Return-Path and Bcc, for a second In-Reply-To or References, and for a word of more than 997
-    /// octets.
+    /// Adds a field. Its value is taken as it is where it is ASCII (encoded words of yours count) and is folded. What
+    /// is not ASCII is written as the field's grammar has it: names of mailboxes and words of text go into encoded
+    /// words, addresses and ids never do. Throws errc::invalid_header for the fields that have setters here, for
+    /// Content-, Resent-, Return-Path and Bcc, for a second In-Reply-To or References, for a word of more than 997
+    /// octets, and where the field has no room for what is not ASCII (URLs, ids, tokens).
     message& header(std::string_view name, std::string_view value) &;
+    /// The same of mailboxes: Disposition-Notification-To, say.
+    message& header(std::string_view name, mailbox_list value) &;
     /// When it was written, as local time `offset` from UTC. Without it, freeze() takes `now` and +0000.
     message& date(std::chrono::system_clock::time_point when, std::chrono::minutes offset = {}) &;
     /// `<left@right>`. Without it, freeze() makes one.
@@ -106,25 +126,36 @@ public:
 
     message&& from(std::string_view list) && { return std::move(from(list)); }
     message&& from(mailbox author) && { return std::move(from(std::move(author))); }
+    message&& from(mailbox_list authors) && { return std::move(from(std::move(authors))); }
     message&& sender(std::string_view one) && { return std::move(sender(one)); }
+    template <std::same_as<mailbox> Mailbox>
+    message&& sender(Mailbox one) && {
+        return std::move(set_sender(std::move(one)));
+    }
     message&& to(std::string_view list) && { return std::move(to(list)); }
     message&& to(mailbox recipient) && { return std::move(to(std::move(recipient))); }
+    message&& to(mailbox_list recipients) && { return std::move(to(std::move(recipients))); }
     message&& to(mailbox_group group) && { return std::move(to(std::move(group))); }
     message&& cc(std::string_view list) && { return std::move(cc(list)); }
     message&& cc(mailbox recipient) && { return std::move(cc(std::move(recipient))); }
+    message&& cc(mailbox_list recipients) && { return std::move(cc(std::move(recipients))); }
     message&& cc(mailbox_group group) && { return std::move(cc(std::move(group))); }
     message&& bcc(std::string_view list) && { return std::move(bcc(list)); }
     message&& bcc(mailbox recipient) && { return std::move(bcc(std::move(recipient))); }
+    message&& bcc(mailbox_list recipients) && { return std::move(bcc(std::move(recipients))); }
     message&& reply_to(std::string_view list) && { return std::move(reply_to(list)); }
     message&& reply_to(mailbox where) && { return std::move(reply_to(std::move(where))); }
+    message&& reply_to(mailbox_list where) && { return std::move(reply_to(std::move(where))); }
     message&& subject(std::string_view text) && { return std::move(subject(text)); }
     message&& text(std::string_view body) && { return std::move(text(body)); }
     message&& html(std::string_view body) && { return std::move(html(body)); }
     message&& calendar(std::string_view icalendar) && { return std::move(calendar(icalendar)); }
     message&& alternative(std::string_view body, part p) && { return std::move(alternative(body, std::move(p))); }
-    message&& attach(const std::string& path, part p = {}) && { return std::move(attach(path, std::move(p))); }
+    message&& attach(const std::filesystem::path& file, part p = {}) && {
+        return std::move(attach(file, std::move(p)));
+    }
     message&& attach(source octets, part p) && { return std::move(attach(std::move(octets), std::move(p))); }
-    message&& attach(content nested) && { return std::move(attach(std::move(nested))); }
+    message&& attach(content nested, part p = {}) && { return std::move(attach(std::move(nested), std::move(p))); }
     message&& in_reply_to(std::string_view ids) && { return std::move(in_reply_to(ids)); }
     message&& references(std::string_view ids) && { return std::move(references(ids)); }
     message&& importance(postroad::importance how) && { return std::move(importance(how)); }
@@ -134,6 +165,7 @@ public:
     message&& list_unsubscribe(const unsubscription& how) && { return std::move(list_unsubscribe(how)); }
     message&& list(list_url what, std::string_view url) && { return std::move(list(what, url)); }
     message&& header(std::string_view name, std::string_view value) && { return std::move(header(name, value)); }
+    message&& header(std::string_view name, mailbox_list value) && { return std::move(header(name, std::move(value))); }
     message&& date(std::chrono::system_clock::time_point when, std::chrono::minutes offset = {}) && {
         return std::move(date(when, offset));
     }
@@ -152,8 +184,10 @@ public:
 
 private:
     struct field {
-        std::string name;
-        std::string value;
+        std::string name = {};
+        std::string value = {};
+        mailbox_list mailboxes = {};            // instead of the value
+        std::vector<std::string> phrases = {};  // before the value, with commas between them
     };
     struct moment {
         std::chrono::system_clock::time_point when;
@@ -173,18 +207,21 @@ private:
     const mailbox& responsible() const { return sender_.empty() ? from_.front() : sender_.front(); }
     bool international() const noexcept;
     bool only_text() const noexcept;
+    message& set_sender(mailbox one);
     void set_field(std::string_view name, std::string value);
+    void add_field(field f);
+    field field_of(std::string_view name, std::string_view value) const;
     std::string composed_header(std::chrono::system_clock::time_point now) const;
     content composed_content(std::string header) const;
 
-    std::vector<mailbox> from_;
-    std::vector<mailbox> sender_;
-    std::vector<mailbox> to_;
-    std::vector<mailbox> cc_;
+    mailbox_list from_;
+    mailbox_list sender_;
+    mailbox_list to_;
+    mailbox_list cc_;
     std::vector<mailbox_group> to_groups_;
     std::vector<mailbox_group> cc_groups_;
-    std::vector<mailbox> bcc_;
-    std::vector<mailbox> reply_to_;
+    mailbox_list bcc_;
+    mailbox_list reply_to_;
     std::vector<field> fields_;
     std::optional<std::string> subject_;
     std::optional<moment> date_;

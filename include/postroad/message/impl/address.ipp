@@ -1,12 +1,14 @@
 #pragma once
 
 #include <postroad/message/address.hpp>
+#include <postroad/message/encoding.hpp>
 #include <postroad/message/utf8.hpp>
 
 #include <idn2.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 namespace postroad {
@@ -154,11 +156,11 @@ class mailbox_parser {
 public:
     mailbox_parser(std::string_view text, address_syntax syntax) : text_(text), syntax_(syntax) {}
 
-    std::vector<mailbox> run() {
+    mailbox_list run() {
         for (;;) {
             collect_words();
             const char c = at_ < text_.size() ? text_[at_] : '\0';
-            if (c == '<') {
+            if (c == '<' || take_odd_name()) {
                 finish(angle_address());
             } else if (c == '@') {
                 finish(bare_address());
@@ -269,13 +271,37 @@ private:
         }
     }
 
+    // Neighbours among encoded words are one text (RFC 2047 section 6.2); in quotes there are none.
     std::string display_name() const {
         std::string name;
+        std::string decoded;
+        bool last_encoded = false;
         for (const auto& w : words_) {
-            if (w.space_before && !name.empty()) name += ' ';
+            const auto text = text_[w.at] == '"' ? std::optional<std::string>{} : decoded_word(w.text);
+            for (auto* to : {&name, &decoded})
+                if (w.space_before && !to->empty() && !(to == &decoded && text && last_encoded)) *to += ' ';
             name += w.text;
+            decoded += text ? *text : w.text;
+            last_encoded = text.has_value();
         }
-        return name;
+        return is_printable(decoded) ? decoded : name;
+    }
+
+    // "[Sales] Ann <a@x>", "ann@x <a@x>": what stands before the < is a name, whatever it holds. One with an @ holds no
+    // space behind it: "a@x b <c@y>" lacks a comma.
+    bool take_odd_name() {
+        const auto start = words_.empty() ? at_ : words_.front().at;
+        if (syntax_ == address_syntax::current || at_ == text_.size()) return false;
+        const auto end = text_.find_first_of("<,;:\"()\r\n", at_);
+        if (end == std::string_view::npos || text_[end] != '<' || end == at_) return false;
+        auto name = text_.substr(start, end - start);
+        while (name.ends_with(' ') || name.ends_with('\t')) name.remove_suffix(1);
+        const auto sign = name.find('@');
+        if (!is_printable(name) || (sign != std::string_view::npos && name.find_first_of(" \t", sign) != name.npos))
+            return false;
+        words_ = {{start, start + name.size(), false, std::string(name)}};
+        at_ = end;
+        return true;
     }
 
     // The words as they stand, without the space between them: the parts of an address.
@@ -336,6 +362,11 @@ private:
         require_dots_between_words();
         const auto start = words_.front().at;
         std::string text = local_part();
+        std::size_t size = 0;
+        // "a..b@docomo.ne.jp" exists, and this is how SMTP says it
+        if (syntax_ == address_syntax::obsolete && skip_local(text + '@', size).what &&
+            text.find_first_of("\"\\") == std::string::npos)
+            text = '"' + text + '"';
         words_.clear();
         ++at_;
         text += '@';
@@ -386,7 +417,7 @@ private:
             skip_space();
         }
         if (at_ == text_.size()) {
-            if (in_group_) fail(at_, "expected ; at the end of the group");
+            if (in_group_) require_obsolete(at_, "expected ; at the end of the group");
             return false;
         }
         if (text_[at_] != ',') fail(at_, "expected a comma");
@@ -402,7 +433,7 @@ private:
     bool had_comma_ = false;  // before this element
     std::string name_;
     std::vector<word> words_;
-    std::vector<mailbox> found_;
+    mailbox_list found_;
 };
 
 }  // namespace detail
@@ -449,8 +480,16 @@ POSTROAD_DECL std::string address::ascii_domain() const {
     return name;
 }
 
-POSTROAD_DECL std::vector<mailbox> parse_mailboxes(std::string_view field_value, address_syntax syntax) {
+POSTROAD_DECL mailbox_list parse_mailboxes(std::string_view field_value, address_syntax syntax) {
     return detail::mailbox_parser(field_value, syntax).run();
+}
+
+POSTROAD_DECL mailbox parse_mailbox(std::string_view text, address_syntax syntax) {
+    auto found = parse_mailboxes(text, syntax);
+    if (found.size() != 1)
+        throw error(errc::invalid_address,
+                    "expected one address, got " + std::to_string(found.size()) + ": '" + escaped(text, 300) + "'");
+    return std::move(found.front());
 }
 
 }  // namespace postroad

@@ -16,14 +16,22 @@ class converter {
 public:
     explicit converter(transfer most) noexcept : most_(most) {}
 
-    void entity(std::string_view text, std::string_view default_type, const std::string& where, std::size_t depth) {
+    /// `is_message`: it has a header of its own, in which MIME-Version must stand once anything is encoded.
+    void entity(std::string_view text, std::string_view default_type, const std::string& where, std::size_t depth,
+                bool is_message) {
         if (fits(text)) {
             out_ += text;
             return;
         }
         if (depth == max_mime_depth) refuse(text, where, "parts nest too deep");
-        const auto e = split_at_empty_line(text);
-        if (!fits(e.header)) refuse_header(e.header, where);
+        auto e = split_at_empty_line(text);
+        const auto header = fitting_header(e.header, where);
+        e.header = header;
+        if (fits(e.body)) {
+            out_ += header;
+            out_.append(e.has_body ? "\r\n" : "").append(e.body);
+            return;
+        }
         const auto fields = split_fields(e.header);
         const auto* type_field = find_field(fields, "Content-Type");
         auto type = parse_parameterised(type_field ? type_field->value : default_type);
@@ -33,15 +41,15 @@ public:
         if (encoding != "7bit" && encoding != "8bit" && encoding != "binary")
             refuse(e.body, where, "it is said to be " + escaped(encoding, 40) + " already");
         if (type.is("multipart/")) {
-            composite_header(e.header, fields);
+            composite_header(e.header, fields, is_message);
             multipart(e.body, type, where, depth);
         } else if (type.value == "message/rfc822") {
-            composite_header(e.header, fields);
-            entity(e.body, "text/plain", where, depth + 1);
+            composite_header(e.header, fields, is_message);
+            entity(e.body, "text/plain", where, depth + 1, true);
         } else if (type.value == "message/partial" || type.value == "message/external-body") {
             refuse(e.body, where, type.value + " must not be encoded");
         } else {
-            leaf(e, fields, type.is("text/"));
+            leaf(e, fields, type.is("text/"), is_message);
         }
     }
 
@@ -70,16 +78,45 @@ private:
     }
     static std::string name_of(const std::string& where) { return where.empty() ? "the message" : "part " + where; }
 
+    // Lines that are too long are folded where they have space, as their writer should have done; nothing else changes.
+    std::string fitting_header(std::string_view header, const std::string& where) const {
+        std::string result;
+        while (!header.empty()) {
+            const auto end = std::min(find_octet(header, '\n') + 1, header.size());
+            auto line = header.substr(0, end);
+            header.remove_prefix(end);
+            while (trimmed_end(line) > max_line) {
+                auto at = max_line;
+                // before the first space of several, so that no line holds spaces only
+                while (at > 1 && !(is_gap(line[at]) && !is_gap(line[at - 1]))) --at;
+                if (at == 1) refuse_header(line, where);
+                result.append(line.substr(0, at)).append("\r\n");
+                line.remove_prefix(at);
+            }
+            if (line.size() > max_line + 2)  // spaces at the end
+                result.append(line.substr(0, trimmed_end(line))).append("\r\n");
+            else
+                result += line;
+        }
+        if (!fits(result)) refuse_header(result, where);
+        return result;
+    }
+    static bool is_gap(char c) noexcept { return c == ' ' || c == '\t'; }
+    // Up to the spaces and the line end at the end.
+    static std::size_t trimmed_end(std::string_view line) noexcept { return line.find_last_not_of(" \t\r\n") + 1; }
+
     // What is in it fits now.
-    void composite_header(std::string_view header, const std::vector<header_field>& fields) {
+    void composite_header(std::string_view header, const std::vector<header_field>& fields, bool is_message) {
         const auto* encoding = find_field(fields, "Content-Transfer-Encoding");
-        header_with(header, encoding, encoding ? most_ == transfer::seven_bit ? "7bit" : "8bit" : std::string_view{});
+        header_with(header, encoding, encoding ? most_ == transfer::seven_bit ? "7bit" : "8bit" : std::string_view{},
+                    is_message && !find_field(fields, "MIME-Version"));
     }
 
     // The header and the empty line; with another encoding unless that is empty.
-    void header_with(std::string_view header, const header_field* old, std::string_view encoding) {
+    void header_with(std::string_view header, const header_field* old, std::string_view encoding, bool add_version) {
         const auto before = old ? static_cast<std::size_t>(old->all.data() - header.data()) : header.size();
         out_ += header.substr(0, before);
+        if (add_version) out_ += "MIME-Version: 1.0\r\n";
         if (!encoding.empty()) (out_ += "Content-Transfer-Encoding: ").append(encoding).append("\r\n");
         if (old) out_ += header.substr(before + old->all.size());
         out_ += "\r\n";
@@ -95,7 +132,7 @@ private:
         for (const auto part : found.parts) {
             const auto at = static_cast<std::size_t>(part.data() - body.data());
             between(body.substr(copied, at - copied), where);
-            entity(part, child, (where.empty() ? "" : where + ".") + std::to_string(++number), depth + 1);
+            entity(part, child, (where.empty() ? "" : where + ".") + std::to_string(++number), depth + 1, false);
             copied = at + part.size();
         }
         between(body.substr(copied), where);
@@ -106,10 +143,10 @@ private:
         out_ += text;
     }
 
-    void leaf(const split_entity& e, const std::vector<header_field>& fields, bool is_text) {
+    void leaf(const split_entity& e, const std::vector<header_field>& fields, bool is_text, bool is_message) {
         const bool readable = is_text && prefers_quoted_printable(e.body);
-        header_with(e.header, find_field(fields, "Content-Transfer-Encoding"),
-                    readable ? "quoted-printable" : "base64");
+        header_with(e.header, find_field(fields, "Content-Transfer-Encoding"), readable ? "quoted-printable" : "base64",
+                    is_message && !find_field(fields, "MIME-Version"));
         if (readable)
             append_quoted_printable(out_, e.body);
         else
@@ -122,7 +159,7 @@ private:
 
 POSTROAD_DECL std::string converted(std::string_view text, transfer most) {
     converter c(most);
-    c.entity(text, "text/plain", {}, 0);
+    c.entity(text, "text/plain", {}, 0, true);
     return c.take();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/message/checks.hpp>
 #include <postroad/message/eml.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/header.hpp>
@@ -35,19 +36,26 @@ inline std::vector<header_field> fields_that_count(const std::vector<header_fiel
     return block;
 }
 
-inline std::vector<mailbox> mailboxes_of(const header_field& f) {
+/// What every explanation ends with, before the member of eml_options that helps.
+inline constexpr std::string_view given_instead = "; it may be given instead: ";
+
+// `member` of eml_options makes reading it needless.
+inline mailbox_list mailboxes_of(const header_field& f, std::string_view member) {
     try {
         return parse_mailboxes(f.value, address_syntax::obsolete);
     } catch (const error& e) {
-        throw error(errc::invalid_address, std::string(f.name) + ": " + e.details().explanation);
+        throw error(errc::invalid_address,
+                    (std::string(f.name) + ": " + e.details().explanation).append(given_instead).append(member));
     }
 }
 
 inline address sender_of(const std::vector<header_field>& fields, const std::string& prefix) {
     for (const auto* name : {"Sender", "From"})
         if (const auto* f = find_field(fields, name))
-            if (auto found = mailboxes_of(*f); !found.empty()) return std::move(found.front().address);
-    throw error(errc::no_sender, "the message names no sender: expected " + prefix + "From or " + prefix + "Sender");
+            if (auto found = mailboxes_of(*f, "reverse_path"); !found.empty()) return std::move(found.front().address);
+    throw error(errc::no_sender, ("the message names no sender: expected " + prefix + "From or " + prefix + "Sender")
+                                     .append(given_instead)
+                                     .append("reverse_path"));
 }
 
 inline std::vector<address> recipients_of(const std::vector<header_field>& fields, const std::string& prefix) {
@@ -55,11 +63,13 @@ inline std::vector<address> recipients_of(const std::vector<header_field>& field
     for (const auto* name : {"To", "Cc", "Bcc"})
         for (const auto& f : fields)
             if (equal_ignoring_case(f.name, name))
-                for (const auto& m : mailboxes_of(f)) recipients.add(m.address);
+                for (const auto& m : mailboxes_of(f, "recipients")) recipients.add(m.address);
     auto result = recipients.take();
     if (result.empty())
         throw error(errc::no_recipients,
-                    "the message names no recipient: expected " + prefix + "To, " + prefix + "Cc or " + prefix + "Bcc");
+                    ("the message names no recipient: expected " + prefix + "To, " + prefix + "Cc or " + prefix + "Bcc")
+                        .append(given_instead)
+                        .append("recipients"));
     return result;
 }
 
@@ -81,15 +91,117 @@ inline std::string missing_fields(const std::vector<header_field>& fields, const
     if (find_field(fields, "Message-ID")) return result;
     auto author = reverse_path;
     if (const auto* from = find_field(fields, "From"))
-        if (const auto found = mailboxes_of(*from); !found.empty()) author = found.front().address;
+        if (const auto found = mailboxes_of(*from, "complete_at"); !found.empty()) author = found.front().address;
     const auto domain = author.ascii_domain();
     if (domain.empty()) throw error(errc::no_sender, "From: expected an address, for the domain of a Message-ID");
     return result + "Message-ID: " + new_message_id(domain) + "\r\n";
 }
 
+// Fields in a charset of before 2001 as encoded words of it.
+class field_encoder {
+public:
+    explicit field_encoder(std::string_view charset) : start_("=?" + std::string(charset) + "?q?") {}
+
+    std::string encoded(const header_field& f) {
+        const bool is_structured = holds_mailboxes(f.name);
+        out_ = std::string(f.name) + ':';
+        last_encoded_ = false;
+        for (auto rest = f.value; !rest.empty();) {
+            const auto size = next_token(rest, is_structured);
+            token(rest.substr(0, size), is_structured);
+            rest.remove_prefix(size);
+        }
+        return out_ + "\r\n";
+    }
+
+private:
+    static bool holds_mailboxes(std::string_view name) noexcept {
+        if (equal_ignoring_case(name.substr(0, 7), "Resent-")) name.remove_prefix(7);
+        static constexpr std::string_view names[] = {"From", "Sender", "Reply-To", "To", "Cc", "Bcc"};
+        return std::ranges::any_of(names, [&](std::string_view n) { return equal_ignoring_case(n, name); });
+    }
+    // White space, a quoted string, a separator, or a word.
+    static std::size_t next_token(std::string_view text, bool is_structured) noexcept {
+        static constexpr std::string_view gaps = " \t\r\n";
+        const std::string_view separators = is_structured ? "<>,;:()\"" : "";
+        if (const auto n = text.find_first_not_of(gaps); n != 0) return std::min(n, text.size());
+        if (is_structured && text[0] == '"') {
+            std::size_t at = 1;
+            while (at < text.size() && text[at] != '"') at += text[at] == '\\' ? 2 : 1;
+            return std::min(at + 1, text.size());
+        }
+        if (separators.find(text[0]) != std::string_view::npos) return 1;
+        std::size_t at = 1;
+        while (at < text.size() && gaps.find(text[at]) == gaps.npos && separators.find(text[at]) == separators.npos)
+            ++at;
+        return at;
+    }
+    void token(std::string_view text, bool is_structured) {
+        if (!has_high_octet(text)) {
+            if (text.find_first_not_of(" \t\r\n") != std::string_view::npos) last_encoded_ = false;
+            out_ += text;
+            return;
+        }
+        std::string plain;
+        if (is_structured && text[0] == '"') {
+            for (std::size_t i = 1; i + 1 < text.size(); ++i)
+                if (text[i] != '\\') plain += text[i];
+        } else {
+            plain = text;
+        }
+        // space between encoded words counts for nothing
+        if (std::exchange(last_encoded_, true)) plain.insert(0, 1, ' ');
+        std::string_view rest = plain;
+        const auto most = (max_encoded_word - start_.size() - 2) / 3;
+        while (!rest.empty()) {
+            out_ += start_ + q_encoded(rest.substr(0, most)) + "?=";
+            rest.remove_prefix(std::min(most, rest.size()));
+            if (!rest.empty()) out_ += "\r\n ";
+        }
+    }
+
+    std::string start_;
+    std::string out_;
+    bool last_encoded_ = false;
+};
+
+// One octet a character, so that words may be cut anywhere.
+inline bool is_single_octet_charset(std::string_view name) noexcept {
+    return is_token(name) &&
+           (equal_ignoring_case(name.substr(0, 9), "iso-8859-") ||
+            equal_ignoring_case(name.substr(0, 10), "windows-12") || equal_ignoring_case(name.substr(0, 5), "koi8-"));
+}
+
+/// The header with fields that are no UTF-8 encoded as what Content-Type says, since SMTPUTF8 is for UTF-8 only (RFC
+/// 6532 section 3.2).
+inline std::string in_utf8(std::string_view header) {
+    const auto fields = split_fields(header);
+    const auto* type = find_field(fields, "Content-Type");
+    const auto charset = std::string(type ? parse_parameterised(type->value).parameter("charset") : std::string_view{});
+    std::string result;
+    for (const auto& f : fields) {
+        const auto bad = ill_formed_at(f.all);
+        if (bad == f.all.size() || stays_behind(f)) {
+            result += f.all;
+        } else if (f.name.empty() || has_high_octet(f.name) || !is_single_octet_charset(charset)) {
+            throw error(errc::invalid_header,
+                        escaped(f.name.empty() ? f.all : f.name, 76) + ": expected well-formed UTF-8 at octet " +
+                            std::to_string(bad - static_cast<std::size_t>(f.value.data() - f.all.data())) +
+                            ", or a charset of one octet for each character in Content-Type");
+        } else {
+            result += field_encoder(charset).encoded(f);
+        }
+    }
+    return result;
+}
+
 /// What travels of a header with CRLF line ends; `e` becomes the envelope.
 inline std::string header_that_travels(std::string_view header, const eml_options& options, envelope& e) {
+    static constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+    if (header.starts_with(byte_order_mark)) header.remove_prefix(byte_order_mark.size());
     if (header.starts_with("From ")) header.remove_prefix(find_octet(header, '\n') + 1);
+    std::string changed;
+    if (has_high_octet(header) && ill_formed_at(header) != header.size()) header = changed = in_utf8(header);
     const auto fields = split_fields(header);
     e = envelope_of(fields, options);
     std::string kept;

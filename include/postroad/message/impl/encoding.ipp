@@ -1,7 +1,10 @@
 #pragma once
 
+#include <postroad/core/base64.hpp>
+#include <postroad/core/percent.hpp>
 #include <postroad/message/encoding.hpp>
 #include <postroad/message/lines.hpp>
+#include <postroad/message/utf8.hpp>
 
 #include <algorithm>
 #include <array>
@@ -156,6 +159,46 @@ POSTROAD_DECL void append_quoted_printable(std::string& to, std::string_view tex
         ++from;
     }
     to.append(buffer.data(), static_cast<std::size_t>(out - buffer.data()));
+}
+
+POSTROAD_DECL std::optional<std::string> decoded_word(std::string_view word) {
+    if (word.size() < 6 || !word.starts_with("=?") || !word.ends_with("?=")) return {};
+    word = word.substr(2, word.size() - 4);
+    const auto first = word.find('?');
+    const auto second = word.find('?', first + 1);
+    if (first == std::string_view::npos || second != first + 2 || word.find('?', second + 1) != std::string_view::npos)
+        return {};
+    // a language may stand behind the charset (RFC 2231 section 5)
+    const auto charset = word.substr(0, std::min(word.find('*'), first));
+    const auto text = word.substr(second + 1);
+    const char form = to_lower(word[first + 1]);
+    std::string octets;
+    if (form == 'b') {
+        if (!base64_decode(text, octets)) return {};
+    } else if (form == 'q') {
+        for (std::size_t at = 0; at < text.size(); ++at) {
+            if (text[at] != '=') {
+                octets += text[at] == '_' ? ' ' : text[at];
+                continue;
+            }
+            const int high = at + 2 < text.size() ? hex_digit(text[at + 1]) : -1;
+            const int low = high >= 0 ? hex_digit(text[at + 2]) : -1;
+            if (low < 0) return {};
+            octets += static_cast<char>(high * 16 + low);
+            at += 2;
+        }
+    } else {
+        return {};
+    }
+    if (equal_ignoring_case(charset, "utf-8") || equal_ignoring_case(charset, "us-ascii")) return octets;
+    if (!equal_ignoring_case(charset, "iso-8859-1")) return {};
+    std::string result;
+    for (const char c : octets) {
+        const auto u = static_cast<unsigned char>(c);
+        if (u >= 0x80) result += static_cast<char>(0xc0U | u >> 6U);
+        result += static_cast<char>(u < 0x80 ? u : 0x80U | (u & 0x3fU));
+    }
+    return result;
 }
 
 POSTROAD_DECL bool prefers_quoted_printable(std::string_view text) noexcept {

@@ -146,14 +146,46 @@ POSTROAD_DECL void header_writer::encoded_words(std::string_view text) {
     }
 }
 
+// Whether words with one space between them are all of it.
+inline bool is_plain_line(std::string_view value) noexcept {
+    return !value.empty() && !is_space(value.front()) && !is_space(value.back()) &&
+           value.find('\t') == std::string_view::npos && value.find("  ") == std::string_view::npos;
+}
+
 POSTROAD_DECL void header_writer::unstructured(std::string_view name, std::string_view value, value_kind kind) {
     begin(name);
     const bool as_is = (charset_ == header_charset::utf8 || is_ascii(value)) && longest_stretch(value) < max_line &&
                        (kind == value_kind::raw || !looks_encoded(value));
-    if (!as_is) {
+    if (as_is)
+        words(value);
+    else if (kind == value_kind::raw && is_plain_line(value))
+        mixed_words(value);
+    else
         encoded_words(value);
-        return end();
+    end();
+}
+
+// Space between encoded words counts for nothing (RFC 2047 section 6.2), so neighbours that need encoding are one text.
+POSTROAD_DECL void header_writer::mixed_words(std::string_view value) {
+    for (std::size_t at = 0; at < value.size();) {
+        const auto start = at;
+        bool is_run = false;
+        for (;;) {
+            const auto end = std::min(value.find(' ', at), value.size());
+            const auto next = value.substr(at, end - at);
+            const bool encode = !is_ascii(next) || looks_encoded(next) || next.size() >= max_line;
+            if (at > start && encode != is_run) break;
+            is_run = encode;
+            at = std::min(end + 1, value.size());
+            if (!is_run || at == value.size()) break;
+        }
+        auto run = value.substr(start, at - start);
+        if (run.ends_with(' ')) run.remove_suffix(1);
+        is_run ? encoded_words(run) : word(run);
     }
+}
+
+POSTROAD_DECL void header_writer::words(std::string_view value) {
     for (std::size_t at = 0; at < value.size();) {
         const auto stretch = value.substr(at, stretch_end(value, at) - at);
         if (at == 0) {
@@ -164,7 +196,6 @@ POSTROAD_DECL void header_writer::unstructured(std::string_view name, std::strin
         }
         at += stretch.size();
     }
-    end();
 }
 
 POSTROAD_DECL void header_writer::phrase(std::string_view name) {
@@ -180,6 +211,17 @@ POSTROAD_DECL void header_writer::phrase(std::string_view name) {
     } else {
         encoded_words(name);
     }
+}
+
+POSTROAD_DECL void header_writer::phrases(std::string_view name, std::span<const std::string> list,
+                                          std::string_view rest) {
+    begin(name);
+    for (const auto& text : list) {
+        phrase(text);
+        if (&text != &list.back()) add(",");
+    }
+    if (!rest.empty()) word(rest);
+    end();
 }
 
 // `end` stands behind the last mailbox.
@@ -238,24 +280,42 @@ inline std::string parameter_encoded(std::string_view text) {
 POSTROAD_DECL void header_writer::parameter(std::string_view name, std::string_view value) {
     static constexpr std::size_t max_value = 50;  // with name, number and quotes within 78
     add(";");
-    if (is_ascii(value) && value.size() <= max_value) return word(std::string(name) + '=' + quoted_string(value));
-    const bool encoded = !is_ascii(value);
-    const bool one = encoded && parameter_encoded(value).size() <= max_value;
+    // whole, however long: many readers know nothing of continuations
+    if (is_ascii(value) && !looks_encoded(value)) return word(std::string(name) + '=' + quoted_string(value));
+    const bool one = parameter_encoded(value).size() <= max_value;
     for (std::size_t section = 0; !value.empty(); ++section) {
         std::string text;
         while (!value.empty()) {
             std::size_t next = 0;
             if (next_character(value, next) == ill_formed) ++next;  // refused before; here it must not loop
             const auto piece = value.substr(0, next);
-            auto more = encoded ? parameter_encoded(piece) : std::string(piece);
+            const auto more = parameter_encoded(piece);
             if (text.size() + more.size() > max_value) break;
             text += more;
             value.remove_prefix(next);
         }
-        auto key = std::string(name) + (one ? "" : "*" + std::to_string(section)) + (encoded ? "*=" : "=");
-        if (encoded && section == 0) key += "utf-8''";
-        word(key + (encoded ? text : quoted_string(text)) + (value.empty() ? "" : ";"));
+        auto key = std::string(name) + (one ? "" : "*" + std::to_string(section)) + "*=";
+        if (section == 0) key += "utf-8''";
+        word(key + text + (value.empty() ? "" : ";"));
     }
+}
+
+// For readers that know nothing of RFC 2231, but decode encoded words in quotes, which no standard allows: Outlook,
+// Gmail, most others. Those that know it read the file name elsewhere.
+POSTROAD_DECL void header_writer::fallback(std::string_view name, std::string_view value) {
+    if (is_ascii(value) && !looks_encoded(value)) return parameter(name, value);
+    add(";");
+    fold();
+    add(" " + std::string(name) + "=\"");
+    const bool in_base64 = (value.size() + 2) / 3 * 4 < q_encoded(value).size();
+    for (bool first = true; !value.empty(); first = false) {
+        if (!first) {
+            fold();
+            add(" ");
+        }
+        add(take_encoded_word(value, max_encoded_word - column_, in_base64));
+    }
+    add("\"");
 }
 
 POSTROAD_DECL void header_writer::parameterised(
@@ -263,7 +323,7 @@ POSTROAD_DECL void header_writer::parameterised(
     std::span<const std::pair<std::string_view, std::string_view>> parameters) {
     begin(name);
     word(value);
-    for (const auto& [key, text] : parameters) parameter(key, text);
+    for (const auto& [key, text] : parameters) key == "name" ? fallback(key, text) : parameter(key, text);
     end();
 }
 

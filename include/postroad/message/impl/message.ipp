@@ -1,6 +1,7 @@
 #pragma once
 
 #include <postroad/message/checks.hpp>
+#include <postroad/message/fields.hpp>
 #include <postroad/message/header.hpp>
 #include <postroad/message/message.hpp>
 #include <postroad/message/recipient_list.hpp>
@@ -13,7 +14,7 @@
 namespace postroad {
 namespace detail {
 
-inline std::vector<mailbox> checked_list(std::string_view name, std::string_view list) {
+inline mailbox_list checked_list(std::string_view name, std::string_view list) {
     check_value(name, list);
     try {
         auto result = parse_mailboxes(list);
@@ -24,18 +25,23 @@ inline std::vector<mailbox> checked_list(std::string_view name, std::string_view
     }
 }
 
-inline std::vector<mailbox> checked_one(std::string_view name, mailbox m) {
-    check_value(name, m.name);
-    if (m.address.domain().empty())
-        throw error(errc::invalid_address, std::string(name) + ": expected an address with a domain");
-    std::vector<mailbox> result;
-    result.push_back(std::move(m));
-    return result;
+inline mailbox_list checked_mailboxes(std::string_view name, mailbox_list list) {
+    for (const auto& m : list) {
+        check_value(name, m.name);
+        if (m.address.domain().empty())
+            throw error(errc::invalid_address, std::string(name) + ": expected an address with a domain");
+    }
+    if (list.empty()) throw error(errc::invalid_address, std::string(name) + ": expected an address");
+    return list;
 }
 
-inline void append(std::vector<mailbox>& to, std::vector<mailbox> more) {
-    std::ranges::move(more, std::back_inserter(to));
+inline mailbox_list checked_one(std::string_view name, mailbox m) {
+    mailbox_list one;
+    one.push_back(std::move(m));
+    return checked_mailboxes(name, std::move(one));
 }
+
+inline void append(mailbox_list& to, mailbox_list more) { std::ranges::move(more, std::back_inserter(to)); }
 
 // Fields that message writes itself, or that must not be written by hand.
 inline bool is_managed(std::string_view name) noexcept {
@@ -64,14 +70,79 @@ inline void check_field_name(std::string_view name) {
     if (is_managed(name)) refuse_field(name, "this field is not set by header()");
 }
 
+/// What the value of a field is, beside what the setters write.
+enum class field_form : unsigned char {
+    text,
+    mailboxes,
+    phrases,  ///< with commas between them
+    list_id,  ///< a phrase and `<an id>`
+    ascii,    ///< ids, URLs, tokens, dates
+};
+
+// By the registry of message headers (RFC 4021 and others); what is not here is text.
+inline field_form form_of(std::string_view name) noexcept {
+    static constexpr std::string_view of_mailboxes[] = {
+        "Abuse-Reports-To", "Apparently-To",     "Author",        "Delivered-To",        "Disposition-Notification-To",
+        "Envelope-To",      "Errors-To",         "Mail-Reply-To", "Mail-Followup-To",    "Original-From",
+        "Read-Receipt-To",  "Return-Receipt-To", "X-Original-To", "X-Confirm-Reading-To"};
+    static constexpr std::string_view in_ascii[] = {"Accept-Language",
+                                                    "Archived-At",
+                                                    "Authentication-Results",
+                                                    "Auto-Submitted",
+                                                    "Autocrypt",
+                                                    "Conversion",
+                                                    "Deferred-Delivery",
+                                                    "DKIM-Signature",
+                                                    "Disposition-Notification-Options",
+                                                    "DL-Expansion-History",
+                                                    "Encrypted",
+                                                    "Expires",
+                                                    "Expiry-Date",
+                                                    "Feedback-ID",
+                                                    "Importance",
+                                                    "In-Reply-To",
+                                                    "Language",
+                                                    "Latest-Delivery-Time",
+                                                    "MT-Priority",
+                                                    "Original-Message-ID",
+                                                    "Precedence",
+                                                    "Priority",
+                                                    "Received",
+                                                    "Received-SPF",
+                                                    "References",
+                                                    "Reply-By",
+                                                    "Sensitivity",
+                                                    "Supersedes",
+                                                    "TLS-Report-Domain",
+                                                    "TLS-Required",
+                                                    "VBR-Info",
+                                                    "X-Auto-Response-Suppress",
+                                                    "X-Priority"};
+    const auto is_name = [&](std::string_view n) { return equal_ignoring_case(n, name); };
+    if (std::ranges::any_of(of_mailboxes, is_name)) return field_form::mailboxes;
+    if (is_name("Keywords")) return field_form::phrases;
+    if (is_name("List-Id")) return field_form::list_id;
+    const bool is_ascii = std::ranges::any_of(in_ascii, is_name) || equal_ignoring_case(name.substr(0, 5), "List-") ||
+                          equal_ignoring_case(name.substr(0, 4), "ARC-");
+    return is_ascii ? field_form::ascii : field_form::text;
+}
+
+// An address in a field of one's own must stay readable, so `Jörg <joerg@example.com>` is no text. But no text makes
+// the message one that needs SMTPUTF8.
+inline bool reads_as_mailboxes(std::string_view value) {
+    if (value.find('@') == std::string_view::npos || value.find_first_of("(:;") != std::string_view::npos) return false;
+    try {
+        return std::ranges::all_of(parse_mailboxes(value),
+                                   [](const mailbox& m) { return is_ascii(m.address.local()); });
+    } catch (const error&) {
+        return false;
+    }
+}
+
 inline mailbox_group checked_group(std::string_view field, mailbox_group g) {
     check_value(field, g.name);
     if (g.name.empty()) refuse_field(field, "a group needs a name");
-    for (const auto& m : g.members) {
-        check_value(field, m.name);
-        if (m.address.domain().empty())
-            throw error(errc::invalid_address, std::string(field) + ": expected an address with a domain");
-    }
+    if (!g.members.empty()) g.members = checked_mailboxes(field, std::move(g.members));
     return g;
 }
 
@@ -85,7 +156,7 @@ inline void check_text(const char* what, std::string_view body) {
 }
 
 // Local parts are ASCII, so that domains as A-labels make the header readable for every server.
-inline std::vector<mailbox> with_ascii_domains(std::vector<mailbox> list) {
+inline mailbox_list with_ascii_domains(mailbox_list list) {
     for (auto& m : list) {
         if (m.address.ascii()) continue;
         const auto domain = m.address.ascii_domain();
@@ -107,6 +178,14 @@ POSTROAD_DECL message& message::from(mailbox author) & {
     from_ = detail::checked_one("From", std::move(author));
     return *this;
 }
+POSTROAD_DECL message& message::from(mailbox_list authors) & {
+    from_ = detail::checked_mailboxes("From", std::move(authors));
+    return *this;
+}
+POSTROAD_DECL message& message::set_sender(mailbox one) {
+    sender_ = detail::checked_one("Sender", std::move(one));
+    return *this;
+}
 POSTROAD_DECL message& message::sender(std::string_view one) & {
     auto list = detail::checked_list("Sender", one);
     if (list.size() != 1) throw error(errc::invalid_address, "Sender: expected one address");
@@ -115,6 +194,10 @@ POSTROAD_DECL message& message::sender(std::string_view one) & {
 }
 POSTROAD_DECL message& message::to(std::string_view list) & {
     detail::append(to_, detail::checked_list("To", list));
+    return *this;
+}
+POSTROAD_DECL message& message::to(mailbox_list recipients) & {
+    detail::append(to_, detail::checked_mailboxes("To", std::move(recipients)));
     return *this;
 }
 POSTROAD_DECL message& message::to(mailbox recipient) & {
@@ -133,6 +216,10 @@ POSTROAD_DECL message& message::cc(std::string_view list) & {
     detail::append(cc_, detail::checked_list("Cc", list));
     return *this;
 }
+POSTROAD_DECL message& message::cc(mailbox_list recipients) & {
+    detail::append(cc_, detail::checked_mailboxes("Cc", std::move(recipients)));
+    return *this;
+}
 POSTROAD_DECL message& message::cc(mailbox recipient) & {
     detail::append(cc_, detail::checked_one("Cc", std::move(recipient)));
     return *this;
@@ -141,12 +228,20 @@ POSTROAD_DECL message& message::bcc(std::string_view list) & {
     detail::append(bcc_, detail::checked_list("Bcc", list));
     return *this;
 }
+POSTROAD_DECL message& message::bcc(mailbox_list recipients) & {
+    detail::append(bcc_, detail::checked_mailboxes("Bcc", std::move(recipients)));
+    return *this;
+}
 POSTROAD_DECL message& message::bcc(mailbox recipient) & {
     detail::append(bcc_, detail::checked_one("Bcc", std::move(recipient)));
     return *this;
 }
 POSTROAD_DECL message& message::reply_to(std::string_view list) & {
     detail::append(reply_to_, detail::checked_list("Reply-To", list));
+    return *this;
+}
+POSTROAD_DECL message& message::reply_to(mailbox_list where) & {
+    detail::append(reply_to_, detail::checked_mailboxes("Reply-To", std::move(where)));
     return *this;
 }
 POSTROAD_DECL message& message::reply_to(mailbox where) & {
@@ -172,21 +267,64 @@ POSTROAD_DECL message& message::html(std::string_view body) & {
     return *this;
 }
 
+POSTROAD_DECL message::field message::field_of(std::string_view name, std::string_view value) const {
+    using detail::field_form;
+    field f{.name = std::string(name), .value = std::string(value)};
+    const auto form = detail::form_of(name);
+    if (detail::is_ascii(value)) return f;
+    if (form == field_form::mailboxes || (form == field_form::text && detail::reads_as_mailboxes(value))) {
+        f.mailboxes = detail::checked_list(name, value);
+    } else if (form == field_form::ascii) {
+        const auto high = std::ranges::find_if(value, [](char c) { return static_cast<unsigned char>(c) > 127; });
+        detail::refuse_field(name,
+                             "this field holds only ASCII (write a URL with %XX, a domain as A-labels), which octet " +
+                                 std::to_string(high - value.begin()) + " is not");
+    } else if (const auto angle = value.rfind('<'); form == field_form::list_id && angle != std::string_view::npos &&
+                                                    detail::is_ascii(value.substr(angle))) {
+        auto phrase = detail::trimmed(value.substr(0, angle));
+        if (phrase.size() > 2 && phrase.starts_with('"') && phrase.ends_with('"'))
+            phrase = phrase.substr(1, phrase.size() - 2);
+        f.phrases.emplace_back(phrase);
+        f.value = value.substr(angle);
+    } else if (form == field_form::list_id) {
+        detail::refuse_field(name, "expected a phrase and <an id in ASCII>");
+    } else if (form == field_form::phrases) {
+        for (auto rest = value; !rest.empty();) {
+            const auto end = std::min(rest.find(','), rest.size());
+            if (const auto phrase = detail::trimmed(rest.substr(0, end)); !phrase.empty())
+                f.phrases.emplace_back(phrase);
+            rest.remove_prefix(std::min(end + 1, rest.size()));
+        }
+        f.value.clear();
+    }
+    return f;
+}
+
+POSTROAD_DECL void message::add_field(field f) {
+    if (detail::stands_once(f.name) &&
+        std::ranges::any_of(fields_, [&](const auto& x) { return detail::equal_ignoring_case(x.name, f.name); }))
+        detail::refuse_field(f.name, "this field may stand only once");
+    fields_.push_back(std::move(f));
+}
+
 POSTROAD_DECL message& message::header(std::string_view name, std::string_view value) & {
     detail::check_field_name(name);
     detail::check_value(name, value);
     if (detail::is_ascii(value) && detail::longest_stretch(value) >= detail::max_line)
         detail::refuse_field(name, "a word has more than 997 octets");
-    if (detail::stands_once(name) &&
-        std::ranges::any_of(fields_, [&](const auto& f) { return detail::equal_ignoring_case(f.name, name); }))
-        detail::refuse_field(name, "this field may stand only once");
-    fields_.push_back({std::string(name), std::string(value)});
+    add_field(field_of(name, value));
+    return *this;
+}
+
+POSTROAD_DECL message& message::header(std::string_view name, mailbox_list value) & {
+    detail::check_field_name(name);
+    add_field({.name = std::string(name), .mailboxes = detail::checked_mailboxes(name, std::move(value))});
     return *this;
 }
 
 POSTROAD_DECL void message::set_field(std::string_view name, std::string value) {
     std::erase_if(fields_, [&](const auto& f) { return detail::equal_ignoring_case(f.name, name); });
-    fields_.push_back({std::string(name), std::move(value)});
+    fields_.push_back({.name = std::string(name), .value = std::move(value)});
 }
 
 POSTROAD_DECL message& message::date(std::chrono::system_clock::time_point when, std::chrono::minutes offset) & {
@@ -217,14 +355,14 @@ POSTROAD_DECL bool message::international() const noexcept {
     for (const auto* groups : {&to_groups_, &cc_groups_})
         for (const auto& g : *groups)
             if (std::ranges::any_of(g.members, needs)) return true;
-    return false;
+    return std::ranges::any_of(fields_, [&](const field& f) { return std::ranges::any_of(f.mailboxes, needs); });
 }
 
 POSTROAD_DECL std::string message::composed_header(std::chrono::system_clock::time_point now) const {
     using detail::value_kind;
     const bool utf8 = international();
     detail::header_writer w(utf8 ? detail::header_charset::utf8 : detail::header_charset::ascii);
-    const auto write = [&](std::string_view name, const std::vector<mailbox>& list,
+    const auto write = [&](std::string_view name, const mailbox_list& list,
                            const std::vector<mailbox_group>& groups = {}) {
         if (utf8) return w.address_list(name, list, groups);
         auto plain = groups;
@@ -243,7 +381,14 @@ POSTROAD_DECL std::string message::composed_header(std::chrono::system_clock::ti
     w.plain("Message-ID", !message_id_.empty()
                               ? message_id_
                               : detail::new_message_id(utf8 ? std::string(from.domain()) : from.ascii_domain()));
-    for (const auto& f : fields_) w.unstructured(f.name, f.value, value_kind::raw);
+    for (const auto& f : fields_) {
+        if (!f.mailboxes.empty())
+            write(f.name, f.mailboxes);
+        else if (!f.phrases.empty())
+            w.phrases(f.name, f.phrases, f.value);
+        else
+            w.unstructured(f.name, f.value, value_kind::raw);
+    }
     w.plain("MIME-Version", "1.0");
     return w.take();
 }
@@ -254,7 +399,7 @@ POSTROAD_DECL mail_object message::freeze(std::chrono::system_clock::time_point 
     mail_object result;
     result.envelope.reverse_path = envelope_from_ ? *envelope_from_ : responsible().address;
     detail::recipient_list recipients;
-    const auto add = [&](const std::vector<mailbox>& list) {
+    const auto add = [&](const mailbox_list& list) {
         for (const auto& m : list) recipients.add(m.address);
     };
     add(to_);

@@ -42,16 +42,6 @@ inline std::string text_lines(std::string_view text) {
     return lines;
 }
 
-// For readers that know nothing of RFC 2231.
-inline std::string ascii_file_name(std::string_view name) {
-    std::string result;
-    for (std::size_t at = 0; at < name.size();) {
-        const char32_t c = next_character(name, at);
-        result += c < 0x80 ? static_cast<char>(c) : '_';
-    }
-    return result;
-}
-
 /// Builds the tree of one message.
 class part_builder {
 public:
@@ -66,28 +56,15 @@ public:
     }
 
     entity file(const part& about, const source& octets) {
-        header_writer w(header_charset::ascii);
-        static constexpr std::size_t max_fallback = 60;
-        std::vector<std::pair<std::string_view, std::string_view>> parameters;
-        const auto fallback = ascii_file_name(about.name);
-        if (!fallback.empty() && fallback.size() <= max_fallback) parameters.emplace_back("name", fallback);
-        w.parameterised("Content-Type", about.type, parameters);
-        parameters.clear();
-        if (!about.name.empty()) parameters.emplace_back("filename", about.name);
-        const bool in_line = about.disposition == disposition::in_line || !about.content_id.empty();
-        w.parameterised("Content-Disposition", in_line ? "inline" : "attachment", parameters);
-        if (!about.content_id.empty()) w.plain("Content-ID", '<' + about.content_id + '>');
-        if (!about.description.empty()) w.unstructured("Content-Description", about.description, value_kind::text);
-        return leaf_entity(w.take(), leaf::octets(octets));
+        return leaf_entity(fields(about.type, about), leaf::octets(octets));
     }
 
-    entity message(const content& nested) {
+    entity message(const part& about, const content& nested) {
         // RFC 6532 section 3.7: with UTF-8 in its header it is message/global, which may be encoded
-        if (!nested.eight_bit_header())
-            return leaf_entity("Content-Type: message/rfc822\r\nContent-Disposition: attachment\r\n",
-                               leaf::message(nested));
-        return leaf_entity("Content-Type: message/global\r\nContent-Disposition: attachment\r\n",
-                           leaf::octets(source::memory(std::string(nested.text()))));
+        if (nested.eight_bit_header())
+            return leaf_entity(fields("message/global", about),
+                               leaf::octets(source::memory(std::string(nested.text()))));
+        return leaf_entity(fields("message/rfc822", about), leaf::message(nested));
     }
 
     /// One child stands for itself.
@@ -108,6 +85,20 @@ public:
     }
 
 private:
+    static std::string fields(std::string_view type, const part& about) {
+        header_writer w(header_charset::ascii);
+        std::vector<std::pair<std::string_view, std::string_view>> parameters;
+        if (!about.name.empty()) parameters.emplace_back("name", about.name);
+        w.parameterised("Content-Type", type, parameters);
+        parameters.clear();
+        if (!about.name.empty()) parameters.emplace_back("filename", about.name);
+        const bool in_line = about.disposition == disposition::in_line || !about.content_id.empty();
+        w.parameterised("Content-Disposition", in_line ? "inline" : "attachment", parameters);
+        if (!about.content_id.empty()) w.plain("Content-ID", '<' + about.content_id + '>');
+        if (!about.description.empty()) w.unstructured("Content-Description", about.description, value_kind::text);
+        return w.take();
+    }
+
     entity leaf_entity(std::string fields, leaf l) {
         const auto n = to_.add_leaf(std::move(l));
         return {std::move(fields), {}, {}, n, n + 1};
@@ -131,15 +122,34 @@ inline std::string calendar_method(std::string_view icalendar) {
     throw error(errc::invalid_message, "the calendar names no METHOD (RFC 6047 section 2.4)");
 }
 
-// "<a@x> <b@y>"
+// "<a@x> <b@y>" of what the fields of real messages hold: ids without an @, folded, with commas and comments beside
+// them, or words without <>.
 inline std::string checked_ids(std::string_view name, std::string_view ids) {
-    check_value(name, ids);
+    static constexpr std::size_t longest = 990;  // a line holds 998 octets, and an id is never folded
+    auto text = std::string(ids);
+    for (auto end = text.find('\n'); end != std::string::npos; end = text.find('\n', end + 1)) {
+        if (end + 1 == text.size() || !is_space(text[end + 1])) continue;
+        // folding, however its line end was kept
+        text[end] = ' ';
+        if (end > 0 && text[end - 1] == '\r') text[end - 1] = ' ';
+    }
+    check_value(name, text);
+    const bool in_angles = text.find('<') != std::string::npos;
     std::string result;
-    while (!(ids = trimmed(ids)).empty()) {
-        const auto end = std::min(ids.find_first_of(" \t"), ids.size());
-        check_message_id(name, ids.substr(0, end));
-        result.append(result.empty() ? "" : " ").append(ids.substr(0, end));
-        ids.remove_prefix(end);
+    for (std::size_t at = 0; at < text.size();) {
+        const auto start = in_angles ? text.find('<', at) : text.find_first_not_of(", ", at);
+        if (start == std::string::npos) break;
+        const auto end = in_angles ? text.find('>', start) : std::min(text.find_first_of(", ", start), text.size());
+        if (end == std::string::npos) refuse_field(name, "expected > behind the id at octet " + std::to_string(start));
+        std::string id;
+        for (const char c :
+             std::string_view(text).substr(start + (in_angles ? 1 : 0), end - start - (in_angles ? 1 : 0)))
+            if (!is_space(c)) id += c;
+        at = end + 1;
+        if (id.size() > longest || !std::ranges::all_of(id, fits_in_angles))
+            refuse_field(name,
+                         "expected at most 990 printable ASCII characters in an id, got '" + escaped(id, 100) + "'");
+        if (!id.empty()) result.append(result.empty() ? "<" : " <").append(id).append(">");
     }
     if (result.empty()) refuse_field(name, "expected <left@right>");
     return result;
@@ -170,9 +180,9 @@ POSTROAD_DECL message& message::alternative(std::string_view body, part p) & {
     return *this;
 }
 
-POSTROAD_DECL message& message::attach(const std::string& path, part p) & {
-    if (p.name.empty()) p.name = detail::file_name_of(path);
-    return attach(source::file(path), std::move(p));
+POSTROAD_DECL message& message::attach(const std::filesystem::path& file, part p) & {
+    if (p.name.empty()) p.name = detail::file_name_of(file.native());
+    return attach(source::file(file.native()), std::move(p));
 }
 
 POSTROAD_DECL message& message::attach(source octets, part p) & {
@@ -186,8 +196,12 @@ POSTROAD_DECL message& message::attach(source octets, part p) & {
     return *this;
 }
 
-POSTROAD_DECL message& message::attach(content nested) & {
-    attached_.push_back({{}, {}, std::move(nested)});
+POSTROAD_DECL message& message::attach(content nested, part p) & {
+    if (p.name.empty()) p.name = "message.eml";
+    p.type = "text/plain";  // which of two it is, its header says
+    detail::check_part(p);
+    p.content_id.clear();
+    attached_.push_back({std::move(p), {}, std::move(nested)});
     return *this;
 }
 
@@ -223,11 +237,13 @@ POSTROAD_DECL message& message::list_id(std::string_view id, std::string_view ph
     for (const char c : phrase)
         if (c == '<' || c == '>' || c == '"' || c == '\\')
             detail::refuse_field("List-Id", "expected a phrase without quotes, backslash, < and >");
-    const bool plain = detail::is_ascii(phrase);
-    set_field("List-Id", (phrase.empty() ? ""
-                          : plain        ? '"' + std::string(phrase) + "\" "
-                                         : std::string(phrase) + ' ') +
-                             '<' + std::string(id) + '>');
+    auto value = '<' + std::string(id) + '>';
+    if (detail::is_ascii(phrase)) {
+        set_field("List-Id", (phrase.empty() ? "" : '"' + std::string(phrase) + "\" ") + value);
+        return *this;
+    }
+    set_field("List-Id", std::move(value));
+    fields_.back().phrases.emplace_back(phrase);
     return *this;
 }
 
@@ -289,13 +305,17 @@ POSTROAD_DECL content message::composed_content(std::string header) const {
     if (!forms.empty()) mixed.push_back(build.multipart("alternative", std::move(forms)));
     for (const auto& a : attached_) {
         if (a.nested)
-            mixed.push_back(build.message(*a.nested));
+            mixed.push_back(build.message(a.about, *a.nested));
         else if (!html_ || a.about.content_id.empty())
             mixed.push_back(build.file(a.about, a.octets));
     }
     write_entity(*c, build.multipart("mixed", std::move(mixed)));
     if (c->contains(random)) return composed_content(std::move(header));
-    return c->render(transfer::seven_bit);
+    // a message within keeps its octets where it can, for the signatures in it
+    const bool wide = std::ranges::any_of(attached_, [](const attached& a) {
+        return a.nested && a.nested->eight_bit() && !a.nested->eight_bit_header();
+    });
+    return c->render(wide ? transfer::eight_bit : transfer::seven_bit);
 }
 
 }  // namespace postroad

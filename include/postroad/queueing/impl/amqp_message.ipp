@@ -172,7 +172,10 @@ POSTROAD_DECL amqp_message to_amqp(const job& j, both_clocks now) {
         m.headers["postroad_envelope"] = written_part(j) + written(e);
     if (auto progress = written_progress(j); !progress.empty()) m.headers["postroad_progress"] = std::move(progress);
     const auto& c = j.mail->content;
-    m.body = c.composed() || c.binary() ? c.as(transfer::seven_bit).text() : c.text();
+    error_code ec;
+    auto narrow = c.composed() || c.binary() ? c.as(transfer::seven_bit, ec) : c;
+    if (ec) narrow = c.as(transfer::eight_bit);
+    m.body = narrow.text();
     return m;
 }
 
