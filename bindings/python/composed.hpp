@@ -6,7 +6,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <array>
 #include <chrono>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <string_view>
@@ -31,20 +33,65 @@ inline content content_of(const py_message& m) {
     return mail_of(message_from(m), anybody).content;
 }
 
-inline void add_signature(composed_message& m, const std::vector<std::string>& v) {
+/// `v`: domain, selector, key, password, the forms of header and body, which fields, identity, seconds.
+inline dkim_signature signature_of(const std::vector<std::string>& v) {
     const auto form = [](const std::string& word) {
         return word == "simple" ? canonicalization::simple : canonicalization::relaxed;
     };
-    m.signatures.push_back({.domain = v[0],
-                            .selector = v[1],
-                            .key = dkim_key::rsa(secret(v[2]), secret(v[3])),
-                            .header = form(v[4]),
-                            .body = form(v[5])});
-    (void)dkim_signer(m.signatures.back());  // what is wrong is said here
+    dkim_signature s{.domain = v[0],
+                     .selector = v[1],
+                     .key = dkim_key::rsa(secret(v[2]), secret(v[3])),
+                     .header = form(v[4]),
+                     .body = form(v[5]),
+                     .identity = v[7],
+                     .valid_for = std::chrono::seconds(std::stoll(v[8])),
+                     .fields = v[6] == "strict"              ? dkim_fields::strict()
+                               : v[6] == "mailing_list_safe" ? dkim_fields::mailing_list_safe()
+                                                             : dkim_fields::standard()};
+    (void)dkim_signer(s);  // what is wrong is said here
+    return s;
 }
 
-inline mailbox_group group_of(const std::vector<std::string>& v) {
-    return {v[0], v[1].empty() ? std::vector<mailbox>{} : given_mailboxes("members", v[1])};
+/// Where each stands in the arguments, name, address.
+using given_mailbox = std::array<std::string, 3>;
+
+inline mailbox_list mailboxes_from(const std::vector<given_mailbox>& given) {
+    mailbox_list result;
+    for (const auto& [where, name, text] : given) {
+        error_code ec;
+        std::string why;
+        auto a = address::parse(text, ec, &why);
+        if (ec) throw error(errc::invalid_address, where + ": " + why);
+        result.push_back({name, std::move(a)});
+    }
+    return result;
+}
+
+inline std::vector<std::pair<std::string, std::string>> parsed(const std::string& where, const std::string& text,
+                                                               bool one) {
+    std::vector<std::pair<std::string, std::string>> result;
+    for (auto& m : given_mailboxes(where, text, one ? how_many::one : how_many::any))
+        result.emplace_back(std::move(m.name), m.address.str());
+    return result;
+}
+
+/// The same for what takes mailboxes; `name` is that of a group or a field.
+inline void set_mailboxes(composed_message& to, const std::string& what, const std::vector<given_mailbox>& given,
+                          const std::string& name) {
+    auto list = mailboxes_from(given);
+    auto& m = to.message;
+    if (what == "to_group") m.to(mailbox_group{name, std::move(list)});
+    if (what == "cc_group") m.cc(mailbox_group{name, std::move(list)});
+    if (what == "header") m.header(name, std::move(list));
+    if (what == "from") m.from(std::move(list));
+    if (what == "to") m.to(std::move(list));
+    if (what == "cc") m.cc(std::move(list));
+    if (what == "bcc") m.bcc(std::move(list));
+    if (what == "reply_to") m.reply_to(std::move(list));
+    if (what == "sender") {
+        if (list.size() != 1) throw error(errc::invalid_address, "sender: expected one address");
+        m.sender(std::move(list.front()));
+    }
 }
 
 /// Calls the setter `what`; the Python code knows the setters and their arguments.
@@ -52,12 +99,6 @@ inline void set(composed_message& to, const std::string& what, const std::vector
     using args = const std::vector<std::string>&;
     using setter = void (*)(message&, args);
     static const std::map<std::string, setter> setters = {
-        {"from", [](message& m, args v) { m.from(v[0]); }},
-        {"sender", [](message& m, args v) { m.sender(v[0]); }},
-        {"to", [](message& m, args v) { m.to(v[0]); }},
-        {"cc", [](message& m, args v) { m.cc(v[0]); }},
-        {"bcc", [](message& m, args v) { m.bcc(v[0]); }},
-        {"reply_to", [](message& m, args v) { m.reply_to(v[0]); }},
         {"subject", [](message& m, args v) { m.subject(v[0]); }},
         {"text", [](message& m, args v) { m.text(v[0]); }},
         {"html", [](message& m, args v) { m.html(v[0]); }},
@@ -77,8 +118,6 @@ inline void set(composed_message& to, const std::string& what, const std::vector
                     std::chrono::minutes(std::stoi(v[1])));
          }},
         {"header", [](message& m, args v) { m.header(v[0], v[1]); }},
-        {"to_group", [](message& m, args v) { m.to(group_of(v)); }},
-        {"cc_group", [](message& m, args v) { m.cc(group_of(v)); }},
         {"list_id", [](message& m, args v) { m.list_id(v[0], v[1]); }},
         {"unsubscribe", [](message& m, args v) { m.list_unsubscribe({.one_click = v[0], .url = v[1]}); }},
         {"help", [](message& m, args v) { m.list(list_url::help, v[0]); }},
@@ -87,7 +126,7 @@ inline void set(composed_message& to, const std::string& what, const std::vector
         {"owner", [](message& m, args v) { m.list(list_url::owner, v[0]); }},
         {"archive", [](message& m, args v) { m.list(list_url::archive, v[0]); }},
     };
-    if (what == "sign") return add_signature(to, values);
+    if (what == "sign") return to.signatures.push_back(signature_of(values));
     setters.at(what)(to.message, values);
 }
 
@@ -98,7 +137,7 @@ inline void attach(composed_message& to, const std::variant<py::bytes, message_f
     if (const auto* octets = std::get_if<py::bytes>(&what))
         to.message.attach(source::memory(*octets), std::move(p));
     else
-        to.message.attach(std::get<message_file>(what).path, std::move(p));
+        to.message.attach(std::filesystem::path(std::get<message_file>(what).path), std::move(p));
 }
 
 inline void define_message(py::module_& m) {
@@ -115,9 +154,26 @@ inline void define_message(py::module_& m) {
             py::arg("what"), py::arg("about"), py::arg("in_line"))
         .def(
             "attach_message",
-            [](composed_message& self, const py_message& nested) { self.message.attach(content_of(nested)); },
-            py::arg("nested"))
-        .def("octets", [](composed_message& self) { return py::bytes(std::string(content_of(&self).text())); });
+            [](composed_message& self, const py_message& nested, const std::string& name) {
+                self.message.attach(content_of(nested), {.name = name});
+            },
+            py::arg("nested"), py::arg("name"))
+        .def("set_mailboxes", &set_mailboxes, py::arg("what"), py::arg("mailboxes"), py::arg("name"))
+        .def("octets", [](composed_message& self) {
+            const auto c = content_of(&self);
+            return py::bytes(std::string(c.text()));
+        });
+    m.def("mailboxes", &parsed, py::arg("where"), py::arg("text"), py::arg("one"));
+    m.def(
+        "check_signature", [](const std::vector<std::string>& v) { (void)signature_of(v); }, py::arg("values"));
+    m.def(
+        "signed",
+        [](const py_message& given, const std::vector<std::string>& v) {
+            const auto now = std::chrono::system_clock::now();
+            const auto c = dkim_signer(signature_of(v)).sign(content_of(given), now);
+            return py::bytes(std::string(c.text()));
+        },
+        py::arg("message"), py::arg("values"));
 }
 
 }  // namespace postroad::python

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -17,28 +18,31 @@ namespace postroad::python {
 /// What the caller says of the envelope. The header says the rest, as parse_eml() reads it.
 struct given_envelope {
     std::optional<std::string> sender = {};                   ///< one mailbox; empty: the null reverse path
-    std::optional<std::vector<std::string>> recipients = {};  ///< lists of mailboxes
+    std::optional<std::vector<std::string>> recipients = {};  ///< one mailbox each
 };
 
-inline std::vector<mailbox> given_mailboxes(const char* which, const std::string& list) {
+enum class how_many : unsigned char { any, one };
+
+inline mailbox_list given_mailboxes(const std::string& where, const std::string& text, how_many n = how_many::any) {
     try {
-        return parse_mailboxes(list);
+        if (n == how_many::any) return parse_mailboxes(text);
+        return {parse_mailbox(text)};
     } catch (const error& e) {
-        throw error(errc::invalid_address, std::string(which) + ": " + e.details().explanation);
+        throw error(errc::invalid_address, where + ": " + e.details().explanation);
     }
 }
 
 inline address sender_address(const std::string& text) {
     if (text.empty() || text == "<>") return {};
-    auto found = given_mailboxes("sender", text);
-    if (found.size() != 1) throw error(errc::invalid_address, "sender: expected one address");
-    return std::move(found.front().address);
+    return std::move(given_mailboxes("sender", text, how_many::one).front().address);
 }
 
-inline std::vector<address> recipient_addresses(const std::vector<std::string>& lists) {
+inline std::vector<address> recipient_addresses(const std::vector<std::string>& each) {
     postroad::detail::recipient_list result;
-    for (const auto& list : lists)
-        for (const auto& m : given_mailboxes("recipients", list)) result.add(m.address);
+    for (std::size_t i = 0; i < each.size(); ++i) {
+        const auto where = "recipients[" + std::to_string(i) + ']';
+        result.add(given_mailboxes(where, each[i], how_many::one).front().address);
+    }
     return result.take();
 }
 
@@ -78,9 +82,19 @@ inline mail_object frozen(composed_message m, const eml_options& options) {
 
 inline mail_object mail_of(given_message m, const given_envelope& given) {
     const auto options = options_of(given);
-    if (const auto* file = std::get_if<message_file>(&m)) return read_eml(file->path, options);
     if (auto* composed = std::get_if<composed_message>(&m)) return frozen(std::move(*composed), options);
-    return parse_eml(std::move(std::get<std::string>(m)), options);
+    try {
+        if (const auto* file = std::get_if<message_file>(&m)) return read_eml(file->path, options);
+        return parse_eml(std::move(std::get<std::string>(m)), options);
+    } catch (const error& e) {
+        // what the header lacks is an argument here
+        auto d = e.details();
+        for (const auto& [member, argument] : {std::pair{"reverse_path", "sender="}, {"recipients", "recipients="}})
+            if (d.explanation.ends_with(std::string(postroad::detail::given_instead) + member))
+                d.explanation.replace(d.explanation.size() - std::string_view(member).size(), std::string::npos,
+                                      argument);
+        throw error(e.code(), std::move(d));
+    }
 }
 
 }  // namespace postroad::python

@@ -20,7 +20,7 @@ from ._errors import (
 )
 from ._jobs import Counts, Job, Queue
 from ._mailer import Mailer, Ticket
-from ._message import Message
+from ._message import Dkim, Message
 from ._receipts import Receipt, RecipientOutcome, Status
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Delivery",
     "Diagnosis",
     "DiagnosisStep",
+    "Dkim",
     "Error",
     "InvalidInput",
     "Job",

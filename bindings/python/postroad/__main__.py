@@ -13,6 +13,7 @@ from typing import Iterator, List, Optional, Sequence, Union
 from . import Mailer, Queue, Receipt, Status, __version__, _core, diagnose
 from ._errors import Error, InvalidInput
 from ._jobs import JobFilter
+from ._messages import STANDS_ONCE
 from ._receipts import outcome_text, printable
 
 # what the shell is told; argparse ends with WRONG_INPUT as well
@@ -93,6 +94,9 @@ def _notices(content: bytes, found: _core.Examined) -> Iterator[str]:
     elif longest_line > 998:
         yield f"a line has {longest_line} octets, of 998 that SMTP allows: it is encoded anew"
     message = email.message_from_bytes(content, policy=email.policy.default)
+    for name in STANDS_ONCE:
+        if (n := len(message.get_all(name, []))) > 1:
+            yield f"the field {name} stands {n} times: readers show different ones, and it cannot be signed"
     for name in ("From", "Date", "Message-ID"):
         if message[name] is None:
             yield f"the field {name} is missing"

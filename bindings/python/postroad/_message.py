@@ -9,19 +9,13 @@ from typing import TYPE_CHECKING, Iterable, Mapping, NoReturn, Optional, Union
 
 from . import _core
 from ._errors import InvalidInput
-from ._messages import choice, file_octets, message_octets, octets
+from ._messages import Mailbox, Mailboxes, choice, file_octets, mailboxes, message_octets, octets, seconds
 
 if TYPE_CHECKING:
     from ._messages import MessageLike
 
-    Addresses = Union[str, Iterable[str]]
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _SECOND = timedelta(seconds=1)
-
-
-def _joined(addresses: Addresses) -> str:
-    return addresses if isinstance(addresses, str) else ", ".join(addresses)
 
 
 def _file(path: os.PathLike[str]) -> _core.File:
@@ -32,19 +26,20 @@ class Message:
     """A message that the C++ library composes: faster than email.message.EmailMessage, with attachments that are read
     while it is sent, and with DKIM. All is checked at once: InvalidInput names the field and the octet.
 
-    Addresses are strings as they stand in a header, `Ann Lee <ann@example.com>, bob@example.org`, or iterables of such.
+    Addresses are a str as it stands in a header, `Ann Lee <ann@example.com>, bob@example.org`, or an iterable in which
+    each element is one mailbox: a str, (name, address), or an email.headerregistry.Address.
     `date` needs a time zone. Where it or `message_id` is missing, it is made each time the message is sent.
     """
 
     def __init__(
         self,
         *,
-        from_: Addresses,
-        to: Addresses = (),
-        cc: Addresses = (),
-        bcc: Addresses = (),
-        reply_to: Addresses = (),
-        sender: Optional[str] = None,
+        from_: Mailboxes,
+        to: Mailboxes = (),
+        cc: Mailboxes = (),
+        bcc: Mailboxes = (),
+        reply_to: Mailboxes = (),
+        sender: Optional[Mailbox] = None,
         subject: Optional[str] = None,
         text: Optional[str] = None,
         html: Optional[str] = None,
@@ -55,13 +50,15 @@ class Message:
         references: Optional[str] = None,
         importance: Optional[str] = None,
         automatic: Optional[str] = None,
-        headers: Optional[Mapping[str, str]] = None,
+        headers: Optional[Mapping[str, Union[str, Iterable[Mailbox]]]] = None,
     ) -> None:
         self._core = _core.Message()
-        lists = {"from": from_, "to": to, "cc": cc, "bcc": bcc, "reply_to": reply_to}
+        lists = {"From": from_, "Sender": sender or (), "To": to, "Cc": cc, "Bcc": bcc, "Reply-To": reply_to}
+        for name, given in lists.items():
+            if found := given and mailboxes(name, given):
+                self._core.set_mailboxes(name.lower().replace("-", "_"), found, b"")
         values = {
-            **{field: _joined(addresses) or None for field, addresses in lists.items()},
-            **{"sender": sender, "subject": subject, "text": text, "html": html, "calendar": calendar},
+            **{"subject": subject, "text": text, "html": html, "calendar": calendar},
             **{"message_id": message_id, "in_reply_to": in_reply_to, "references": references},
             "importance": choice("importance", importance, ["low", "normal", "high"]),
             "automatic": choice("automatic", automatic, ["generated", "replied"]),
@@ -69,8 +66,11 @@ class Message:
         for field, value in values.items():
             if value is not None:
                 self._set(field, value)
-        for name, value in (headers or {}).items():
-            self._set("header", name, value)
+        for name, own in (headers or {}).items():
+            if isinstance(own, str):
+                self._set("header", name, own)
+            else:
+                self._core.set_mailboxes("header", mailboxes(name, own), octets("a header", name, "invalid_header"))
         if date is not None:
             offset = date.utcoffset()
             if offset is None:
@@ -82,7 +82,7 @@ class Message:
 
     def attach(
         self,
-        what: Union[bytes, os.PathLike[str]],
+        what: Union[bytes, bytearray, memoryview, os.PathLike[str]],
         *,
         name: str = "",
         media_type: str = "",
@@ -90,18 +90,25 @@ class Message:
         description: str = "",
         inline: bool = False,
     ) -> None:
-        """Attaches octets, or a file that is read while the message is sent. What is not given follows from the name.
-        With a `content_id` it belongs to the HTML, which shows it where it names `cid:...`."""
+        """Attaches octets, or a file that is read while the message is sent: a pathlib.Path, since a str could be either.
+        What is not given follows from the name. With a `content_id` it belongs to the HTML, which shows it where it names `cid:...`."""
         about = [octets("a part", text, "invalid_header") for text in (name, media_type, content_id, description)]
-        self._core.attach(what if isinstance(what, bytes) else _file(what), about, inline)
+        if isinstance(what, os.PathLike):
+            self._core.attach(_file(what), about, inline)
+        elif isinstance(what, (bytes, bytearray, memoryview)):
+            self._core.attach(bytes(what), about, inline)
+        else:
+            raise TypeError(f"what is attached is bytes or a pathlib.Path, not {type(what).__name__}")
 
-    def attach_message(self, nested: MessageLike) -> None:
-        """Attaches a message (message/rfc822)."""
-        self._core.attach_message(given_message(nested))
+    def attach_message(self, nested: MessageLike, *, name: str = "") -> None:
+        """Attaches a message (message/rfc822), as "message.eml" if no name is given."""
+        self._core.attach_message(given_message(nested), octets("a part", name, "invalid_header"))
 
-    def add_group(self, name: str, members: Addresses = (), *, field: str = "to") -> None:
+    def add_group(self, name: str, members: Mailboxes = (), *, field: str = "to") -> None:
         """Adds recipients under one name to the field `to` or `cc`; it may be empty: undisclosed-recipients."""
-        self._set(f"{choice('field', field, ['to', 'cc'])}_group", name, _joined(members))
+        group = f"{choice('field', field, ['to', 'cc'])}_group"
+        found = mailboxes("members", members) if members else []
+        self._core.set_mailboxes(group, found, octets("a group", name, "invalid_header"))
 
     def set_list(
         self, list_id: str, name: str = "", *, one_click: str = "", unsubscribe: str = "", **urls: str
@@ -118,18 +125,28 @@ class Message:
         self,
         domain: str,
         selector: str,
-        key: Union[bytes, os.PathLike[str]],
+        key: Union[str, bytes, os.PathLike[str]],
         *,
         password: str = "",
         header: str = "relaxed",
         body: str = "relaxed",
+        fields: str = "standard",
+        identity: str = "",
+        valid_for: Optional[float] = None,
     ) -> None:
-        """Signs with DKIM (RFC 6376) whenever it is sent; each call adds a signature. `key` is an RSA key in PEM, or
-        the path of one; `header` and `body` are "relaxed" or "simple"."""
-        pem = key if isinstance(key, bytes) else Path(key).read_bytes()
-        forms = [choice(what, form, ["relaxed", "simple"]) for what, form in (("header", header), ("body", body))]
-        texts = [octets("DKIM", text or "") for text in (domain, selector, password, *forms)]
-        self._core.set("sign", [*texts[:2], pem, *texts[2:]])
+        """Signs with DKIM whenever it is sent; each call adds a signature. The arguments are those of Dkim."""
+        signer = Dkim(
+            domain,
+            selector,
+            key,
+            password=password,
+            header=header,
+            body=body,
+            fields=fields,
+            identity=identity,
+            valid_for=valid_for,
+        )
+        self._core.set("sign", signer._values)
 
     def __bytes__(self) -> bytes:
         """The message as it would be sent now, in the form that every server takes."""
@@ -137,6 +154,47 @@ class Message:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Message may hold keys and cannot be pickled or copied")
+
+
+class Dkim:
+    """Signs messages with DKIM (RFC 6376): any that can be sent.
+
+    `key` is an RSA key: its PEM as str or bytes, or the path of one (a pathlib.Path). `header` and `body` are "relaxed"
+    or "simple". `fields` is "standard"; "mailing_list_safe", which leaves out what lists change; or "strict", where
+    nobody can add a field that the message does not have. `identity` is for whom in the domain it is signed (i=);
+    `valid_for` says for how many seconds it holds (x=)."""
+
+    def __init__(
+        self,
+        domain: str,
+        selector: str,
+        key: Union[str, bytes, os.PathLike[str]],
+        *,
+        password: str = "",
+        header: str = "relaxed",
+        body: str = "relaxed",
+        fields: str = "standard",
+        identity: str = "",
+        valid_for: Optional[float] = None,
+    ) -> None:
+        if isinstance(key, os.PathLike):
+            key = Path(key).read_bytes()
+        elif not isinstance(key, (str, bytes)):
+            raise TypeError(f"key must be PEM as str or bytes, or a pathlib.Path, not {type(key).__name__}")
+        forms = [choice(what, form, ["relaxed", "simple"]) for what, form in (("header", header), ("body", body))]
+        forms.append(choice("fields", fields, ["standard", "mailing_list_safe", "strict"]))
+        texts = [octets("DKIM", text or "") for text in (domain, selector, password, *forms, identity)]
+        pem = key if isinstance(key, bytes) else octets("key", key)
+        lifetime = seconds("valid_for", valid_for) or 0
+        self._values = [*texts[:2], pem, *texts[2:], str(int(lifetime)).encode()]
+        _core.check_signature(self._values)
+
+    def sign(self, message: MessageLike) -> bytes:
+        """The message with a signature on top. Bcc is not in it: give `recipients` when you send it."""
+        return _core.signed(given_message(message), self._values)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Dkim holds a key and cannot be pickled or copied")
 
 
 def given_message(message: MessageLike) -> _core.Given:

@@ -5,17 +5,31 @@ from __future__ import annotations
 import os
 from email.errors import MessageError
 from email.generator import BytesGenerator
+from email.headerregistry import Address
 from email.message import Message
-from email.policy import EmailPolicy
+from email.policy import EmailPolicy, Policy
+from functools import lru_cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Iterable, List, Mapping, Optional, Union
+from typing import TYPE_CHECKING, Any, Iterable, List, Mapping, Optional, Tuple, Union
 
+from . import _core
 from ._errors import InvalidInput
 
 if TYPE_CHECKING:
     from ._message import Message as Composed
 
     MessageLike = Union[Composed, Message[Any, Any], bytes, bytearray, memoryview, os.PathLike[str]]
+
+# "Ann <ann@example.com>", ("Ann", "ann@example.com"), or an object
+Mailbox = Union[str, Tuple[str, str], Address]
+# one, several as they stand in a header, or one each
+Mailboxes = Union[Mailbox, Iterable[Mailbox]]
+
+# RFC 5322 section 3.6, RFC 2045
+STANDS_ONCE = (
+    *("From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References"),
+    *("MIME-Version", "Content-Type", "Content-Transfer-Encoding"),
+)
 
 _ADDRESS_FIELDS = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")
 
@@ -28,6 +42,39 @@ def _international(message: Message[Any, Any]) -> bool:
                 if any(not a.addr_spec.isascii() for a in getattr(field, "addresses", ())):
                     return True
     return False
+
+
+class _Written(EmailPolicy):
+    """What CPython folds well is left to it. Of text without spaces that is longer than a line it makes encoded words,
+    also of ids and URLs, which nobody reads then: List-Unsubscribe, References, In-Reply-To, long addresses."""
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        text = str(value)
+        # a value without a name came from a file and stays as it is
+        if not hasattr(value, "name") or not text.isascii() or "=?" in text or "\r" in text or "\n" in text:
+            return super().fold_binary(name, value)
+        lines = [name + ":"]
+        for word in text.split(" "):
+            if word and len(lines[-1]) + 1 + len(word) > 78 and lines[-1].strip() not in ("", name + ":"):
+                lines.append("")
+            lines[-1] += " " + word
+        written = "\r\n".join(lines) + "\r\n"
+        return written.encode() if max(map(len, lines)) <= 998 else super().fold_binary(name, value)
+
+
+@lru_cache(maxsize=None)
+def _writing_class(given: type) -> type:
+    return type(given.__name__, (_Written, given), {})
+
+
+def _writing(policy: Policy) -> Policy:
+    """The same policy with our fold_binary, whatever class it has."""
+    if not isinstance(policy, EmailPolicy):
+        return policy
+    result: Policy = object.__new__(_writing_class(type(policy)))
+    for name, value in vars(policy).items():
+        object.__setattr__(result, name, value)
+    return result
 
 
 def message_octets(message: Union[Message[Any, Any], bytes, bytearray, memoryview]) -> bytes:
@@ -45,7 +92,7 @@ def message_octets(message: Union[Message[Any, Any], bytes, bytearray, memoryvie
             policy = policy.clone(refold_source="none", utf8=policy.utf8 or _international(message))
         # not by as_bytes(), whose arguments are others in some of Django's messages
         written = BytesIO()
-        BytesGenerator(written, mangle_from_=False, policy=policy).flatten(message)
+        BytesGenerator(written, mangle_from_=False, policy=_writing(policy)).flatten(message)
         return written.getvalue()
     except (ValueError, LookupError, MessageError) as e:
         raise InvalidInput(f"the message cannot be written out: {e}", code="invalid_message", phase="prepare") from e
@@ -77,15 +124,46 @@ def names_a_broker(queue: object) -> bool:
     return isinstance(queue, str) and queue.startswith(("amqp://", "amqps://"))
 
 
-def sender_octets(sender: Optional[str]) -> Optional[bytes]:
-    return None if sender is None else octets("sender", sender, "invalid_address")
+def _is_pair(given: object) -> bool:
+    """Whether it is (name, address); two addresses are two mailboxes."""
+    return isinstance(given, tuple) and len(given) == 2 and all(isinstance(x, str) for x in given)
 
 
-def recipient_octets(recipients: Union[str, Iterable[str], None]) -> Optional[List[bytes]]:
-    if recipients is None:
-        return None
-    lists = [recipients] if isinstance(recipients, str) else recipients
-    return [octets("a recipient", r, "invalid_address") for r in lists]
+def _mailbox(where: str, given: object) -> Tuple[bytes, bytes, bytes]:
+    if isinstance(given, Address):
+        name, address = given.display_name, given.addr_spec
+    elif isinstance(given, tuple) and _is_pair(given):
+        name, address = given
+    elif isinstance(given, str):
+        [(name, address)] = _core.mailboxes(where.encode(), octets(where, given, "invalid_address"), True)
+    else:
+        kinds = "a str, (name, address) or an email.headerregistry.Address"
+        raise TypeError(f"{where} is {kinds}, not {type(given).__name__}")
+    return where.encode(), octets(where, name, "invalid_header"), octets(where, address, "invalid_address")
+
+
+def mailboxes(where: str, given: Mailboxes) -> List[Tuple[bytes, bytes, bytes]]:
+    """Where each stands, its name and its address. A str is a list as it stands in a header; of all else each element is
+    one mailbox, and never becomes two."""
+    if isinstance(given, str):
+        text = octets(where, given, "invalid_address")
+        found = _core.mailboxes(where.encode(), text, False)
+        return [(where.encode(), name.encode(), address.encode()) for name, address in found]
+    if isinstance(given, Address) or (isinstance(given, tuple) and _is_pair(given) and "@" not in given[0]):
+        return [_mailbox(where, given)]
+    if isinstance(given, (bytes, bytearray)) or not isinstance(given, Iterable):
+        raise TypeError(f"{where} must be addresses, not {type(given).__name__}")
+    return [_mailbox(f"{where}[{n}]", one) for n, one in enumerate(given)]
+
+
+def sender_octets(sender: Optional[Mailbox]) -> Optional[bytes]:
+    if sender is None or isinstance(sender, str):
+        return None if sender is None else octets("sender", sender, "invalid_address")
+    return _mailbox("sender", sender)[2]
+
+
+def recipient_octets(recipients: Optional[Mailboxes]) -> Optional[List[bytes]]:
+    return None if recipients is None else [address for _, _, address in mailboxes("recipients", recipients)]
 
 
 def seconds(what: str, value: Optional[float], *, zero: bool = False) -> Optional[float]:

@@ -7,9 +7,15 @@ import email
 import email.policy
 import subprocess
 from datetime import datetime, timedelta, timezone
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import formataddr
+from io import BytesIO
 
 import postroad
 import pytest
+from postroad.__main__ import main
+from postroad._messages import STANDS_ONCE, message_octets
 
 BASE = {"from_": "Ann Lee <ann@example.com>", "to": "bob@example.org"}
 
@@ -87,12 +93,169 @@ def test_it_is_signed(tmp_path):
         m.sign("example.com", "one", b"hunter2")
 
 
+ADDRESSES = [
+    "Jörg Müller <a@x.example>",
+    formataddr(("Jörg Müller", "a@x.example")),
+    ("Jörg Müller", "a@x.example"),
+    Address("Jörg Müller", "a", "x.example"),
+]
+
+
+@pytest.mark.parametrize("given", ADDRESSES)
+@pytest.mark.parametrize("field", ["from_", "to", "cc", "bcc", "reply_to", "sender"])
+def test_a_mailbox_may_be_given_in_each_form(server, field, given):
+    for value in (given, [given]) if field != "sender" else (given,):
+        m = postroad.Message(**{**BASE, field: value, "subject": "x", "text": "x"})
+        with postroad.Mailer(server.url) as mail:
+            mail.send(m).require_accepted()
+        if field == "bcc":
+            assert "a@x.example" in server.messages[-1].recipients
+            continue
+        name = field.strip("_").replace("_", "-")
+        [found] = email.message_from_bytes(server.messages[-1].content, policy=email.policy.default)[name].addresses
+        assert (found.display_name, found.addr_spec) == ("Jörg Müller", "a@x.example")
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        ["eve@evil.example (", "bob@x.example", "cid@y.example)"],
+        ["a@x.example, b@y.example"],
+        ["Team: a@x.example, b@y.example;"],
+        ['"a@x.example', 'b@y.example"'],
+        ["a@x.example", ""],
+        [("Ann", "a@x.example, b@y.example")],
+        [("Ann", "a@x.example>, <b@y.example")],
+        ["Ann", "a@x.example"],
+    ],
+)
+def test_no_element_of_a_list_becomes_two_or_none(server, elements):
+    for field in ("from_", "to", "cc", "bcc", "reply_to"):
+        with pytest.raises(postroad.InvalidInput, match=r"\[\d\]: "):
+            postroad.Message(**{**BASE, field: elements})
+    with pytest.raises(postroad.InvalidInput, match=r"members\[\d\]: "):
+        postroad.Message(**BASE).add_group("Team", elements)
+    with pytest.raises(postroad.InvalidInput, match=r"X-Own\[\d\]: "):
+        postroad.Message(**BASE, headers={"X-Own": elements})
+    with postroad.Mailer(server.url) as mail, pytest.raises(postroad.InvalidInput, match=r"recipients\[\d\]: "):
+        mail.send(postroad.Message(**BASE, text="x"), recipients=elements)
+    assert not server.messages
+
+
+def test_what_could_be_a_path_or_octets_is_refused_by_type(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("secret")
+    m = postroad.Message(**BASE)
+    for wrong in (str(file), BytesIO(b"x"), 1, None):
+        with pytest.raises(TypeError, match="bytes or a pathlib.Path"):
+            m.attach(wrong, name="a.txt")
+    for right in (file, b"x", bytearray(b"x"), memoryview(b"x")):
+        m.attach(right, name="a.txt")
+    for wrong in (str(file), 1, None, ["x"]):
+        with pytest.raises(TypeError):
+            m.attach_message(wrong)
+    with pytest.raises(TypeError, match="PEM"):
+        m.sign("example.com", "s", 1)
+    for nonsense in ("hunter2", "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n", str(file)):
+        with pytest.raises(postroad.InvalidInput, match="private key") as e:
+            m.sign("example.com", "s", nonsense)
+        assert "hunter2" not in str(e.value) and str(file) not in str(e.value)
+
+
+@pytest.mark.parametrize("policy", [email.policy.default, email.policy.SMTP, email.policy.SMTPUTF8])
+@pytest.mark.parametrize("size", [10, 60, 77, 78, 79, 200, 900])
+def test_ids_urls_and_addresses_of_an_email_message_are_never_encoded(policy, size):
+    long = "x" * size
+    fields = {
+        "List-Unsubscribe": f"<https://example.com/{long}>, <mailto:{long}@example.com>",
+        "References": " ".join(f"<{n}{long}@example.com>" for n in range(5)),
+        "In-Reply-To": f"<{long}@example.com>",
+        "Message-ID": f"<{long}@example.com>",
+        "X-Own": f"{long} {long}",
+        "Subject": f"a {long} b",
+        "To": f"Ann <a@{long[:60]}.example>, {long[:60]}@example.com",
+    }
+    m = EmailMessage(policy=policy)
+    for name, value in fields.items():
+        m[name] = value
+    m["From"] = "Jörg <a@example.com>"
+    m.set_content("x")
+    m.add_attachment(b"x", maintype="a", subtype="b", filename="y" * 30)
+    written = message_octets(m)
+    header = written.partition(b"\r\n\r\n")[0].decode()
+    lines = header.split("\r\n")
+    assert all(len(line) <= 998 for line in lines) and not any(line.isspace() for line in lines)
+    unfolded = header.replace("\r\n ", " ")
+    for name, value in fields.items():
+        assert f"\n{name}: {value}\r\n" in f"\n{unfolded}\r\n".replace("\r\n", "\r\n"), name
+    read = email.message_from_bytes(written, policy=email.policy.default)
+    assert read["From"].addresses[0].display_name.encode("utf-8", "surrogateescape") == "Jörg".encode()
+    assert [p.get_filename() for p in read.iter_attachments()] == ["y" * 30]
+
+
+def test_fields_of_a_file_stay_as_they_are():
+    octets = b"Subject: a  b\r\n\tc\r\nReferences: <" + b"x" * 200 + b"@y>\r\n\r\nx\r\n"
+    assert message_octets(email.message_from_bytes(octets, policy=email.policy.default)) == octets
+
+
+def test_anything_is_signed(tmp_path):
+    pem = tmp_path / "key.pem"
+    subprocess.run(["openssl", "genrsa", "-out", pem, "2048"], check=True, capture_output=True)
+    subprocess.run(
+        ["openssl", "pkcs8", "-topk8", "-in", pem, "-passout", "pass:pw", "-out", tmp_path / "enc.pem"], check=True
+    )
+    existing = EmailMessage()
+    existing["From"], existing["To"], existing["List-Unsubscribe"] = "a@example.com", "b@y", "<https://x.example>"
+    existing.set_content("x")
+    file = tmp_path / "a.eml"
+    file.write_bytes(bytes(existing))
+    for key, options in ((pem, {}), (pem.read_text(), {}), (tmp_path / "enc.pem", {"password": "pw"})):
+        signer = postroad.Dkim("example.com", "s", key, identity="@example.com", valid_for=60, **options)
+        for m in (postroad.Message(**BASE, text="x"), existing, bytes(existing), file):
+            signed = signer.sign(m)
+            assert signed.startswith(b"DKIM-Signature: ")
+            values = dict(v.strip().split("=", 1) for v in str(read(signed)["DKIM-Signature"]).split(";"))
+            assert int(values["x"]) - int(values["t"]) == 60
+            assert values["i"] == "@example.com"
+            names = values["h"].replace(" ", "").lower().split(":")
+            assert names.count("from") == 2 and "sender" not in names and "cc" not in names
+    strict = postroad.Dkim("example.com", "s", pem, fields="strict").sign(existing)
+    assert b"Sender" in strict.partition(b"bh=")[0]
+    safe = postroad.Dkim("example.com", "s", pem, fields="mailing_list_safe").sign(existing)
+    assert b"List-" not in safe.partition(b"bh=")[0]
+    with pytest.raises(postroad.InvalidInput, match="its password"):
+        postroad.Dkim("example.com", "s", tmp_path / "enc.pem")
+    with pytest.raises(postroad.InvalidInput, match="is it this password"):
+        postroad.Dkim("example.com", "s", tmp_path / "enc.pem", password="hunter2")
+    with pytest.raises(postroad.InvalidInput, match="fields must be one of"):
+        postroad.Dkim("example.com", "s", pem, fields="all")
+    with pytest.raises(TypeError, match="pickled"):
+        copy.copy(signer)
+
+
+def test_an_envelope_that_cannot_be_read_names_the_argument_that_helps(server):
+    with postroad.Mailer(server.url) as mail:
+        for octets, argument in (
+            (b"From: a b@x.example\nTo: b@y.example\n\nx\n", "sender="),
+            (b"From: a@x.example\nTo: a b@y.example\n\nx\n", "recipients="),
+            (b"To: b@y.example\n\nx\n", "sender="),
+            (b"From: a@x.example\n\nx\n", "recipients="),
+        ):
+            with pytest.raises(postroad.InvalidInput, match=f"may be given instead: {argument}$"):
+                mail.send(octets)
+            mail.send(octets, sender="a@x.example", recipients=[("Bob", "b@y.example")]).require_accepted()
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
         ({"subject": "a\nBcc: v@x.example"}, "Subject: a line end is not allowed at octet 1"),
         ({"to": "a b@x.example"}, "To: .*octet 2"),
-        ({"reply_to": ["a@x.example", "b"]}, "Reply-To: .*octet 13"),
+        ({"reply_to": ["a@x.example", "b"]}, r"Reply-To\[1\]: .*octet 0"),
+        ({"to": [("Bob", "b@x.example"), ("Cid", "c@y@z")]}, r"To\[1\]: .*octet 3"),
+        ({"cc": [("Bob\n", "b@x.example")]}, "Cc: a line end"),
+        ({"sender": "a@x.example, b@x.example"}, "sender: expected one"),
+        ({"headers": {"List-Help": "<https://b\u00fccher.example>"}}, "List-Help: .*octet 10"),
         ({"headers": {"X\n": "1"}}, "not a field name"),
         ({"headers": {"X-Own": "a\ud800"}}, "lone surrogate"),
         ({"text": "a\0"}, "the text holds a NUL at octet 1"),
@@ -119,3 +282,16 @@ def test_parts_that_are_wrong_are_refused(tmp_path):
         m.set_list("a.example", wrong="https://x.example")
     with pytest.raises(TypeError, match="pickled"):
         copy.copy(m)
+
+
+@pytest.mark.parametrize("name", STANDS_ONCE)
+def test_check_speaks_of_fields_that_stand_twice(capsys, tmp_path, name):
+    file = tmp_path / "m.eml"
+    once = "From: a@x\nTo: b@y\nDate: Mon, 6 Jan 2025 12:00:00 +0000\nMessage-ID: <1@x>\n"
+    value = {"From": "a@x", "To": "b@y", "Sender": "a@x", "Cc": "c@y"}.get(name, "1")
+    for times in (1, 2, 3):
+        more = times - (f"\n{name}: " in "\n" + once)
+        file.write_text(once + f"{name.upper()}: {value}\n" * more + "\nx\n")
+        main(["check", str(file)])
+        said = capsys.readouterr().out
+        assert (f"the field {name} stands {times} times" in said) == (times > 1), said
