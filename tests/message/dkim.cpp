@@ -348,8 +348,9 @@ TEST_CASE("keys that are encrypted are read with their password, and what is wro
         if (f.code) CHECK(f.code == errc::invalid_option);
         return f.text;
     };
-    for (const auto& [name, pem] : keys) {
-        CAPTURE(name);
+    for (const auto& k : keys) {
+        CAPTURE(k.first);
+        const auto& pem = k.second;
         const auto key = dkim_key::rsa(secret(pem), secret("pw"));
         CHECK(key(std::array<unsigned char, 32>{}).size() == 128);
         std::string crlf;

@@ -143,8 +143,8 @@ def _mailbox(where: str, given: object) -> Tuple[bytes, bytes, bytes]:
 
 
 def mailboxes(where: str, given: Mailboxes) -> List[Tuple[bytes, bytes, bytes]]:
-    """Where each stands, its name and its address. A str is a list as it stands in a header; of all else each element is
-    one mailbox, and never becomes two."""
+    """Where each stands, its name and its address. A str is a list as it stands in a header; of all else each element
+    is one mailbox, and never becomes two."""
     if isinstance(given, str):
         text = octets(where, given, "invalid_address")
         found = _core.mailboxes(where.encode(), text, False)
