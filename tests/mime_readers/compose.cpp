@@ -132,8 +132,7 @@ void compose(random_values& random) {
         m.attach(nested);
     }
     const auto c = m.freeze(when).content;
-    print("message", c.text());
-    for (const auto most : {postroad::transfer::eight_bit, postroad::transfer::binary}) {
+    for (const auto most : {postroad::transfer::seven_bit, postroad::transfer::eight_bit, postroad::transfer::binary}) {
         const auto wide = c.as(most);
         print("message", wide.text());
     }

@@ -90,8 +90,8 @@ class Message:
         description: str = "",
         inline: bool = False,
     ) -> None:
-        """Attaches octets, or a file that is read while it is sent: a pathlib.Path, since a str could be either. What is
-        not given follows from the name. With a `content_id` it belongs to the HTML, which shows it where it names
+        """Attaches octets, or a file that is read while it is sent: a pathlib.Path, since a str could be either. What
+        is not given follows from the name. With a `content_id` it belongs to the HTML, which shows it where it names
         `cid:...`."""
         about = [octets("a part", text, "invalid_header") for text in (name, media_type, content_id, description)]
         if isinstance(what, os.PathLike):
