@@ -70,6 +70,9 @@ private:
     std::size_t line_limit_ = preferred_line;  // shorter once the line holds an encoded word
 };
 
+/// Text as Q has it within an encoded word (RFC 2047 section 4.2).
+POSTROAD_DECL std::string q_encoded(std::string_view text);
+
 /// The longest stretch that cannot be folded: a word with the spaces before it.
 POSTROAD_DECL std::size_t longest_stretch(std::string_view value) noexcept;
 

@@ -35,7 +35,7 @@ inline void append_hex(std::string& to, char c) {
     to += hex[u & 15];
 }
 
-inline std::string q_encoded(std::string_view text) {
+POSTROAD_DECL std::string q_encoded(std::string_view text) {
     std::string result;
     for (const char c : text) {
         if (c == ' ') {
