@@ -33,14 +33,16 @@ inline constexpr std::size_t max_socket_path = 107;
 /// `auth` = mechanisms that may be used, by preference, with commas; `backup` = further servers, host or host:port with
 /// commas, each used when those before it fail; `ca` = a file of trusted certificates, or a folder of them with / at
 /// its end; `certificate`, `key` = files of the client's own; `connections`, or `pool`, = most connections at a time, 1
-/// to max_url_connections; `helo` = the name said in EHLO, a domain or an address literal; `local` = address of this
-/// machine to connect from; `pin` = base64 of the SHA-256 of the server's public key, more with commas; `pipelining` =
-/// lockstep, envelope, across or window; `proxy` = a URL, socks5:// or http://; `recipients` = most in one transaction;
-/// `tls` = auto (by port: 465 is implicit), required, implicit, opportunistic, insecure_none or insecure_no_verify;
-/// `window` = transactions in flight, 1 to max_url_window.
-inline constexpr std::string_view url_option_names[] = {"auth", "backup", "ca",         "certificate", "connections",
-                                                        "helo", "key",    "local",      "pin",         "pipelining",
-                                                        "pool", "proxy",  "recipients", "tls",         "window"};
+/// to max_url_connections; `helo` = the name said in EHLO, a domain or an address literal; `insecure_authentication` =
+/// true: credentials may go out without TLS; `local` = address of this machine to connect from; `pin` = base64 of the
+/// SHA-256 of the server's public key, more with commas; `pipelining` = lockstep, envelope, across or window; `proxy` =
+/// a URL, socks5:// or http://; `recipients` = most in one transaction; `tls` = auto (by port: 465 is implicit),
+/// required, implicit, opportunistic, insecure_none or insecure_no_verify; `window` = transactions in flight, 1 to
+/// max_url_window.
+inline constexpr std::string_view url_option_names[] = {
+    "auth", "backup", "ca",  "certificate", "connections", "helo",  "insecure_authentication",
+    "key",  "local",  "pin", "pipelining",  "pool",        "proxy", "recipients",
+    "tls",  "window"};
 
 /// Name and value, decoded.
 using url_options = std::vector<std::pair<std::string, std::string>>;

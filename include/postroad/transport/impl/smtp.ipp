@@ -61,6 +61,8 @@ POSTROAD_DECL smtp::smtp(std::string_view url, smtp_options base) : options_(std
             number(value, options_.recipients_per_transaction);
         else if (name == "auth")
             options_.credentials.mechanisms = mechanism_list(value);
+        else if (name == "insecure_authentication")
+            options_.insecure_authentication = true;
         else if (name == "backup")
             options_.more_servers = backup_list(value, options_.server);
         else if (name == "proxy")

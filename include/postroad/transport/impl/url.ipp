@@ -269,6 +269,7 @@ POSTROAD_DECL void check_options(const url_options& options) {
         if (name == "pipelining") one_of(o, {"lockstep", "envelope", "across", "window"});
         if (name == "tls")
             one_of(o, {"auto", "required", "implicit", "opportunistic", "insecure_none", "insecure_no_verify"});
+        if (name == "insecure_authentication") one_of(o, {"true"});
         if (name == "window") number(o, max_url_window);
         if (name == "connections" || name == "pool") number(o, max_url_connections);
         if (name == "recipients") number(o, max_url_recipients);
