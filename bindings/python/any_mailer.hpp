@@ -31,6 +31,7 @@ public:
     virtual void send(mail_object mail, send_options options, std::shared_ptr<operation> op) = 0;
     virtual void submit(mail_object mail, send_options options, std::shared_ptr<operation> op) = 0;
     virtual void shutdown(duration patience, std::function<void()> done) = 0;
+    virtual void observe(std::shared_ptr<observer> to) = 0;
 
     virtual std::vector<queueing::job_info> jobs(const queueing::job_filter& which, std::size_t limit) = 0;
     virtual queueing::queue_counts count() = 0;
@@ -62,6 +63,7 @@ public:
     void shutdown(duration patience, std::function<void()> done) override {
         mailer_.async_shutdown(patience, [done = std::move(done)](error_code) { done(); });
     }
+    void observe(std::shared_ptr<observer> to) override { mailer_.observe(std::move(to)); }
 
     std::vector<queueing::job_info> jobs(const queueing::job_filter& which, std::size_t limit) override {
         return mailer_.jobs(which, limit);

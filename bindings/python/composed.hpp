@@ -12,6 +12,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -26,6 +27,17 @@ inline given_message message_from(const py_message& m) {
     if (const auto* octets = std::get_if<py::bytes>(&m)) return std::string(*octets);
     if (const auto* file = std::get_if<message_file>(&m)) return *file;
     return *std::get<composed_message*>(m);
+}
+
+/// Not one that blocks who opens it, and that can be read only once.
+inline message_file file_of(const py::bytes& path) {
+    const std::string name(path);
+    std::error_code ec;
+    const auto kind = std::filesystem::status(name, ec).type();
+    using enum std::filesystem::file_type;
+    if (kind == fifo || kind == socket || kind == character || kind == block)
+        throw error(errc::unreadable_file, escaped(name) + " is not a regular file; read it, and give its octets");
+    return {name};
 }
 
 inline content content_of(const py_message& m) {
@@ -141,8 +153,7 @@ inline void attach(composed_message& to, const std::variant<py::bytes, message_f
 }
 
 inline void define_message(py::module_& m) {
-    py::class_<message_file>(m, "File").def(py::init([](const py::bytes& path) { return message_file{path}; }),
-                                            py::arg("path"));
+    py::class_<message_file>(m, "File").def(py::init(&file_of), py::arg("path"));
     py::class_<composed_message>(m, "Message")
         .def(py::init<>())
         .def("set", &set, py::arg("what"), py::arg("values"))

@@ -29,8 +29,11 @@ inline diagnosis diagnose_for(const py::dict& options, const std::string& sender
         std::exception_ptr failure;
         bool done = false;
     };
-    const auto from_url = from_url_and_credentials(options);
-    const transport::smtp transport(transport_options(from_url, options));
+    const auto url = options["url"].cast<std::string>();
+    const auto parts = transport::parse_url(url);
+    refuse_both(options, parts);
+    const auto from_url = transport_of(url, options);
+    const transport::smtp transport(transport_options(from_url, parts, options));
     const auto security = tls_policy(from_url, options);
     const diagnose_options how{.from = sender, .to = octets_of(recipients), .patience = seconds(patience)};
     const auto w = std::make_shared<work>();

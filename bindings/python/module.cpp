@@ -2,13 +2,14 @@
 // TypeError of pybind11 shows arguments, and one of them holds a password.
 
 #include "any_mailer.hpp"
-#include "code_names.hpp"
 #include "composed.hpp"
 #include "delivery.hpp"
 #include "diagnosis.hpp"
 #include "envelope.hpp"
+#include "events.hpp"
 #include "operation.hpp"
 #include "settings.hpp"
+#include "words.hpp"
 
 #include <postroad/postroad.hpp>
 
@@ -30,13 +31,6 @@
 namespace postroad::python {
 namespace {
 
-static_assert(std::size(code_names) == std::size(postroad::detail::code_texts));
-
-std::string code_name(error_code ec) {
-    if (ec.category() == error_category()) return code_names[ec.value() - 1];
-    return std::string(ec.category().name()) + ':' + std::to_string(ec.value());
-}
-
 constexpr std::pair<condition, const char*> condition_names[] = {
     {condition::bad_input, "bad_input"},
     {condition::transient, "transient"},
@@ -48,12 +42,6 @@ constexpr std::pair<condition, const char*> condition_names[] = {
     {condition::limit, "limit"},
     {condition::cancelled, "cancelled"},
 };
-
-// Of a server, a file or a user: perhaps not UTF-8.
-py::str text(std::string_view octets) {
-    return py::reinterpret_steal<py::str>(
-        PyUnicode_DecodeUTF8(octets.data(), static_cast<py::ssize_t>(octets.size()), "backslashreplace"));
-}
 
 py::tuple error_parts(error_code ec, const diagnostics& d) {
     py::list conditions;
@@ -88,8 +76,6 @@ py::tuple examine(const py::bytes& content) {
     return py::make_tuple(text(mail.envelope.reverse_path.str()), py::tuple(recipients), c.size(), c.longest_line(),
                           c.eight_bit(), c.eight_bit_header(), c.binary());
 }
-
-double in_seconds(duration d) { return std::chrono::duration<double>(d).count(); }
 
 queueing::job_filter filter_from(const py::dict& d) {
     queueing::job_filter f;
@@ -155,16 +141,19 @@ std::shared_ptr<any_mailer> make_mailer(transport::smtp t, tls::automatic s, poo
                                                    std::move(c));
 }
 
-std::shared_ptr<any_mailer> make_mailer(const py::dict& options, std::string& host) {
-    const auto from_url = from_url_and_credentials(options);
-    transport::smtp transport(transport_options(from_url, options));
-    host = to_string(transport.options().server);
+std::shared_ptr<any_mailer> make_mailer(const py::dict& options, endpoint& server) {
+    const auto url = options["url"].cast<std::string>();
+    const auto parts = transport::parse_url(url);
+    refuse_both(options, parts);
+    const auto from_url = transport_of(url, options);
+    transport::smtp transport(transport_options(from_url, parts, options));
+    server = transport.options().server;
     auto security = tls_policy(from_url, options);
     auto pool = pooling_policy(from_url, options);
     auto line = scheduling_policy(options, transport.options(), pool);
     if (!given(options, "queue")) {
         auto queue = bounded(options, queueing::memory{});
-        const py::gil_scoped_release released;
+        const gil_released released;
         return make_mailer(std::move(transport), std::move(security), std::move(pool), std::move(queue),
                            std::move(line));
     }
@@ -172,7 +161,7 @@ std::shared_ptr<any_mailer> make_mailer(const py::dict& options, std::string& ho
     if (options["at_a_broker"].cast<bool>()) {
 #ifdef POSTROAD_WITH_AMQP
         auto durable = amqp_options_of(options, std::move(name));
-        const py::gil_scoped_release released;
+        const gil_released released;
         return make_mailer(std::move(transport), std::move(security), std::move(pool),
                            queueing::amqp(std::move(durable)), std::move(line));
 #else
@@ -181,7 +170,7 @@ std::shared_ptr<any_mailer> make_mailer(const py::dict& options, std::string& ho
     }
 #ifdef POSTROAD_WITH_SQLITE
     auto durable = sqlite_options_of(options, std::move(name));
-    const py::gil_scoped_release released;
+    const gil_released released;
     return make_mailer(std::move(transport), std::move(security), std::move(pool), queueing::sqlite(std::move(durable)),
                        std::move(line));
 #else
@@ -193,7 +182,7 @@ std::shared_ptr<any_mailer> make_mailer(const py::dict& options, std::string& ho
 // may want the GIL, so nobody who has it joins that thread.
 class core_mailer {
 public:
-    explicit core_mailer(const py::dict& options) : mailer_(make_mailer(options, host_)) {}
+    explicit core_mailer(const py::dict& options) : mailer_(make_mailer(options, server_)) {}
     core_mailer(const core_mailer&) = delete;
     core_mailer& operator=(const core_mailer&) = delete;
     ~core_mailer() {
@@ -203,14 +192,14 @@ public:
             new std::shared_ptr<any_mailer>(std::move(mailer_));
     }
 
-    const std::string& host() const { return host_; }
+    std::string host() const { return to_string(server_); }
 
     std::shared_ptr<operation> start(const py_message& message, given_envelope envelope, const py::dict& options,
                                      std::shared_ptr<completions> to, std::size_t tag) {
         auto m = usable();
         auto given = message_from(message);
         auto wanted = wishes_from(options);
-        const py::gil_scoped_release released;
+        const gil_released released;
         const auto keep = std::move(m);
         auto mail = mail_of(std::move(given), envelope);
         wanted.apply(mail.envelope);
@@ -219,19 +208,21 @@ public:
         return op;
     }
 
-    std::shared_ptr<operation> submit(const py_message& message, given_envelope envelope, const py::dict& options) {
+    std::shared_ptr<operation> submit(const py_message& message, given_envelope envelope, const py::dict& options,
+                                      bool wait) {
         auto m = usable();
         auto given = message_from(message);
         auto wanted = wishes_from(options);
         std::shared_ptr<operation> op;
         {
-            const py::gil_scoped_release released;
+            const gil_released released;
             const auto keep = std::move(m);
             auto mail = mail_of(std::move(given), envelope);
             wanted.apply(mail.envelope);
             op = std::make_shared<operation>(keep->executor(), nullptr, 0);
             keep->submit(std::move(mail), std::move(wanted.queued), op);
         }
+        if (!wait) return op;
         try {
             op->wait_queued();
         } catch (...) {
@@ -252,7 +243,7 @@ public:
         const auto g = std::make_shared<gate>();
         {
             auto m = mailer_;
-            const py::gil_scoped_release released;
+            const gil_released released;
             const auto keep = std::move(m);
             keep->shutdown(seconds(patience), [g] {
                 {
@@ -269,7 +260,7 @@ public:
     void abort() {
         auto m = std::move(mailer_);
         if (!m) return;
-        const py::gil_scoped_release released;
+        const gil_released released;
         m.reset();
     }
 
@@ -277,9 +268,18 @@ public:
     template <class F>
     auto ask(F f) {
         auto m = usable();
-        const py::gil_scoped_release released;
+        const gil_released released;
         const auto keep = std::move(m);
         return f(*keep);
+    }
+
+    void observe(std::shared_ptr<events> to) {
+        ask([&](any_mailer& m) { m.observe(std::move(to)); });
+    }
+
+    /// Nothing more is sent but what is on a connection; for who closes then.
+    void halt() {
+        ask([this](any_mailer& m) { m.pause({.by = scheduling::selection::kind::destination, .name = server_.name}); });
     }
 
 private:
@@ -290,7 +290,7 @@ private:
     }
 
     process_check check_process_;
-    std::string host_;
+    endpoint server_;
     std::shared_ptr<any_mailer> mailer_;
 };
 
@@ -298,31 +298,41 @@ private:
 // A queue in a file, for who looks after it: nothing is sent from here.
 class core_queue {
 public:
-    explicit core_queue(const py::bytes& path)
-        : file_(queueing::sqlite_options{.path = std::string(path), .submit_only = true}) {}
+    explicit core_queue(const py::bytes& path) {
+        queueing::sqlite_options options{.path = std::string(path), .submit_only = true};
+        const gil_released released;
+        file_ = std::make_unique<queueing::sqlite>(std::move(options));
+    }
+    core_queue(const core_queue&) = delete;
+    core_queue& operator=(const core_queue&) = delete;
+    ~core_queue() {
+        if (!check_process_.here()) (void)file_.release();  // behind fork(): SQLite's locks are the parent's
+    }
 
     /// Calls `f(*this)` without the GIL: it waits for the disk.
     template <class F>
     auto ask(F f) {
-        const py::gil_scoped_release released;
+        check_process_();
+        const gil_released released;
         return f(*this);
     }
     std::vector<queueing::job_info> jobs(const queueing::job_filter& which, std::size_t limit) {
         std::vector<queueing::job_info> out;
-        file_.list(which, limit, clock::now(), out);
+        file_->list(which, limit, clock::now(), out);
         return out;
     }
     queueing::queue_counts count() {
         queueing::queue_counts counts;
-        file_.count(clock::now(), counts);
+        file_->count(clock::now(), counts);
         return counts;
     }
-    std::size_t retry_now(const queueing::job_filter& which) { return file_.retry_now(which, clock::now()); }
-    std::size_t hold(const queueing::job_filter& which) { return file_.hold(which, clock::now()); }
-    std::size_t drop(const queueing::job_filter& which) { return file_.drop(which, clock::now()).size(); }
+    std::size_t retry_now(const queueing::job_filter& which) { return file_->retry_now(which, clock::now()); }
+    std::size_t hold(const queueing::job_filter& which) { return file_->hold(which, clock::now()); }
+    std::size_t drop(const queueing::job_filter& which) { return file_->drop(which, clock::now()).size(); }
 
 private:
-    queueing::sqlite file_;
+    process_check check_process_;
+    std::unique_ptr<queueing::sqlite> file_;
 };
 #else
 struct no_queue {
@@ -380,8 +390,11 @@ PYBIND11_MODULE(_core, m) {
         .def("refused", &operation::refused)
         .def("wait", &operation::wait, py::arg("timeout"))
         .def("on_done", &operation::on_done, py::arg("callback"))
+        .def("on_queued", &operation::on_queued, py::arg("callback"))
         .def("cancel", &operation::cancel)
         .def("result", &result_parts);
+
+    define_events(m);
 
     py::class_<credentials_question, std::shared_ptr<credentials_question>>(m, "CredentialsQuestion")
         .def_property_readonly("server", &credentials_question::server)
@@ -417,8 +430,11 @@ PYBIND11_MODULE(_core, m) {
         .def(
             "submit",
             [](core_mailer& self, const py_message& message, const optional_bytes& sender, const optional_list& to,
-               const py::dict& options) { return self.submit(message, envelope_from(sender, to), options); },
-            py::arg("message"), py::arg("sender"), py::arg("recipients"), py::arg("options"))
+               const py::dict& options,
+               bool wait) { return self.submit(message, envelope_from(sender, to), options, wait); },
+            py::arg("message"), py::arg("sender"), py::arg("recipients"), py::arg("options"), py::arg("wait") = true)
+        .def("halt", &core_mailer::halt)
+        .def("observe", &core_mailer::observe, py::arg("to"))
         .def(
             "pause",
             [](core_mailer& self, const std::string& by, std::string name) {

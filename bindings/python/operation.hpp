@@ -19,8 +19,13 @@
 #include <mutex>
 #include <optional>
 #include <stdexcept>
+#include <thread>
 #include <utility>
+#include <vector>
 
+#ifdef __GLIBCXX__
+#include <cxxabi.h>
+#endif
 #if defined(_WIN32)
 #include <process.h>
 #else
@@ -63,6 +68,30 @@ inline std::shared_ptr<py::object> shared_object(py::object o) {
             }};
 }
 
+/// Lets go of the GIL while it lives. Not py::gil_scoped_release: where Python ended meanwhile, taking the GIL ends the
+/// thread by an exception, which aborts all where it meets a destructor, and lets go of objects without the GIL where
+/// it meets none. Such a thread waits instead, as it does since Python 3.14.
+class gil_released {
+public:
+    gil_released() : state_(PyEval_SaveThread()) {}
+    gil_released(const gil_released&) = delete;
+    gil_released& operator=(const gil_released&) = delete;
+    ~gil_released() {
+#ifdef __GLIBCXX__
+        try {
+            PyEval_RestoreThread(state_);
+        } catch (const abi::__forced_unwind&) {
+            for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+        }
+#else
+        PyEval_RestoreThread(state_);
+#endif
+    }
+
+private:
+    PyThreadState* state_;
+};
+
 /// Waits without the GIL until `ready` or, if given, for `patience` seconds. In slices: only a thread of Python that
 /// has the GIL can run the handler of a signal, such as the one that raises KeyboardInterrupt.
 template <class Ready>
@@ -71,7 +100,7 @@ bool wait_for(std::mutex& mutex, std::condition_variable& changed, std::optional
     const auto deadline = patience ? after(clock::now(), seconds(*patience)) : never;
     for (;;) {
         {
-            const py::gil_scoped_release released;
+            const gil_released released;
             std::unique_lock lock(mutex);
             if (changed.wait_until(lock, std::min(deadline, clock::now() + slice), ready)) return true;
         }
@@ -127,29 +156,22 @@ public:
         }
         changed_.notify_all();
         if (cancel) t.cancel();
+        if (!refusal) tell(on_queued_);
         t.async_wait([self = shared_from_this()](error_code ec, outcome o) { self->finish(ec, std::move(o)); });
     }
 
     /// On the mailer's thread: this is what became of it.
     void finish(error_code ec, outcome o) {
-        std::shared_ptr<py::object> callback;
         {
             const std::scoped_lock lock(mutex_);
             error_ = ec;
             outcome_ = std::move(o);
             done_ = true;
-            callback.swap(callback_);
         }
         changed_.notify_all();
         if (to_) to_->put(tag_);
-        if (!callback) return;
-        const py::gil_scoped_acquire gil;
-        try {
-            (*callback)();
-        } catch (py::error_already_set& e) {
-            e.discard_as_unraisable("postroad completion");
-        }
-        callback.reset();
+        tell(on_queued_);
+        tell(on_done_);
     }
 
     bool done() const {
@@ -173,18 +195,13 @@ public:
         wait_for(mutex_, changed_, std::nullopt, [this] { return done_ || ticket_.has_value(); });
     }
 
-    /// Calls `f` once, when it is done: on the mailer's thread, or at once and here.
+    /// Calls `f` once, when it is done: on the mailer's thread, or at once and here. `f` must not block.
     void on_done(const py::object& f) {
-        check_process_();
-        const auto callback = shared_object(f);
-        {
-            const std::scoped_lock lock(mutex_);
-            if (!done_) {
-                callback_ = callback;
-                return;
-            }
-        }
-        f();
+        add(f, on_done_, [this] { return done_; });
+    }
+    /// The same, when it is in the queue or done.
+    void on_queued(const py::object& f) {
+        add(f, on_queued_, [this] { return done_ || ticket_.has_value(); });
     }
 
     void cancel() {
@@ -204,6 +221,35 @@ public:
     const outcome& result() const { return outcome_; }
 
 private:
+    using callbacks = std::vector<std::shared_ptr<py::object>>;
+
+    template <class Ready>
+    void add(const py::object& f, callbacks& to, Ready ready) {
+        check_process_();
+        auto callback = shared_object(f);
+        {
+            const std::scoped_lock lock(mutex_);
+            if (!ready()) return to.push_back(std::move(callback));
+        }
+        f();
+    }
+    void tell(callbacks& waiting) {
+        callbacks now;
+        {
+            const std::scoped_lock lock(mutex_);
+            now.swap(waiting);
+        }
+        if (now.empty()) return;
+        const py::gil_scoped_acquire gil;
+        for (auto& f : std::exchange(now, {})) {
+            try {
+                (*f)();
+            } catch (py::error_already_set& e) {
+                e.discard_as_unraisable("postroad completion");
+            }
+        }
+    }
+
     process_check check_process_;
     asio::any_io_executor executor_;
     std::shared_ptr<completions> to_;
@@ -212,7 +258,8 @@ private:
     mutable std::mutex mutex_;          // guards what follows
     std::condition_variable changed_;
     std::optional<ticket> ticket_;
-    std::shared_ptr<py::object> callback_;
+    callbacks on_queued_;
+    callbacks on_done_;
     error_code error_;
     outcome outcome_;
     bool done_ = false;

@@ -27,26 +27,48 @@ namespace postroad::python {
                 std::string(one) + " and the argument " + std::string(other) + " speak of the same thing");
 }
 
+inline bool holds_credentials(const py::dict& options) {
+    for (const auto* name : {"user", "password", "token", "credentials"})
+        if (given(options, name)) return true;
+    return false;
+}
+
 // The option of the URL and the argument, of one thing: which of them counts would be a guess.
 inline void refuse_both(const py::dict& options, const transport::url_parts& url) {
-    constexpr std::pair<std::string_view, const char*> same[] = {
-        {"ca", "ca_file"},       {"connections", "connections"},
-        {"helo", "client_name"}, {"pipelining", "pipelining"},
-        {"pool", "connections"}, {"recipients", "recipients_per_transaction"},
-        {"window", "window"}};
+    constexpr std::pair<std::string_view, const char*> same[] = {{"auth", "auth"},
+                                                                 {"ca", "ca_file"},
+                                                                 {"connections", "connections"},
+                                                                 {"helo", "client_name"},
+                                                                 {"insecure_authentication", "insecure_authentication"},
+                                                                 {"pipelining", "pipelining"},
+                                                                 {"pool", "connections"},
+                                                                 {"recipients", "recipients_per_transaction"},
+                                                                 {"window", "window"}};
     for (const auto& [name, value] : url.options) {
         for (const auto& [in_url, argument] : same)
             if (name == in_url && given(options, argument)) refuse_pair("the URL's option \"" + name + '"', argument);
         if (name == "tls" && value == "insecure_no_verify" && given(options, "ca_file"))
             refuse_pair("the URL's option \"tls\"", "ca_file");
     }
-    const bool by_argument = given(options, "user") || given(options, "password") || given(options, "token") ||
-                             given(options, "credentials");
-    if (by_argument && !url.credentials.empty())
+    if (holds_credentials(options) && !url.credentials.empty())
         throw error(errc::contradiction, "the URL holds credentials, and the arguments too");
     if (given(options, "credentials"))
         for (const auto* secret : {"password", "token"})
             if (given(options, secret)) refuse_pair("the argument credentials", secret);
+}
+
+// What the URL says, without its mechanisms where the arguments say who authenticates: only together are they whole.
+inline transport::smtp transport_of(const std::string& url, const py::dict& options) {
+    const auto begin = url.find('?');
+    if (!holds_credentials(options) || begin == std::string::npos) return transport::smtp(url);
+    auto kept = url.substr(0, begin);
+    for (std::size_t at = begin + 1; at <= url.size();) {
+        const auto end = std::min(url.find('&', at), url.size());
+        const auto piece = url.substr(at, end - at);
+        if (!piece.starts_with("auth=")) kept += (kept.size() == begin ? '?' : '&') + piece;
+        at = end + 1;
+    }
+    return transport::smtp(kept);
 }
 
 inline postroad::smtp::timeouts timeouts_of(duration t, const postroad::smtp::timeouts& usual) {
@@ -64,11 +86,15 @@ inline postroad::smtp::timeouts timeouts_of(duration t, const postroad::smtp::ti
             .quit = std::min(t, usual.quit)};
 }
 
-// The URL, with the credentials of the arguments, to which its `auth` applies as well.
-inline transport::smtp from_url_and_credentials(const py::dict& options) {
-    const auto url = options["url"].cast<std::string>();
-    refuse_both(options, transport::parse_url(url));
-    transport::smtp_options o;
+inline transport::smtp_options transport_options(const transport::smtp& from_url, const transport::url_parts& url,
+                                                 const py::dict& options) {
+    using postroad::smtp::pipelining;
+    auto o = from_url.options();
+    for (const auto& [name, value] : url.options)
+        if (name == "auth") o.credentials.mechanisms = transport::mechanism_list(value);
+    take<std::string>(options, "auth",
+                      [&](const std::string& v) { o.credentials.mechanisms = transport::mechanism_list(v); });
+    take<bool>(options, "insecure_authentication", [&](bool v) { o.insecure_authentication = v; });
     take<std::string>(options, "user", [&](std::string v) { o.credentials.user = std::move(v); });
     take<std::string>(options, "password", [&](std::string v) { o.credentials.password = secret(std::move(v)); });
     take<std::string>(options, "token", [&](std::string v) { o.credentials.token = secret(std::move(v)); });
@@ -106,6 +132,11 @@ inline transport::smtp_options transport_options(const transport::smtp& from_url
 inline tls::automatic tls_policy(const transport::smtp& from_url, const py::dict& options) {
     auto p = postroad::detail::adjusted(tls::automatic{}, from_url);
     take<std::string>(options, "ca_file", [&](std::string v) { p.options.ca_file = std::move(v); });
+    take<std::string>(options, "key_passphrase", [&](std::string v) {
+        if (p.options.certificate_file.empty())
+            throw error(errc::contradiction, "the argument key_passphrase is of use with certificate= in the URL only");
+        p.options.key_passphrase = secret(std::move(v));
+    });
     return p;
 }
 

@@ -1,5 +1,6 @@
 """Sends mail: the Python module of the C++ library postroad. See docs/python.md."""
 
+from . import _interpreter  # noqa: F401 - first: the extension may hang where this raises
 from ._core import version as __version__
 from ._credentials import CredentialsRequest
 from ._delivery import Delivery
@@ -8,8 +9,12 @@ from ._errors import (
     AlreadyQueued,
     AuthenticationError,
     Cancelled,
+    Disconnected,
     Error,
+    GreetingRefused,
+    HelloRefused,
     InvalidInput,
+    NoConnection,
     NotAccepted,
     PermanentError,
     ProtocolError,
@@ -17,11 +22,14 @@ from ._errors import (
     TimedOut,
     TlsError,
     TransientError,
+    Unsupported,
 )
+from ._events import Event
 from ._jobs import Counts, Job, Queue
-from ._mailer import Mailer, Ticket
-from ._message import Dkim, Message
+from ._mailer import Mailer, send
+from ._message import Message
 from ._receipts import Receipt, RecipientOutcome, Status
+from ._tickets import Ticket
 
 __all__ = [
     "AlreadyQueued",
@@ -32,12 +40,16 @@ __all__ = [
     "Delivery",
     "Diagnosis",
     "DiagnosisStep",
-    "Dkim",
+    "Disconnected",
     "Error",
+    "Event",
+    "GreetingRefused",
+    "HelloRefused",
     "InvalidInput",
     "Job",
     "Mailer",
     "Message",
+    "NoConnection",
     "NotAccepted",
     "PermanentError",
     "ProtocolError",
@@ -50,6 +62,8 @@ __all__ = [
     "TimedOut",
     "TlsError",
     "TransientError",
+    "Unsupported",
     "__version__",
     "diagnose",
+    "send",
 ]

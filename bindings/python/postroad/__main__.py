@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import email
 import email.policy
+import getpass
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence, Union
+from typing import Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import Mailer, Queue, Receipt, Status, __version__, _core, diagnose
 from ._errors import Error, InvalidInput
@@ -27,16 +31,62 @@ def _octets(file: str) -> bytes:
         return f.read()
 
 
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # nobody reads on; what was asked for is done all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _say(file: str, text: str) -> None:
-    print(f"{printable(file)}: {text}", flush=True)
+    _print(f"{printable(file)}: {text}")
 
 
 def _complain(text: str) -> None:
     print(f"postroad: {printable(text)}", file=sys.stderr, flush=True)
 
 
-def _password(args: argparse.Namespace) -> Optional[str]:
-    return os.environ.get("POSTROAD_PASSWORD") if args.user else None
+def _proof(args: argparse.Namespace) -> Tuple[Optional[str], Optional[str]]:
+    """Password and token."""
+    if args.user is None:
+        return None, None
+    password, token = os.environ.get("POSTROAD_PASSWORD"), os.environ.get("POSTROAD_TOKEN")
+    if password and token:
+        raise InvalidInput("POSTROAD_PASSWORD and POSTROAD_TOKEN are both set: set one of them", code="contradiction")
+    if not password and not token:
+        if not sys.stdin.isatty():
+            text = (
+                "--user needs the password in the environment variable POSTROAD_PASSWORD, or a token in POSTROAD_TOKEN"
+            )
+            raise InvalidInput(text, code="invalid_credentials")
+        password = getpass.getpass(f"Password of {printable(args.user)}: ")
+    return password or None, token or None
+
+
+@contextlib.contextmanager
+def _interruptible(mail: Mailer) -> Iterator[threading.Event]:
+    """The first SIGINT or SIGTERM ends the mailer in order, so that each message has its receipt; the second all."""
+    interrupted = threading.Event()
+
+    def stop(*_: object) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+        # not by print(), which this may have interrupted
+        os.write(2, b"postroad: interrupted: waiting for replies to what is under way; once more ends at once\n")
+        threading.Thread(target=mail._stop).start()
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for s in (s for s, was in before.items() if was is not signal.SIG_IGN):
+            signal.signal(s, stop)
+        yield interrupted
+    finally:
+        for s, was in before.items():
+            signal.signal(s, was)
 
 
 def _verdict(receipt: Receipt) -> int:
@@ -57,10 +107,13 @@ def _worse(one: int, other: int) -> int:
 def _send(args: argparse.Namespace) -> int:
     result = GOOD
     sent: List[str] = []
+    password, token = _proof(args)
 
-    def contents() -> Iterator[Union[bytes, Path]]:
+    def contents(interrupted: threading.Event) -> Iterator[Union[bytes, Path]]:
         nonlocal result
         for file in args.files:
+            if interrupted.is_set():
+                return
             try:
                 # what can be read only once is read here
                 content = Path(file) if file != "-" and Path(file).is_file() else _octets(file)
@@ -71,15 +124,20 @@ def _send(args: argparse.Namespace) -> int:
             sent.append(file)
             yield content
 
-    with Mailer(args.url, user=args.user, password=_password(args), attempts=args.attempts) as mail:
-        for receipt in mail.send_many(contents(), sender=args.sender, recipients=args.recipients):
-            file = sent[receipt.index or 0]
-            if receipt.error is not None:
-                _complain(f"{file}: {receipt.error.code}: {receipt.error}")
-            for r in receipt.recipients:
-                if not args.quiet or r.status is not Status.ACCEPTED:
-                    _say(file, outcome_text(r))
-            result = _worse(result, _verdict(receipt))
+    with Mailer(args.url, user=args.user, password=password, token=token, attempts=args.attempts) as mail:
+        with _interruptible(mail) as interrupted:
+            for receipt in mail.send_many(contents(interrupted), sender=args.sender, recipients=args.recipients):
+                file = sent[receipt.index or 0]
+                if receipt.error is not None:
+                    _complain(f"{file}: {receipt.error.code}: {receipt.error}")
+                for r in receipt.recipients:
+                    if not args.quiet or r.status is not Status.ACCEPTED:
+                        _say(file, outcome_text(r))
+                result = _worse(result, _verdict(receipt))
+    if interrupted.is_set():
+        if rest := len(args.files) - len(sent):
+            _complain(f"interrupted: {rest} more were not begun")
+        return INTERRUPTED
     return result
 
 
@@ -111,12 +169,12 @@ def _check(args: argparse.Namespace) -> int:
         try:
             content = _octets(file)
             found = _core.examine(content)
-        except OSError as e:
-            _complain(f"{file}: {e.strerror}")
-            result = FAILED
-            continue
         except Error as e:
             _complain(f"{file}: {e.code}: {e}")
+            result = FAILED
+            continue
+        except OSError as e:
+            _complain(f"{file}: {e.strerror}")
             result = FAILED
             continue
         sender, recipients, size = found[:3]
@@ -127,8 +185,11 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _diagnose(args: argparse.Namespace) -> int:
-    found = diagnose(args.url, sender=args.sender, recipients=args.recipients, user=args.user, password=_password(args))
-    print(found, flush=True)
+    password, token = _proof(args)
+    found = diagnose(
+        args.url, sender=args.sender, recipients=args.recipients, user=args.user, password=password, token=token
+    )
+    _print(str(found))
     if found.error is None:
         return GOOD
     return TRY_LATER if found.error.transient else FAILED
@@ -146,25 +207,25 @@ def _queue(args: argparse.Namespace) -> int:
                 )
                 due = f" in {job.until:.0f} s" if job.state == "delayed" else ""
                 why = f"; {job.error}" if job.error else ""
-                print(printable(f"{job.id} {job.state}{due}, {job.age:.0f} s old: <{job.sender}> to {to}{why}"))
+                _print(printable(f"{job.id} {job.state}{due}, {job.age:.0f} s old: <{job.sender}> to {to}{why}"))
         elif args.action == "count":
             counts = queue.count()
             for state, n in counts.by_state.items():
-                print(f"{state}: {n}")
-            print(f"oldest: {counts.oldest:.0f} s")
+                _print(f"{state}: {n}")
+            _print(f"oldest: {counts.oldest:.0f} s")
         else:
             if not which and not args.all:
                 _complain("say which: --all, --id, --state, --tenant, --tag or --domain")
                 return WRONG_INPUT
-            print({"retry": queue.retry_now, "hold": queue.hold, "drop": queue.drop}[args.action](**which))
-    except OSError as e:
-        _complain(f"{args.file}: {e.strerror}")
-        return FAILED
+            _print(str({"retry": queue.retry_now, "hold": queue.hold, "drop": queue.drop}[args.action](**which)))
     except InvalidInput:
         raise
     except Error as e:
         _complain(f"{e.code}: {e}")
         return TRY_LATER if e.transient else FAILED
+    except OSError as e:
+        _complain(f"{args.file}: {e.strerror}")
+        return FAILED
     return GOOD
 
 
@@ -178,7 +239,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    user = "name to authenticate; the password is in the environment: POSTROAD_PASSWORD"
+    user = (
+        "name to authenticate; the password is asked for, or stands in the environment variable POSTROAD_PASSWORD, "
+        "or a token in POSTROAD_TOKEN"
+    )
     send = commands.add_parser("send", help="send messages", description="Sends each FILE, a message as in .eml.")
     send.add_argument("url", metavar="URL", help="such as smtp://smtp.example.com; see docs/python.md")
     send.add_argument("files", metavar="FILE", nargs="+", help="a message; - is standard input")

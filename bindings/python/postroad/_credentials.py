@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import threading
+import weakref
+from _queue import SimpleQueue
 from dataclasses import dataclass
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Callable, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Iterable, Optional, Tuple, Union
 
 from ._messages import octets
+from ._threads import Worker
 
 if TYPE_CHECKING:
     from . import _core
@@ -30,26 +31,41 @@ if TYPE_CHECKING:
     CredentialsSource = Callable[[CredentialsRequest], Union[str, Tuple[str, str]]]
 
 
-def start_asking(source: CredentialsSource) -> Questions:
-    """A queue whose questions a thread of its own answers by `source`, until it finds None there."""
-    if not callable(source):
-        raise TypeError(f"credentials must be a function, not {type(source).__name__}")
-    if inspect.iscoroutinefunction(source):
-        raise TypeError("credentials must be a function, not a coroutine function: it has a thread of its own")
-    questions: Questions = SimpleQueue()
-    # now, since Python starts no thread once it exits, and what is submitted is sent then
-    threading.Thread(target=_answer_all, args=(questions, source), name="postroad credentials", daemon=True).start()
-    return questions
+class Asking:
+    """A queue whose questions a thread of its own answers by `source`, until it finds None there. The source, which may
+    hold the mailer, lives as long as this does, not as long as the thread."""
+
+    def __init__(self, source: CredentialsSource) -> None:
+        if not callable(source):
+            raise TypeError(f"credentials must be a function, not {type(source).__name__}")
+        if inspect.iscoroutinefunction(source):
+            raise TypeError("credentials must be a function, not a coroutine function: it has a thread of its own")
+        self.source = source
+        self.questions: Questions = SimpleQueue()
+        # now, since Python starts no thread once it exits, and what is submitted is sent then
+        Worker("postroad credentials", _answer_all, self.questions, weakref.ref(self))
 
 
-def _answer_all(questions: Questions, source: CredentialsSource) -> None:
+def _answer_all(questions: Questions, asking: weakref.ref[Asking]) -> None:
     while (question := questions.get()) is not None:
-        try:
-            _answer(question, source(CredentialsRequest(question.server, question.refused_before)))
-        except BaseException as e:
-            # its text may hold a secret
-            question.refuse(f"it raised {type(e).__name__}")
-        del question
+        owner = asking()
+        source = None if owner is None else owner.source
+        del owner
+        if source is not None:
+            try:
+                _answer(question, source(CredentialsRequest(question.server, question.refused_before)))
+            except BaseException as e:
+                # its text may hold a secret
+                question.refuse(f"it raised {type(e).__name__}")
+        del question, source
+
+
+def mechanisms(auth: Union[str, Iterable[str], None]) -> Optional[bytes]:
+    """The argument auth, as the URL has it."""
+    if auth is None:
+        return None
+    names = [auth] if isinstance(auth, str) else list(auth)
+    return ",".join(octets("auth", name).decode() for name in names).encode()
 
 
 def _answer(question: _core.CredentialsQuestion, result: object) -> None:

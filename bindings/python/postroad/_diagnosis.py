@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Iterable, Optional, Tuple, Union
 
 from . import _core
+from ._credentials import mechanisms
 from ._errors import Error, from_core
 from ._messages import file_octets, octets, optional_octets, recipient_octets, seconds, sender_octets
+from ._secrets import keeps_secrets
+from ._threads import waiting
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Diagnosis:
         return self.text
 
 
+@keeps_secrets
 def diagnose(
     url: str,
     *,
@@ -52,24 +56,37 @@ def diagnose(
     user: Optional[str] = None,
     password: Optional[str] = None,
     token: Optional[str] = None,
+    auth: Union[str, Iterable[str], None] = None,
+    insecure_authentication: Optional[bool] = None,
     ca_file: Union[str, os.PathLike[str], None] = None,
-    patience: float = 30.0,
+    key_passphrase: Optional[str] = None,
+    patience: Optional[float] = 30.0,
 ) -> Diagnosis:
     """Looks up, connects, establishes TLS, greets, authenticates, and asks about `sender` and `recipients`, at each
-    server of `url`; sends nothing. Each step may take `patience` seconds. The arguments are those of Mailer, an address
-    stands without a name. Raises InvalidInput for a URL or an address that is wrong; what goes wrong on the way is in
-    the Diagnosis.
+    server of `url`; sends nothing. Each step may take `patience` seconds. The other arguments (`user`, `password`,
+    `token`, `auth`, `insecure_authentication`, `ca_file`, `key_passphrase`) are those of Mailer, an address stands
+    without a name. Raises InvalidInput for a URL or an address that is wrong; what goes wrong on the way is in the
+    Diagnosis.
     """
+    if not isinstance(insecure_authentication, (bool, type(None))):
+        raise TypeError("insecure_authentication must be a bool")
     options = {
         "url": octets("url", url, "invalid_url"),
         "user": optional_octets("user", user),
         "password": optional_octets("password", password),
         "token": optional_octets("token", token),
+        "auth": mechanisms(auth),
+        "insecure_authentication": insecure_authentication,
         "ca_file": file_octets("ca_file", ca_file),
+        "key_passphrase": optional_octets("key_passphrase", key_passphrase),
     }
     limit = seconds("patience", patience)
-    error, steps, text = _core.diagnose(
-        options, sender_octets(sender) or b"", recipient_octets(recipients) or [], 30.0 if limit is None else limit
+    error, steps, text = waiting(
+        _core.diagnose,
+        options,
+        sender_octets(sender) or b"",
+        recipient_octets(recipients) or [],
+        30.0 if limit is None else limit,
     )
     return Diagnosis(
         tuple(DiagnosisStep(*step) for step in steps), None if error is None else from_core(error), text.rstrip("\n")

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Optional, Tuple, Type
+import smtplib
+from typing import TYPE_CHECKING, Dict, Optional, Tuple, Type, Union
 
 if TYPE_CHECKING:
     from ._receipts import Receipt
 
 
-class Error(Exception):
-    """There is no answer of a server to be had. The subclasses say why, `code` says it exactly."""
+def _reply_code(reply: Optional[str]) -> int:
+    front = (reply or "")[:3]
+    return int(front) if len(front) == 3 and front.isascii() and front.isdigit() else -1
+
+
+class Error(smtplib.SMTPException):
+    """There is no answer of a server to be had. The subclasses say why, `code` says it exactly. It is an OSError, as
+    each exception of smtplib is."""
 
     code: str
     """The name of the C++ library's code, such as "tls_certificate"; of the system's errors "ECONNREFUSED"."""
@@ -24,6 +31,10 @@ class Error(Exception):
     """What is known of each recipient."""
     transient: bool
     """Whether the same may succeed later."""
+    smtp_code: int
+    """The code in `reply`, as smtplib has it; -1: there is none."""
+    smtp_error: Union[bytes, str]
+    """What stands behind it in `reply`, as smtplib has it."""
 
     def __init__(
         self,
@@ -36,13 +47,21 @@ class Error(Exception):
         receipt: Optional[Receipt] = None,
         transient: bool = False,
     ) -> None:
-        super().__init__(message)
+        # not by super(): some of smtplib's classes take other arguments
+        OSError.__init__(self, message)
         self.code = code
         self.host = host
         self.phase = phase
         self.reply = reply
         self.receipt = receipt
         self.transient = transient
+        self.smtp_code = _reply_code(reply)
+        self.smtp_error = (reply or "")[0 if self.smtp_code < 0 else 4 :].encode()
+
+    @property
+    def errno(self) -> Optional[int]:  # type: ignore[override]
+        """The number of the system's error, where `code` names one."""
+        return getattr(errno, self.code) if self.code in errno.errorcode.values() else None
 
 
 class InvalidInput(Error, ValueError):
@@ -50,11 +69,31 @@ class InvalidInput(Error, ValueError):
 
 
 class TransientError(Error):
-    """The same may succeed later: no connection, a server that is closing."""
+    """The same may succeed later."""
 
 
 class PermanentError(Error):
-    """The same will fail again: the server lacks what the message needs."""
+    """The same will fail again."""
+
+
+class NoConnection(TransientError, ConnectionError):
+    """The server cannot be reached, or the connection broke."""
+
+
+class Disconnected(NoConnection, smtplib.SMTPServerDisconnected):
+    """The server closed the connection, or said that it does."""
+
+
+class GreetingRefused(TransientError, smtplib.SMTPConnectError):
+    """The server's greeting was a refusal."""
+
+
+class HelloRefused(PermanentError, smtplib.SMTPHeloError):
+    """The server refused EHLO and HELO."""
+
+
+class Unsupported(PermanentError, smtplib.SMTPNotSupportedError):
+    """The server lacks what the message needs."""
 
 
 class TimedOut(TransientError, TimeoutError):
@@ -65,7 +104,7 @@ class TlsError(Error):
     """TLS could not be started, verified or kept up."""
 
 
-class AuthenticationError(Error):
+class AuthenticationError(Error, smtplib.SMTPAuthenticationError):
     """The server did not accept the credentials, or they could not be sent safely."""
 
 
@@ -85,9 +124,38 @@ class Cancelled(Error):
     """The message was cancelled, or the mailer was closed."""
 
 
-class NotAccepted(Error):
+class NotAccepted(Error, smtplib.SMTPRecipientsRefused):
     """The server did not accept the message for every recipient: raised by Receipt.require_accepted()."""
 
+    recipients: Dict[str, Tuple[int, bytes]]
+    """Of each recipient that was not accepted the reply code (-1: none) and the server's words, as smtplib has it."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str = "",
+        host: Optional[str] = None,
+        phase: Optional[str] = None,
+        reply: Optional[str] = None,
+        receipt: Optional[Receipt] = None,
+        transient: bool = False,
+    ) -> None:
+        super().__init__(message, code=code, host=host, phase=phase, reply=reply, receipt=receipt, transient=transient)
+        missed = () if receipt is None else (r for r in receipt.recipients if r not in receipt.accepted)
+        self.recipients = {r.address: (-1 if r.code is None else r.code, r.text.encode()) for r in missed}
+
+
+_BY_CODE: Dict[str, Type[Error]] = {
+    "queue_full": QueueFull,
+    "already_queued": AlreadyQueued,
+    "resolve_failed": NoConnection,
+    "proxy_failed": NoConnection,
+    "connection_closed": Disconnected,
+    "service_closing": Disconnected,
+    "greeting_refused": GreetingRefused,
+    "hello_refused": HelloRefused,
+}
 
 _BY_CONDITION: Tuple[Tuple[str, Type[Error]], ...] = (
     ("cancelled", Cancelled),
@@ -102,17 +170,17 @@ _BY_CONDITION: Tuple[Tuple[str, Type[Error]], ...] = (
 
 
 def _kind(code: str, conditions: Tuple[str, ...]) -> Type[Error]:
-    if code == "queue_full":
-        return QueueFull
-    if code == "already_queued":
-        return AlreadyQueued
-    for condition, kind in _BY_CONDITION:
-        if condition in conditions:
-            return kind
-    return Error
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if code.endswith("_unsupported"):
+        return Unsupported
+    kind = next((kind for condition, kind in _BY_CONDITION if condition in conditions), Error)
+    # what is none of ours is an error of a socket
+    return NoConnection if kind is TransientError and ":" in code else kind
 
 
-def _name(code: str) -> str:
+def error_name(code: str) -> str:
+    """The name of a code of the C++ part: "timed_out", "ECONNREFUSED"."""
     category, _, number = code.partition(":")
     if category in ("system", "generic"):
         return errno.errorcode.get(int(number), code)
@@ -124,7 +192,7 @@ def from_core(parts: Tuple[str, Tuple[str, ...], str, str, str, str]) -> Error:
     code, conditions, message, host, phase, reply = parts
     return _kind(code, conditions)(
         message,
-        code=_name(code),
+        code=error_name(code),
         host=host or None,
         phase=phase,
         reply=reply or None,

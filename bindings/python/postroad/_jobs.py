@@ -58,9 +58,13 @@ class JobFilter(TypedDict, total=False):
     """Which messages: those that match each member."""
 
     id: int
+    """The message of that number."""
     state: str
+    """As Job.state has it."""
     tenant: str
+    """Those of that tenant."""
     tag: str
+    """Those of that tag."""
     domain: str
     """Of the first recipient, as it is written in the envelope; case does not matter."""
 
@@ -93,7 +97,8 @@ class Operations:
     _core: Union[_core.Mailer, _core.Queue]
 
     def jobs(self, *, limit: int = 1000, **which: Unpack[JobFilter]) -> List[Job]:
-        """What is queued or under way and matches each argument, those of JobFilter; oldest first."""
+        """What is queued or under way and matches each member of `which`, those of JobFilter; oldest first, at most
+        `limit`."""
         return [Job(*parts) for parts in self._core.jobs(filter_of(which), count("limit", limit, 1_000_000_000) or 1)]
 
     def count(self) -> Counts:
@@ -101,21 +106,23 @@ class Operations:
         return Counts(*self._core.count())
 
     def retry_now(self, **which: Unpack[JobFilter]) -> int:
-        """Messages that match, as in jobs(), and are delayed, held or in doubt go now; what is in doubt may arrive
-        twice. Returns how many."""
+        """Messages that match `which`, as in jobs(), and are delayed, held or in doubt go now; what is in doubt may
+        arrive twice. Returns how many."""
         return self._core.change("retry_now", filter_of(which))
 
     def hold(self, **which: Unpack[JobFilter]) -> int:
-        """Messages that match and are not being sent wait for retry_now(). Returns how many."""
+        """Messages that match `which` and are not being sent wait for retry_now(). Returns how many."""
         return self._core.change("hold", filter_of(which))
 
     def drop(self, **which: Unpack[JobFilter]) -> int:
-        """Messages that match and are not being sent are cancelled. Returns how many."""
+        """Messages that match `which` and are not being sent are cancelled. Returns how many."""
         return self._core.change("drop", filter_of(which))
 
 
 class Queue(Operations):
     """The file of a Mailer's queue, for who looks after it while mailers use it, or none does. Sends nothing.
+
+    path: of the file, which exists.
 
     Raises FileNotFoundError, Error for a file that is no queue, and InvalidInput for the URL of a broker.
     """

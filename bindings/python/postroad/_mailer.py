@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import os
 import sys
 import time
 import weakref
-from functools import partial
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -19,15 +17,18 @@ from typing import (
     List,
     NoReturn,
     Optional,
+    Set,
     Tuple,
     Type,
     Union,
 )
 
 from . import _core
-from ._credentials import start_asking
+from ._callbacks import Caller
+from ._credentials import Asking, mechanisms
 from ._delivery import Delivery, Queued, wishes_of
-from ._errors import Error, InvalidInput
+from ._errors import Cancelled, Error, InvalidInput
+from ._events import Watching, wanted
 from ._jobs import Operations, selection_of
 from ._message import given_message
 from ._messages import (
@@ -42,28 +43,36 @@ from ._messages import (
     sender_octets,
 )
 from ._receipts import Receipt, receipt_of
+from ._secrets import keeps_secrets
+from ._threads import waiting
+from ._tickets import Ticket, finished, told
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Unpack
 
+    from ._core import Given, Operation
     from ._core import Mailer as CoreMailer
-    from ._core import Operation
     from ._credentials import CredentialsSource, Questions
+    from ._events import EventFunction
     from ._messages import MessageLike
 
 _MOST = 1_000_000_000
+_CLOSE_TIMEOUT = 30.0
+# For replies to what is under way when a `with` block is interrupted.
+_GRACE = 5.0
 
 _open: weakref.WeakSet[Mailer] = weakref.WeakSet()
 _exiting = False
+_child = 0
 
 
 def _close_all() -> None:
     global _exiting
     _exiting = True
     for mailer in list(_open):
-        if mailer._process == os.getpid():
+        if not mailer.inherited:
             mailer.close()
 
 
@@ -71,68 +80,70 @@ def _close_all() -> None:
 atexit.register(_close_all)
 
 
-def _finished(operation: _core.Operation) -> Receipt:
-    receipt = receipt_of(operation)
-    if receipt.error is not None:
-        raise receipt.error
-    return receipt
-
-
-def _end(questions: Optional[Questions]) -> None:
+def _end_threads(questions: Optional[Questions], caller: Caller) -> None:
     if questions is not None:
         questions.put(None)
+    caller.end()
 
 
-def _wake(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+def _close_at_exit() -> None:
+    """Has multiprocessing close the mailers of a process that it made: before Python 3.13 atexit does not run there."""
+    global _child
+    process = sys.modules.get("multiprocessing.process")
+    if process is None or process.parent_process() is None or _child == os.getpid():
+        return
+    from multiprocessing.util import Finalize
 
-
-def _tell(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
-    # a loop that is closed raises it: nobody waits there
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(_wake, future)
-
-
-class Ticket:
-    """A message that a mailer took, from Mailer.submit(). Any thread may use it. Dropping it drops only the news."""
-
-    def __init__(self, mailer: Mailer, operation: _core.Operation) -> None:
-        self._mailer = mailer
-        self._operation = operation
-
-    def done(self) -> bool:
-        """Whether it is known what became of the message."""
-        return self._operation.done()
-
-    def wait(self, timeout: Optional[float] = None) -> Receipt:
-        """Waits until it is known what became of the message. Raises as Mailer.send() does, and the builtin
-        TimeoutError if it is not known after `timeout` seconds; the message goes on then."""
-        if not self._operation.wait(seconds("timeout", timeout, zero=True)):
-            raise TimeoutError("the message is still under way")
-        return _finished(self._operation)
-
-    def cancel(self) -> None:
-        """Ends the message early, as far as it has not left; wait() then raises Cancelled."""
-        self._operation.cancel()
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Ticket belongs to its Mailer and cannot be pickled or copied")
+    _child = os.getpid()
+    Finalize(None, _close_all, exitpriority=100)
 
 
 class Mailer(Operations):
     """Sends mail through an SMTP server, over connections that it keeps. Any thread may use it, at any time.
 
-    `url` is smtp:// (STARTTLS, required), smtps:// (TLS from the start), smtp+insecure:// (no TLS), or lmtp:// and
-    others, with user:password@ and options as the C++ library takes them. What the arguments repeat is refused.
-    Durations are in seconds. Raises InvalidInput for what is wrong in any of it.
+    Durations are in seconds. None means that an argument is not given. What the URL and an argument both say is
+    refused. Raises InvalidInput for what is wrong in any of it; no traceback holds the arguments.
 
-    `credentials` is a function that is called, in a thread of its own, whenever a connection has to authenticate. It
-    takes a CredentialsRequest and returns a token, which goes with `user`, or a tuple of user and password.
+    url: smtp:// (STARTTLS, required), smtps:// (TLS from the start), smtp+insecure:// (no TLS), or lmtp:// and others,
+        with user:password@ and options, see docs/python.md.
+    user, password: of the account, instead of those in the URL.
+    token: OAuth 2.0 bearer token, with `user`.
+    credentials: a function that is called, in a thread of its own, whenever a connection has to authenticate. It takes
+        a CredentialsRequest and returns a token, which goes with `user`, or a tuple of user and password.
+    auth: the mechanism that may be used, or several by preference, such as "PLAIN" or ["SCRAM-SHA-256", "LOGIN"].
+    insecure_authentication: True lets credentials go out without TLS, where everybody on the way can read them: for
+        test servers.
+    ca_file: PEM file of the CAs to trust instead of the system's.
+    key_passphrase: of the encrypted key of the client's certificate that the URL names.
+    client_name: what EHLO says.
+    pipelining: "lockstep", "envelope", "across" or "window": how much is sent before a reply comes.
+    window: most messages in flight on a connection, with pipelining="window".
+    recipients_per_transaction: a message with more recipients is sent in several transactions.
+    connections: most connections at a time.
+    idle: a connection without work is closed after this.
+    messages_per_connection: then it is closed.
+    queue: a file in which messages wait, or the URL of a broker (amqp:// or amqps://); None: the memory.
+    queue_name, queue_shards, queue_ca_file: of a queue at a broker: its name, into how many parts it is divided, and
+        the CAs to trust.
+    capacity: most messages the mailer holds.
+    when_full: "refuse" raises QueueFull, "wait" waits for room.
+    submit_only: True only fills the queue, and leaves sending to other processes.
+    keys_kept: how long an idempotency_key is known, with a queue in a file.
+    in_doubt: "park" leaves what may have arrived to somebody's decision, "retry" sends it again.
+    attempts: how often a message that was deferred is tried.
+    first_wait: before the second attempt; it doubles from one to the next.
+    pace, tenant_pace: most messages a second, of all and of each tenant.
+    connect_timeout: for look-up and connect.
+    reply_timeout: how long the server may take for each step.
+    close_timeout: how long closing waits for what is under way.
+    on_event: a function that is told each Event, in a thread of its own. What it raises is logged, and when it is too
+        slow events are lost.
     """
 
     _core: CoreMailer
+    _watching: Optional[Watching] = None
 
+    @keeps_secrets
     def __init__(
         self,
         url: str,
@@ -141,7 +152,10 @@ class Mailer(Operations):
         password: Optional[str] = None,
         token: Optional[str] = None,
         credentials: Optional[CredentialsSource] = None,
+        auth: Union[str, Iterable[str], None] = None,
+        insecure_authentication: Optional[bool] = None,
         ca_file: Union[str, os.PathLike[str], None] = None,
+        key_passphrase: Optional[str] = None,
         client_name: Optional[str] = None,
         pipelining: Optional[str] = None,
         window: Optional[int] = None,
@@ -154,25 +168,30 @@ class Mailer(Operations):
         queue_shards: Optional[int] = None,
         queue_ca_file: Union[str, os.PathLike[str], None] = None,
         capacity: Optional[int] = None,
-        when_full: str = "refuse",
-        submit_only: bool = False,
+        when_full: Optional[str] = "refuse",
+        submit_only: Optional[bool] = False,
         keys_kept: Optional[float] = None,
-        in_doubt: str = "park",
+        in_doubt: Optional[str] = "park",
         attempts: Optional[int] = None,
         first_wait: Optional[float] = None,
         pace: Optional[float] = None,
         tenant_pace: Optional[float] = None,
-        connect_timeout: float = 30.0,
+        connect_timeout: Optional[float] = 30.0,
         reply_timeout: Optional[float] = None,
-        close_timeout: float = 30.0,
+        close_timeout: Optional[float] = _CLOSE_TIMEOUT,
+        on_event: Optional[EventFunction] = None,
     ) -> None:
         if _exiting:
             raise RuntimeError("Python is exiting: a Mailer cannot be made any more")
         self._process = os.getpid()
-        self._close_timeout = seconds("close_timeout", close_timeout, zero=True) or 0.0
+        patience = seconds("close_timeout", close_timeout, zero=True)
+        self._close_timeout = _CLOSE_TIMEOUT if patience is None else patience
         self._capacity = count("capacity", capacity, _MOST) or 100_000
-        if not isinstance(submit_only, bool):
-            raise TypeError("submit_only must be a bool")
+        for name, value in (("submit_only", submit_only), ("insecure_authentication", insecure_authentication)):
+            if not isinstance(value, (bool, type(None))):
+                raise TypeError(f"{name} must be a bool")
+        if on_event is not None and not callable(on_event):
+            raise TypeError(f"on_event must be a function, not {type(on_event).__name__}")
         if queue is None and (submit_only or keys_kept is not None):
             raise InvalidInput("submit_only and keys_kept are of use with queue only", code="contradiction")
         at_a_broker = names_a_broker(queue)
@@ -183,10 +202,12 @@ class Mailer(Operations):
                 "queue_name, queue_shards and queue_ca_file are of use with a queue at a broker only, amqp://...",
                 code="contradiction",
             )
-        questions = None if credentials is None else start_asking(credentials)
-        # the thread ends with the mailer, however that ends
-        self._end_asking = weakref.finalize(self, _end, questions)
-        self._end_asking.atexit = False
+        self._asking = None if credentials is None else Asking(credentials)
+        questions = None if self._asking is None else self._asking.questions
+        self._caller = Caller()
+        self._expected: Set[Ticket] = set()
+        # the threads end with the mailer, however that ends
+        weakref.finalize(self, _end_threads, questions, self._caller).atexit = False
         self._core = _core.Mailer(
             {
                 "url": octets("url", url, "invalid_url"),
@@ -194,7 +215,10 @@ class Mailer(Operations):
                 "password": optional_octets("password", password),
                 "token": optional_octets("token", token),
                 "credentials": None if questions is None else questions.put,
+                "auth": mechanisms(auth),
+                "insecure_authentication": insecure_authentication,
                 "ca_file": file_octets("ca_file", ca_file),
+                "key_passphrase": optional_octets("key_passphrase", key_passphrase),
                 "client_name": optional_octets("client_name", client_name),
                 "pipelining": choice("pipelining", pipelining, ["lockstep", "envelope", "across", "window"]),
                 "window": count("window", window, 1000),
@@ -208,9 +232,9 @@ class Mailer(Operations):
                 "queue_shards": count("queue_shards", queue_shards, 256),
                 "queue_ca_file": file_octets("queue_ca_file", queue_ca_file),
                 "capacity": self._capacity if queue is None else count("capacity", capacity, _MOST),
-                "submit_only": submit_only,
+                "submit_only": bool(submit_only),
                 "keys_kept": seconds("keys_kept", keys_kept),
-                "in_doubt": choice("in_doubt", in_doubt, ["park", "retry"]),
+                "in_doubt": choice("in_doubt", in_doubt, ["park", "retry"]) or "park",
                 "wait_when_full": choice("when_full", when_full, ["refuse", "wait"]) == "wait",
                 "attempts": count("attempts", attempts, 1000),
                 "first_wait": seconds("first_wait", first_wait, zero=True),
@@ -220,7 +244,10 @@ class Mailer(Operations):
                 "reply_timeout": seconds("reply_timeout", reply_timeout),
             }
         )
+        if on_event is not None or wanted():
+            self._watching = Watching(self._core, on_event)
         _open.add(self)
+        _close_at_exit()
 
     def send(
         self,
@@ -245,11 +272,11 @@ class Mailer(Operations):
         """
         operation = self._start(message, sender, recipients, wishes_of(delivery, options))
         try:
-            operation.wait(None)
+            waiting(operation.wait, None)
         except BaseException:
             operation.cancel()
             raise
-        return _finished(operation)
+        return finished(operation)
 
     async def asend(
         self,
@@ -260,17 +287,17 @@ class Mailer(Operations):
         delivery: Optional[Delivery] = None,
         **options: Unpack[Queued],
     ) -> Receipt:
-        """As send(), in a coroutine of asyncio. Cancelling the task cancels the message, as far as it has not left."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
+        """As send(), in a coroutine of asyncio. Cancelling the task cancels the message, as far as it has not left.
+
+        message, sender, recipients, delivery, options: as of send().
+        """
         operation = self._start(message, sender, recipients, wishes_of(delivery, options))
-        operation.on_done(partial(_tell, loop, future))
         try:
-            await future
+            await told(operation.on_done)
         except BaseException:
             operation.cancel()
             raise
-        return _finished(operation)
+        return finished(operation)
 
     def submit(
         self,
@@ -281,13 +308,37 @@ class Mailer(Operations):
         delivery: Optional[Delivery] = None,
         **options: Unpack[Queued],
     ) -> Ticket:
-        """Takes `message` into the queue and returns, with `queue` once it is on the disk; the arguments are those of
-        send(). Raises InvalidInput, AlreadyQueued, and QueueFull, or with when_full="wait" waits for room."""
-        given = given_message(message)
-        wishes = wishes_of(delivery, options)
-        operation = self._core.submit(given, sender_octets(sender), recipient_octets(recipients), wishes)
+        """Takes `message` into the queue and returns, with `queue` once it is on the disk. Raises InvalidInput,
+        AlreadyQueued, and QueueFull, or with when_full="wait" waits for room.
+
+        message, sender, recipients, delivery, options: as of send().
+        """
+        operation = waiting(self._submit, message, sender, recipients, wishes_of(delivery, options), True)
         if operation.refused():
-            _finished(operation)
+            finished(operation)
+        return Ticket(self, operation)
+
+    async def asubmit(
+        self,
+        message: MessageLike,
+        *,
+        sender: Optional[str] = None,
+        recipients: Union[str, Iterable[str], None] = None,
+        delivery: Optional[Delivery] = None,
+        **options: Unpack[Queued],
+    ) -> Ticket:
+        """As submit(), in a coroutine of asyncio. Cancelling the task cancels the message.
+
+        message, sender, recipients, delivery, options: as of send().
+        """
+        operation = self._submit(message, sender, recipients, wishes_of(delivery, options), False)
+        try:
+            await told(operation.on_queued)
+        except BaseException:
+            operation.cancel()
+            raise
+        if operation.refused():
+            finished(operation)
         return Ticket(self, operation)
 
     def send_many(
@@ -302,9 +353,9 @@ class Mailer(Operations):
         **options: Unpack[Queued],
     ) -> Iterator[Receipt]:
         """Sends `messages`, at most `limit` of them at a time, and yields receipts as they come, with `index` and,
-        for a message that could not be sent, with `error`. `messages` is consumed as there is room, in this thread.
-        With `progress` a line on standard error tells how far it is. The others are the arguments of send(), for each
-        message.
+        for a message that could not be sent or is none, with `error`. `messages` is consumed as there is room, in this
+        thread. With `progress` a line on standard error tells how far it is. The others (`sender`, `recipients`,
+        `delivery`, `options`) are the arguments of send(), for each message.
 
         Nothing is sent before the first receipt is asked for. Ending the iteration early cancels what is under way. An
         exception that `messages` raises comes after the receipts of the messages before it.
@@ -329,12 +380,8 @@ class Mailer(Operations):
         try:
             while more or under_way:
                 if more and len(under_way) < limit:
-                    refusal = None
                     try:
-                        given = given_message(next(messages))
-                        under_way[index] = self._core.start(given, *envelope, wishes, ended, index)
-                    except Error as e:
-                        refusal = Receipt(error=e, index=index)
+                        message = next(messages)
                     except StopIteration:
                         more = False
                         continue
@@ -342,41 +389,54 @@ class Mailer(Operations):
                         failure = e
                         more = False
                         continue
-                    if refusal is not None:
-                        yield refusal
+                    try:
+                        under_way[index] = self._core.start(_given(message), *envelope, wishes, ended, index)
+                    except Error as e:
+                        yield Receipt(error=e, index=index)
+                    del message
                     index += 1
-                tag = ended.get(0.0 if more and len(under_way) < limit else None)
+                patience = 0.0 if more and len(under_way) < limit else None
+                tag = ended.get(0.0) if patience == 0.0 else waiting(ended.get, None)
                 if tag is not None:
                     yield receipt_of(under_way.pop(tag), tag)
             if failure is not None:
                 raise failure
         finally:
-            for operation in under_way.values():
-                operation.cancel()
+            if not self.inherited:
+                for operation in under_way.values():
+                    operation.cancel()
 
     def pause(self, *, tenant: Optional[str] = None, tag: Optional[str] = None) -> None:
-        """Sends nothing of one tenant or tag until resume(), not of what comes later either."""
+        """Sends nothing of one `tenant` or of one `tag` until resume(), not of what comes later either."""
         self._core.pause(*selection_of(tenant, tag))
 
     def resume(self, *, tenant: Optional[str] = None, tag: Optional[str] = None) -> None:
-        """Ends pause() of the same."""
+        """Ends pause() of the same `tenant` or `tag`."""
         self._core.resume(*selection_of(tenant, tag))
 
     def close(self, timeout: Optional[float] = None) -> None:
         """Takes no more messages, waits up to `timeout` seconds (by default the mailer's close_timeout) for those it
         holds, cancels the rest and ends the connections. Interpreter exit closes every mailer that is still open."""
-        patience = seconds("timeout", timeout, zero=True)
+        limit = seconds("timeout", timeout, zero=True)
+        patience = self._close_timeout if limit is None else limit
+        end = time.monotonic() + patience
         try:
-            self._core.close(self._close_timeout if patience is None else patience)
+            waiting(self._core.close, patience)
         except BaseException:
             self._core.abort()
             raise
         finally:
-            self._end_asking()
+            _end_threads(None if self._asking is None else self._asking.questions, self._caller)
             _open.discard(self)
+            if self._watching is not None:
+                self._watching.end()
+        # at least a moment, for a thread that comes back into a Python that ends would abort it
+        for thread in (self._caller, self._watching):
+            if thread is not None:
+                thread.join(max(1.0, end - time.monotonic()))
 
     async def aclose(self, timeout: Optional[float] = None) -> None:
-        """As close(), without blocking the loop of asyncio."""
+        """As close(), with its `timeout`, without blocking the loop of asyncio."""
         await asyncio.get_running_loop().run_in_executor(None, self.close, timeout)
 
     def __enter__(self) -> Mailer:
@@ -385,6 +445,8 @@ class Mailer(Operations):
     def __exit__(
         self, kind: Optional[Type[BaseException]], value: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
+        if value is not None and not isinstance(value, Exception):
+            self._settle()
         self.close(None if value is None or isinstance(value, Exception) else 0.0)
 
     async def __aenter__(self) -> Mailer:
@@ -393,10 +455,37 @@ class Mailer(Operations):
     async def __aexit__(
         self, kind: Optional[Type[BaseException]], value: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
+        if value is not None and not isinstance(value, Exception):
+            await asyncio.get_running_loop().run_in_executor(None, self._settle)
         await self.aclose(None if value is None or isinstance(value, Exception) else 0.0)
 
+    def _settle(self) -> None:
+        """Begins nothing more, and waits a little for the replies to what is under way: without them it is in doubt."""
+        end = time.monotonic() + min(_GRACE, self._close_timeout)
+        pause = 0.01
+        try:
+            self._core.halt()
+            while self._core.count()[0]["sending"] > 0 and time.monotonic() < end:
+                time.sleep(pause)
+                pause = min(2 * pause, 0.2)
+        except Cancelled:
+            pass  # it is closed
+        except BaseException:
+            self._core.abort()
+            raise
+
+    def _stop(self) -> None:
+        self._settle()
+        self.close(0.0)
+
+    @property
+    def inherited(self) -> bool:
+        """Whether it belongs to a process that this one was forked from: then it cannot be used here."""
+        return self._process != os.getpid()
+
     def __repr__(self) -> str:
-        return f"<postroad.Mailer {self._core.host}>"
+        core = getattr(self, "_core", None)
+        return f"<postroad.Mailer {'that was not made' if core is None else core.host}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Mailer holds connections and credentials and cannot be pickled or copied")
@@ -410,6 +499,35 @@ class Mailer(Operations):
     ) -> Operation:
         given = given_message(message)
         return self._core.start(given, sender_octets(sender), recipient_octets(recipients), wishes)
+
+    def _submit(
+        self,
+        message: MessageLike,
+        sender: Optional[str],
+        recipients: Union[str, Iterable[str], None],
+        wishes: Dict[str, Any],
+        wait: bool,
+    ) -> Operation:
+        given = given_message(message)
+        return self._core.submit(given, sender_octets(sender), recipient_octets(recipients), wishes, wait)
+
+    def _expect(self, ticket: Ticket) -> None:
+        self._caller.begin()
+        self._expected.add(ticket)
+
+    def _told(self, ticket: Ticket) -> None:
+        self._expected.discard(ticket)
+
+
+def _given(message: MessageLike) -> Given:
+    """What is wrong with one message of many is its own error, whatever it is."""
+    try:
+        return given_message(message)
+    except Error:
+        raise
+    except Exception as e:
+        text = f"the message cannot be written out: {type(e).__name__}: {e}"
+        raise InvalidInput(text, code="invalid_message", phase="prepare") from e
 
 
 def _reported(receipts: Iterator[Receipt]) -> Iterator[Receipt]:
@@ -432,3 +550,36 @@ def _reported(receipts: Iterator[Receipt]) -> Iterator[Receipt]:
     finally:
         show()
         sys.stderr.write("\n")
+
+
+@keeps_secrets
+def send(
+    url: str,
+    message: MessageLike,
+    *,
+    user: Optional[str] = None,
+    password: Optional[str] = None,
+    token: Optional[str] = None,
+    auth: Union[str, Iterable[str], None] = None,
+    insecure_authentication: Optional[bool] = None,
+    ca_file: Union[str, os.PathLike[str], None] = None,
+    sender: Optional[str] = None,
+    recipients: Union[str, Iterable[str], None] = None,
+    delivery: Optional[Delivery] = None,
+    **options: Unpack[Queued],
+) -> Receipt:
+    """Sends one message over a connection of its own and returns its receipt. Keep a Mailer for more than one.
+
+    url, user, password, token, auth, insecure_authentication, ca_file: as of Mailer.
+    message, sender, recipients, delivery, options: as of Mailer.send().
+    """
+    with Mailer(
+        url,
+        user=user,
+        password=password,
+        token=token,
+        auth=auth,
+        insecure_authentication=insecure_authentication,
+        ca_file=ca_file,
+    ) as mailer:
+        return mailer.send(message, sender=sender, recipients=recipients, delivery=delivery, **options)

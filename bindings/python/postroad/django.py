@@ -18,7 +18,9 @@ from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 
 from ._errors import Error
-from ._mailer import Mailer, Ticket
+from ._mailer import Mailer
+from ._secrets import keeps_secrets
+from ._tickets import Ticket
 
 _lock = threading.Lock()
 _mailers: Dict[Tuple[Tuple[str, Any], ...], Mailer] = {}
@@ -33,8 +35,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
+@keeps_secrets
 def _shared(arguments: Dict[str, Any]) -> Mailer:
-    key = tuple(sorted(arguments.items()))
+    key = tuple(sorted((name, tuple(v) if isinstance(v, list) else v) for name, v in arguments.items()))
     with _lock:
         if key not in _mailers:
             _mailers[key] = Mailer(**arguments)
@@ -50,6 +53,7 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
     them the Mailer is one of its own, from open() to close().
     """
 
+    @keeps_secrets
     def __init__(
         self,
         host: Optional[str] = None,
@@ -90,13 +94,15 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
             self._arguments.update(connect_timeout=timeout, reply_timeout=timeout)
 
     def open(self) -> bool:
+        if self._own is not None and self._own.inherited:
+            self._own = None  # of the process that this one was forked from
         if self._shares or self._own is not None:
             return False
         self._own = Mailer(**self._arguments)
         return True
 
     def close(self) -> None:
-        if self._own is not None:
+        if self._own is not None and not self._own.inherited:
             self._own.close()
         self._own = None
 
@@ -118,7 +124,7 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
                 self.close()
 
     def _send(self, mailer: Mailer, messages: Sequence[EmailMessage]) -> int:
-        failures: List[Error] = []
+        failures: List[Exception] = []
         tickets: List[Ticket] = []
         sent = 0
         for message in messages:
@@ -127,7 +133,7 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
                 continue
             try:
                 tickets.append(mailer.submit(message.message(), sender=message.from_email, recipients=recipients))
-            except Error as e:
+            except Exception as e:  # Django's, too: one that cannot be written out stops no other
                 failures.append(e)
         for ticket in tickets:
             try:
@@ -136,8 +142,9 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
                 sent += 1
             except Error as e:
                 failures.append(e)
-        if failures and not self.fail_silently:
-            raise failures[0]
+        for failure in failures:
+            if not (self.fail_silently and isinstance(failure, Error)):
+                raise failure
         return sent
 
 

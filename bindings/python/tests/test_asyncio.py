@@ -7,7 +7,7 @@ import asyncio
 import postroad
 import pytest
 from conftest import compose
-from postroad._mailer import _tell
+from postroad._tickets import _tell
 
 
 def test_many_at_a_time(server):

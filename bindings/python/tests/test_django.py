@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import smtplib
 import time
 
 import django
@@ -66,6 +67,30 @@ def test_mails_go_together_and_the_first_failure_is_raised_when_all_are_done(mak
         assert mail.get_connection().send_messages([]) == 0
         assert email([]).send() == 0
     taken(server, 4)
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_mail_that_django_cannot_write_out_stops_no_other(site, silent):
+    unwritable = [
+        (email(["bob@example.org"], headers={"X-A": "a\nb"}), ValueError),
+        (email(["bob@example.org"], attachments=[("a.txt", object(), "text/plain")]), (TypeError, AttributeError)),
+    ]
+    for n, (wrong, kind) in enumerate(unwritable, 1):
+        mails = [email(["a@example.org"]), wrong, email(["c@example.org"])]
+        with pytest.raises(kind):
+            mail.get_connection(fail_silently=silent).send_messages(mails)
+        taken(site, 2 * n)
+
+
+def test_the_usual_except_catches_what_goes_wrong(make_server):
+    server = make_server()
+    for url, to in [("smtp+insecure://127.0.0.1:1", "a@x.example"), (server.url, "rejected@x"), ("http://x", "a@x")]:
+        with override_settings(POSTROAD={"url": url}):
+            try:
+                email([to]).send()
+                pytest.fail("sent")
+            except (smtplib.SMTPException, OSError):
+                pass
 
 
 def test_what_cannot_be_sent_raises_unless_silenced():

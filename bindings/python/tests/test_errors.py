@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import inspect
 import pickle
+import smtplib
 import socket
 import traceback
 
@@ -220,3 +223,105 @@ def test_exceptions_can_be_made_in_tests_of_others(kind):
         True,
     )
     assert isinstance(e, postroad.Error)
+
+
+ERRORS = [e for e in vars(postroad).values() if isinstance(e, type) and issubclass(e, postroad.Error)]
+KIN = {
+    postroad.InvalidInput: ValueError,
+    postroad.TimedOut: TimeoutError,
+    postroad.NoConnection: ConnectionError,
+    postroad.Disconnected: (ConnectionError, smtplib.SMTPServerDisconnected),
+    postroad.GreetingRefused: smtplib.SMTPConnectError,
+    postroad.HelloRefused: smtplib.SMTPHeloError,
+    postroad.AuthenticationError: smtplib.SMTPAuthenticationError,
+    postroad.Unsupported: smtplib.SMTPNotSupportedError,
+    postroad.NotAccepted: smtplib.SMTPRecipientsRefused,
+}
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_what_programs_catch_catches_each_error(kind):
+    for usual in (smtplib.SMTPException, OSError):
+        with pytest.raises(usual):
+            raise kind("no")
+    kin = KIN.get(kind, ())
+    for one in kin if isinstance(kin, tuple) else (kin,):
+        assert issubclass(kind, one)
+    e = pickle.loads(pickle.dumps(kind("no", code="ECONNREFUSED", reply="535 5.7.8 no")))
+    assert type(e) is kind
+    assert (str(e), e.args, e.errno, e.smtp_code, e.smtp_error) == (
+        "no",
+        ("no",),
+        errno.ECONNREFUSED,
+        535,
+        b"5.7.8 no",
+    )
+    assert (kind("no").errno, kind("no").smtp_code, kind("no").smtp_error) == (None, -1, b"")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "kind"),
+    [
+        ({"replies": {"greeting": "554 5.3.2 closed"}}, smtplib.SMTPConnectError),
+        ({"replies": {"EHLO": "550 no", "HELO": "550 no"}}, smtplib.SMTPHeloError),
+        ({"replies": {"greeting": "drop"}}, smtplib.SMTPServerDisconnected),
+        ({"replies": {"greeting": "drop"}}, ConnectionError),
+        ({"replies": {"EHLO": "421 4.3.2 closing"}}, smtplib.SMTPServerDisconnected),
+        ({"stall": "greeting"}, TimeoutError),
+        ({"replies": {"greeting": "hello there"}}, smtplib.SMTPException),
+        ({"extensions": ()}, smtplib.SMTPNotSupportedError),
+        ({"replies": {"RCPT": "550 5.1.1 unknown"}}, smtplib.SMTPRecipientsRefused),
+        ({"replies": {"MAIL": "550 5.1.1 unknown"}}, smtplib.SMTPRecipientsRefused),
+        ({"replies": {"content": "drop"}}, smtplib.SMTPException),
+    ],
+)
+def test_a_server_that_does_not_serve_is_an_error_of_smtplib(make_server, behaviour, kind):
+    server = make_server(**behaviour)
+    content = "From: a@x.example\nTo: b@x.example\nSubject: Grüße\n\nHi\n".encode()
+    plain = content.decode().encode("ascii", "replace")
+    with postroad.Mailer(server.url, reply_timeout=0.3, close_timeout=0) as mail, pytest.raises(kind) as e:
+        mail.send(plain if "extensions" not in behaviour else content).require_accepted()
+    assert isinstance(e.value, postroad.Error)
+    assert isinstance(e.value, OSError)
+
+
+def test_no_server_at_all_is_a_connection_error(message):
+    for host in (f"127.0.0.1:{unused_port()}", "no-such-host.invalid"):
+        with postroad.Mailer(f"smtp+insecure://{host}") as mail, pytest.raises(ConnectionError):
+            mail.send(message)
+    with pytest.raises(OSError, match="refused") as e:
+        postroad.send(f"smtp+insecure://127.0.0.1:{unused_port()}", message)
+    assert e.value.errno == errno.ECONNREFUSED
+
+
+def test_refused_recipients_stand_in_the_exception_as_in_that_of_smtplib(server):
+    message = b"From: a@x.example\nTo: bob@x.example, rejected@x.example, deferred@x.example\n\nHi\n"
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as e:
+        postroad.send(server.url, message).require_accepted()
+    assert e.value.recipients == {
+        "rejected@x.example": (550, b"no such user"),
+        "deferred@x.example": (451, b"later"),
+    }
+    assert pickle.loads(pickle.dumps(e.value)).recipients == e.value.recipients
+
+
+def test_a_refused_password_is_an_error_of_smtplib_with_the_reply(start_sink, message):
+    sink = start_sink("--auth", f"ann:{SECRET}", "--require-auth")
+    url = f"smtp+insecure://ann:wrong@localhost:{sink.port}?insecure_authentication=true"
+    with pytest.raises(smtplib.SMTPAuthenticationError) as e:
+        postroad.send(url, message)
+    assert e.value.smtp_code == 535
+    assert e.value.smtp_error.startswith(b"5.7.8")
+
+
+def test_none_stands_for_what_is_not_given(server, message):
+    names = [n for n in inspect.signature(postroad.Mailer).parameters if n != "url"]
+    with postroad.Mailer(server.url, **dict.fromkeys(names)) as mail, postroad.Mailer(server.url) as usual:
+        assert mail.send(message).all_accepted
+        own = ("_close_timeout", "_capacity", "_watching", "_asking")
+        assert [getattr(mail, n) for n in own] == [getattr(usual, n) for n in own]
+    for name in names:
+        with postroad.Mailer(server.url, **{name: None}) as mail:
+            assert mail._close_timeout == 30
+    names = [n for n in inspect.signature(postroad.diagnose).parameters if n not in ("url", "sender", "recipients")]
+    assert postroad.diagnose(server.url, **dict.fromkeys(names)).good

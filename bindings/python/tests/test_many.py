@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from email.message import EmailMessage
+from pathlib import Path
+
 import postroad
 import pytest
 from conftest import compose
@@ -104,12 +108,48 @@ def test_an_exception_of_the_source_comes_behind_the_receipts_before_it(server):
     assert sorted(got) == [0, 1, 2]
 
 
-def test_what_is_no_message_ends_the_iteration_with_a_type_error(server):
-    got = []
-    with postroad.Mailer(server.url) as mail, pytest.raises(TypeError):
-        for receipt in mail.send_many([compose(), "text", compose()]):
-            got.append(receipt.index)
-    assert got == [0]
+def broken(**attributes):
+    m = compose()
+    vars(m).update(attributes)
+    return m
+
+
+class Hostile:
+    def __fspath__(self):
+        raise AttributeError("no path")
+
+
+os.PathLike.register(Hostile)
+NO_MESSAGES = {
+    "str": "text",
+    "None": None,
+    "int": 3,
+    "list": [b"x"],
+    "a class": EmailMessage,
+    "payload": broken(_payload=object()),
+    "payload of a multipart": broken(_payload=[None], _headers=[("From", "a@x"), ("Content-Type", "multipart/mixed")]),
+    "headers": broken(_headers=[("To", None)]),
+    "policy": broken(policy=None),
+    "path": Path("no/such/file.eml"),
+    "path with NUL": Path("a\0b"),
+    "hostile path": Hostile(),
+    "empty": b"",
+    "released": memoryview(b"x"),
+}
+NO_MESSAGES["released"].release()
+
+
+@pytest.mark.parametrize("name", NO_MESSAGES)
+def test_what_is_no_message_is_a_receipt_with_an_error_and_stops_nothing(server, name):
+    with postroad.Mailer(server.url) as mail:
+        receipts = {r.index: r for r in mail.send_many([compose(), NO_MESSAGES[name], compose()])}
+    assert receipts[0].all_accepted
+    assert receipts[2].all_accepted
+    assert isinstance(receipts[1].error, postroad.InvalidInput)
+    assert str(receipts[1].error)
+    assert len(receipts) == 3
+    with pytest.raises((ValueError, TypeError, AttributeError)), postroad.Mailer(server.url) as mail:
+        mail.send(NO_MESSAGES[name])
 
 
 def test_ending_the_iteration_cancels_what_is_under_way(make_server):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import inspect
 import re
 from pathlib import Path
 from types import FunctionType
@@ -55,3 +56,38 @@ def test_everything_public_is_documented(name):
     if name != "__version__":
         assert getattr(postroad, name).__doc__
     assert name in (ROOT / "docs/python.md").read_text()
+
+
+FUNCTIONS = [postroad.send, postroad.diagnose] + [
+    f
+    for kind in (postroad.Mailer, postroad.Ticket, postroad.Queue)
+    for n, f in [(kind.__name__, kind), *inspect.getmembers(kind, inspect.isfunction)]
+    if not n.startswith("_")
+]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__qualname__)
+def test_each_argument_is_documented(function):
+    said = inspect.getdoc(function)
+    for name in inspect.signature(function).parameters:
+        if name != "self" and function is not postroad.Ticket:
+            assert re.search(rf"\b{name}\b", said), (function, name)
+
+
+MEMBERS = ("Event", "Queued", "JobFilter", "Delivery", "RecipientOutcome")
+
+
+def test_each_member_of_a_dataclass_or_a_dictionary_is_documented():
+    for file in PACKAGE.glob("_*.py"):
+        for c in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(c, ast.ClassDef) or c.name not in (
+                "Event",
+                "Queued",
+                "JobFilter",
+                "Delivery",
+                "RecipientOutcome",
+            ):
+                continue
+            for member, after in zip(c.body, [*c.body[1:], None]):
+                if isinstance(member, ast.AnnAssign) and member.target.id not in ("address", "status"):
+                    assert isinstance(after, ast.Expr), (c.name, member.target.id)

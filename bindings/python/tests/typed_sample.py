@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import smtplib
 from datetime import datetime, timezone
 from email.message import EmailMessage, Message
 from pathlib import Path
@@ -37,6 +38,23 @@ async def concurrent(message: EmailMessage) -> None:
         first, second = await asyncio.gather(mail.asend(message), mail.asend(message))
         both: List[postroad.Receipt] = [first, second]
         print(len(both))
+        ticket: postroad.Ticket = await mail.asubmit(message, tag="news")
+        ticket.add_done_callback(lambda done: print(done.wait(0).attempts))
+        receipt: postroad.Receipt = await ticket
+        print(receipt.index)
+
+
+def happened(event: postroad.Event) -> None:
+    print(event.kind.upper(), event.status and event.status.value, event.took + 1.0)
+
+
+def watched(message: EmailMessage) -> None:
+    with postroad.Mailer(
+        "smtp://smtp.example.com", auth=["PLAIN", "LOGIN"], key_passphrase="secret", on_event=happened
+    ) as mail:
+        mail.send(message)
+    one: postroad.Receipt = postroad.send("smtp://smtp.example.com", message, insecure_authentication=True, tag="x")
+    print(one.all_accepted)
 
 
 def token(request: postroad.CredentialsRequest) -> str:
@@ -65,4 +83,6 @@ def caught(mail: postroad.Mailer, message: EmailMessage) -> Optional[str]:
         outcomes = e.receipt.recipients if e.receipt else ()
         print(e.code.upper(), e.host, len(outcomes))
         return e.reply
+    except smtplib.SMTPException as other:
+        print(other.errno)
     return None
