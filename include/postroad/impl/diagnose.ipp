@@ -71,7 +71,6 @@ POSTROAD_DECL void detail::examiner::on_reply(const observation& o) {
         case phase::prepare:
         case phase::policy:
         case phase::queued:
-        case phase::policy:
         case phase::resolve:
         case phase::connect:
         case phase::tls:

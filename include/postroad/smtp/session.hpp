@@ -138,6 +138,7 @@ struct finished {
     error_code error = {};
     diagnostics details = {};
     std::vector<recipient_outcome> recipients = {};
+    bool answered = false;  ///< the server replied to its MAIL, or took it in another way
     /// What it taught about the server, while the connection goes on; the event `closed` will say it again.
     smtp::lesson lesson = smtp::lesson::none;
 };
@@ -267,6 +268,7 @@ private:
         diagnostics details = {};
         smtp::lesson lesson = smtp::lesson::none;
         session::step step = step::mail;
+        bool mail_answered = false;
         bool mail_accepted = false;
         bool go = false;             // 354 came, or none is needed
         bool content_sent = false;   // the end of data was handed to the socket
@@ -404,6 +406,7 @@ private:
     std::size_t writing_ = 0;  // the transaction whose commands are written next
     ring<event> events_;
     time_point deadline_ = never;
+    time_point drained_by_ = never;  // while it drains
     time_point opening_deadline_ = never;
     state state_ = state::awaiting_start;
     bool secured_ = false;

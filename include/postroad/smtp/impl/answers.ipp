@@ -58,6 +58,7 @@ POSTROAD_DECL void session::on_reply(const reply& r) {
     if (r.code == 421 && state_ != state::quitting) {
         if (state_ == state::open && e.where != phase::reset) {
             auto& t = transactions_.front();
+            t.mail_answered = true;
             // In LMTP it is the answer for one recipient, and the others have none.
             if (lmtp() && e.where == phase::content && t.content_sent)
                 decide_next(t, r);
@@ -103,6 +104,7 @@ POSTROAD_DECL void session::on_transaction_reply(const reply& r, const expected&
         return fail(errc::unexpected_reply, e.where, "expected 354 to DATA; the content was not sent", r);
     switch (e.where) {
         case phase::mail:
+            t.mail_answered = true;
             t.mail_accepted = r.code < 300;
             if (!t.mail_accepted) refuse(t, e, r);
             break;

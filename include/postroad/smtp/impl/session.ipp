@@ -261,7 +261,7 @@ POSTROAD_DECL void session::cancel(std::uint64_t id, time_point now) {
     leave_undecided(t, errc::cancelled,
                     {.where = current_phase(), .host = host(), .explanation = "the operation was cancelled"});
     if (t.error == errc::out_of_sequence) t.error = errc::cancelled;
-    events_.push_back(finished{t.what.id, t.error, t.details, t.results, t.lesson});
+    events_.push_back(finished{t.what.id, t.error, t.details, t.results, t.mail_answered, t.lesson});
     t.cancelled = true;
     switch (t.step) {
         case step::mail: t.step = step::written; break;
@@ -545,6 +545,7 @@ POSTROAD_DECL void session::give(active& t) {
     auto& f = std::get<finished>(events_.emplace_back(std::in_place_type<finished>));
     f.id = t.what.id;
     f.error = t.error;
+    f.answered = t.mail_answered;
     if (t.error) f.details = std::move(t.details);
     f.recipients = std::move(t.results);
     f.lesson = t.lesson;
@@ -616,7 +617,20 @@ POSTROAD_DECL void session::arm(time_point now) {
         deadline_ = never;
     else
         deadline_ = after(now, timeout_of(current_phase()));
+    // A connection that only drains holds nobody up for as long as a server may take.
+    if (!drains())
+        drained_by_ = never;
+    else if (drained_by_ == never)
+        drained_by_ = after(now, options_.timeouts.drain);
+    deadline_ = std::min(deadline_, drained_by_);
     if (opening()) deadline_ = std::min(deadline_, opening_deadline_);
+}
+
+POSTROAD_DECL bool session::drains() const noexcept {
+    if (state_ != state::open || transactions_.empty()) return false;
+    for (std::size_t i = 0; i < transactions_.size(); ++i)
+        if (!transactions_[i].cancelled) return false;
+    return true;
 }
 
 POSTROAD_DECL duration session::timeout_of(phase p) const noexcept {
