@@ -1,5 +1,5 @@
 #pragma once
-// Numbers that no other process has.
+// Numbers that no other process has, and numbers that only look like that.
 
 #include <cstdint>
 #include <random>
@@ -10,6 +10,14 @@ namespace postroad::detail {
 inline std::uint64_t random_number() {
     std::random_device source;
     return (std::uint64_t{source()} << 32 | source()) >> 2;
+}
+
+/// Splitmix64: a number that depends on its input in no visible way.
+constexpr std::uint64_t scrambled(std::uint64_t x) noexcept {
+    x += 0x9e3779b97f4a7c15u;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
 }
 
 }  // namespace postroad::detail

@@ -5,6 +5,7 @@
 #include <postroad/queueing/policy.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <utility>
 #include <vector>
 

@@ -43,7 +43,8 @@ struct basic_fair {
     rate tenant_pace = {};
     rate mailer_pace = {};
     /// Messages that wait here in turn; those beyond wait in the queue, in the order they came.
-    std::size_t look_ahead = default_look_ahead;
+    /// 0: default_look_ahead where the queue outlives the process, and a million where all of it is in memory.
+    std::size_t look_ahead = 0;
 
     Pacer pacer = {};
     Concurrency concurrency = {};

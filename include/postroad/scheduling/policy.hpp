@@ -18,6 +18,8 @@ using pooling::host_id;
 
 /// Jobs taken from the queue ahead of time, where the scheduler has no look_ahead of its own.
 inline constexpr std::size_t default_look_ahead = 4096;
+/// As many, where they are in memory anyway and the scheduler leaves it open.
+inline constexpr std::size_t look_ahead_in_memory = 1'000'000;
 
 /// A policy of the scheduling axis. It knows jobs by their id and decides; `now` comes in, no clock is read.
 template <class S>

@@ -82,11 +82,15 @@ struct scheduling_traits {
             return s.waiting(h, now) > 0 ? s.next(h, now) : std::nullopt;
     }
     /// Most jobs that wait here; those beyond wait in the queue.
-    static std::size_t look_ahead(const S& s) {
-        if constexpr (requires { s.look_ahead; })
-            return s.look_ahead;
-        else
+    /// Most jobs that wait there at a time; those beyond wait in the queue. `lasts`: the queue does. A member of 0 is
+    /// default_look_ahead, or what memory has: there it costs nothing to see all.
+    static std::size_t look_ahead(const S& s, bool lasts) {
+        if constexpr (requires { s.look_ahead; }) {
+            if (s.look_ahead > 0) return s.look_ahead;
+            return lasts ? default_look_ahead : look_ahead_in_memory;
+        } else {
             return default_look_ahead;
+        }
     }
     /// Nothing waits for `h` any more, and it has no connection: time_point::min() if it is forgotten, else when to ask
     /// again; `never`: when it was used again. Of a provider the last of its sites asks.

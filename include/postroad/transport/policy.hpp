@@ -4,12 +4,14 @@
 #include <postroad/core/axis.hpp>
 #include <postroad/core/clock.hpp>
 #include <postroad/core/endpoint.hpp>
+#include <postroad/core/error.hpp>
 #include <postroad/net/dialing.hpp>
 #include <postroad/smtp/session.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,23 +37,84 @@ concept session = requires(S s, const S c, postroad::smtp::transaction t, std::u
     { s.poll() } -> std::same_as<std::optional<postroad::smtp::event>>;
 };
 
-/// A policy of the transport axis. Its functions are called on the mailer's executor, one at a time.
+/// Where the mail of a domain goes.
+struct location {
+    /// Equal names mean equal servers and equal demands on them: whoever is equal in that shares connections. A name
+    /// whose servers are other than before, while connections to it are open, is refused with errc::policy_failed.
+    std::string site = {};
+    /// Sites of one provider share limits; empty: it is the site.
+    std::string provider = {};
+    /// In any order; endpoint::preference and endpoint::weight say which is used when. At least one.
+    std::vector<endpoint> servers = {};
+    /// It is asked for anew after this, when mail comes; what is less than a minute away counts as a minute.
+    time_point valid_until = never;
+};
+
+/// The answer to a question for a location: `where`, or an error. One of condition::permanent ends what goes to that
+/// domain; with any other it is asked again after a while.
+struct located {
+    location where = {};
+    error_code error = {};
+    std::string why = {};
+};
+
+/// Takes the answer, once, on any thread, also from within the question; a second one is dropped, and so is one after
+/// the mailer.
+using locate_handler = std::function<void(located)>;
+
+/// What earlier connections to a server taught. Each is true for a while after it was learned.
+struct lessons {
+    bool no_overlap = false;  ///< smtp::lesson::no_overlap, and so on
+    bool no_chunking = false;
+    bool no_pipelining = false;
+    bool no_tls = false;
+};
+
+/// Names one place for a message: mail objects of one name share connections and limits.
 template <class T>
-concept transport_policy = requires(const T t, const envelope& e, const std::string& destination, const endpoint& host,
-                                    std::string nonce) {
+concept routes_messages = requires(const T t, const envelope& e) {
+    { t.route(e) } -> std::convertible_to<std::string_view>;
+};
+/// Names a place for each recipient, such as its domain: a message for several is divided.
+template <class T>
+concept routes_recipients = requires(const T t, const envelope& e, const address& to) {
+    { t.route(e, to) } -> std::convertible_to<std::string_view>;
+};
+/// Knows the servers of a place at once and for good.
+template <class T>
+concept has_hosts = requires(const T t, const std::string& domain) {
+    { t.hosts(domain) } -> std::same_as<std::vector<endpoint>>;
+};
+/// Finds out where a place is, now or later.
+template <class T>
+concept locates = requires(const T t, const std::string& domain, locate_handler done) {
+    { t.locate(domain, done) } -> std::same_as<void>;
+};
+/// Makes sessions that know what earlier ones taught.
+template <class T>
+concept heeds_lessons = requires(const T t, const endpoint& host, std::string nonce, const lessons& known) {
+    { t.make_session(host, nonce, known) } -> std::same_as<typename T::session_type>;
+};
+
+/// A policy of the transport axis. Its functions are called on the mailer's executor, one at a time. What route()
+/// returns is read before its next call, and need not live longer.
+template <class T>
+concept transport_policy = requires(const T t, const endpoint& host, std::string nonce) {
     typename T::session_type;
     // Whether a session's octets go over a connection; otherwise it is given transactions at once.
     { T::needs_wire } -> std::convertible_to<bool>;
-    // The name of where the message goes; mail objects of one name share connections and limits.
-    { t.route(e) } -> std::convertible_to<std::string_view>;
-    // The servers of a destination, in order of preference; at least one.
-    { t.hosts(destination) } -> std::same_as<std::vector<endpoint>>;
-    // How a connection to them is opened; asked before each.
+    // How a connection to the servers is opened; asked before each.
     { t.dialing() } -> std::convertible_to<net::dialing>;
-    // (optional) t.learn(host, lesson): what a connection to `host` taught.
-    // A session for one connection to `host`. `nonce` is fresh, random and printable.
-    { t.make_session(host, nonce) } -> std::same_as<typename T::session_type>;
 }
-&&session<typename T::session_type>;
+&&(routes_messages<T> ||
+   routes_recipients<T>)&&(has_hosts<T> || locates<T>)&&(heeds_lessons<T> ||
+                                                         requires(const T t, const endpoint& host, std::string nonce) {
+                                                             // A session for one connection to `host`. `nonce` is
+                                                             // fresh, random and printable.
+                                                             {
+                                                                 t.make_session(host, nonce)
+                                                                 } -> std::same_as<typename T::session_type>;
+                                                         }) &&
+    session<typename T::session_type>;
 
 }  // namespace postroad::transport

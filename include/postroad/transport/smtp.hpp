@@ -30,7 +30,7 @@ struct smtp_options {
     /// its own name.
     std::string client_name = "[127.0.0.1]";
     /// `across` and `window` are taken back for a server as soon as a connection to it breaks with more than one
-    /// message in flight, or it refuses BDAT; then `envelope` is used until the mailer ends.
+    /// message in flight, or it refuses BDAT; then `envelope` is used for an hour.
     postroad::smtp::pipelining pipelining = postroad::smtp::pipelining::envelope;
     /// Messages in flight on a connection with pipelining::window.
     std::size_t window = 16;
@@ -67,22 +67,19 @@ public:
     std::string_view route(const envelope&) const noexcept { return options_.server.name; }
     std::vector<endpoint> hosts(const std::string&) const;
     const net::dialing& dialing() const noexcept { return options_.dialing; }
-    session_type make_session(const endpoint& host, std::string nonce) const;
+    session_type make_session(const endpoint& host, std::string nonce, const lessons& known = {}) const;
     /// Asks smtp_options::credentials_source.
     void provide_credentials(const postroad::smtp::credentials_request& request,
                              postroad::smtp::credentials_handler done) const {
         options_.credentials_source.ask(request, std::move(done));
     }
-    /// What a connection to `host` taught; make_session() heeds it.
-    void learn(const endpoint& host, postroad::smtp::lesson l);
 
 private:
+    void read(std::string_view url);
     void check() const;
-    bool taught(const endpoint& host, postroad::smtp::lesson l) const;
 
     smtp_options options_;
     url_options others_;
-    std::vector<std::pair<endpoint, postroad::smtp::lesson>> learned_;
 };
 
 static_assert(transport_policy<smtp>);

@@ -29,9 +29,11 @@ inline security security_of(std::string_view tls, const endpoint& e) {
 
 POSTROAD_DECL smtp::smtp(smtp_options options) : options_(std::move(options)) { check(); }
 
-POSTROAD_DECL smtp::smtp(std::string_view url) : smtp(url, smtp_options{}) {}
+POSTROAD_DECL smtp::smtp(std::string_view url) { read(url); }
 
-POSTROAD_DECL smtp::smtp(std::string_view url, smtp_options base) : options_(std::move(base)) {
+POSTROAD_DECL smtp::smtp(std::string_view url, smtp_options base) : options_(std::move(base)) { read(url); }
+
+POSTROAD_DECL void smtp::read(std::string_view url) {
     using postroad::smtp::pipelining;
     auto parts = parse_url(url);
     check_options(parts.options);
@@ -106,15 +108,14 @@ POSTROAD_DECL std::vector<endpoint> smtp::hosts(const std::string&) const {
     return all;
 }
 
-POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::string nonce) const {
-    using postroad::smtp::lesson;
+POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::string nonce,
+                                                    const lessons& known) const {
     using postroad::smtp::pipelining;
     auto mode = options_.pipelining;
-    if (taught(host, lesson::no_overlap)) mode = std::min(mode, pipelining::envelope);
-    if (taught(host, lesson::no_pipelining)) mode = pipelining::lockstep;
+    if (known.no_overlap) mode = std::min(mode, pipelining::envelope);
+    if (known.no_pipelining) mode = pipelining::lockstep;
     auto server = host;
-    if (host.security == security::opportunistic && taught(host, lesson::no_tls))
-        server.security = security::insecure_none;
+    if (host.security == security::opportunistic && known.no_tls) server.security = security::insecure_none;
     return session_type({.server = std::move(server),
                          .client_name = options_.client_name,
                          .credentials = options_.credentials,
@@ -122,21 +123,11 @@ POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::s
                          .insecure_authentication = options_.insecure_authentication,
                          .pipelining = mode,
                          .window = options_.window,
-                         .chunking = !taught(host, lesson::no_chunking),
+                         .chunking = !known.no_chunking,
                          .down_convert = options_.down_convert,
                          .recipients_per_transaction = options_.recipients_per_transaction,
                          .timeouts = options_.timeouts,
                          .nonce = std::move(nonce)});
-}
-
-POSTROAD_DECL void smtp::learn(const endpoint& host, postroad::smtp::lesson l) {
-    if (l != postroad::smtp::lesson::none && !taught(host, l)) learned_.emplace_back(host, l);
-}
-
-POSTROAD_DECL bool smtp::taught(const endpoint& host, postroad::smtp::lesson l) const {
-    return std::ranges::any_of(learned_, [&](const auto& known) {
-        return known.first.name == host.name && known.first.port == host.port && known.second == l;
-    });
 }
 
 }  // namespace postroad::transport

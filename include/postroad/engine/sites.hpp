@@ -1,0 +1,208 @@
+#pragma once
+// What is known of sites and their servers: which of them may be opened, which rests after a failure and how long, what
+// it taught, and when nobody needs it any more. No I/O and no clock.
+
+#include <postroad/core/clock.hpp>
+#include <postroad/core/config.hpp>
+#include <postroad/engine/verdict.hpp>
+#include <postroad/pooling/policy.hpp>
+#include <postroad/queueing/inspection.hpp>
+#include <postroad/transport/policy.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace postroad::engine {
+
+using pooling::connection_id;
+using pooling::host_id;
+
+/// After its first failure a server rests so long, then twice as long with each further one.
+inline constexpr duration first_rest = std::chrono::milliseconds(250);
+inline constexpr duration longest_rest = std::chrono::minutes(15);
+/// The longest where the queue does not last: somebody waits.
+inline constexpr duration longest_rest_of_direct = std::chrono::seconds(5);
+/// A server that failed is passed over so long while another of its site works.
+inline constexpr duration pause_after_failure = std::chrono::seconds(60);
+/// After a refused login; doubles up to longest_rest.
+inline constexpr duration first_login_rest = std::chrono::minutes(1);
+/// When nothing is heard from a server so long, the next one may be tried beside it.
+inline constexpr duration silence = std::chrono::seconds(2);
+/// Failures in a row of one server after which what waits is judged, where the queue does not last.
+inline constexpr unsigned enough_failures = 3;
+/// Nothing waits so long for a site that does not work: it goes back to the queue until the rest is over.
+inline constexpr duration longest_stay = std::chrono::seconds(10);
+/// What nobody needs is forgotten so long after it was used.
+inline constexpr duration forget_after = std::chrono::minutes(10);
+/// How long lessons are heeded: that TLS does not work, and all others.
+inline constexpr duration tls_lesson = std::chrono::minutes(10);
+inline constexpr duration other_lesson = std::chrono::hours(1);
+
+/// One server of a site.
+struct server {
+    endpoint at = {};
+    long credit = 0;  // smooth weighted round robin
+    time_point rests_until = time_point::min();
+    time_point failed_at = time_point::min();
+    unsigned failures = 0;  // in a row
+    bool gave_up = false;   // no use in asking it again for what waits now
+    bool worked = false;    // it answered to a MAIL since its last failure
+    std::size_t opening = 0;
+    time_point opening_since = time_point::min();
+    std::array<time_point, 4> taught = {};  // until when each lesson is true
+
+    /// Nothing is known of it: one connection at a time is opened.
+    bool is_cold() const noexcept { return !worked; }
+};
+
+/// Senders whose MAIL was refused for a reason that may be the sender's or the client's.
+struct refused_senders {
+    std::map<std::string, bool, std::less<>> all = {};  // whether another sender's MAIL was accepted since
+};
+
+/// Sites that share limits.
+struct provider {
+    host_id id = 0;
+    std::size_t sites = 0;
+    std::size_t open = 0;  // connections
+};
+
+/// Servers that are interchangeable.
+struct site {
+    host_id id = 0;
+    std::string name = {};
+    std::string provider_name = {};  // empty: none but itself
+    engine::provider* group = nullptr;
+    engine::provider alone = {};  // where it is its own
+    std::vector<server> servers = {};
+    std::vector<connection_id> connections = {};
+    std::size_t opening = 0;
+    std::size_t coming = 0;  // once an evicted connection of another site is gone
+    std::size_t open = 0;
+    std::size_t idle = 0;       // of those that are open
+    bool hungry = false;        // waits for the pool's limit over all sites
+    bool limited = false;       // waits for a limit of its own
+    bool changed = false;       // has something new
+    std::size_t warm = 0;       // connections that are opened before there is a message
+    std::size_t held = 0;       // deliveries
+    std::size_t sent_back = 0;  // deliveries that wait in the queue for the end of its trouble
+    std::size_t domains = 0;    // that are here
+
+    // What keeps it from working; `since` is never where nothing does.
+    smtp::closed trouble = {};
+    ruling what = ruling::settled;
+    time_point since = never;
+    time_point login_rests_until = time_point::min();
+    unsigned logins_refused = 0;
+    refused_senders refused = {};
+
+    time_point rings_at = never;
+    bool listed = false;  // among those that may be forgotten
+    time_point rested_at = time_point::min();
+
+    pooling::place place() const noexcept { return {id, group->id}; }
+    /// Connections that are not on their way out.
+    std::size_t live() const noexcept { return opening + open; }
+    bool in_trouble() const noexcept { return since != never; }
+};
+
+class sites {
+public:
+    /// `lasts`: the queue does, so nobody waits for an answer.
+    explicit sites(bool lasts) noexcept : lasts_(lasts) {}
+
+    /// The site of that name, with those servers. Null: it is known with others, and has connections to them.
+    POSTROAD_DECL site* place(transport::location&& where, time_point now);
+    site* find(host_id id) noexcept {
+        const auto found = sites_.find(id);
+        return found == sites_.end() ? nullptr : &found->second;
+    }
+    std::size_t size() const noexcept { return sites_.size(); }
+    template <class F>
+    void each(F&& f) {
+        for (auto& entry : sites_) f(entry.second);
+    }
+
+    /// The server that a new connection may be opened to; none: not now. It rings when that changes by time alone.
+    POSTROAD_DECL std::optional<std::size_t> may_open(site& s, time_point now);
+    /// Whether a connection beside the one that is being opened may be, since nothing is heard from that.
+    POSTROAD_DECL bool is_silent(const site& s, time_point now) const noexcept;
+    POSTROAD_DECL void opening(site& s, std::size_t server, time_point now);
+    /// The opening has come to an end, in whatever way.
+    static void opened(site& s, std::size_t server) noexcept { --s.servers[server].opening; }
+    /// A server answered to MAIL: it works.
+    POSTROAD_DECL void worked(site& s, std::size_t server) noexcept;
+    /// An opening failed. `others`: the server has connections that work. `said`: it will say the same again.
+    /// Returns whether every server of the site has failed what waits there.
+    POSTROAD_DECL bool failed(site& s, std::size_t server, const smtp::closed& why, ruling what, bool others, bool said,
+                              time_point now);
+    /// What waits was told; each server may be asked again for what comes.
+    POSTROAD_DECL void told(site& s) noexcept;
+    /// When a connection may be opened, at the earliest; in the past if now.
+    POSTROAD_DECL time_point rests_until(const site& s) const noexcept;
+    /// Whether what waits there stays in vain: nothing is open, and nothing will be before `longest_stay` is over.
+    POSTROAD_DECL bool is_stuck(const site& s, time_point now) const noexcept;
+    /// Ends all rests: somebody says that it is worth a try.
+    POSTROAD_DECL void end_rests();
+
+    /// A sender's MAIL was refused, or accepted, where the reply may be about the sender or the client.
+    POSTROAD_DECL ruling sender_refused(site& s, const std::string& sender);
+    POSTROAD_DECL void sender_accepted(site& s, const std::string& sender);
+
+    POSTROAD_DECL void learn(site& s, std::size_t server, smtp::lesson l, time_point now) noexcept;
+    POSTROAD_DECL transport::lessons lessons(const site& s, std::size_t server, time_point now) const noexcept;
+
+    /// Calls for that site at that time, unless it does so earlier.
+    POSTROAD_DECL void ring(site& s, time_point at);
+    /// A site that rings; asked until there is none.
+    POSTROAD_DECL site* rung(time_point now);
+    time_point wakeup() const noexcept { return rings_.empty() ? never : rings_.begin()->first; }
+
+    /// It has nothing to do; forget_idle() looks at it later.
+    POSTROAD_DECL void rest(site& s, time_point now);
+    /// Forgets what was not needed for `forget_after`. `ask(place)` says time_point::min(), or when to ask again.
+    template <class Ask>
+    void forget_idle(time_point now, Ask&& ask) {
+        while (site* const s = next_idle(now)) {
+            const auto again = std::max(ask(s->place()), lesson_ends(*s));
+            if (again <= now)
+                erase(*s);
+            else if (again != never)  // else when it was used again
+                list(*s, again);
+        }
+    }
+
+    POSTROAD_DECL void add_troubles(std::vector<queueing::trouble>& to, time_point now) const;
+
+private:
+    duration rest_after(unsigned failures, std::uint64_t salt) const noexcept;
+    static bool same_servers(const site& s, const std::vector<endpoint>& servers);
+    static std::size_t choose(site& s, const std::vector<bool>& usable);
+    site* next_idle(time_point now);
+    time_point lesson_ends(const site& s) const noexcept;
+    void list(site& s, time_point at);
+    void erase(site& s);
+
+    bool lasts_;
+    std::unordered_map<host_id, site> sites_;
+    std::map<std::string, host_id, std::less<>> by_name_;
+    std::map<std::string, provider, std::less<>> providers_;
+    std::set<std::pair<time_point, host_id>> rings_;
+    std::set<std::pair<time_point, host_id>> idle_;
+    host_id last_id_ = 0;
+};
+
+}  // namespace postroad::engine
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/engine/impl/sites.ipp>
+#endif
