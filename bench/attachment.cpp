@@ -23,7 +23,8 @@ int main(int argc, char** argv) {
     if (std::string_view(argv[2]).ends_with(".eml")) {
         mail.send(postroad::read_eml(argv[2])).require_accepted();
     } else {
-        mail.send(postroad::message(small).attach(std::filesystem::path(argv[2]), {.type = "application/octet-stream"})).require_accepted();
+        mail.send(postroad::message(small).attach(std::filesystem::path(argv[2]), {.type = "application/octet-stream"}))
+            .require_accepted();
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     std::printf("%.2f s, peak memory %ld KiB, %ld KiB more than for a small message\n", took.count(), peak_kib(),

@@ -216,7 +216,7 @@ public:
     /// Sends nothing of it until resume(), not of what comes later either; what is on a connection goes on. For
     /// schedulers that pause, such as scheduling::fair.
     void pause(scheduling::selection what) requires scheduling::pauses<Scheduling> {
-        runtime_->use([what = std::move(what)](auto& d, time_point) { d.pause(what); });
+        runtime_->use([what = std::move(what)](auto& d, time_point now) { d.pause(what, now); });
     }
     void resume(scheduling::selection what) requires scheduling::pauses<Scheduling> {
         runtime_->use([what = std::move(what)](auto& d, time_point now) { d.resume(what, now); });

@@ -11,6 +11,10 @@
 #include <postroad/core/impl/observer.ipp>
 #include <postroad/core/impl/outcome.ipp>
 #include <postroad/core/impl/transcript.ipp>
+#include <postroad/engine/impl/attempt.ipp>
+#include <postroad/engine/impl/domains.ipp>
+#include <postroad/engine/impl/sites.ipp>
+#include <postroad/engine/impl/verdict.ipp>
 #include <postroad/impl/diagnose.ipp>
 #include <postroad/impl/mailer.ipp>
 #include <postroad/message/impl/address.ipp>

@@ -44,7 +44,9 @@ def problems(message, count, records):
             yield f"signature {index} does not verify"
     if verifies(message + b"x\r\n", 0, records):
         yield "a longer body verifies"
-    for field in (b"From: eve@example.com\r\n", b"Subject: other\r\n"):
+    # What is not there may be added, but for From: lists and submission servers do.
+    fields = [b"From: eve@example.com\r\n"] + [b"Subject: other\r\n"] * (b"\r\nSubject:" in b"\r\n" + message)
+    for field in fields:
         for changed in (field + message, message.replace(b"\r\n\r\n", b"\r\n" + field + b"\r\n", 1)):
             if verifies(changed, 0, records):
                 yield f"another {field.decode().strip()} verifies"

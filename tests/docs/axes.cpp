@@ -67,21 +67,18 @@ public:
     split(std::string domain, std::string_view inside_url, std::string_view outside_url)
         : domain_(std::move(domain)), inside_(inside_url), outside_(outside_url) {}
 
-    std::string_view route(const postroad::envelope& e) const noexcept {
-        return e.recipients.front().domain() == domain_ ? "inside" : "outside";
+    std::string_view route(const postroad::envelope&, const postroad::address& to) const noexcept {
+        return to.domain() == domain_ ? "inside" : "outside";
     }
     std::vector<postroad::endpoint> hosts(const std::string& destination) const {
         return {(destination == "inside" ? inside_ : outside_).options().server};
     }
     postroad::net::dialing dialing() const { return {.timeout = std::chrono::seconds(10)}; }
-    session_type make_session(const postroad::endpoint& host, std::string nonce) const {
+    session_type make_session(const postroad::endpoint& host, std::string nonce,
+                              const postroad::transport::lessons& known) const {
         const auto& inside = inside_.options().server;
         const bool is_inside = host.name == inside.name && host.port == inside.port;
-        return (is_inside ? inside_ : outside_).make_session(host, std::move(nonce));
-    }
-    void learn(const postroad::endpoint& host, postroad::smtp::lesson l) {
-        inside_.learn(host, l);
-        outside_.learn(host, l);
+        return (is_inside ? inside_ : outside_).make_session(host, std::move(nonce), known);
     }
 
 private:

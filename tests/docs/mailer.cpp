@@ -1,4 +1,4 @@
-// The code of docs/mailer.md, docs/policies.md, docs/outcomes.md and docs/errors.md.
+// The code of docs/mailer.md, docs/policies.md, docs/outcomes.md, docs/destinations.md and docs/errors.md.
 #include <doctest/doctest.h>
 
 #include <postroad/postroad.hpp>
@@ -20,6 +20,23 @@ postroad::message invoice(const std::string& to = "bob@b.example") {
 }
 
 }  // namespace
+
+//[troubles
+/// What keeps mail waiting, a line each.
+std::string troubles_of(postroad::mailer<>& mail) {
+    std::string text;
+    for (const auto& t : mail.count().troubles)
+        text += t.name + ": " + t.why + "; " + std::to_string(t.waiting) + " wait\n";
+    return text;
+}
+//]
+
+TEST_CASE("a mailer without troubles says none") {
+    postroad::testing::sink server;
+    postroad::mailer<> mail{server.url()};
+    mail.send(invoice()).require_accepted();
+    CHECK(troubles_of(mail) == "");
+}
 
 void compose_mailers() {
     //[by_url

@@ -59,7 +59,7 @@ TEST_CASE("a server can change while it runs") {
     mail.send(invoice()).require_accepted();  // over a new connection
     CHECK(server.wait_for(2, std::chrono::seconds(10)));
 
-    server.state().add(postroad::testing::parse_fault("mail:1:451 4.7.1 later"));
+    server.state().add(postroad::testing::parse_fault("rcpt:1:451 4.7.1 later"));
     postroad::error_code ec;
     CHECK(mail.send(invoice(), ec).all_are(postroad::status::deferred));
 }

@@ -71,6 +71,7 @@ private:
         pooling::host_id number = 0;  // of its destination
         bool open = false;
         bool leaving = false;
+        bool drains = false;  // asked to quit while it had a cancelled job on it, or when another was found dead
         std::map<job_id, carried> jobs = {};  // cancelled ones too, until their last reply
     };
     struct event {
@@ -142,8 +143,10 @@ private:
         for (int rounds = 0; !rig_.d.idle(rig_.now); ++rounds) {
             check(rounds < 20'000, "everything ends some time");
             if (events_.empty()) {
-                for (pooling::host_id h = 0; h < rig_.scheduler.lines_.size(); ++h)
-                    check(rig_.scheduler.waiting(h, rig_.now) == 0, "no job waits while nothing is under way");
+                for (pooling::host_id h = 1; h <= destinations_.size(); ++h)
+                    check(rig_.scheduler.waiting(h, rig_.now) == 0 ||
+                              rig_.d.deadline() <= rig_.now + engine::longest_rest_of_direct,
+                          "no job waits while nothing is under way, unless its server rests");
                 check(rig_.d.deadline() != never, "there is a deadline while jobs wait for one");
             }
             const auto next = events_.empty() ? never : events_.top().at;
@@ -168,11 +171,14 @@ private:
         check(rig_.queue.size() == open_jobs_.size(), "a job is held until it is completed");
         for (const auto& [id, c] : connections_)
             if (c.open && !c.leaving && c.jobs.empty())
-                check(rig_.scheduler.waiting(c.number, rig_.now) == 0, "no job waits beside an idle connection");
+                check(rig_.scheduler.waiting(c.number, rig_.now) == 0,
+                      "no job waits beside an idle connection: " + std::to_string(id) + " of " + c.host);
     }
 
     void invariants() const {
-        check(connections_.size() <= cap_, "open and opening connections stay within the cap");
+        const auto gone = std::ranges::count_if(connections_, [](const auto& entry) { return entry.second.drains; });
+        check(connections_.size() <= cap_ + static_cast<std::size_t>(gone),
+              "open and opening connections stay within the cap");
         std::set<job_id> flying;
         for (const auto& [id, c] : connections_)
             for (const auto& [j, what] : c.jobs)
@@ -184,7 +190,7 @@ private:
         const auto id = o.id;
         const auto domain = o.to.name.substr(o.to.name.starts_with("mx") ? 4 : 0);
         const auto number = std::ranges::find(destinations_, domain) - destinations_.begin();
-        connections_.emplace(id, connection{.host = o.to.name, .number = static_cast<pooling::host_id>(number)});
+        connections_.emplace(id, connection{.host = o.to.name, .number = static_cast<pooling::host_id>(number + 1)});
         later(latency(), [this, id] { opened(id); });
     }
 
@@ -223,7 +229,7 @@ private:
             const bool doubt = content_left && std::exchange(first, false);
             if (doubt) ++seen_["in doubt"];
             end(id, j, outcomes(j, c.jobs.at(j), doubt ? status::in_doubt : status::not_attempted),
-                errc::connection_closed, 0);
+                errc::connection_closed, 0, doubt || chance(50));
         }
         gone(id, errc::connection_closed);
     }
@@ -294,7 +300,8 @@ private:
         end(id, j, std::move(results), {}, setting_.window);
     }
 
-    void end(connection_id id, job_id j, std::vector<recipient_outcome> results, error_code ec, std::size_t room) {
+    void end(connection_id id, job_id j, std::vector<recipient_outcome> results, error_code ec, std::size_t room,
+             bool answered = true) {
         auto& c = connections_.at(id);
         const auto t = c.jobs.at(j);
         c.jobs.erase(j);
@@ -302,7 +309,7 @@ private:
         for (std::size_t i = 0; i < results.size(); ++i)
             if (results[i].status != status::deferred && results[i].status != status::not_attempted)
                 settled_.emplace(j, t.recipients[i]);
-        rig_.finish(id, j, std::move(results), ec, room == 0 ? 0 : room - c.jobs.size());
+        rig_.finish(id, j, std::move(results), ec, room == 0 ? 0 : room - c.jobs.size(), answered);
         if (ec || room == 0) return;  // the end of the connection follows, before anything is done about it
         act();
         if (const auto left = connections_.find(id);
@@ -339,12 +346,15 @@ private:
         const auto id = q.id;
         const auto leaving = connections_.find(id);
         if (leaving == connections_.end() || std::exchange(leaving->second.leaving, true)) return;
+        leaving->second.drains = true;
         later(latency(), [this, id] {
             const auto found = connections_.find(id);
             if (found != connections_.end() && found->second.jobs.empty())
                 gone(id, found->second.open ? error_code() : error_code(errc::cancelled));
         });
     }
+
+    void carry_out(engine::ask_location&) {}
 
     void carry_out(engine::complete& done) {
         const auto id = done.what->id;

@@ -10,6 +10,7 @@
 #include <postroad/transport/discard.hpp>
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -109,18 +110,20 @@ struct rig {
         d.ready(id, room, now, limits);
     }
     void finish(connection_id id, job_id j, std::vector<recipient_outcome> results, error_code ec = {},
-                std::size_t room = 1) {
+                std::size_t room = 1, bool answered = true) {
         asked[id].erase(j);
-        d.finished(id, {.id = j, .error = ec, .details = {}, .recipients = std::move(results)}, room, now);
+        d.finished(id, {.id = j, .error = ec, .details = {}, .recipients = std::move(results), .answered = answered},
+                   room, now);
     }
     void accept(connection_id id, job_id j) { finish(id, j, all(asked[id][j], status::accepted)); }
     void close(connection_id id, error_code ec = {}, phase where = phase::idle) {
         d.closed(id, {.error = ec, .details = {.where = where}}, now);
     }
-    /// The connection breaks with this job on it, before the end of its content left.
-    void lose(connection_id id, job_id j) {
+    /// The connection breaks with this job on it: before its MAIL was answered, or before the end of its content left.
+    void lose(connection_id id, job_id j, bool answered = false) {
         const auto n = asked[id][j];
-        finish(id, j, all(n, status::not_attempted), errc::connection_closed, 0);
+        finish(id, j, all(n, status::not_attempted, answered ? phase::content : phase::mail), errc::connection_closed,
+               0, answered);
         close(id, errc::connection_closed);
     }
     void refuse(connection_id id) { close(id, errc::timed_out, phase::connect); }
@@ -141,11 +144,46 @@ private:
         return "interrupt " + std::to_string(i.id) + " #" + std::to_string(i.job);
     }
     std::string told(engine::quit_connection& q) { return "quit " + std::to_string(q.id); }
+    std::string told(engine::ask_location& q) { return "ask " + std::to_string(q.id) + " " + q.domain; }
     std::string told(engine::complete& c) {
         auto s = "done " + text(*c.what);
         if (!done.emplace(c.what->id, std::move(*c.what)).second) s += " AGAIN";
         return s;
     }
 };
+
+/// The queue in memory with a disk that the test turns.
+struct on_disk : queueing::memory {
+    static constexpr bool is_durable = true;
+
+    void start(std::function<void()>) {}
+    void mark(job_id id) { asked.push_back(id); }
+    void marked(std::vector<job_id>& out) {
+        out.insert(out.end(), stored.begin(), stored.end());
+        stored.clear();
+    }
+    void release(job&& j) {
+        released.push_back(j.id);
+        queueing::memory::settle(j);
+    }
+    void lost(std::vector<job_id>& out) {
+        out.insert(out.end(), gone.begin(), gone.end());
+        gone.clear();
+    }
+    bool leaves() { return std::exchange(leaving, false); }
+    void left() { ++times_left; }
+    bool drained(time_point now) const { return next_due() > now; }
+    void stop() {}
+
+    void store_marks() { stored = std::exchange(asked, {}); }
+
+    std::vector<job_id> asked = {};
+    std::vector<job_id> stored = {};
+    std::vector<job_id> gone = {};
+    std::vector<job_id> released = {};
+    bool leaving = false;
+    int times_left = 0;
+};
+static_assert(queueing::durable<on_disk>);
 
 }  // namespace engine_test

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace postroad;
@@ -112,6 +113,8 @@ TEST_CASE("the queue in memory is bounded by octets, but takes one that is large
 TEST_CASE("a mailer can connect before its first message") {
     sink s;
     mailer mail{transport::smtp{s.url()}, pooling::keep_alive{.warm = 2}};
+    // The second follows when the first is ready.
+    while (s.state().counts().connections_ever < 2) std::this_thread::yield();
     CHECK(mail.send(to("a@example.org")).all_accepted());
     mail.shutdown();
     CHECK(s.state().counts().connections_ever == 2);

@@ -235,7 +235,8 @@ TEST_CASE("the connection that breaks behind the content leaves the message in d
 TEST_CASE("a server that stops talking is timed out in every phase") {
     for (const auto at : {phase::greeting, phase::hello, phase::mail, phase::rcpt, phase::data, phase::content}) {
         CAPTURE(std::string(to_string(at)));
-        sink s({.pipelining = false, .faults = {fault::stall(at)}});
+        // Silence to MAIL is a failed opening, and another follows.
+        sink s({.pipelining = false, .faults = {fault::stall(at, at == phase::mail ? 0 : 1)}});
         mailer mail{transport::smtp{fast(s)}};
         error_code ec;
         const auto o = mail.send(hello(), ec);
@@ -252,8 +253,11 @@ TEST_CASE("a server that drops the connection is an error in every phase, and no
         mailer mail{transport::smtp{s.url()}};
         error_code ec;
         const auto o = mail.send(hello(), ec);
-        CHECK(ec == errc::connection_closed);
-        CHECK(o.all_are(at == phase::content ? status::in_doubt : status::not_attempted));
+        // Before MAIL is answered it is a failed opening, and another follows.
+        CHECK(ec == (at == phase::mail ? error_code() : errc::connection_closed));
+        CHECK(o.all_are(at == phase::mail      ? status::accepted
+                        : at == phase::content ? status::in_doubt
+                                               : status::not_attempted));
         CHECK(mail.send(hello()).all_accepted());
         CHECK(s.state().counts().connections_ever == 2);
     }
@@ -266,8 +270,10 @@ TEST_CASE("garbage instead of a reply ends the connection in every phase") {
         mailer mail{transport::smtp{s.url()}};
         error_code ec;
         const auto o = mail.send(hello(), ec);
-        CHECK(ec == errc::malformed_reply);
-        CHECK(ec == condition::protocol);
+        if (at == phase::mail)
+            CHECK(!ec);  // a failed opening, and another follows
+        else
+            CHECK(ec == errc::malformed_reply);
         CHECK(mail.send(hello()).all_accepted());
     }
 }

@@ -76,7 +76,8 @@ TEST_CASE("parts of a digest are messages") {
     CHECK(
         seven(
             "Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: in\n\nein \xc3\xa4 unter vielen\n--b--\n") ==
-        "Content-Type: multipart/digest; boundary=b\r\nMIME-Version: 1.0\r\n\r\n--b\r\n\r\nSubject: in\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: multipart/digest; boundary=b\r\nMIME-Version: 1.0\r\n\r\n--b\r\n\r\nSubject: "
+        "in\r\nMIME-Version: 1.0\r\n"
         "Content-Transfer-Encoding: quoted-printable\r\n\r\nein =C3=A4 unter vielen\r\n--b--\r\n");
 }
 

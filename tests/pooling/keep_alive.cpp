@@ -249,7 +249,7 @@ TEST_CASE("keep_alive keeps connections by site and limits by provider") {
     CHECK(p.acquire(c, t0) == decision{advice::open});
     p.opening(3, c);
     (void)p.carried(3);
-    for (const connection_id id : {3, 1}) CHECK(p.released(id, t0 + id * 1s) == fate::keep);
+    for (const connection_id id : {3u, 1u}) CHECK(p.released(id, t0 + id * 1s) == fate::keep);
     // What is idle at one site is of no use for another, but makes room for it.
     CHECK(p.acquire(place(4, 100), t0) == decision{advice::evict, 1});
     CHECK(p.acquire(place(4, 100), t0) == decision{advice::wait_here});

@@ -197,7 +197,8 @@ TEST_CASE("the command AUTH has at most 512 octets, whatever the secret") {
             CHECK(r.ready);
             CHECK(r.longest_command <= 512);
         }
-    for (const std::size_t n : {1, 200, 300, 330, 340, 350, 360, 370, 380, 390, 400, 500, 1000, 7000, 8000})
+    for (const std::size_t n :
+         {1u, 200u, 300u, 330u, 340u, 350u, 360u, 370u, 380u, 390u, 400u, 500u, 1000u, 7000u, 8000u})
         for (const auto* name : {"OAUTHBEARER", "XOAUTH2"}) {
             const smtp::credentials c{.user = "tim", .token = secret(std::string(n, 't'))};
             const auto r = talk(c, {{name, treats::as_right}}, "");

@@ -257,7 +257,10 @@ TEST_CASE("words about order count where commands were sent ahead, and never in 
         {pipelining::envelope, "504 parameter not implemented", false},
         {pipelining::envelope, "452 too many", false},
     };
-    for (const auto& [mode, refusal, about_order] : table) {
+    for (const auto& row : table) {
+        const auto mode = row.mode;
+        const auto refusal = row.reply;
+        const auto about_order = row.about_order;
         CAPTURE(refusal);
         const time_point now{std::chrono::hours(1)};
         smtp::session s(

@@ -126,7 +126,7 @@ TEST_CASE("the parts of a message come before what is fresh, share its content, 
     CHECK(recipients(jobs[1]) == "b@x.example d@x.example");
     CHECK(jobs[1].places == std::vector<std::uint32_t>{1, 3});
     CHECK(jobs[2].whole == 0);
-    for (int i = 0; i < 2; ++i) {
+    for (std::size_t i = 0; i < 2; ++i) {
         CHECK(jobs[i].tenant == "acme");
         CHECK(jobs[i].traffic_class == 7);
         CHECK(jobs[i].deadline != never);

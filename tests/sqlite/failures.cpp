@@ -18,10 +18,10 @@ namespace {
 void write_file(const std::string& path, std::string_view octets) { std::ofstream(path, std::ios::binary) << octets; }
 
 /// What the constructor says, up to the name of the file and behind it.
-failure opening(const std::string& path) {
+::failure opening(const std::string& path) {
     return failure_of([&] { const queueing::sqlite q(path); });
 }
-bool says(const failure& e, std::string_view words) { return e.text.find(words) != std::string::npos; }
+bool says(const ::failure& e, std::string_view words) { return e.text.find(words) != std::string::npos; }
 
 }  // namespace
 

@@ -80,7 +80,7 @@ private:
     std::string buffer_;
 };
 
-const std::string message = "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n";
+const std::string commands = "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n";
 
 }  // namespace
 
@@ -88,7 +88,7 @@ TEST_CASE("a client on a socket gets its message stored") {
     sink server;
     client c(server.port());
     CHECK(c.hello().find("PIPELINING") != std::string::npos);
-    c.send(message);
+    c.send(commands);
     CHECK(c.read_until("354 go ahead\r\n").substr(0, 3) == "250");
     CHECK(c.say("hello\r\n.") == "250 2.0.0 stored 1.1\r\n");
     CHECK(c.say("QUIT").substr(0, 3) == "221");
@@ -120,7 +120,7 @@ TEST_CASE("many clients at a time are served, each in its own turn") {
             client c(server.port());
             c.hello();
             for (int i = 0; i < 20; ++i) {
-                c.send(message);
+                c.send(commands);
                 c.read_until("354 go ahead\r\n");
                 c.say("x\r\n.");
             }
@@ -153,7 +153,7 @@ TEST_CASE("stop closes everything, can be repeated, and leaves the messages") {
     sink server;
     client c(server.port());
     c.hello();
-    c.send(message);
+    c.send(commands);
     c.read_until("354 go ahead\r\n");
     c.say("x\r\n.");
     server.stop();

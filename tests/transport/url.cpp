@@ -159,7 +159,9 @@ TEST_CASE("a host may end in a dot, and may be international") {
         {"smtp://a%40b.example", nullptr},
         {"smtp://\xe2\x80\x8d.example", nullptr},
     };
-    for (const auto& [url, host] : rows) {
+    for (const auto& row : rows) {
+        const std::string url = row.url;
+        const auto* const host = row.host;
         CAPTURE(url);
         if (!host) {
             CHECK(parse_complaint(url).code == errc::invalid_url);

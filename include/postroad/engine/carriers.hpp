@@ -59,6 +59,7 @@ class carriers {
 public:
     using session_type = typename Transport::session_type;
     using engine_type = typename Tls::engine_type;
+    using traits = transport::transport_traits<Transport>;
     static constexpr bool wired = Transport::needs_wire;
     using carrier = std::conditional_t<wired, wired_carrier<carriers>, local_carrier<carriers>>;
 
@@ -100,6 +101,8 @@ public:
         int rounds = 0;
         do {
             if (rounds++ > 0) now = clock::now();
+            for (auto& [question, answer] : std::exchange(located_, {}))
+                dispatcher_.located(question, std::move(answer), now);
             round_.clear();
             round_.swap(touched_);
             for (auto* c : round_) {
@@ -139,7 +142,7 @@ public:
                                 : start == tls::start::immediately ? security::implicit
                                 : start == tls::start::if_offered  ? security::opportunistic
                                                                    : security::starttls;
-                auto session = transport_.make_session(o.to, fresh_nonce());
+                auto session = traits::make_session(transport_, o.to, fresh_nonce(), o.known);
                 using wire = typename carrier::wire;
                 c.owner = this;
                 c.connection = std::make_shared<wire>(
@@ -148,7 +151,7 @@ public:
                 const auto keep = c.connection;
                 keep->dial(o.to, transport_.dialing());
             } else {
-                c.here.emplace(transport_.make_session(o.to, fresh_nonce()));
+                c.here.emplace(traits::make_session(transport_, o.to, fresh_nonce(), o.known));
                 if constexpr (requires { c.here->on_wake(std::function<void()>()); }) c.here->on_wake(waker(o.id));
                 touch(c);
             }
@@ -181,6 +184,25 @@ public:
             f.recipients.resize(recipients);
             dispatcher_.finished(c->id, std::move(f), 0, now);
             end(*c, why, now);
+        }
+    }
+    // The answer comes when it comes and on any thread.
+    void carry_out(ask_location& q, time_point) {
+        if constexpr (transport::locates<Transport>) {
+            const auto answer = [this, gate = gate_, alive = alive_, id = q.id](transport::located a) {
+                gate->post([this, alive, id, a = std::move(a)]() mutable {
+                    const auto held = alive.lock();
+                    if (!held) return;
+                    located_.emplace_back(id, std::move(a));
+                    wants_turn_();
+                });
+            };
+            try {
+                transport_.locate(q.domain, answer);
+            } catch (...) {
+                auto t = thrown();
+                answer({.where = {}, .error = t.code, .why = std::move(t.details.explanation)});
+            }
         }
     }
     void carry_out(interrupt& i, time_point now) {
@@ -273,8 +295,6 @@ private:
                 ask_credentials(c, *w);
             } else {
                 const auto& over = std::get<smtp::closed>(*e);
-                if constexpr (requires { transport_.learn(endpoint{}, over.lesson); })
-                    if (over.lesson != smtp::lesson::none) transport_.learn(c.session().peer(), over.lesson);
                 close(c, over, now);
             }
         }
@@ -369,6 +389,7 @@ private:
     std::shared_ptr<const typename Tls::context_type> tls_context_;
     std::shared_ptr<careful_observer> observer_;
     std::unordered_map<connection_id, std::unique_ptr<carrier>> all_;
+    std::vector<std::pair<question_id, transport::located>> located_;  // answers that came
     std::vector<carrier*> touched_;
     std::vector<carrier*> round_;                 // those that touched_ held
     std::vector<carrier*> went_;                  // in this turn

@@ -353,6 +353,7 @@ private:
     }
     void split(job& whole, const std::vector<std::vector<std::uint32_t>>& how) {
         std::vector<job> parts;
+        parts.reserve(how.size());
         for (const auto& places : how) parts.push_back(queueing::part_of(whole, places));
         traits::divide(queue_, std::move(whole), std::move(parts));
     }

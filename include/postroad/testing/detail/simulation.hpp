@@ -231,6 +231,7 @@ private:
         later(about(model.round_trip * model.trips_a_message + model.work), happening::answered, t.id, t.what.id);
     }
     void carry_out(engine::interrupt&) {}
+    void carry_out(engine::ask_location&) {}
     void carry_out(engine::quit_connection& q) {
         const auto found = connections_.find(q.id);
         if (found == connections_.end()) return;
@@ -369,6 +370,7 @@ private:
         if (r.status != status::accepted) begin_to_wait(m);
         smtp::finished f{.id = j, .error = ec, .details = {}, .recipients = {}};
         f.recipients.push_back(std::move(r));
+        f.answered = !ec;
         const bool over = ec || f.recipients.front().reply.code == 421;
         dispatcher_.finished(id, std::move(f), over ? 0 : 1, now_);
     }

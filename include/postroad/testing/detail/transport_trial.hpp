@@ -3,10 +3,11 @@
 
 #include <postroad/net/wire_session.hpp>
 #include <postroad/testing/detail/trial.hpp>
-#include <postroad/transport/policy.hpp>
+#include <postroad/transport/traits.hpp>
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -20,13 +21,24 @@ public:
     explicit transport_trial(const T& t) : transport_(t) {}
 
     broken_rules run() {
-        const auto destination = std::string(transport_.route(mail_->envelope));
-        rules_.check(transport_.route(mail_->envelope) == destination, "route() is the same for the same envelope");
-        const auto hosts = transport_.hosts(destination);
-        rules_.check(!hosts.empty(), "hosts() names at least one server");
+        using traits = transport::transport_traits<T>;
+        const auto& e = mail_->envelope;
+        const auto name = std::string(traits::route(transport_, e, e.recipients.front()));
+        rules_.check(traits::route(transport_, e, e.recipients.front()) == name,
+                     "route() is the same for the same envelope");
+        std::vector<endpoint> hosts;
+        if constexpr (transport::has_hosts<T>) {
+            hosts = transport_.hosts(name);
+            rules_.check(!hosts.empty(), "hosts() names at least one server");
+        } else {
+            // The answer may come later: then the session is not tried.
+            const auto found = std::make_shared<std::vector<endpoint>>();
+            transport_.locate(name, [found](transport::located a) { *found = std::move(a.where.servers); });
+            hosts = *found;
+        }
         if (hosts.empty()) return rules_.take();
         rules_.check(dials(), "dialing() is what net::check() takes");
-        auto session = transport_.make_session(hosts.front(), "0123456789abcdefghijklmn");
+        auto session = traits::make_session(transport_, hosts.front(), "0123456789abcdefghijklmn", {});
         if constexpr (T::needs_wire)
             wired(session);
         else

@@ -1,14 +1,16 @@
 #pragma once
-// Which recipients of a message a transaction asks about. Lists are of places in the envelope; an empty one means all.
+// One attempt: which recipients of a message each of its transactions asks about, and what became of them. Lists are of
+// places in the envelope; an empty one means all.
 
+#include <postroad/core/config.hpp>
 #include <postroad/core/outcome.hpp>
+#include <postroad/engine/verdict.hpp>
 #include <postroad/message/mail_object.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <set>
-#include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -30,36 +32,10 @@ inline bool any_unsettled(const std::vector<recipient_outcome>& all) { return st
 inline bool all_settled(const outcome& o) { return !any_unsettled(o.recipients) && !o.any_are(status::in_doubt); }
 
 /// Those to ask about: the unsettled ones; if there are none, those in doubt.
-inline places to_ask(const outcome& o) {
-    const auto wanted = [doubtful = !any_unsettled(o.recipients)](const recipient_outcome& r) {
-        return doubtful ? r.status == status::in_doubt : is_unsettled(r);
-    };
-    places result;
-    if (std::ranges::all_of(o.recipients, wanted)) return result;
-    for (std::uint32_t i = 0; i < o.recipients.size(); ++i)
-        if (wanted(o.recipients[i])) result.push_back(i);
-    return result;
-}
+POSTROAD_DECL places to_ask(const outcome& o);
 
 /// Divides `wanted` into what one transaction takes, and the rest.
-inline std::pair<places, places> divide(const envelope& e, const places& wanted, const recipient_limits& limits) {
-    const bool whole = wanted.empty();
-    const auto size = whole ? e.recipients.size() : wanted.size();
-    if (size <= limits.recipients && size <= limits.domains) return {wanted, {}};
-    places taken;
-    places rest;
-    std::set<std::string_view> domains;
-    for (std::uint32_t i = 0; i < size; ++i) {
-        const auto r = whole ? i : wanted[i];
-        const auto domain = e.recipients[r].domain();
-        const bool fits =
-            taken.size() < limits.recipients && (domains.contains(domain) || domains.size() < limits.domains);
-        if (fits) domains.insert(domain);
-        (fits ? taken : rest).push_back(r);
-    }
-    if (rest.empty()) return {wanted, {}};
-    return {std::move(taken), std::move(rest)};
-}
+POSTROAD_DECL std::pair<places, places> divide(const envelope& e, const places& wanted, const recipient_limits& limits);
 
 /// Whether it was refused for being beyond what the server takes at a time (RFC 5321 section 4.5.3.1.10).
 inline bool too_many(const recipient_outcome& r) noexcept {
@@ -67,4 +43,23 @@ inline bool too_many(const recipient_outcome& r) noexcept {
     return r.where == phase::rcpt && code && (!r.reply.enhanced || r.reply.enhanced.subject == 5);
 }
 
+/// The attempt that a delivery is in.
+struct attempt {
+    places asked = {};   // recipients of the transaction that is under way
+    places rest = {};    // recipients for further transactions, if there are any
+    bool split = false;  // it takes several
+
+    /// Recipients of the transaction that is under way.
+    std::size_t size(const outcome& o) const noexcept { return asked.empty() ? o.recipients.size() : asked.size(); }
+
+    /// The next transaction.
+    POSTROAD_DECL void begin(const envelope& e, const outcome& o, const recipient_limits& limits);
+    /// What became of it. `limits` of the connection are lowered where the server took fewer.
+    POSTROAD_DECL void end(outcome& o, smtp::finished&& f, ruling r, recipient_limits& limits);
+};
+
 }  // namespace postroad::engine
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/engine/impl/attempt.ipp>
+#endif

@@ -1,0 +1,101 @@
+#pragma once
+// What was leased from the queue: by id, by the message that it is a part of, and when it is given up.
+
+#include <postroad/core/clock.hpp>
+#include <postroad/engine/attempt.hpp>
+#include <postroad/engine/domains.hpp>
+#include <postroad/queueing/job.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace postroad::engine {
+
+/// A message, or the part of one that goes to one place.
+struct delivery {
+    std::unique_ptr<job> what = {};  // by pointer: it goes on to who waits for it
+    domain* to = nullptr;            // null until it is routed
+    site* at = nullptr;              // null: it has no location, or is paused
+    std::optional<connection_id> connection = {};
+    engine::attempt attempt = {};
+    bool marking = false;       // it has a connection, and is given to it once its mark is stored
+    bool lost = false;          // the queue gives it out again
+    std::size_t failovers = 0;  // servers of its site that broke under this attempt
+    bool again = false;         // it went again because MAIL was refused on a connection that had carried others
+    std::optional<errc> cancelled = {};
+
+    /// The message.
+    job_id whole() const noexcept { return what->whole != 0 ? what->whole : what->id; }
+};
+
+class deliveries {
+public:
+    delivery* find(job_id id) noexcept {
+        const auto found = all_.find(id);
+        return found == all_.end() ? nullptr : &found->second;
+    }
+    bool empty() const noexcept { return all_.empty(); }
+    std::size_t size() const noexcept { return all_.size(); }
+    template <class F>
+    void each(F&& f) const {
+        for (const auto& entry : all_) f(entry.second);
+    }
+
+    template <class F>
+    void each(F&& f) {
+        for (auto& entry : all_) f(entry.second);
+    }
+
+    /// Null: one of that id is held already.
+    delivery* put(job&& j) {
+        const auto [entry, is_new] = all_.try_emplace(j.id);
+        if (!is_new) return nullptr;
+        if (j.whole != 0) parts_[j.whole].insert(j.id);
+        entry->second.what = std::make_unique<job>(std::move(j));
+        return &entry->second;
+    }
+    std::unique_ptr<job> take(delivery& d) {
+        auto j = std::move(d.what);
+        if (j->whole != 0)
+            if (const auto p = parts_.find(j->whole); p != parts_.end() && p->second.erase(j->id) && p->second.empty())
+                parts_.erase(p);
+        all_.erase(j->id);
+        return j;
+    }
+    /// Of a message: it, or its parts.
+    std::vector<job_id> of(job_id whole) const {
+        if (all_.contains(whole)) return {whole};
+        const auto p = parts_.find(whole);
+        if (p == parts_.end()) return {};
+        return {p->second.begin(), p->second.end()};
+    }
+
+    /// The message is given up then.
+    void give_up_at(job_id whole, time_point when) { deadlines_.emplace(when, whole); }
+    /// It is over, or goes back; what else there is of a message puts it in again.
+    void forget_deadline(const job& j) {
+        if (j.deadline == never) return;
+        const auto whole = j.whole != 0 ? j.whole : j.id;
+        const auto parts = parts_.find(whole);
+        if (parts == parts_.end() || parts->second.size() <= 1) deadlines_.erase({j.deadline, whole});
+    }
+    time_point deadline() const noexcept { return deadlines_.empty() ? never : deadlines_.begin()->first; }
+    std::optional<job_id> due(time_point now) {
+        if (deadline() > now) return std::nullopt;
+        const auto id = deadlines_.begin()->second;
+        deadlines_.erase(deadlines_.begin());
+        return id;
+    }
+
+private:
+    std::unordered_map<job_id, delivery> all_;
+    std::unordered_map<job_id, std::set<job_id>> parts_;
+    std::set<std::pair<time_point, job_id>> deadlines_;
+};
+
+}  // namespace postroad::engine

@@ -1,0 +1,284 @@
+#pragma once
+// Pool and scheduler together: which site gets a connection, which connection the next delivery. No I/O and no clock.
+
+#include <postroad/core/clock.hpp>
+#include <postroad/core/ring.hpp>
+#include <postroad/core/thrown.hpp>
+#include <postroad/engine/connections.hpp>
+#include <postroad/engine/sites.hpp>
+#include <postroad/pooling/traits.hpp>
+#include <postroad/scheduling/traits.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace postroad::engine {
+
+/// What a policy threw.
+inline std::string text_of_exception() {
+    auto t = thrown();
+    return t.details.explanation.empty() ? t.code.message() : std::move(t.details.explanation);
+}
+
+/// A policy that threw when it was asked is not asked again for so long.
+inline constexpr duration pause_after_throw = std::chrono::seconds(1);
+
+/// `Owner` has open(site, server, now) -> connection&, give(connection, job id, now), quit(connection), and
+/// policy_failed(text, now) for what a policy threw.
+template <class Owner, class Pooling, class Scheduling>
+class matchmaker {
+public:
+    using pooling_traits = pooling::pooling_traits<Pooling>;
+    using scheduling_traits = scheduling::scheduling_traits<Scheduling>;
+    // Whether the scheduler says which site gets the next connection; otherwise they get one as they ask.
+    static constexpr bool takes_turns = scheduling::gives_turns<Scheduling>;
+
+    matchmaker(Owner& owner, sites& all, connections& open, Pooling& pooling, Scheduling& scheduling)
+        : owner_(owner), sites_(all), connections_(open), pooling_(pooling), scheduling_(scheduling) {}
+
+    /// Something arrived there, or may go that could not before.
+    void change(site& s) {
+        if (!std::exchange(s.changed, true)) changed_.push_back(s.id);
+    }
+    /// Sites for which more became sendable by time alone; a scheduler that cannot name them has all looked at.
+    void ripen(time_point now) {
+        if (now < paused_until_) return;
+        if constexpr (scheduling_traits::names_ripe) {
+            while (const auto h = scheduling_traits::ripe(scheduling_, now))
+                if (site* const s = sites_.find(*h)) change(*s);
+        } else {
+            sites_.each([this](site& s) { this->change(s); });
+        }
+    }
+    /// A limit of the pool may have ended.
+    void unlimit() {
+        for (const auto h : std::exchange(limited_, {}))
+            if (site* const s = sites_.find(h)) {
+                s->limited = false;
+                change(*s);
+            }
+    }
+    void feed_changed(time_point now) {
+        while (!changed_.empty())
+            if (site* const s = sites_.find(changed_.pop_front())) {
+                s->changed = false;
+                feed(*s, now);
+            }
+    }
+    /// Those that wait for the pool's limit over all sites, in turn, until one finds it reached again.
+    void feed_hungry(time_point now) {
+        if constexpr (takes_turns) return take_turns(now);
+        for (auto left = hungry_.size(); left > 0 && !hungry_.empty(); --left) {
+            site* const s = sites_.find(hungry_.pop_front());
+            if (!s) continue;
+            s->hungry = false;
+            feed(*s, now);
+            if (s->hungry) return;
+        }
+    }
+
+    /// The first of those that are opened before there is a message is ready: the others follow.
+    void warm(connection& c, time_point now) {
+        for (auto n = std::exchange(c.at->warm, 0); n > 1; --n) {
+            const auto d = acquire(*c.at, now);
+            if (d.what == pooling::advice::reuse || d.what == pooling::advice::evict)
+                (void)pooling_.released(d.which, now);
+            if (d.what != pooling::advice::open) return;
+            owner_.open(*c.at, c.server, now);
+        }
+    }
+
+    /// Finds connections for what waits: idle ones, new ones, then room behind what is under way.
+    void feed(site& s, time_point now) {
+        if constexpr (takes_turns) {
+            scheduling_.unhold(s.place());
+            take_turns(now);
+        } else {
+            find_connections(s, now);
+        }
+        if (sites_.is_silent(s, now)) open_beside(s, now);
+        for (std::size_t i = 0; i < s.connections.size(); ++i) {
+            auto& c = connections_.at(s.connections[i]);
+            if (c.is_idle() || c.room == 0) continue;
+            if (waiting(s, now) == 0) break;
+            pull(c, now);
+        }
+    }
+
+    /// A connection takes what it has room for; one that finds nothing goes back to the pool.
+    void pull(connection& c, time_point now) {
+        while (c.is_open() && c.room > 0 && !c.full && !c.failed) {
+            const auto next = asked(now, std::optional<job_id>(), [&] { return scheduling_.next(c.at->place(), now); });
+            if (!next) break;
+            --c.room;
+            connections_.shift(c, [&] { c.jobs.push_back(*next); });
+            c.full = pooling_.carried(c.id) == pooling::fate::close;
+            owner_.give(c, *next, now);
+        }
+        if (!c.is_open() || !c.is_idle() || c.failed) return;
+        if (std::exchange(c.turn, false)) end_turn(*c.at, now);
+        // One without room still waits for replies to a cancelled job: it holds back no other.
+        if (c.drains) pooling_traits::draining(pooling_, c.id);
+        if (c.full || c.room == 0 || draining_ || pooling_.released(c.id, now) == pooling::fate::close) owner_.quit(c);
+    }
+
+    /// A connection is gone.
+    void gone(const connection& c, time_point now) {
+        if (c.turn) end_turn(*c.at, now);
+        if (!c.successor) return;
+        if (site* const s = sites_.find(*c.successor)) succeed(*s, now);
+    }
+
+    /// Opens no more for idle ones to come.
+    void drain() noexcept { draining_ = true; }
+
+    std::size_t waiting(const site& s, time_point now) {
+        return asked(now, std::size_t(0), [&] { return scheduling_.waiting(s.place(), now); });
+    }
+    std::size_t look_ahead(bool lasts) const { return scheduling_traits::look_ahead(scheduling_, lasts); }
+
+    time_point wakeup() const {
+        if (left_out_) return paused_until_;
+        return std::min(pooling_.wakeup(), scheduling_.wakeup());
+    }
+    /// The pause after a throw is over: whatever was not asked then is asked now.
+    void go_on(time_point now) {
+        if (!left_out_ || now < paused_until_) return;
+        left_out_ = false;
+        sites_.each([this](site& s) {
+            if (s.held > 0) this->change(s);
+        });
+    }
+
+private:
+    // Asks a policy; what it throws ends no more than the question.
+    template <class R, class F>
+    R asked(time_point now, R otherwise, F&& f) {
+        if (now < paused_until_) {
+            left_out_ = true;
+            return otherwise;
+        }
+        try {
+            return f();
+        } catch (...) {
+            paused_until_ = after(now, pause_after_throw);
+            left_out_ = true;
+            owner_.policy_failed(text_of_exception(), now);
+            return otherwise;
+        }
+    }
+    pooling::decision acquire(site& s, time_point now) {
+        return asked(now, pooling::decision{pooling::advice::wait}, [&] { return pooling_.acquire(s.place(), now); });
+    }
+
+    void find_connections(site& s, time_point now) {
+        while (const auto n = waiting(s, now)) {
+            const bool more = n > s.opening + s.coming;
+            if (!more && s.idle == 0) break;
+            const auto d = acquire(s, now);
+            if (d.what == pooling::advice::reuse) {
+                auto& c = connections_.at(d.which);
+                pull(c, now);
+                if (c.is_idle()) break;
+            } else if (d.what == pooling::advice::open) {
+                if (!more || !open(s, now)) break;
+            } else if (d.what == pooling::advice::wait_here) {
+                limit(s);
+                break;
+            } else if (d.what == pooling::advice::evict) {
+                replace(d.which, s);
+            } else {
+                if (!std::exchange(s.hungry, true)) hungry_.push_back(s.id);
+                break;
+            }
+        }
+    }
+
+    // The scheduler says who gets the next connection, until it or the pool has no more.
+    void take_turns(time_point now) {
+        if constexpr (takes_turns) {
+            while (const auto h = asked(now, std::optional<host_id>(), [&] { return scheduling_.turn(now); })) {
+                site& s = *sites_.find(*h);
+                const auto d = acquire(s, now);
+                if (d.what == pooling::advice::wait) return;
+                if (d.what == pooling::advice::reuse) {
+                    auto& c = connections_.at(d.which);
+                    c.turn = true;
+                    scheduling_.begin(s.place(), now);
+                    pull(c, now);
+                } else if (d.what == pooling::advice::open && open(s, now)) {
+                    scheduling_.begin(s.place(), now);
+                } else if (d.what == pooling::advice::evict) {
+                    scheduling_.begin(s.place(), now);
+                    replace(d.which, s);
+                } else {
+                    scheduling_.hold(s.place());
+                    if (d.what == pooling::advice::wait_here) limit(s);
+                }
+            }
+        }
+    }
+
+    bool open(site& s, time_point now) {
+        const auto server = sites_.may_open(s, now);
+        if (!server) return false;
+        owner_.open(s, *server, now).turn = takes_turns;
+        return true;
+    }
+    // Nothing is heard from the server that is tried.
+    void open_beside(site& s, time_point now) {
+        if (waiting(s, now) == 0) return;
+        const auto d = acquire(s, now);
+        if (d.what == pooling::advice::reuse) pull(connections_.at(d.which), now);
+        if (d.what == pooling::advice::evict) replace(d.which, s);
+        if (d.what != pooling::advice::open) return;
+        if (const auto server = sites_.may_open(s, now)) owner_.open(s, *server, now);
+    }
+    void limit(site& s) {
+        if (!std::exchange(s.limited, true)) limited_.push_back(s.id);
+    }
+    void end_turn(site& s, time_point now) {
+        if constexpr (takes_turns) scheduling_.end(s.place(), now);
+    }
+
+    // The end of one connection makes room for one to `s`.
+    void replace(connection_id id, site& s) {
+        auto& c = connections_.at(id);
+        c.successor = s.id;
+        ++s.coming;
+        owner_.quit(c);
+    }
+    void succeed(site& s, time_point now) {
+        --s.coming;
+        const bool more = !draining_ && waiting(s, now) > (takes_turns ? 0 : s.opening);
+        // The pool has the last word: what made it evict may have changed.
+        const auto d = more ? acquire(s, now) : pooling::decision{};
+        if (d.what == pooling::advice::open && open(s, now)) return;
+        if (d.what == pooling::advice::evict) return replace(d.which, s);
+        if (d.what == pooling::advice::reuse) {
+            auto& c = connections_.at(d.which);
+            c.turn = takes_turns;
+            return pull(c, now);
+        }
+        end_turn(s, now);
+        change(s);
+    }
+
+    Owner& owner_;
+    sites& sites_;
+    connections& connections_;
+    Pooling& pooling_;
+    Scheduling& scheduling_;
+    ring<host_id> changed_;
+    ring<host_id> hungry_;
+    std::vector<host_id> limited_;
+    time_point paused_until_ = time_point::min();
+    bool left_out_ = false;  // a question that would have come within the pause
+    bool draining_ = false;
+};
+
+}  // namespace postroad::engine

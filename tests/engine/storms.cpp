@@ -1,0 +1,319 @@
+// Servers that fail at every step in every way: how often they are opened, and what becomes of the messages.
+// POSTROAD_SEED=n in the environment replays one seed.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <deque>
+#include <random>
+#include <set>
+
+#include <postroad/scheduling/fair.hpp>
+
+#include "rig.hpp"
+
+using namespace engine_test;
+using pooling::keep_alive;
+using queueing::direct;
+using queueing::memory;
+using scheduling::fair;
+using scheduling::fifo;
+
+namespace {
+
+/// How a server fails an opening, or what is given to it first.
+enum class way : unsigned char {
+    unreachable,  // before it says anything
+    greeting_refused,
+    login_refused,
+    certificate,
+    ready_then_421,   // with the last reply of the opening
+    ready_then_ends,  // on MAIL, without a word
+    mail_421,
+    mail_530,
+};
+constexpr int ways = 8;
+
+template <class Queueing, class Scheduling>
+class storm {
+public:
+    storm(std::uint32_t seed, std::optional<way> only, std::string domain)
+        : random_(seed), only_(only), domain_(std::move(domain)) {}
+
+    // For so long `n` messages come a second, while some wait.
+    void run(duration time, std::size_t messages) {
+        const auto end = rig_.now + time;
+        while (rig_.now < end) {
+            if (messages > 0) {
+                (void)rig_.add(domain_);
+                --messages;
+            }
+            act();
+            const auto due = std::max(rig_.d.deadline(), rig_.now);
+            rig_.now = std::min(std::max(due, rig_.now + 1ms), messages > 0 ? rig_.now + 100ms : end);
+            rig_.d.tick(rig_.now);
+            act();
+        }
+    }
+
+    std::size_t most_in(duration span) const {
+        std::size_t most = 0;
+        std::deque<time_point> recent;
+        for (const auto at : opened_) {
+            recent.push_back(at);
+            while (recent.front() <= at - span) recent.pop_front();
+            most = std::max(most, recent.size());
+        }
+        return most;
+    }
+    std::size_t logins() const { return logins_; }
+    std::size_t openings() const { return opened_.size(); }
+    rig<keep_alive, Queueing, Scheduling>& the() { return rig_; }
+
+private:
+    void act() {
+        for (auto did = rig_.did(); !did.empty(); did = rig_.did()) {
+            for (std::size_t at = 0; (at = did.find("open ", at)) != std::string::npos; ++at)
+                opening(std::stoull(did.substr(at + 5)));
+            for (std::size_t at = 0; (at = did.find("quit ", at)) != std::string::npos; ++at)
+                rig_.close(std::stoull(did.substr(at + 5)));
+            std::vector<std::pair<connection_id, job_id>> given;
+            for (auto& [id, jobs] : rig_.asked)
+                for (auto& [j, n] : jobs) given.emplace_back(id, j);
+            for (const auto& [id, j] : given) answer(id, j);
+        }
+        if constexpr (queueing::durable<Queueing>) {
+            rig_.queue.store_marks();
+            rig_.d.wake(rig_.now);
+            if (rig_.d.has_actions()) act();
+        }
+    }
+    void opening(connection_id id) {
+        opened_.push_back(rig_.now);
+        const auto w = ways_[id] = only_ ? *only_ : static_cast<way>(random_() % ways);
+        switch (w) {
+            case way::unreachable: return rig_.refuse(id);
+            case way::greeting_refused: return rig_.close(id, errc::greeting_refused, phase::greeting);
+            case way::login_refused: ++logins_; return rig_.close(id, errc::authentication_rejected, phase::auth);
+            case way::certificate: return rig_.close(id, errc::tls_certificate, phase::tls);
+            case way::ready_then_421: rig_.ready(id); return end(id, errc::service_closing);
+            case way::ready_then_ends:
+            case way::mail_421:
+            case way::mail_530: return rig_.ready(id);
+        }
+    }
+    void answer(connection_id id, job_id j) {
+        if (gone_.contains(id)) return void(rig_.asked.erase(id));
+        const auto n = rig_.asked[id][j];
+        const auto w = ways_.at(id);
+        if (w == way::mail_530) return rig_.finish(id, j, all(n, status::rejected, phase::mail, 530));
+        if (w == way::mail_421) {
+            rig_.finish(id, j, all(n, status::deferred, phase::mail, 421), errc::service_closing, 0);
+            return rig_.close(id, errc::service_closing);
+        }
+        rig_.lose(id, j);
+    }
+    // With what it carries.
+    void end(connection_id id, error_code why) {
+        gone_.insert(id);
+        const auto jobs = rig_.asked[id];
+        for (const auto& [j, n] : jobs) rig_.finish(id, j, all(n, status::not_attempted, phase::mail), why, 0, false);
+        rig_.close(id, why);
+    }
+
+    std::mt19937 random_;
+    std::optional<way> only_;
+    std::string domain_;
+    rig<keep_alive, Queueing, Scheduling> rig_{};
+    std::map<connection_id, way> ways_ = {};
+    std::vector<time_point> opened_ = {};
+    std::set<connection_id> gone_ = {};
+    std::size_t logins_ = 0;
+};
+
+template <class F>
+void with_seeds(F f) {
+    const char* given = std::getenv("POSTROAD_SEED");
+    const auto first = given ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10)) : 1u;
+    for (auto seed = first; seed < first + (given ? 1 : 20); ++seed) {
+        INFO("POSTROAD_SEED=" << seed << " replays this");
+        f(seed);
+    }
+}
+
+template <class Queueing, class Scheduling>
+void check_openings(std::uint32_t seed, std::optional<way> only, std::size_t messages, std::size_t most) {
+    CAPTURE(messages);
+    CAPTURE(only ? static_cast<int>(*only) : -1);
+    storm<Queueing, Scheduling> s(seed, only, "a.example");
+    s.run(10min, messages);
+    CHECK(s.openings() > 0);
+    CHECK(s.most_in(1min) <= most);
+    auto& r = s.the();
+    if (queueing::durable<Queueing>) {
+        CHECK(r.done.empty());
+        CHECK(r.queue.size() == messages);
+        if constexpr (queueing::operable<Queueing>) CHECK(r.d.count(r.now).troubles.size() == 1);
+    } else if (!Queueing::keeps) {
+        CHECK(r.done.size() == messages);
+    }
+}
+
+template <class Queueing, class Scheduling>
+void check_all(std::uint32_t seed, std::size_t most) {
+    check_openings<Queueing, Scheduling>(seed, {}, 1, most);
+    check_openings<Queueing, Scheduling>(seed, {}, 200, most);
+    for (int w = 0; w < ways; ++w) check_openings<Queueing, Scheduling>(seed, static_cast<way>(w), 20, most);
+}
+
+}  // namespace
+
+TEST_CASE("a server that fails in whatever way is opened ten times a minute at most, and nothing is lost") {
+    with_seeds([](std::uint32_t seed) {
+        check_all<on_disk, fifo>(seed, 10);
+        check_all<on_disk, fair>(seed, 10);
+    });
+}
+
+TEST_CASE("where the queue does not last it is twenty times, whoever sends, and each message ends") {
+    with_seeds([](std::uint32_t seed) {
+        check_all<direct, fifo>(seed, 20);
+        check_all<direct, fair>(seed, 20);
+        check_all<memory, fifo>(seed, 20);
+        check_all<memory, fair>(seed, 20);
+    });
+}
+
+TEST_CASE("a refused login is tried eight times an hour at most") {
+    storm<on_disk, fifo> s(1, way::login_refused, "a.example");
+    s.run(1h, 50);
+    CHECK(s.logins() <= 8);
+    CHECK(s.the().done.empty());
+    storm<memory, fair> t(1, way::login_refused, "a.example");
+    t.run(1h, 50);
+    CHECK(t.logins() <= 8);
+    CHECK(t.the().done.size() == 50);
+}
+
+TEST_CASE("what waits for a mended server goes out when its rest is over, at once by retry_now()") {
+    storm<on_disk, fifo> s(1, way::login_refused, "a.example");
+    s.run(20min, 3);
+    auto& r = s.the();
+    const auto troubles = r.d.count(r.now).troubles;
+    REQUIRE(troubles.size() == 1);
+    CHECK(troubles.front().name == "a.example");
+    CHECK(troubles.front().error == errc::authentication_rejected);
+    CHECK(troubles.front().waiting == 3);
+    CHECK(troubles.front().next_try <= engine::longest_rest);
+    SUBCASE("by its time") { r.pass(engine::longest_rest); }
+    SUBCASE("by hand") { CHECK(r.d.retry_now({}, r.now) == 3); }
+    const auto opened = r.did();
+    REQUIRE(opened.starts_with("open "));
+    CHECK(opened.find("open", 5) == std::string::npos);
+    const auto id = std::stoull(opened.substr(5));
+    r.ready(id, 3);
+    r.queue.store_marks();
+    r.d.wake(r.now);
+    (void)r.did();
+    for (job_id j = 1; j <= 3; ++j) r.accept(id, j);
+    CHECK(r.did().find("done #3 accepted x1") != std::string::npos);
+    CHECK(r.d.count(r.now).troubles.empty());
+}
+
+TEST_CASE("a message that ends each connection before a reply stops no other") {
+    rig<keep_alive> r(keep_alive{.max_connections = 1});
+    r.add_many(101);
+    const job_id poison = 1;
+    for (int rounds = 0; r.done.size() < 101 && rounds < 1000; ++rounds) {
+        for (auto did = r.did(); !did.empty(); did = r.did()) {
+            if (const auto at = did.find("quit "); at != std::string::npos) r.close(std::stoull(did.substr(at + 5)));
+            if (const auto at = did.find("open "); at != std::string::npos) r.ready(std::stoull(did.substr(at + 5)));
+        }
+        bool any = false;
+        for (const auto& [id, jobs] : std::map(r.asked))
+            for (const auto& [j, n] : jobs) {
+                any = true;
+                if (j == poison)
+                    r.lose(id, j);
+                else
+                    r.accept(id, j);
+            }
+        if (!any) r.pass(1s);
+    }
+    REQUIRE(r.done.size() == 101);
+    for (const auto& [id, j] : r.done)
+        if (id != poison) CHECK(j.result.all_accepted());
+    CHECK(text(r.done.at(poison)) == "#1 not_attempted x1 connection_closed");
+}
+
+TEST_CASE("one tenant's refused MAIL stops nobody, and is over once another's was accepted") {
+    rig<keep_alive, on_disk> r(keep_alive{.max_connections = 1});
+    const auto add = [&](const std::string& sender) {
+        auto m = std::make_shared<mail_object>();
+        m->envelope.reverse_path = address(sender);
+        m->envelope.recipients.push_back(address("bob@a.example"));
+        auto j = make_job(++r.last, std::move(m));
+        REQUIRE_FALSE(r.queue.enqueue(j));
+        r.d.wake(r.now);
+    };
+    const auto given = [&] {
+        r.queue.store_marks();
+        r.d.wake(r.now);
+        return r.did();
+    };
+    const auto refuse = [&](connection_id c, job_id j) {
+        auto refused = all(1, status::rejected, phase::mail, 550);
+        refused.front().reply.enhanced = {5, 7, 1};
+        r.finish(c, j, std::move(refused));
+    };
+    add("eve@one.example");
+    (void)r.did();
+    r.ready(1);
+    CHECK(given() == "give 1 #1");
+    refuse(1, 1);
+    CHECK(r.did() == "");
+    SUBCASE("another sender is accepted") {
+        add("ann@two.example");
+        CHECK(given() == "give 1 #2");
+        r.accept(1, 2);
+        CHECK(r.did() == "done #2 accepted x1");
+        CHECK(r.d.retry_now({}, r.now) == 1);
+        CHECK(given() == "give 1 #1");
+        refuse(1, 1);
+        CHECK(r.did() == "done #1 rejected x2");
+    }
+    SUBCASE("nobody is accepted: it is about us") {
+        add("ann@two.example");
+        CHECK(given() == "give 1 #2");
+        refuse(1, 2);
+        add("cid@three.example");
+        CHECK(given() == "give 1 #3");
+        CHECK(r.d.count(r.now).troubles.empty());
+        refuse(1, 3);
+        CHECK(r.did() == "quit 1");
+        CHECK(r.d.count(r.now).troubles.size() == 1);
+        CHECK(r.queue.size() == 3);
+    }
+}
+
+TEST_CASE("a session that is exhausted is left, and its message goes on at once, once") {
+    rig<> r(keep_alive{.max_connections = 1});
+    r.add_many(3);
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.accept(1, 1);
+    CHECK(r.did() == "done #1 accepted x1, give 1 #2");
+    auto enough = all(1, status::deferred, phase::mail, 452);
+    enough.front().reply.enhanced = {4, 4, 5};
+    r.finish(1, 2, enough);
+    CHECK(r.did() == "quit 1");
+    r.close(1);
+    CHECK(r.did() == "open 2 a.example");
+    r.ready(2);
+    CHECK(r.did() == "give 2 #3");
+    r.accept(2, 3);
+    CHECK(r.did() == "done #3 accepted x1, give 2 #2");
+    // Now it is the message's.
+    r.finish(2, 2, enough);
+    CHECK(r.did() == "done #2 deferred x1");
+}
