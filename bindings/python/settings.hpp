@@ -102,12 +102,6 @@ inline transport::smtp_options transport_options(const transport::smtp& from_url
         postroad::smtp::check_fields(o.credentials);
         o.credentials_source = asked_of(std::move(ask), std::exchange(o.credentials, {}));
     });
-    return transport::smtp(url, std::move(o));
-}
-
-inline transport::smtp_options transport_options(const transport::smtp& from_url, const py::dict& options) {
-    using postroad::smtp::pipelining;
-    auto o = from_url.options();
     take<std::string>(options, "client_name", [&](std::string v) {
         transport::check_options({{"helo", v}});
         o.client_name = std::move(v);

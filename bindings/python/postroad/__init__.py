@@ -27,7 +27,7 @@ from ._errors import (
 from ._events import Event
 from ._jobs import Counts, Job, Queue
 from ._mailer import Mailer, send
-from ._message import Message
+from ._message import Dkim, Message
 from ._receipts import Receipt, RecipientOutcome, Status
 from ._tickets import Ticket
 
@@ -41,6 +41,7 @@ __all__ = [
     "Diagnosis",
     "DiagnosisStep",
     "Disconnected",
+    "Dkim",
     "Error",
     "Event",
     "GreetingRefused",
