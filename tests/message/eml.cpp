@@ -79,8 +79,11 @@ TEST_CASE("the line that begins a message in an mbox file is taken off, and only
 TEST_CASE("a byte order mark is taken off, and only at the start") {
     for (const std::string text : {"From: a@x\nTo: b@y\n\nx\n", "From a@x Mon\nFrom: a@x\nTo: b@y\n\nx\n"}) {
         CHECK(kept("\xef\xbb\xbf" + text) == kept(text));
+        CHECK(kept("\xef\xbb\xbf\xef\xbb\xbf" + text) == kept(text));
         CHECK(route("\xef\xbb\xbf" + text) == "a@x > b@y");
     }
+    CHECK(kept("From a@x Mon\n\xef\xbb\xbf"
+               "From: a@x\n\nx\n") == kept("From: a@x\n\nx\n"));
     CHECK(kept("A: 1\n\n\xef\xbb\xbf\n") == "A: 1\r\n\r\n\xef\xbb\xbf\r\n");
 }
 

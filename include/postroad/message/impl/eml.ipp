@@ -195,11 +195,19 @@ inline std::string in_utf8(std::string_view header) {
     return result;
 }
 
+/// Of byte order marks at the start.
+inline std::size_t size_of_marks(std::string_view text) noexcept {
+    static constexpr std::string_view mark = "\xef\xbb\xbf";
+    std::size_t size = 0;
+    while (text.substr(size).starts_with(mark)) size += mark.size();
+    return size;
+}
+
 /// What travels of a header with CRLF line ends; `e` becomes the envelope.
 inline std::string header_that_travels(std::string_view header, const eml_options& options, envelope& e) {
-    static constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
-    if (header.starts_with(byte_order_mark)) header.remove_prefix(byte_order_mark.size());
+    header.remove_prefix(size_of_marks(header));
     if (header.starts_with("From ")) header.remove_prefix(find_octet(header, '\n') + 1);
+    header.remove_prefix(size_of_marks(header));
     std::string changed;
     if (has_high_octet(header) && ill_formed_at(header) != header.size()) header = changed = in_utf8(header);
     const auto fields = split_fields(header);
@@ -209,6 +217,7 @@ inline std::string header_that_travels(std::string_view header, const eml_option
     if (options.complete_at) kept = missing_fields(fields, e.reverse_path, *options.complete_at);
     for (const auto& f : fields)
         if (!stays_behind(f)) kept += f.all;
+    kept.erase(0, size_of_marks(kept));  // behind a field that stays
     return kept;
 }
 
