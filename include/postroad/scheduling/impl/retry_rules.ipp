@@ -2,6 +2,7 @@
 
 #include <postroad/scheduling/retry_rules.hpp>
 
+#include <postroad/core/random.hpp>
 #include <postroad/message/utf8.hpp>
 #include <postroad/scheduling/policy.hpp>
 
@@ -21,16 +22,10 @@ inline bool is_greylisting(const reply& r) noexcept {
     return (r.code == 450 || r.code == 451) && r.enhanced == enhanced_code{4, 7, 1};
 }
 
-// Splitmix64: a number that depends on its input in no visible way.
-inline std::uint64_t scrambled(std::uint64_t x) noexcept {
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
 // From 0 to 1, without 1.
-inline double fraction(std::uint64_t x) noexcept { return static_cast<double>(scrambled(x) >> 11) * 0x1p-53; }
+inline double fraction(std::uint64_t x) noexcept {
+    return static_cast<double>(postroad::detail::scrambled(x) >> 11) * 0x1p-53;
+}
 
 }  // namespace detail
 
@@ -76,7 +71,7 @@ POSTROAD_DECL verdict retry_rules::judge(const job& j, time_point now) const {
         if (may_be_tried(r))
             wait = std::min(wait, floor(is_kept_waiting(j) ? refusal::unreachable : classify(r), made));
     if (wait == duration::max()) return {};
-    const auto share = std::clamp(jitter, 0.0, 1.0) * detail::fraction(seed ^ detail::scrambled(j.id) ^ made);
+    const auto share = std::clamp(jitter, 0.0, 1.0) * detail::fraction(seed ^ postroad::detail::scrambled(j.id) ^ made);
     const auto more = static_cast<duration::rep>(static_cast<double>(wait.count()) * share);
     verdict v{verdict::kind::retry, after(after(now, wait), duration(more))};
     if (is_too_old(j, v.at, give_up)) return {};
