@@ -114,6 +114,15 @@ TEST_CASE("errors of the system come back; those of others as one that is transi
     CHECK(back.error == errc::connection_closed);
     read_progress("error of_a_newer_version\n", back);
     CHECK(back.error == condition::transient);
+    for (const auto* number : {"-3", "0", "100001", "2147483648", "x", ""}) {
+        CAPTURE(number);
+        back.error = {};
+        read_progress("error system " + std::string(number), back);
+        CHECK(back.error == errc::connection_closed);
+        read_progress("was deferred mail 451 4.3.0 text system:" + std::string(number) + " why", back);
+        CHECK(back.result.recipients[0].error == errc::connection_closed);
+        CHECK(back.result.recipients[0].why == "why");
+    }
 }
 
 TEST_CASE("keys and values of a newer version are skipped") {
@@ -140,7 +149,6 @@ TEST_CASE("what cannot be a job is refused, and the line is shown") {
                                "to b@y.example\nsubmitter \x01@x",
                                "to b@y.example\nattempts -1",
                                "to b@y.example\nerror",
-                               "to b@y.example\nerror system x",
                                "to b@y.example\nwas lost content",
                                "to b@y.example\nwas accepted nowhere",
                                "to b@y.example\nwas accepted content 1000",

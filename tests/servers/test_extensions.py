@@ -8,6 +8,7 @@ import pytest
 
 from fixtures import DOMAIN
 from sending import WAYS, numbered, numbers_in, send_folder, url_of, ways
+from sink import wait_until
 
 HEADER = (
     f"From: Ann <ann@{DOMAIN}>\r\nTo: alice@{DOMAIN}\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\n"
@@ -66,8 +67,16 @@ def test_a_mode_that_needs_what_is_missing_gives_way_to_a_lower_one(postfix, wor
     assert statuses == ["accepted", "rejected", "accepted"] * 10, run.output
     assert numbers_in(postfix.wait("alice", 10)) == list(range(0, 30, 3))
     assert numbers_in(postfix.wait("bob", 10)) == list(range(2, 30, 3))
-    # "disconnect from ... mail=30 bdat=20": what was used
-    used = re.findall(r"disconnect from .* mail=.*", log_of(postfix)[before:])
+    # "disconnect from ... mail=30 bdat=20": what was used. Postfix writes it when it has seen the end.
+    log = ""
+
+    def is_complete() -> bool:
+        nonlocal log
+        log = log_of(postfix)[before:]
+        return 0 < len(re.findall(r" connect from ", log)) == len(re.findall(r" disconnect from ", log))
+
+    wait_until(is_complete, "the end of every connection in the log of Postfix")
+    used = re.findall(r"disconnect from .* mail=.*", log)
     assert used
     assert any("bdat=" in each for each in used) == (mode == "window" and word not in ("chunking", "pipelining")), used
 

@@ -211,13 +211,18 @@ inline std::string short_name(error_code ec) {
     return name == "system" ? name + ':' + std::to_string(ec.value()) : name;
 }
 
+inline error_code error_of_system(std::string_view digits) {
+    // Of another system, or damaged: what cannot be an error number here says only that something went wrong.
+    static constexpr int most = 100'000;
+    int value = 0;
+    const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (ec != std::errc() || end != digits.data() + digits.size() || value < 1 || value > most)
+        return errc::connection_closed;
+    return {value, std::system_category()};
+}
 inline error_code error_named(std::string_view name) {
     static constexpr std::string_view of_system = "system:";
-    if (name.starts_with(of_system)) {
-        int value = 0;
-        std::from_chars(name.data() + of_system.size(), name.data() + name.size(), value);
-        return {value, std::system_category()};
-    }
+    if (name.starts_with(of_system)) return error_of_system(name.substr(of_system.size()));
     for (int value = 1; to_string(static_cast<errc>(value)) != "unknown"; ++value)
         if (to_string(static_cast<errc>(value)) == name) return static_cast<errc>(value);
     // Of a newer version: something went wrong, and the rest of the line is its own business.
@@ -225,8 +230,7 @@ inline error_code error_named(std::string_view name) {
 }
 inline error_code read_error(const stored_line& line) {
     const auto name = line.text(1);
-    if (name == "system") return {static_cast<int>(line.number(2, 1, 100'000)), std::system_category()};
-    return error_named(name);
+    return name == "system" ? error_of_system(line.text(2)) : error_named(name);
 }
 
 inline recipient_outcome read_was(const stored_line& line, std::string address) {
