@@ -13,6 +13,7 @@
 #include <postroad/core/impl/transcript.ipp>
 #include <postroad/engine/impl/attempt.ipp>
 #include <postroad/engine/impl/domains.ipp>
+#include <postroad/engine/impl/ledger.ipp>
 #include <postroad/engine/impl/sites.ipp>
 #include <postroad/engine/impl/verdict.ipp>
 #include <postroad/impl/diagnose.ipp>

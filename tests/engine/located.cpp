@@ -36,13 +36,17 @@ struct told final : waiter {
     std::vector<std::pair<error_code, outcome>>& all;
 };
 
-template <class Queueing = memory>
+struct narrow : fifo {
+    std::size_t look_ahead = 2;
+};
+
+template <class Queueing = memory, class Scheduling = fifo>
 struct world {
     by_recipient transport = {};
     keep_alive pool = {};
     Queueing queue = {};
-    fifo scheduler = {};
-    engine::dispatcher<by_recipient, keep_alive, Queueing, fifo> d{transport, pool, queue, scheduler};
+    Scheduling scheduler = {};
+    engine::dispatcher<by_recipient, keep_alive, Queueing, Scheduling> d{transport, pool, queue, scheduler};
     time_point now = time_point{} + 1h;
     job_id last = 0;
     std::vector<std::pair<error_code, outcome>> outcomes = {};
@@ -252,6 +256,29 @@ TEST_CASE("in a queue that lasts mail for a domain that cannot be located waits,
     w.answer("good.example", w.at("good"));
     CHECK(w.did() == "open 1 mx.good");
     CHECK(w.outcomes.empty());
+}
+
+TEST_CASE("in a queue that lasts nobody keeps others out for an answer that does not come") {
+    world<on_disk, narrow> w;
+    (void)w.add({"a@silent.example"});
+    (void)w.add({"b@silent.example"});
+    (void)w.add({"a@good.example"});
+    CHECK(w.did() == "ask silent.example");
+    CHECK(w.d.deadline() == w.now + engine::longest_stay);
+    w.pass(engine::longest_stay);
+    CHECK(w.did() == "ask good.example");
+    // What comes while the question is still open goes straight back.
+    (void)w.add({"c@silent.example"});
+    w.answer("good.example", w.at("good"));
+    CHECK(w.did() == "open 1 mx.good");
+    CHECK(w.queue.size() == 4);
+    CHECK(w.outcomes.empty());
+    // The answer is there in time for those that are leased next.
+    w.answer("silent.example", w.at("late"));
+    CHECK(w.did() == "");
+    w.pass(engine::longest_stay);
+    CHECK(w.did() == "open 2 mx.late");
+    CHECK(w.d.count(w.now).troubles.empty());
 }
 
 TEST_CASE("256 questions at a time, the rest in order") {

@@ -4,6 +4,8 @@
 #include <postroad/core/error.hpp>
 
 #include <exception>
+#include <string>
+#include <utility>
 
 namespace postroad {
 
@@ -24,6 +26,12 @@ inline failure thrown() {
     } catch (...) {
         return {errc::policy_failed, {.explanation = "what was thrown is no std::exception"}};
     }
+}
+
+/// What it says, as one text. In a catch block only.
+inline std::string text_of_exception() {
+    auto t = thrown();
+    return t.details.explanation.empty() ? t.code.message() : std::move(t.details.explanation);
 }
 
 }  // namespace postroad

@@ -8,6 +8,7 @@
 #include <postroad/queueing/job.hpp>
 #include <postroad/transport/policy.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -44,6 +45,8 @@ struct domain {
     time_point valid_until = time_point::min();
     question_id question = 0;       // that is under way; 0: none
     bool wants_answer = false;      // its question waits for others
+    time_point overdue_at = never;  // when it will have waited for its answer for longest_stay
+    bool overdue = false;
     std::set<job_id> waiting = {};  // deliveries that wait for a location, or for resume()
     std::size_t held = 0;           // deliveries, wherever they are
     unsigned failures = 0;          // in a row
@@ -57,6 +60,9 @@ struct domain {
 
 class domains {
 public:
+    /// `lasts`: the queue does, so what waits for an answer may wait there.
+    explicit domains(bool lasts) noexcept : lasts_(lasts) {}
+
     /// The domain of that name; made if it is new.
     POSTROAD_DECL domain& of(std::string_view name);
     domain* find(std::string_view name) {
@@ -72,18 +78,23 @@ public:
     static bool is_located(const domain& d, time_point now) noexcept { return d.at && d.valid_until > now; }
 
     /// The location is to be asked for. next_question() says when.
-    POSTROAD_DECL void want(domain& d);
+    POSTROAD_DECL void want(domain& d, time_point now);
     /// The next domain to ask for, by its new question; none: not now.
     POSTROAD_DECL domain* next_question(time_point now);
     /// Whom an answer is for; null: nobody, it comes a second time or too late.
     POSTROAD_DECL domain* answered(question_id q);
     /// A question whose time is over; asked until there is none.
     POSTROAD_DECL domain* unanswered(time_point now);
+    /// In a queue that lasts, a domain that has waited for its answer for longest_stay, and waits on; each once, asked
+    /// until there is none.
+    POSTROAD_DECL domain* overdue(time_point now);
     POSTROAD_DECL void found(domain& d, site& at, time_point valid_until, time_point now);
     POSTROAD_DECL void not_found(domain& d, error_code ec, std::string why, time_point now);
     POSTROAD_DECL void end_rests();
 
-    time_point wakeup() const noexcept { return asked_.empty() ? never : asked_.front().first; }
+    time_point wakeup() const noexcept {
+        return std::min(asked_.empty() ? never : asked_.front().first, waits_.empty() ? never : waits_.begin()->first);
+    }
 
     POSTROAD_DECL void rest(domain& d, time_point now);
     /// Forgets what was not needed for `forget_after`; `gone(site)` is told where it was.
@@ -106,11 +117,13 @@ private:
     domain* next_idle(time_point now);
     void list(domain& d, time_point at);
 
+    bool lasts_;
     // By pointer: they stay where they are.
     std::unordered_map<std::string, std::unique_ptr<domain>, hash, std::equal_to<>> all_;
     std::unordered_map<question_id, domain*> questions_;
     ring<std::pair<time_point, question_id>> asked_;  // when their time is over, in order
     ring<domain*> wanted_;
+    std::set<std::pair<time_point, domain*>> waits_;  // until they are overdue
     std::set<std::pair<time_point, domain*>> idle_;
     question_id last_question_ = 0;
     unsigned failures_ = 0;  // of different domains, in a row

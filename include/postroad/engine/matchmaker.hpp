@@ -4,8 +4,7 @@
 #include <postroad/core/clock.hpp>
 #include <postroad/core/ring.hpp>
 #include <postroad/core/thrown.hpp>
-#include <postroad/engine/connections.hpp>
-#include <postroad/engine/sites.hpp>
+#include <postroad/engine/ledger.hpp>
 #include <postroad/pooling/traits.hpp>
 #include <postroad/scheduling/traits.hpp>
 
@@ -17,15 +16,6 @@
 #include <vector>
 
 namespace postroad::engine {
-
-/// What a policy threw.
-inline std::string text_of_exception() {
-    auto t = thrown();
-    return t.details.explanation.empty() ? t.code.message() : std::move(t.details.explanation);
-}
-
-/// A policy that threw when it was asked is not asked again for so long.
-inline constexpr duration pause_after_throw = std::chrono::seconds(1);
 
 /// `Owner` has open(site, server, now) -> connection&, give(connection, job id, now), quit(connection), and
 /// policy_failed(text, now) for what a policy threw.
@@ -40,18 +30,14 @@ public:
     matchmaker(Owner& owner, sites& all, connections& open, Pooling& pooling, Scheduling& scheduling)
         : owner_(owner), sites_(all), connections_(open), pooling_(pooling), scheduling_(scheduling) {}
 
-    /// Something arrived there, or may go that could not before.
-    void change(site& s) {
-        if (!std::exchange(s.changed, true)) changed_.push_back(s.id);
-    }
     /// Sites for which more became sendable by time alone; a scheduler that cannot name them has all looked at.
     void ripen(time_point now) {
         if (now < paused_until_) return;
         if constexpr (scheduling_traits::names_ripe) {
             while (const auto h = scheduling_traits::ripe(scheduling_, now))
-                if (site* const s = sites_.find(*h)) change(*s);
+                if (site* const s = sites_.find(*h)) sites_.change(*s);
         } else {
-            sites_.each([this](site& s) { this->change(s); });
+            sites_.each([this](site& s) { sites_.change(s); });
         }
     }
     /// A limit of the pool may have ended.
@@ -59,15 +45,11 @@ public:
         for (const auto h : std::exchange(limited_, {}))
             if (site* const s = sites_.find(h)) {
                 s->limited = false;
-                change(*s);
+                sites_.change(*s);
             }
     }
     void feed_changed(time_point now) {
-        while (!changed_.empty())
-            if (site* const s = sites_.find(changed_.pop_front())) {
-                s->changed = false;
-                feed(*s, now);
-            }
+        while (site* const s = sites_.next_changed()) feed(*s, now);
     }
     /// Those that wait for the pool's limit over all sites, in turn, until one finds it reached again.
     void feed_hungry(time_point now) {
@@ -150,7 +132,7 @@ public:
         if (!left_out_ || now < paused_until_) return;
         left_out_ = false;
         sites_.each([this](site& s) {
-            if (s.held > 0) this->change(s);
+            if (s.held > 0) sites_.change(s);
         });
     }
 
@@ -265,7 +247,7 @@ private:
             return pull(c, now);
         }
         end_turn(s, now);
-        change(s);
+        sites_.change(s);
     }
 
     Owner& owner_;
@@ -273,7 +255,6 @@ private:
     connections& connections_;
     Pooling& pooling_;
     Scheduling& scheduling_;
-    ring<host_id> changed_;
     ring<host_id> hungry_;
     std::vector<host_id> limited_;
     time_point paused_until_ = time_point::min();

@@ -4,6 +4,7 @@
 
 #include <postroad/core/clock.hpp>
 #include <postroad/core/config.hpp>
+#include <postroad/core/ring.hpp>
 #include <postroad/engine/verdict.hpp>
 #include <postroad/pooling/policy.hpp>
 #include <postroad/queueing/inspection.hpp>
@@ -132,6 +133,19 @@ public:
         for (auto& entry : sites_) f(entry.second);
     }
 
+    /// Something arrived there, or may go that could not before: next_changed() gives it out, once.
+    void change(site& s) {
+        if (!std::exchange(s.changed, true)) changed_.push_back(s.id);
+    }
+    site* next_changed() {
+        while (!changed_.empty())
+            if (site* const s = find(changed_.pop_front())) {
+                s->changed = false;
+                return s;
+            }
+        return nullptr;
+    }
+
     /// The server that a new connection may be opened to; none: not now. It rings when that changes by time alone.
     POSTROAD_DECL std::optional<std::size_t> may_open(site& s, time_point now);
     /// Whether a connection beside the one that is being opened may be, since nothing is heard from that.
@@ -196,6 +210,7 @@ private:
     std::unordered_map<host_id, site> sites_;
     std::map<std::string, host_id, std::less<>> by_name_;
     std::map<std::string, provider, std::less<>> providers_;
+    postroad::ring<host_id> changed_;  // ring() is a bell here
     std::set<std::pair<time_point, host_id>> rings_;
     std::set<std::pair<time_point, host_id>> idle_;
     host_id last_id_ = 0;

@@ -35,6 +35,9 @@ POSTROAD_DECL ruling ruling_of(const smtp::finished& f, connection_past past);
 /// Whether the connection cannot go on after a transaction with that error.
 POSTROAD_DECL bool breaks_connection(error_code ec);
 
+/// What schedulers hear of it.
+POSTROAD_DECL blame blame_of(ruling r) noexcept;
+
 /// Whether a login was refused: doing it again may lock the account.
 inline bool is_refused_login(error_code ec) noexcept { return ec == errc::authentication_rejected; }
 

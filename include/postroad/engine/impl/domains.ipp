@@ -13,8 +13,10 @@ POSTROAD_DECL domain& domains::of(std::string_view name) {
     return *all_.emplace(std::string(name), std::move(made)).first->second;
 }
 
-POSTROAD_DECL void domains::want(domain& d) {
+POSTROAD_DECL void domains::want(domain& d, time_point now) {
     if (d.question != 0 || std::exchange(d.wants_answer, true)) return;
+    d.overdue_at = after(now, longest_stay);
+    if (lasts_) waits_.emplace(d.overdue_at, &d);
     wanted_.push_back(&d);
 }
 
@@ -34,7 +36,9 @@ POSTROAD_DECL domain* domains::answered(question_id q) {
     if (found == questions_.end()) return nullptr;
     domain* const d = found->second;
     questions_.erase(found);
+    waits_.erase({d->overdue_at, d});
     d->question = 0;
+    d->overdue = false;
     while (!asked_.empty() && !questions_.contains(asked_.front().second)) asked_.drop_front();
     return d;
 }
@@ -42,6 +46,14 @@ POSTROAD_DECL domain* domains::answered(question_id q) {
 POSTROAD_DECL domain* domains::unanswered(time_point now) {
     if (asked_.empty() || asked_.front().first > now) return nullptr;
     return answered(asked_.front().second);
+}
+
+POSTROAD_DECL domain* domains::overdue(time_point now) {
+    if (waits_.empty() || waits_.begin()->first > now) return nullptr;
+    domain* const d = waits_.begin()->second;
+    waits_.erase(waits_.begin());
+    d->overdue = true;
+    return d;
 }
 
 POSTROAD_DECL void domains::found(domain& d, site& at, time_point valid_until, time_point now) {

@@ -159,4 +159,19 @@ POSTROAD_DECL ruling ruling_of(const smtp::finished& f, connection_past past) {
     return ruling::later;
 }
 
+POSTROAD_DECL blame blame_of(ruling r) noexcept {
+    switch (r) {
+        case ruling::settled:
+        case ruling::again: return blame::none;
+        case ruling::over:
+        case ruling::later:
+        case ruling::refused: return blame::message;
+        case ruling::outage: return blame::outage;
+        case ruling::setting: return blame::setting;
+        case ruling::doubt: return blame::doubt;
+        case ruling::ours: return blame::ours;
+    }
+    return blame::none;
+}
+
 }  // namespace postroad::engine

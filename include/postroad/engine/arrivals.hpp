@@ -1,0 +1,282 @@
+#pragma once
+// How jobs come in: leased, routed and divided, held by their domain until it is located, and put in line at its site.
+// No I/O and no clock.
+
+#include <postroad/core/clock.hpp>
+#include <postroad/core/thrown.hpp>
+#include <postroad/engine/departures.hpp>
+#include <postroad/engine/ledger.hpp>
+#include <postroad/queueing/division.hpp>
+#include <postroad/queueing/traits.hpp>
+#include <postroad/scheduling/traits.hpp>
+#include <postroad/transport/traits.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace postroad::engine {
+
+/// When all that was leased went straight back, the next lease comes so much later.
+inline constexpr duration pause_of_leases = std::chrono::seconds(1);
+
+template <class Transport, class Queueing, class Scheduling>
+class arrivals {
+    using transport_traits = transport::transport_traits<Transport>;
+    using queueing_traits = queueing::queueing_traits<Queueing>;
+    static_assert(!transport_traits::divides || queueing_traits::divides,
+                  "postroad: this transport routes each recipient, and the queue cannot divide messages "
+                  "(docs/queueing.md)");
+    static constexpr bool lasts = queueing_traits::lasts;
+
+public:
+    arrivals(ledger& book, departures<Queueing, Scheduling>& out, const Transport& transport, Queueing& queueing,
+             Scheduling& scheduling)
+        : book_(book), out_(out), transport_(transport), queueing_(queueing), scheduling_(scheduling) {}
+
+    /// Jobs of the queue that are due, as many as there is room for.
+    void lease(time_point now) {
+        do lease_some(now);
+        while (std::exchange(divided_, false));
+        ask_questions(now);
+    }
+    time_point wakeup() const {
+        const auto leases = has_room() ? std::max(queueing_.next_due(), lease_at_) : never;
+        return std::min(leases, book_.domains.wakeup());
+    }
+    /// The next lease need not wait for the end of its pause.
+    void end_pause() noexcept { lease_at_ = time_point::min(); }
+
+    /// Questions whose time is over, and what has waited for one for too long.
+    void tick(time_point now) {
+        while (domain* const d = book_.domains.unanswered(now))
+            not_located(*d, {.error = errc::timed_out, .why = "no answer came to where " + d->name + " is"}, now);
+        while (domain* const d = book_.domains.overdue(now)) look_up(*d, now);
+    }
+    /// The answer to a question for a location.
+    void located(question_id q, transport::located&& answer, time_point now) {
+        domain* const d = book_.domains.answered(q);
+        if (!d) return;
+        if (answer.error || answer.where.servers.empty())
+            not_located(*d, std::move(answer), now);
+        else
+            found(*d, std::move(answer.where), now);
+        ask_questions(now);
+    }
+    /// Where a name is, if the transport says so at once.
+    site* locate(std::string_view name, time_point now) {
+        auto& d = book_.domains.of(name);
+        if constexpr (transport::has_hosts<Transport>)
+            if (auto servers = transport_.hosts(d.name); !d.at && !servers.empty())
+                found(d, {.site = d.name, .servers = std::move(servers)}, now);
+        book_.domains.rest(d, now);
+        return d.at;
+    }
+
+    /// By name, that of a domain, a site or a provider: what waits there waits on.
+    void pause(const std::string& place, time_point now) {
+        paused_.insert(place);
+        book_.domains.each([&](domain& d) {
+            if (is_paused(d)) set_aside(d, now);
+        });
+    }
+    void resume(const std::string& place, time_point now) {
+        paused_.erase(place);
+        book_.domains.each([&](domain& d) {
+            if (!is_paused(d)) look_up(d, now);
+        });
+    }
+
+private:
+    std::size_t look_ahead() const { return scheduling::scheduling_traits<Scheduling>::look_ahead(scheduling_, lasts); }
+    bool has_room() const { return book_.deliveries.size() < look_ahead(); }
+
+    // At most a look-ahead at a time; when all of it went straight back, the next comes later.
+    void lease_some(time_point now) {
+        if (!has_room() || now < lease_at_) return;
+        lease_at_ = time_point::min();
+        const auto n = look_ahead() - book_.deliveries.size();
+        leased_.clear();
+        try {
+            queueing_.lease(n, now, leased_);
+        } catch (...) {
+            lease_at_ = after(now, pause_after_throw);
+            if (book_.watcher) book_.decided(now, 0, 0, "a policy failed: " + text_of_exception());
+        }
+        const auto before = out_.went_back();
+        for (auto& j : leased_) admit(std::move(j), now);
+        if (leased_.size() == n && out_.went_back() - before == n) lease_at_ = after(now, pause_of_leases);
+    }
+    void admit(job&& j, time_point now) {
+        if (j.submitted == time_point::min()) j.submitted = now;
+        name_recipients(j);
+        j.lasts = lasts;
+        // Of an earlier process; one of this process is known already.
+        if ((lasts || j.whole != 0) && j.deadline != never)
+            book_.deliveries.give_up_at(j.whole != 0 ? j.whole : j.id, j.deadline);
+        const auto id = j.id;
+        delivery* const d = book_.deliveries.put(std::move(j));
+        if (!d) return refuse_twin(id, now);
+        if (std::exchange(d->what->interrupted, false)) {
+            ++d->what->result.attempts;
+            return out_.conclude(*d, ruling::doubt, now);
+        }
+        if (all_settled(d->what->result)) return out_.finish(*d, now);
+        route(*d, now);
+    }
+    // Two of one id: the second has nothing that it could be told apart by.
+    void refuse_twin(job_id id, time_point now) {
+        if (book_.watcher) book_.decided(now, 0, id, "the queue gave out a job of this number twice");
+    }
+
+    void route(delivery& d, time_point now) {
+        const auto& e = d.what->mail->envelope;
+        try {
+            if constexpr (transport_traits::divides)
+                if (e.recipients.size() > 1)
+                    if (const auto groups = groups_of(e); groups.size() > 1) return divide(d, groups);
+            d.to = &book_.domains.of(transport_traits::route(transport_, e, e.recipients.front()));
+        } catch (const error& failed) {
+            return out_.refuse(d, failed.code(), failed.details(), now);
+        } catch (...) {
+            return out_.policy_failed(d, text_of_exception(), now);
+        }
+        ++d.to->held;
+        look_up(*d.to, d, now);
+    }
+    // Settled recipients, too: each part says what became of all of its own.
+    std::vector<places> groups_of(const envelope& e) {
+        std::vector<places> groups;
+        std::unordered_map<std::string, std::size_t> by_name;
+        for (std::uint32_t i = 0; i < e.recipients.size(); ++i) {
+            const auto name = std::string(transport_traits::route(transport_, e, e.recipients[i]));
+            const auto [group, is_new] = by_name.try_emplace(name, by_name.size());
+            if (is_new) groups.emplace_back();
+            groups[group->second].push_back(i);
+        }
+        return groups;
+    }
+    void divide(delivery& d, const std::vector<places>& groups) {
+        d.to = nullptr;
+        divided_ = true;
+        std::vector<job> parts;
+        parts.reserve(groups.size());
+        for (const auto& group : groups) parts.push_back(queueing::part_of(*d.what, group));
+        queueing_traits::divide(queueing_, std::move(*book_.deliveries.take(d)), std::move(parts));
+    }
+
+    // Where the delivery goes is known, or it waits with its domain.
+    void look_up(domain& to, delivery& d, time_point now) {
+        if constexpr (transport::has_hosts<Transport>)
+            if (!to.at && !find_hosts(to, d, now)) return;
+        if (!is_paused(to)) {
+            if (domains::is_located(to, now)) return line_up(d, *to.at, now);
+            if (now < to.rests_until)
+                return out_.judge_waiting(d, {to.error, {.where = phase::resolve, .explanation = to.why}},
+                                          ruling::outage, to.rests_until, now);
+            book_.domains.want(to, now);
+            // It waits in the queue, and makes room for others.
+            if (to.overdue) return out_.judge_waiting(d, unanswered(to), ruling::outage, after(now, longest_stay), now);
+        }
+        to.waiting.insert(d.what->id);
+    }
+    void look_up(domain& to, time_point now) {
+        for (const auto id : std::exchange(to.waiting, {}))
+            if (delivery* const d = book_.deliveries.find(id)) look_up(to, *d, now);
+    }
+    static smtp::closed unanswered(const domain& to) {
+        return {errc::timed_out, {.where = phase::resolve, .explanation = "no answer yet to where " + to.name + " is"}};
+    }
+    // False: the delivery is over.
+    bool find_hosts(domain& to, delivery& d, time_point now) {
+        try {
+            if (auto servers = transport_.hosts(to.name); !servers.empty()) {
+                found(to, {.site = to.name, .servers = std::move(servers)}, now);
+                return true;
+            }
+            out_.refuse(d, errc::resolve_failed,
+                        {.where = phase::resolve, .explanation = "the transport names no server for this message"},
+                        now);
+        } catch (const error& failed) {
+            out_.refuse(d, failed.code(), failed.details(), now);
+        } catch (...) {
+            out_.policy_failed(d, text_of_exception(), now);
+        }
+        return false;
+    }
+    void found(domain& d, transport::location&& where, time_point now) {
+        const auto name = where.site;
+        const auto until = where.valid_until;
+        site* const at = book_.sites.place(std::move(where), now);
+        if (!at)
+            return not_located(
+                d,
+                {.error = errc::policy_failed, .why = "the transport gave \"" + name + "\" other servers than before"},
+                now);
+        book_.domains.found(d, *at, until, now);
+        look_up(d, now);
+    }
+    void not_located(domain& d, transport::located&& why, time_point now) {
+        if (!why.error) why = {.error = errc::resolve_failed, .why = "the location of " + d.name + " has no servers"};
+        const smtp::closed failed{.error = why.error,
+                                  .details = {.where = phase::resolve, .explanation = std::move(why.why)}};
+        book_.domains.not_found(d, failed.error, describe(failed.error, failed.details), now);
+        const bool for_good = failed.error == condition::permanent;
+        for (const auto id : std::exchange(d.waiting, {})) {
+            delivery* const waiting = book_.deliveries.find(id);
+            if (!waiting) continue;
+            if (for_good)
+                out_.reject(*waiting, failed, now);
+            else
+                out_.judge_waiting(*waiting, failed, ruling::outage, d.rests_until, now);
+        }
+        if (for_good) d.since = never;
+    }
+    void ask_questions(time_point now) {
+        if constexpr (transport::locates<Transport>)
+            while (domain* const d = book_.domains.next_question(now))
+                book_.actions.push_back(ask_location{d->question, d->name});
+    }
+
+    void line_up(delivery& d, site& at, time_point now) {
+        d.at = &at;
+        ++at.held;
+        if (at.sent_back > 0) --at.sent_back;
+        const bool refused = is_refused_login(at.trouble.error) && at.login_rests_until > now;
+        if (at.live() == 0 && (lasts ? book_.sites.is_stuck(at, now) : refused))
+            return out_.judge_waiting(d, at.trouble, at.what, book_.sites.rests_until(at), now);
+        out_.line_up_again(d, now);
+    }
+
+    bool is_paused(const domain& d) const {
+        if (paused_.empty()) return false;
+        return paused_.contains(d.name) ||
+               (d.at && (paused_.contains(d.at->name) || paused_.contains(d.at->provider_name)));
+    }
+    void set_aside(domain& to, time_point now) {
+        book_.deliveries.each([&](delivery& d) {
+            if (d.to != &to || !d.at || d.connection) return;
+            scheduling_.withdraw(d.what->id, d.at->place());
+            if (--d.at->held == 0) book_.sites.rest(*d.at, now);
+            d.at = nullptr;
+            to.waiting.insert(d.what->id);
+        });
+    }
+
+    ledger& book_;
+    departures<Queueing, Scheduling>& out_;
+    const Transport& transport_;
+    Queueing& queueing_;
+    Scheduling& scheduling_;
+    std::set<std::string, std::less<>> paused_;  // names of places
+    std::vector<job> leased_;
+    time_point lease_at_ = time_point::min();
+    bool divided_ = false;
+};
+
+}  // namespace postroad::engine

@@ -1,0 +1,219 @@
+#pragma once
+// How deliveries leave what is held: over, back to the queue, kept there for somebody, or into line for another
+// connection. No I/O and no clock.
+
+#include <postroad/core/clock.hpp>
+#include <postroad/core/thrown.hpp>
+#include <postroad/engine/ledger.hpp>
+#include <postroad/engine/verdict.hpp>
+#include <postroad/queueing/traits.hpp>
+#include <postroad/scheduling/traits.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace postroad::engine {
+
+template <class Queueing, class Scheduling>
+class departures {
+    using queueing_traits = queueing::queueing_traits<Queueing>;
+    static constexpr bool lasts = queueing_traits::lasts;
+
+public:
+    departures(ledger& book, Queueing& queueing, Scheduling& scheduling)
+        : book_(book), queueing_(queueing), scheduling_(scheduling) {}
+
+    /// Deliveries that went back to wait for the end of a rest, in all.
+    std::size_t went_back() const noexcept { return went_back_; }
+
+    /// What becomes of it behind an attempt: over, into line again, or judged.
+    void conclude(delivery& d, ruling r, time_point now) {
+        auto& j = *d.what;
+        if (d.lost) {
+            book_.deliveries.forget_deadline(j);
+            return release(d, now);
+        }
+        if (d.cancelled) {
+            if (j.error == errc::cancelled) j.error = *d.cancelled;
+            if (j.error == errc::timed_out && *d.cancelled == errc::timed_out) j.result.details.explanation = given_up;
+            const bool stays = lasts && *d.cancelled == errc::shut_down && !all_settled(j.result);
+            if (!stays) return finish(d, now);
+            tell_waiter(j, errc::shut_down);
+            if (!j.result.any_are(status::in_doubt)) return release(d, now);
+            d.cancelled.reset();
+            r = ruling::doubt;
+        }
+        if (all_settled(j.result) || r == ruling::over) return finish(d, now);
+        const bool at_once = r == ruling::again || r == ruling::outage || r == ruling::setting;
+        if (at_once || !d.attempt.rest.empty()) {
+            if (book_.watcher && at_once)
+                book_.decided(now, 0, j.id, "goes again at once: " + describe(j.error, j.result.details));
+            return line_up_again(d, now);
+        }
+        d.again = false;
+        judge(d, now);
+    }
+
+    /// No server of its site can be had, or nobody says where that is.
+    void judge_waiting(delivery& d, const smtp::closed& why, ruling r, time_point rests_until, time_point now) {
+        auto& j = *d.what;
+        // One that has had a part of its recipients asked is half an attempt.
+        ++(std::exchange(d.attempt, {}).split ? j.result.attempts : j.waits);
+        for (auto& recipient : j.result.recipients)
+            if (recipient.status == status::not_attempted) recipient.where = why.details.where;
+        j.blame = blame_of(r);
+        j.error = why.error;
+        j.result.details = why.details;
+        if (!lasts) return r == ruling::setting ? finish(d, now) : judge(d, now);
+        // Only its age ends it: what is wrong is no matter of the message.
+        try {
+            if (scheduling_.judge(j, now).what == verdict::kind::done && !j.result.any_are(status::in_doubt))
+                return finish(d, now);
+        } catch (...) {
+            return policy_failed(d, text_of_exception(), now);
+        }
+        j.due = std::min(std::clamp(rests_until, after(now, first_domain_rest), after(now, longest_rest)), j.deadline);
+        if (d.at) ++d.at->sent_back;
+        ++went_back_;
+        put_back(d, now);
+    }
+
+    /// It is over. The delivery is gone after this, as after all that follows.
+    void finish(delivery& d, time_point now) {
+        book_.deliveries.forget_deadline(*d.what);
+        queueing_.settle(*d.what);
+        if (d.to) d.to->waiting.erase(d.what->id);
+        over(taken_out(d, now));
+    }
+    /// Refused for good for all its recipients, without a reply.
+    void reject(delivery& d, const smtp::closed& why, time_point now) {
+        for (auto& r : d.what->result.recipients) {
+            if (!is_unsettled(r)) continue;
+            r.status = status::rejected;
+            r.where = why.details.where;
+            r.error = why.error;
+            r.why = why.details.explanation;
+        }
+        refuse(d, why.error, why.details, now);
+    }
+    void refuse(delivery& d, error_code ec, const diagnostics& why, time_point now) {
+        d.what->error = ec;
+        d.what->result.details = why;
+        d.what->blame = blame::message;
+        finish(d, now);
+    }
+    /// Where it lasts it waits for somebody who mends the policy.
+    void policy_failed(delivery& d, const std::string& text, time_point now) {
+        d.what->error = errc::policy_failed;
+        d.what->blame = blame::ours;
+        d.what->result.details = {.where = phase::policy, .explanation = "a policy of the mailer failed: " + text};
+        if (book_.watcher) book_.decided(now, 0, d.what->id, d.what->result.details.explanation);
+        if (d.to) d.to->waiting.erase(d.what->id);
+        if (!lasts) return finish(d, now);
+        tell_waiter(*d.what, d.what->error);
+        keep(d, queueing::job_state::held, now);
+    }
+    void keep(delivery& d, queueing::job_state state, time_point now) {
+        if constexpr (queueing::operable<Queueing>) queueing_.keep(std::move(*taken_out(d, now)), state);
+    }
+    void cancel(delivery& d, errc why, time_point now) {
+        if (d.connection) {
+            if (d.cancelled) return;
+            d.cancelled = why;
+            if (!d.marking) book_.actions.push_back(interrupt{*d.connection, d.what->id});
+            return;
+        }
+        leave_line(d);
+        d.what->error = why;
+        d.what->blame = blame::ours;
+        if (why == errc::timed_out) d.what->result.details = {.where = phase::queued, .explanation = why_it_waited(d)};
+        if (!lasts || why != errc::shut_down) return finish(d, now);
+        tell_waiter(*d.what, why);
+        release(d, now);
+    }
+    /// The same for a job that the queue has just given up.
+    void cancelled(job&& j, errc why) {
+        book_.deliveries.forget_deadline(j);
+        j.error = why;
+        over(std::make_unique<job>(std::move(j)));
+    }
+    /// Whoever waits for it is told.
+    void over(std::unique_ptr<job> j) {
+        name_recipients(*j);
+        book_.actions.push_back(complete{std::move(j)});
+    }
+
+    void line_up_again(delivery& d, time_point now) {
+        scheduling_.admit(*d.what, d.at->place(), now);
+        book_.sites.change(*d.at);
+    }
+    void leave_line(delivery& d) {
+        if (d.to) d.to->waiting.erase(d.what->id);
+        if (d.at) scheduling_.withdraw(d.what->id, d.at->place());
+    }
+
+private:
+    static constexpr const char* given_up = "it was given up: its time was over before the server had answered";
+
+    // It waits for another attempt, for somebody's decision, or is over.
+    void judge(delivery& d, time_point now) {
+        auto& j = *d.what;
+        verdict v;
+        try {
+            v = scheduling_.judge(j, now);
+        } catch (...) {
+            return policy_failed(d, text_of_exception(), now);
+        }
+        const bool doubtful = j.result.any_are(status::in_doubt);
+        const bool too_late = v.what == verdict::kind::retry && v.at >= j.deadline;
+        if (lasts && doubtful && (v.what == verdict::kind::park || too_late)) return park(d, now);
+        if (v.what != verdict::kind::retry || !Queueing::keeps || too_late) return finish(d, now);
+        if (!any_unsettled(j.result.recipients)) ++j.doubts;
+        j.due = v.at;
+        if (book_.watcher) book_.note_retry(j, v.late ? observed::late : observed::retry, now);
+        put_back(d, now);
+    }
+    void park(delivery& d, time_point now) {
+        auto& j = *d.what;
+        if (book_.watcher) book_.decided(now, 0, j.id, "in doubt: it waits in the queue until somebody decides");
+        book_.deliveries.forget_deadline(j);
+        j.deadline = never;
+        tell_waiter(j, j.error);
+        keep(d, queueing::job_state::in_doubt, now);
+    }
+    void put_back(delivery& d, time_point now) { queueing_.put_back(std::move(*taken_out(d, now))); }
+    void release(delivery& d, time_point now) {
+        if constexpr (lasts) queueing_.release(std::move(*taken_out(d, now)));
+    }
+    std::unique_ptr<job> taken_out(delivery& d, time_point now) {
+        if (d.at && --d.at->held == 0 && d.at->connections.empty()) book_.sites.rest(*d.at, now);
+        if (d.to && d.to->held > 0 && --d.to->held == 0) book_.domains.rest(*d.to, now);
+        return book_.deliveries.take(d);
+    }
+    // Whoever waits for it learns how it stands, and no more: it stays in the queue.
+    void tell_waiter(job& j, error_code why) {
+        if (!j.waiter) return;
+        auto told = std::make_unique<job>();
+        told->id = j.id;
+        told->result = j.result;
+        told->error = why;
+        told->waiter = std::move(j.waiter);
+        book_.actions.push_back(complete{std::move(told)});
+    }
+    static std::string why_it_waited(const delivery& d) {
+        std::string text = "it was given up: its time was over while it waited";
+        if (d.at && d.at->in_trouble()) return text + ". " + describe(d.at->trouble.error, d.at->trouble.details);
+        if (d.at && d.at->opening > 0) return text + " for a connection to " + d.at->name;
+        return text;
+    }
+
+    ledger& book_;
+    Queueing& queueing_;
+    Scheduling& scheduling_;
+    std::size_t went_back_ = 0;
+};
+
+}  // namespace postroad::engine

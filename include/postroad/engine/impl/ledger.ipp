@@ -1,0 +1,35 @@
+#pragma once
+
+#include <postroad/engine/ledger.hpp>
+
+#include <algorithm>
+#include <string>
+
+namespace postroad::engine {
+
+POSTROAD_DECL void ledger::decided(time_point now, connection_id connection, job_id message,
+                                   std::string_view text) const {
+    watcher->on({.what = observed::decision,
+                 .time = now,
+                 .connection = connection,
+                 .message = message,
+                 .where = phase::queued,
+                 .text = text});
+}
+
+POSTROAD_DECL void ledger::note_retry(const job& j, observed what, time_point now) const {
+    auto why = j.error ? describe(j.error, j.result.details) : std::string();
+    const auto& all = j.result.recipients;
+    const auto r = std::ranges::find_if(all, is_unsettled);
+    if (why.empty() && r != all.end()) why = to_string(r->reply);
+    watcher->on({.what = what,
+                 .time = now,
+                 .message = j.id,
+                 .server = j.result.details.host,
+                 .where = phase::queued,
+                 .text = why,
+                 .took = j.due - now,
+                 .error = j.error});
+}
+
+}  // namespace postroad::engine

@@ -1,0 +1,42 @@
+#pragma once
+// What the parts of a dispatcher have in common: what they hold, what they want, and who watches. No I/O and no clock.
+
+#include <postroad/core/config.hpp>
+#include <postroad/core/observer.hpp>
+#include <postroad/core/ring.hpp>
+#include <postroad/engine/actions.hpp>
+#include <postroad/engine/connections.hpp>
+#include <postroad/engine/deliveries.hpp>
+#include <postroad/engine/domains.hpp>
+#include <postroad/engine/sites.hpp>
+
+#include <memory>
+#include <string_view>
+
+namespace postroad::engine {
+
+/// A policy that threw when it was asked is not asked again for so long.
+inline constexpr duration pause_after_throw = std::chrono::seconds(1);
+
+struct ledger {
+    /// `lasts`: the queue does.
+    explicit ledger(bool lasts) noexcept : sites(lasts), domains(lasts) {}
+
+    engine::deliveries deliveries = {};
+    engine::connections connections = {};
+    engine::sites sites;
+    engine::domains domains;
+    ring<action> actions = {};
+    /// Is told of decisions; null: nobody is. To be asked for before a text is made.
+    observer* watcher = nullptr;
+
+    POSTROAD_DECL void decided(time_point now, connection_id connection, job_id message, std::string_view text) const;
+    /// It waits for another attempt, or is late.
+    POSTROAD_DECL void note_retry(const job& j, observed what, time_point now) const;
+};
+
+}  // namespace postroad::engine
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/engine/impl/ledger.ipp>
+#endif

@@ -1,0 +1,68 @@
+#pragma once
+// Before a message of a queue that lasts is given to a connection the queue stores that it may be with the server from
+// now on: its mark. Where the queue does not last there are none. No I/O and no clock.
+
+#include <postroad/engine/ledger.hpp>
+#include <postroad/queueing/traits.hpp>
+
+#include <utility>
+#include <vector>
+
+namespace postroad::engine {
+
+template <class Queueing>
+class marks {
+    using queueing_traits = queueing::queueing_traits<Queueing>;
+
+public:
+    marks(ledger& book, Queueing& queueing) : book_(book), queueing_(queueing) {}
+
+    /// Gives it to its connection, once it is marked.
+    void give(delivery& d) {
+        if constexpr (queueing_traits::lasts) {
+            d.marking = true;
+            queueing_.mark(d.what->id);
+        } else {
+            transmit_to(d);
+        }
+    }
+
+    /// What is marked by now goes to its connection. `not_given(delivery)` is told of those that must not any more,
+    /// since they were cancelled, here or by another process, or are lost; `lost(delivery)` of the lost that have no
+    /// connection.
+    template <class NotGiven, class Lost>
+    void collect(NotGiven not_given, Lost lost) {
+        if constexpr (queueing_traits::lasts) {
+            for (const auto id : told([this](auto& to) { queueing_traits::revoked(queueing_, to); }))
+                if (delivery* const d = book_.deliveries.find(id); d && d->marking) d->cancelled = errc::cancelled;
+            for (const auto id : told([this](auto& to) { queueing_.marked(to); })) {
+                delivery* const d = book_.deliveries.find(id);
+                if (!d || !std::exchange(d->marking, false)) continue;
+                d->cancelled ? not_given(*d) : transmit_to(*d);
+            }
+            for (const auto id : told([this](auto& to) { queueing_traits::lost(queueing_, to); })) {
+                delivery* const d = book_.deliveries.find(id);
+                // What is with a server stays until that has answered.
+                if (!d || (d->connection && !d->marking)) continue;
+                d->lost = true;
+                std::exchange(d->marking, false) ? not_given(*d) : lost(*d);
+            }
+        }
+    }
+
+private:
+    template <class F>
+    static std::vector<job_id> told(F ask) {
+        std::vector<job_id> ids;
+        ask(ids);
+        return ids;
+    }
+    void transmit_to(const delivery& d) {
+        book_.actions.push_back(transmit{*d.connection, {d.what->id, d.what->mail, d.attempt.asked}});
+    }
+
+    ledger& book_;
+    Queueing& queueing_;
+};
+
+}  // namespace postroad::engine

@@ -1,0 +1,165 @@
+#pragma once
+// What attempts and openings say about servers and sites: which of them is passed over, what the policies hear, and
+// what becomes of those that wait there. No I/O and no clock.
+
+#include <postroad/core/clock.hpp>
+#include <postroad/engine/departures.hpp>
+#include <postroad/engine/ledger.hpp>
+#include <postroad/engine/matchmaker.hpp>
+#include <postroad/engine/verdict.hpp>
+#include <postroad/pooling/traits.hpp>
+#include <postroad/scheduling/traits.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace postroad::engine {
+
+/// A delivery that was on so many connections that ended before the server answered to its MAIL is judged: it may be
+/// what ends them.
+inline constexpr unsigned max_returns = 3;
+
+/// `Owner` has quit(connection).
+template <class Owner, class Pooling, class Queueing, class Scheduling>
+class standing {
+    using pooling_traits = pooling::pooling_traits<Pooling>;
+    using scheduling_traits = scheduling::scheduling_traits<Scheduling>;
+    static constexpr bool lasts = queueing::queueing_traits<Queueing>::lasts;
+
+public:
+    standing(Owner& owner, ledger& book, departures<Queueing, Scheduling>& out, Pooling& pooling,
+             Scheduling& scheduling)
+        : owner_(owner), book_(book), out_(out), pooling_(pooling), scheduling_(scheduling) {}
+
+    /// What a ruling means for this delivery, after what happened to it before.
+    ruling in_view_of(site& at, delivery& d, const smtp::finished& f, ruling r) {
+        const auto sender = [&] { return d.what->mail->envelope.reverse_path.str(); };
+        if (took_mail(f) && !at.refused.all.empty()) book_.sites.sender_accepted(at, sender());
+        if (r == ruling::refused) r = lasts ? book_.sites.sender_refused(at, sender()) : ruling::settled;
+        // A refusal of MAIL that may be about this connection is heard once.
+        if (r == ruling::again && !f.error && std::exchange(d.again, true)) r = ruling::later;
+        const bool unheard = (r == ruling::again && f.error) || r == ruling::outage;
+        if (unheard) return ++d.what->returns >= max_returns ? ruling::later : r;
+        // What broke under it at one server is tried at the others within the same attempt.
+        const bool elsewhere = r == ruling::later && breaks_connection(f.error) && ++d.failovers < at.servers.size();
+        return elsewhere ? ruling::again : r;
+    }
+
+    /// What the end of a transaction says: `said` is the ruling, `r` what it means in view of the delivery. Returns
+    /// whether each server of the site has failed what waits there.
+    bool note_end(connection& c, const smtp::finished& f, ruling r, ruling said, bool first_failure, time_point now) {
+        c.carried = c.carried || took_mail(f);
+        c.drains = c.room == 0 && r == ruling::ours;
+        if (r == ruling::again && said == ruling::again && first_failure) {
+            pooling_traits::found_dead(pooling_, c.id, now);
+            // Whatever else is idle there has waited as long, or longer.
+            quit_idle(*c.at);
+        } else if (r == ruling::again && said == ruling::later && f.error) {
+            c.replied = true;
+            (void)fail_server(c, closed_by(f, c), ruling::outage, true, now);
+        } else if (r == ruling::again && !f.error) {
+            pooling_traits::hung_up(pooling_, c.id, now);
+            c.full = true;
+        } else if (r == ruling::setting || (r == ruling::outage && !f.error)) {
+            c.full = c.replied = true;
+            return fail_server(c, closed_by(f, c), r, true, now);
+        } else if (f.answered && said != ruling::ours && said != ruling::outage && said != ruling::setting) {
+            note_answer(c, f, r, now);
+        }
+        return false;
+    }
+    /// What a refusal of MAIL or RCPT says of the server.
+    static smtp::closed closed_by(const smtp::finished& f, const connection& c) {
+        if (f.error || f.recipients.empty()) return {f.error, f.details};
+        const auto& r = f.recipients.front();
+        return {errc::recipients_rejected,
+                {.where = r.where, .host = to_string(c.at->servers[c.server].at), .reply = to_string(r.reply)}};
+    }
+
+    /// The end of a connection. Returns as note_end() does.
+    bool note_close(const connection& c, const smtp::closed& why, time_point now) {
+        site& s = *c.at;
+        const bool unopened = c.now == connection::state::opening;
+        if (unopened || (c.now == connection::state::quitting && c.ready_at == never)) book_.sites.opened(s, c.server);
+        // Its TLS does not work and need not: the next connection goes in the clear. Once, in case nobody heeds it.
+        const bool clear_next = why.lesson == smtp::lesson::no_tls && !book_.sites.lessons(s, c.server, now).no_tls;
+        book_.sites.learn(s, c.server, why.lesson, now);
+        const bool at_once = !c.used && c.ready_at != never && now < after(c.ready_at, silence);
+        const bool in_vain = !c.replied && !c.carried && (unopened || c.used || at_once);
+        if (why.error && in_vain && c.now != connection::state::quitting && !clear_next) {
+            const bool said = unopened || why.error == errc::service_closing;
+            const bool hopeless = fail_server(c, why, ruling_of(why), said, now);
+            tell(s, s.live() > 0 ? scheduling::host_event::refused : scheduling::host_event::unreachable, now);
+            return hopeless;
+        }
+        if (c.is_open() && !c.failed) pooling_traits::hung_up(pooling_, c.id, now);
+        return false;
+    }
+
+    /// Every server of the site failed: what waits shares that.
+    void fail_waiting(site& s, time_point now) {
+        book_.sites.told(s);
+        if (!lasts) judge_all(s, time_point::min(), now);
+    }
+    /// In a queue that lasts it waits there for the end of the rest.
+    void send_back(site& s, time_point now) {
+        if (lasts && s.live() == 0) judge_all(s, book_.sites.rests_until(s), now);
+    }
+
+    void tell(site& s, scheduling::host_event what, time_point now) {
+        scheduling_traits::signal(scheduling_, s.place(), what, s.group->open, now);
+    }
+
+private:
+    static bool took_mail(const smtp::finished& f) {
+        return f.answered && (f.recipients.empty() || f.recipients.front().where != phase::mail);
+    }
+    void note_answer(connection& c, const smtp::finished& f, ruling r, time_point now) {
+        if (!std::exchange(c.replied, true)) {
+            book_.sites.worked(*c.at, c.server);
+            book_.sites.change(*c.at);
+        }
+        const bool broken = f.error && (r == ruling::later || r == ruling::doubt);
+        const bool busy = !f.recipients.empty() && std::ranges::all_of(f.recipients, scheduling::is_busy);
+        tell(*c.at, broken || busy ? scheduling::host_event::put_off : scheduling::host_event::answered, now);
+    }
+
+    // Whether each server of the site has failed what waits there.
+    bool fail_server(const connection& c, const smtp::closed& why, ruling r, bool said, time_point now) {
+        site& s = *c.at;
+        const bool others = std::ranges::any_of(s.connections, [&](connection_id id) {
+            const auto& o = book_.connections.at(id);
+            return id != c.id && o.server == c.server && o.is_open() && !o.failed;
+        });
+        if (others) pooling_.refused(c.id, now);
+        const bool all = book_.sites.failed(s, c.server, why, r, others, said, now);
+        if (book_.watcher && !others && s.servers.size() > 1)
+            book_.decided(now, c.id, 0, "passed over for a while: " + to_string(s.servers[c.server].at));
+        return all;
+    }
+    void quit_idle(site& s) {
+        for (const auto id : s.connections)
+            if (auto& c = book_.connections.at(id); c.is_open() && c.is_idle() && !c.failed) {
+                pooling_traits::draining(pooling_, id);
+                owner_.quit(c);
+            }
+    }
+    void judge_all(site& s, time_point rests_until, time_point now) {
+        std::vector<job_id> waiting;
+        while (const auto id = scheduling_traits::shed(scheduling_, s.place(), now)) waiting.push_back(*id);
+        for (const auto id : waiting)
+            if (delivery* const d = book_.deliveries.find(id))
+                out_.judge_waiting(*d, s.trouble, s.what, rests_until, now);
+    }
+
+    Owner& owner_;
+    ledger& book_;
+    departures<Queueing, Scheduling>& out_;
+    Pooling& pooling_;
+    Scheduling& scheduling_;
+};
+
+}  // namespace postroad::engine
