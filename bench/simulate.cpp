@@ -1,6 +1,6 @@
 // Sends the published campaign (docs/simulator.md) with each scheduler and prints how it went: a table, then JSON.
 //
-//   bench_simulate [--messages N] [--hosts N] [--seed N] [--only NAME] [--json]
+//   bench_simulate [--messages N] [--hosts N] [--domains N] [--seed N] [--only NAME] [--json]
 
 #include <postroad/pooling/keep_alive.hpp>
 #include <postroad/scheduling/fair.hpp>
@@ -84,6 +84,7 @@ int main(int argc, char** argv) {
         if (name == "--json") json = true;
         if (name == "--messages") c.bulk = std::strtoull(value, nullptr, 10) * 99 / 100, c.transactional = c.bulk / 99;
         if (name == "--hosts") c.hosts = std::strtoull(value, nullptr, 10);
+        if (name == "--domains") c.domains = std::strtoull(value, nullptr, 10);
         if (name == "--seed") c.seed = std::strtoull(value, nullptr, 10);
         if (name == "--only") only = value;
     }

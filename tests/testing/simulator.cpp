@@ -28,7 +28,7 @@ workload all_at_once(std::vector<host_model> hosts, std::size_t n, std::uint64_t
     w.next = [count = w.hosts.size(), left = n * w.hosts.size()]() mutable -> std::optional<arrival> {
         if (left == 0) return std::nullopt;
         --left;
-        return arrival{.host = static_cast<std::uint32_t>(left % count)};
+        return arrival{.domain = static_cast<std::uint32_t>(left % count)};
     };
     return w;
 }
@@ -89,6 +89,32 @@ TEST_CASE("whatever hosts do, no rule is broken and nothing is lost") {
     }
 }
 
+TEST_CASE("many domains at few hosts: look-ups that fail, expire and share limits") {
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+        CAPTURE(seed);
+        workload w{.hosts = troubled_hosts(), .seed = seed};
+        w.hosts[0].provider = w.hosts[1].provider = "large.example";
+        const auto count = 40 * static_cast<std::uint32_t>(w.hosts.size());
+        for (std::uint32_t i = 0; i < count; ++i) {
+            domain_model d{.host = i % static_cast<std::uint32_t>(w.hosts.size()), .look_up = 50ms, .valid = 10s};
+            if (i % 7 == 0) d.outages = {{0s, 200s}};
+            d.is_unknown = i % 11 == 0;
+            w.domains.push_back(d);
+        }
+        w.next = [left = 3 * count, count]() mutable -> std::optional<arrival> {
+            if (left == 0) return std::nullopt;
+            --left;
+            return arrival{.domain = left % count};
+        };
+        const auto r = simulate(std::move(w), pool_of_12(), fair{}, capped);
+        CHECK(broken(r) == "");
+        const auto unknown = (count + 10) / 11;
+        CHECK(r.failed == 3 * unknown);
+        CHECK(r.accepted == r.messages - r.failed);
+        CHECK(r.questions > count);
+    }
+}
+
 TEST_CASE("equal arguments make equal reports, and another seed another") {
     const auto run = [](std::uint64_t seed) {
         return to_json(simulate(make_workload(small(seed)), pool_of_12(), fair{}, capped));
@@ -113,8 +139,8 @@ TEST_CASE("no tenant is far ahead of another that waits") {
             if (left == 0) return std::nullopt;
             --left;
             // The one has mail for all hosts, the other for ten.
-            if (left >= 1000) return arrival{.host = left % 50, .tenant = "large"};
-            return arrival{.host = left % 10, .tenant = "small"};
+            if (left >= 1000) return arrival{.domain = left % 50, .tenant = "large"};
+            return arrival{.domain = left % 10, .tenant = "small"};
         };
         return w;
     };

@@ -46,18 +46,35 @@ struct host_model {
     std::vector<span_of_time> outages = {};
     /// So many percent of messages are deferred.
     std::vector<std::pair<span_of_time, unsigned>> storms = {};
+    /// Hosts of one provider share limits; empty: none but its own.
+    std::string provider = {};
+};
+
+/// Where a domain is, and how the question for it is answered.
+struct domain_model {
+    std::uint32_t host = 0;  ///< index into workload::hosts
+    /// Until the answer comes.
+    duration look_up = std::chrono::milliseconds(20);
+    /// How long the answer is true.
+    duration valid = std::chrono::hours(1);
+    /// The answer is that nobody can say, for now.
+    std::vector<span_of_time> outages = {};
+    /// There is no such domain.
+    bool is_unknown = false;
 };
 
 /// A message.
 struct arrival {
     duration at = duration::zero();  ///< from the start
-    std::uint32_t host = 0;          ///< index into workload::hosts
+    std::uint32_t domain = 0;        ///< index into workload::domains
     std::uint8_t traffic_class = 0;
     std::string tenant = {};
 };
 
 struct workload {
     std::vector<host_model> hosts = {};
+    /// Empty: one for each host, known at once.
+    std::vector<domain_model> domains = {};
     /// The next message, in the order of time, or none.
     std::function<std::optional<arrival>()> next = {};
     std::uint64_t seed = 1;  ///< of what hosts do at random
@@ -67,7 +84,7 @@ struct workload {
 /// through, that every host is let go in the end, and that the queue holds what is not done.
 struct simulation_rules {
     std::size_t connections = std::size_t(-1);      ///< at a time, to all hosts
-    std::size_t per_destination = std::size_t(-1);  ///< to one
+    std::size_t per_destination = std::size_t(-1);  ///< to one, or to all of a provider
     scheduling::rate pace = {};                     ///< messages to one host
     unsigned ahead = 1;                             ///< as pacer::ahead
     duration retry_floor = duration::zero();        ///< from the end of an attempt to the next of the same message
@@ -97,6 +114,7 @@ struct simulation_report {
     std::size_t most_connections = 0;
     std::size_t replies_421 = 0;
     std::size_t unreachable = 0;  ///< connections that timed out
+    std::size_t questions = 0;    ///< for the location of a domain
     /// From the start until so many of all messages were accepted.
     duration half = duration::zero();
     duration p95 = duration::zero();
@@ -120,6 +138,10 @@ POSTROAD_DECL std::string to_json(const simulation_report& r);
 /// five minutes, and the twelfth defers a third of its mail for five minutes.
 struct campaign {
     std::size_t hosts = 10'000;
+    /// Spread over the hosts by their share, for mail that goes there without a relay: a hundredth does not exist, the
+    /// fiftieth cannot be located for five minutes, and the hosts of the first ten are one provider's. 0: one for each
+    /// host, known at once.
+    std::size_t domains = 0;
     std::size_t bulk = 990'000;
     std::size_t transactional = 10'000;
     duration transactional_over = std::chrono::seconds(1000);

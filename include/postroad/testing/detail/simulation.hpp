@@ -14,14 +14,14 @@
 
 namespace postroad::testing::detail {
 
-/// Host i is "h<i>.example"; the simulation plays its sessions.
+/// Domain i is "d<i>.example", host i "h<i>.example"; the simulation answers for the one and plays the other.
 struct simulated_transport {
     using axis = postroad::axis::transport;
     using session_type = transport::discard::session_type;
     static constexpr bool needs_wire = false;
 
     std::string_view route(const envelope& e) const { return e.recipients.front().domain(); }
-    std::vector<endpoint> hosts(const std::string& destination) const { return {{.name = destination, .port = 25}}; }
+    void locate(const std::string&, const transport::locate_handler&) const {}
     net::dialing dialing() const { return {}; }
     session_type make_session(const endpoint&, const std::string&) const { return {}; }
 };
@@ -36,7 +36,12 @@ public:
           pool_(std::move(p)),
           scheduler_(std::move(s)),
           queue_(std::move(q)),
-          hosts_(work_.hosts.size()) {}
+          hosts_(work_.hosts.size()) {
+        if (work_.domains.empty())
+            for (std::uint32_t i = 0; i < hosts_.size(); ++i)
+                work_.domains.push_back({i, duration::zero(), duration::max()});
+        mails_.resize(work_.domains.size());
+    }
     simulation(const simulation&) = delete;
     simulation& operator=(const simulation&) = delete;
 
@@ -66,12 +71,12 @@ private:
     static constexpr duration timeout = std::chrono::seconds(30);
     static constexpr std::size_t batch = 1000;  // messages that come together are leased in between
 
-    enum class happening : unsigned char { opened, unreachable, answered, left, idle_too_long };
+    enum class happening : unsigned char { opened, unreachable, answered, left, idle_too_long, located };
     struct event {
         time_point at;
         std::uint64_t order;
-        pooling::connection_id connection;
-        job_id job;
+        std::uint64_t connection;  // or domain
+        std::uint64_t job;         // or question
         happening what;
         bool operator<(const event& o) const noexcept { return at != o.at ? at > o.at : order > o.order; }
     };
@@ -89,13 +94,11 @@ private:
         double tokens = 0;            // of what it accepts
         time_point filled = start;
         time_point paid_at = time_point::min();  // of the pace that is checked
-        mail_ptr mail = {};
     };
     struct message {
         time_point submitted;
         time_point first_attempt = never;
         time_point not_before = time_point::min();
-        std::uint32_t host = 0;
         std::uint32_t tenant = 0;
         std::uint8_t grade = 0;
         bool done = false;
@@ -137,12 +140,11 @@ private:
     void submit() {
         while (upcoming_ && start + upcoming_->at <= now_) {
             messages_.push_back({.submitted = now_,
-                                 .host = upcoming_->host,
                                  .tenant = tenant_of(upcoming_->tenant, upcoming_->traffic_class),
                                  .grade = upcoming_->traffic_class});
             job j;
             j.id = messages_.size();
-            j.mail = mail_to(upcoming_->host);
+            j.mail = mail_to(upcoming_->domain);
             j.submitted = now_;
             j.traffic_class = upcoming_->traffic_class;
             j.tenant = std::move(upcoming_->tenant);
@@ -155,11 +157,11 @@ private:
         dispatcher_.wake(now_);
     }
 
-    mail_ptr mail_to(std::uint32_t h) {
-        auto& mail = hosts_[h].mail;
+    mail_ptr mail_to(std::uint32_t d) {
+        auto& mail = mails_[d];
         if (mail) return mail;
         mail_object m;
-        m.envelope.recipients.push_back(address("r@h" + std::to_string(h) + ".example"));
+        m.envelope.recipients.push_back(address("r@d" + std::to_string(d) + ".example"));
         mail = std::make_shared<const mail_object>(std::move(m));
         return mail;
     }
@@ -193,25 +195,26 @@ private:
         while (auto a = dispatcher_.poll()) std::visit([this](auto& what) { this->carry_out(what); }, *a);
     }
 
-    void later(duration wait, happening what, pooling::connection_id c, job_id j = 0) {
+    void later(duration wait, happening what, std::uint64_t c, std::uint64_t j = 0) {
         events_.push({now_ + wait, ++order_, c, j, what});
     }
     // Times vary by a tenth either way.
     duration about(duration d) { return d * static_cast<duration::rep>(900 + dice_.below(200)) / 1000; }
-    bool is_down(const host_model& m) const {
-        return std::ranges::any_of(m.outages, [this](const span_of_time& s) { return s.holds(now_ - start); });
+    bool is_within(const std::vector<span_of_time>& spans) const {
+        return std::ranges::any_of(spans, [this](const span_of_time& s) { return s.holds(now_ - start); });
     }
+    bool is_down(const host_model& m) const { return is_within(m.outages); }
 
     void carry_out(engine::open_connection& o) {
-        std::uint32_t number = 0;
-        std::from_chars(o.to.name.data() + 1, o.to.name.data() + o.to.name.size(), number);
+        const auto number = number_in(o.to.name);
         connections_.emplace(o.id, connection{.host = number});
         ++report_.connections;
         report_.most_connections = std::max(report_.most_connections, connections_.size());
         auto& h = hosts_[number];
         rules_.check(connections_.size() <= allowed_.connections, "connections stay within the cap");
-        rules_.check(++h.dialled <= allowed_.per_destination, "connections to a host stay within their cap");
         const auto& m = work_.hosts[number];
+        auto& of_place = m.provider.empty() ? h.dialled : providers_[m.provider];
+        rules_.check(++of_place <= allowed_.per_destination, "connections to a host stay within their cap");
         if (is_down(m)) return later(timeout, happening::unreachable, o.id);
         later(about(m.round_trip * m.trips_to_connect), happening::opened, o.id);
     }
@@ -231,7 +234,35 @@ private:
         later(about(model.round_trip * model.trips_a_message + model.work), happening::answered, t.id, t.what.id);
     }
     void carry_out(engine::interrupt&) {}
-    void carry_out(engine::ask_location&) {}
+    void carry_out(engine::ask_location& q) {
+        ++report_.questions;
+        const auto number = number_in(q.domain);
+        const auto wait = work_.domains[number].look_up;
+        if (wait == duration::zero()) return located(number, q.id);
+        later(about(wait), happening::located, number, q.id);
+    }
+    void located(std::uint64_t number, engine::question_id q) {
+        const auto& d = work_.domains[number];
+        if (d.is_unknown) return no_location(q, errc::domain_unknown, "no such domain");
+        if (is_within(d.outages)) return no_location(q, errc::resolve_failed, "nobody answers");
+        const auto name = "h" + std::to_string(d.host) + ".example";
+        dispatcher_.located(q,
+                            {.where = {.site = name,
+                                       .provider = work_.hosts[d.host].provider,
+                                       .servers = {{.name = name, .port = 25}},
+                                       .valid_until = after(now_, d.valid)},
+                             .error = {},
+                             .why = {}},
+                            now_);
+    }
+    void no_location(engine::question_id q, errc e, std::string why) {
+        dispatcher_.located(q, {.where = {}, .error = e, .why = std::move(why)}, now_);
+    }
+    static std::uint32_t number_in(const std::string& name) {
+        std::uint32_t number = 0;
+        std::from_chars(name.data() + 1, name.data() + name.size(), number);
+        return number;
+    }
     void carry_out(engine::quit_connection& q) {
         const auto found = connections_.find(q.id);
         if (found == connections_.end()) return;
@@ -261,6 +292,7 @@ private:
     void happen() {
         const auto e = events_.top();
         events_.pop();
+        if (e.what == happening::located) return located(e.connection, e.job);
         const auto found = connections_.find(e.connection);
         if (found == connections_.end()) return;
         auto& c = found->second;
@@ -274,6 +306,7 @@ private:
             case happening::idle_too_long:
                 if (e.job != c.uses || c.job != 0 || c.leaving) return;
                 return gone(e.connection, errc::connection_closed, phase::idle);
+            case happening::located: return;
         }
     }
 
@@ -380,7 +413,8 @@ private:
         if (found == connections_.end()) return;
         const auto c = found->second;
         connections_.erase(found);
-        --hosts_[c.host].dialled;
+        const auto& provider = work_.hosts[c.host].provider;
+        --(provider.empty() ? hosts_[c.host].dialled : providers_[provider]);
         if (c.open) --hosts_[c.host].connections;
         rules_.check(c.job == 0, "a connection ends when nothing is on it");
         dispatcher_.closed(id, {.error = ec, .details = {.where = where}}, now_);
@@ -430,6 +464,8 @@ private:
     std::priority_queue<event> events_;
     std::uint64_t order_ = 0;
     std::vector<host> hosts_;
+    std::map<std::string, std::size_t> providers_;  // connections that we count
+    std::vector<mail_ptr> mails_;                   // of domains
     std::vector<message> messages_;
     std::vector<tenant> tenants_;
     std::map<std::pair<unsigned, std::string>, std::uint32_t> tenant_numbers_;

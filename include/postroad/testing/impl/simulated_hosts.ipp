@@ -80,6 +80,16 @@ inline host_model campaign_host(std::size_t rank, dice& d) {
     return h;
 }
 
+/// Where domain `i` of a campaign is: each host has one, the others are spread by share.
+inline domain_model campaign_domain(std::size_t i, std::size_t hosts, const ranks& shares, dice& d) {
+    using namespace std::chrono_literals;
+    domain_model m{.look_up = std::chrono::milliseconds(5 + d.below(200))};
+    m.host = i < hosts ? static_cast<std::uint32_t>(i) : shares.draw(d);
+    m.is_unknown = i >= hosts && d.below(100) == 0;
+    if (i >= hosts && d.below(50) == 0) m.outages.push_back({0s, 300s});
+    return m;
+}
+
 }  // namespace detail
 
 POSTROAD_DECL std::string to_table(const std::vector<std::pair<std::string, simulation_report>>& reports) {
@@ -116,8 +126,9 @@ POSTROAD_DECL std::string to_json(const simulation_report& r) {
            member("failed", r.failed) + ", " + member("attempts", r.attempts) + ", " +
            member("deferrals", r.deferrals) + ", " + member("connections", r.connections) + ", " +
            member("most_connections", r.most_connections) + ", " + member("replies_421", r.replies_421) + ", " +
-           member("unreachable", r.unreachable) + ", " + member("t50_s", r.half) + ", " + member("t95_s", r.p95) +
-           ", " + member("t100_s", r.all) + ", " + member("steps", r.steps) + ", \"classes\": {" +
+           member("unreachable", r.unreachable) + ", " + member("questions", r.questions) + ", " +
+           member("t50_s", r.half) + ", " + member("t95_s", r.p95) + ", " + member("t100_s", r.all) + ", " +
+           member("steps", r.steps) + ", \"classes\": {" +
            listed(r.classes,
                   [](const auto& c) {
                       return detail::quoted(std::to_string(c.first)) + ": " + detail::object(c.second);
@@ -134,9 +145,21 @@ POSTROAD_DECL workload make_workload(const campaign& c) {
     workload w{.seed = c.seed};
     detail::dice d(c.seed);
     for (std::size_t rank = 1; rank <= c.hosts; ++rank) w.hosts.push_back(detail::campaign_host(rank, d));
+    const detail::ranks shares(c.hosts);
+    for (std::size_t i = 0; i < c.domains; ++i) w.domains.push_back(detail::campaign_domain(i, c.hosts, shares, d));
+    std::vector<std::vector<std::uint32_t>> at(c.hosts);
+    for (std::uint32_t i = 0; i < w.domains.size(); ++i) at[w.domains[i].host].push_back(i);
+    for (std::size_t h = 0; h < std::min<std::size_t>(c.domains > 0 ? 10 : 0, c.hosts); ++h)
+        w.hosts[h].provider = "large.example";
     struct source {
         detail::ranks hosts;
+        std::vector<std::vector<std::uint32_t>> domains;  // at each host; none: its own
         detail::dice d;
+        std::uint32_t draw() {
+            const auto h = hosts.draw(d);
+            const auto& all = domains[h];
+            return all.empty() ? h : all[d.below(all.size())];
+        }
         std::size_t bulk;
         std::size_t transactional;
         duration mean;
@@ -144,17 +167,17 @@ POSTROAD_DECL workload make_workload(const campaign& c) {
     };
     const auto mean = c.transactional_over / static_cast<duration::rep>(std::max<std::size_t>(c.transactional, 1));
     const auto s = std::make_shared<source>(
-        source{detail::ranks(c.hosts), detail::dice(c.seed + 1), c.bulk, c.transactional, mean});
+        source{shares, std::move(at), detail::dice(c.seed + 1), c.bulk, c.transactional, mean});
     w.next = [s]() -> std::optional<arrival> {
         if (s->bulk > 0) {
             --s->bulk;
-            return arrival{.host = s->hosts.draw(s->d), .traffic_class = 1};
+            return arrival{.domain = s->draw(), .traffic_class = 1};
         }
         if (s->transactional == 0) return std::nullopt;
         --s->transactional;
         const auto wait = -std::log(1 - detail::chance(s->d)) * static_cast<double>(s->mean.count());
         s->at += duration(static_cast<duration::rep>(wait));
-        return arrival{.at = s->at, .host = s->hosts.draw(s->d), .traffic_class = 0};
+        return arrival{.at = s->at, .domain = s->draw(), .traffic_class = 0};
     };
     return w;
 }
