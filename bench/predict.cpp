@@ -84,7 +84,7 @@ times predicted(const std::vector<std::uint32_t>& to, std::size_t hosts) {
     }
     w.next = [&to, i = std::size_t{0}]() mutable -> std::optional<testing::arrival> {
         if (i == to.size()) return std::nullopt;
-        return testing::arrival{.host = to[i++], .traffic_class = 1};
+        return testing::arrival{.domain = to[i++], .traffic_class = 1};
     };
     const auto r = testing::simulate(std::move(w), pool(), scheduler());
     for (const auto& broken : r.broken) std::fprintf(stderr, "broken: %s\n", broken.c_str());

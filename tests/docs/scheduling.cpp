@@ -77,7 +77,7 @@ TEST_CASE("the campaign is out within twenty minutes") {
         if (left == 0) return std::nullopt;
         --left;
         // All at once, most of them to the first hosts.
-        return testing::arrival{.host = left % 200 * (left % 200) / 200, .traffic_class = 1};
+        return testing::arrival{.domain = left % 200 * (left % 200) / 200, .traffic_class = 1};
     };
     const auto r = testing::simulate(std::move(w), postroad::pooling::keep_alive{.max_connections = 50},
                                      postroad::scheduling::fair{}, {.connections = 50});
