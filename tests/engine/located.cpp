@@ -4,6 +4,7 @@
 #include "rig.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 
 using namespace engine_test;
@@ -439,11 +440,15 @@ TEST_CASE("whichever question a pool or a scheduler throws at, every message goe
     }
 }
 
+// POSTROAD_DOMAINS=1000000 in the environment shows that memory does not grow with their number.
 TEST_CASE("what nobody needs is forgotten: many domains in turn, a thousand at a time") {
+    const char* const wanted = std::getenv("POSTROAD_DOMAINS");
+    const auto rounds = wanted ? std::atoi(wanted) / 1000 : 30;
     world w;
     w.pool.max_connections = 2000;
     std::size_t most = 0;
-    for (int round = 0; round < 30; ++round) {
+    std::size_t done = 0;
+    for (int round = 0; round < rounds; ++round) {
         for (int i = 0; i < 1000; ++i) (void)w.add({"a@d" + std::to_string(round * 1000 + i) + ".example"});
         (void)w.did();
         while (!w.asked.empty()) {
@@ -460,13 +465,14 @@ TEST_CASE("what nobody needs is forgotten: many domains in turn, a thousand at a
             (void)w.did();
         }
         most = std::max(most, w.d.known_places());
+        done += std::exchange(w.outcomes, {}).size();
         w.pass(engine::forget_after + 1min);
         w.pass(engine::forget_after + 1min);
     }
     // What servers taught about idle connections is kept for an hour.
     w.pass(1h);
     w.pass(1h);
-    CHECK(w.outcomes.size() == 30'000);
+    CHECK(done == static_cast<std::size_t>(rounds) * 1000);
     CHECK(most <= 4000);
     CHECK(w.d.known_places() <= 2);
     CHECK(w.scheduler.lines_.size() <= 2);
