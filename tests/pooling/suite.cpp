@@ -5,7 +5,7 @@
 
 #include <chrono>
 
-#include "engine/rules.hpp"
+#include "rules.hpp"
 
 using namespace postroad;
 using namespace postroad::pooling;

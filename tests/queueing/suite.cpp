@@ -3,7 +3,7 @@
 #include <postroad/queueing/direct.hpp>
 #include <postroad/queueing/memory.hpp>
 
-#include "engine/rules.hpp"
+#include "rules.hpp"
 
 using namespace postroad;
 using queueing::memory;

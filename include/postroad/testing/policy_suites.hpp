@@ -5,9 +5,11 @@
 #include <postroad/testing/detail/pooling_trial.hpp>
 #include <postroad/testing/detail/queueing_trial.hpp>
 #include <postroad/testing/detail/scheduling_trial.hpp>
+#include <postroad/testing/detail/tls_trial.hpp>
 #include <postroad/testing/detail/transport_trial.hpp>
 
 #include <cstddef>
+#include <utility>
 
 namespace postroad::testing {
 
@@ -40,6 +42,20 @@ broken_rules check_transport(Make make) {
     static_assert(transport::transport_policy<decltype(make())>);
     const auto t = make();
     return detail::transport_trial<decltype(make())>(t).run();
+}
+
+/// `make(ca)` returns a policy that trusts the CA of that PEM and verifies whom it talks to: handshakes, text, ends,
+/// damage and wrong certificates, against a server of mbedTLS in memory. `to`: an endpoint of a scheme that the policy
+/// takes. Makes keys. Throws what the policy throws.
+template <class Make>
+broken_rules check_tls(Make make, endpoint to = {.name = "mail.example.com", .security = security::implicit}) {
+    const auto ca = authority::create();
+    using policy = decltype(make(ca.ca_pem));
+    static_assert(tls::tls_policy<policy>);
+    const certificate_options about{.names = {to.name}};
+    auto good = ca.issue(about);
+    auto strange = authority::create("a CA that nobody knows").issue(about);
+    return detail::tls_trial<policy>(make(ca.ca_pem), std::move(to), std::move(good), std::move(strange)).run();
 }
 
 }  // namespace postroad::testing
