@@ -344,11 +344,15 @@ private:
 
     void end_attempt(delivery& d, connection& c, smtp::finished&& f, ruling r, time_point now) {
         auto& j = *d.what;
-        auto why = r == ruling::setting || r == ruling::outage ? standing_.closed_by(f, c)
-                                                               : smtp::closed{f.error, std::move(f.details)};
         j.blame = blame_of(r);
-        j.error = why.error;
-        j.result.details = std::move(why.details);
+        if (r == ruling::setting || r == ruling::outage) {
+            auto why = standing_.closed_by(f, c);
+            j.error = why.error;
+            j.result.details = std::move(why.details);
+        } else {
+            j.error = f.error;
+            j.result.details = std::move(f.details);
+        }
         const bool counts = r == ruling::settled || r == ruling::over || r == ruling::later || r == ruling::doubt ||
                             (r == ruling::ours && f.answered);
         if (counts) j.returns = 0;

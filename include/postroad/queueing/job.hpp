@@ -84,7 +84,7 @@ inline void name_recipients(job& j) {
     auto& all = j.result.recipients;
     if (!all.empty() || !j.mail) return;
     all.reserve(j.mail->envelope.recipients.size());
-    for (const auto& to : j.mail->envelope.recipients) all.push_back({.address = to.str()});
+    for (const auto& to : j.mail->envelope.recipients) all.emplace_back().address = to.str();
 }
 
 /// What the scheduler concludes from an attempt.
