@@ -28,6 +28,8 @@
 #include <postroad/message/impl/eml.ipp>
 #include <postroad/message/impl/encoding.ipp>
 #include <postroad/message/impl/encrypted_key.ipp>
+#include <postroad/message/impl/field_encoder.ipp>
+#include <postroad/message/impl/field_form.ipp>
 #include <postroad/message/impl/fields.ipp>
 #include <postroad/message/impl/header.ipp>
 #include <postroad/message/impl/message.ipp>

@@ -119,12 +119,49 @@ TEST_CASE("fields that are no UTF-8 are encoded in the charset of the message, o
     CHECK(content::from_text(long_text).longest_line() < 100);
     for (const std::string type :
          {"", "Content-Type: text/plain; charset=utf-8\n", "Content-Type: text/plain\n",
-          "Content-Type: text/plain; charset=shift_jis\n", "Content-Type: text/plain; charset=\"iso-8859-1?q?\"\n"}) {
-        const auto f = failure_of([&] { (void)kept("Subject: a\xe4\n" + type + "\n"); });
+          "Content-Type: text/plain; charset=x-own\n", "Content-Type: text/plain; charset=\"iso-8859-1?q?\"\n"}) {
+        const auto text = "Subject: a\xe4\n" + type + "\n";
+        const auto f = failure_of([&] { (void)kept(text); });
         CHECK(f.code == errc::invalid_header);
         CHECK(f.text.starts_with("Subject: expected well-formed UTF-8 at octet 2"));
+        CHECK(f.text.find("eml_options::charset") != std::string::npos);
+        auto options = given;
+        options.charset = "windows-1252";
+        CHECK(text_of(parse_eml(text, options).content).starts_with("Subject: =?windows-1252?q?a=E4?=\r\n"));
     }
     CHECK(kept("Bcc: \xe4\nA: 1\n\n") == "A: 1\r\n\r\n");
+}
+
+TEST_CASE("characters of several octets are never cut, and none of their octets is taken for ASCII") {
+    const struct {
+        const char* charset;
+        std::string character;
+        std::string written;
+    } rows[] = {
+        {"Shift_JIS", "\x83\x5c", "=83=5C"},  // the second octet is a backslash
+        {"Shift_JIS", "\xb1", "=B1"},         // half-width Katakana have one
+        {"EUC-JP", "\x8f\xb0\xa1", "=8F=B0=A1"},
+        {"gb18030", "\x81\x30\x81\x30", "=810=810"},
+        {"Big5", "\xa5\x5c", "=A5=5C"},
+    };
+    for (const auto& row : rows) {
+        CAPTURE(row.charset);
+        std::string value;
+        for (int i = 0; i < 100; ++i) value += row.character;
+        const auto text =
+            kept("To: \"" + value + "\" <b@y>\nContent-Type: text/plain; charset=" + row.charset + "\n\n");
+        const auto start = "=?" + std::string(row.charset) + "?q?";
+        std::size_t characters = 0;
+        for (auto at = text.find(start); at != text.npos; at = text.find(start, at)) {
+            at += start.size();
+            for (; text.substr(at, 2) != "?="; ++characters) {
+                REQUIRE(text.substr(at, row.written.size()) == row.written);
+                at += row.written.size();
+            }
+        }
+        CHECK(characters == 100);
+        CHECK(text.find(" <b@y>\r\n") != text.npos);
+    }
 }
 
 TEST_CASE("a list that real mail holds gives its recipients, and one that is none says how to go on") {

@@ -64,6 +64,8 @@ TEST_CASE("fields of mailboxes are written as such, by name and where an own fie
         CHECK(failure_of([&] { simple().header(name, {{"a\nb", address("a@x")}}); }).code == errc::invalid_header);
         CHECK(failure_of([&] { simple().header(name, mailbox_list{}); }).code == errc::invalid_address);
     }
+    CHECK(field(simple().header("SIO-Label", "a; label=\"für alle\"; x=\"y z\""), "SIO-Label") ==
+          "a; label*=utf-8''f%C3%BCr%20alle; x=\"y z\"");
     const auto f = failure_of([] { simple().header("Errors-To", "Jörg a@x"); });
     CHECK(f.code == errc::invalid_address);
     CHECK(f.text.starts_with("Errors-To: "));

@@ -93,6 +93,18 @@ def test_it_is_signed(tmp_path):
         m.sign("example.com", "one", b"hunter2")
 
 
+def test_a_header_in_utf8_goes_to_a_server_that_takes_ascii_only(make_server):
+    server = make_server(extensions=("8BITMIME",))
+    content = "From: Jörg <a@bücher.example>\nTo: b@x.example\nSubject: Grüße an alle\n\nzwölf\n".encode()
+    with postroad.Mailer(server.url) as mail:
+        mail.send(content).require_accepted()
+    raw = server.messages[0].content
+    assert raw.isascii()
+    got = email.message_from_bytes(raw, policy=email.policy.default)
+    assert (got["Subject"], got.get_content()) == ("Grüße an alle", "zwölf\r\n")
+    assert got["From"] == "Jörg <a@xn--bcher-kva.example>"
+
+
 ADDRESSES = [
     "Jörg Müller <a@x.example>",
     formataddr(("Jörg Müller", "a@x.example")),

@@ -97,13 +97,14 @@ public:
 
     /// The same message for a server that takes at most `most`. Content that `message` composed is given its encodings
     /// anew, as wide as `most` allows. All other content stays as it is if it fits; otherwise its leaf parts that do
-    /// not fit become quoted-printable or base64, and all else stays (RFC 6152 section 3). Signatures of whole messages
-    /// (DKIM) break by that.
+    /// not fit become quoted-printable or base64 (RFC 6152 section 3), for transfer::seven_bit header fields in UTF-8
+    /// become encoded words, and all else stays. Signatures of whole messages (DKIM) break by that.
     ///
     /// Throws, or sets `ec` and returns empty content: errc::eight_bit_unsupported or errc::line_too_long if it cannot
     /// be done (a part in multipart/signed, which nobody may change; text outside the parts; broken structure),
-    /// errc::internationalised_unsupported for a header field in UTF-8. The explanation says which part. Content that
-    /// streams and exists already is in memory while parts of it are encoded.
+    /// errc::internationalised_unsupported for a header field that has no form in ASCII: an address with a local part
+    /// in UTF-8, octets of no known charset. The explanation says which. Content that streams and exists already is in
+    /// memory while parts of it are encoded.
     content as(transfer most) const;
     content as(transfer most, error_code& ec, std::string* explanation = nullptr) const;
     /// The same with `fields`, each ending in CRLF and ASCII, on top of the header. It keeps its form: as() gives no

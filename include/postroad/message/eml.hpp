@@ -23,15 +23,19 @@ struct eml_options {
     /// When given, a Date of this time (UTC) and a Message-ID are put on top of the header where it has none. The
     /// latter is made as message::freeze() does, with the domain of From or else of the reverse path.
     std::optional<std::chrono::system_clock::time_point> complete_at = {};
+    /// In what charset header fields are that are no UTF-8, where Content-Type does not tell: "windows-1252". Empty:
+    /// then such fields are refused by name.
+    std::string charset = {};
 };
 
 /// Takes `text` as it is, but with CRLF line ends (see content), and without what must not travel: every Bcc and
 /// Resent-Bcc field, a leading "From " line of mbox files, and Return-Path (RFC 5321 section 4.4). Fields end at the
-/// first empty line; nothing else is looked at, so broken messages pass. Addresses of the header may be in obsolete
-/// syntax.
+/// first empty line. Fields that are no UTF-8 become encoded words of their charset, if that is known. Nothing else is
+/// looked at, so broken messages pass. Addresses of the header may be in obsolete syntax.
 ///
 /// Duplicate recipients are dropped (domains compare without case). Throws `error`: errc::no_sender,
-/// errc::no_recipients, errc::invalid_address (the explanation names the field), errc::invalid_message (a NUL).
+/// errc::no_recipients, errc::invalid_address (the explanation names the field), errc::invalid_message (a NUL),
+/// errc::invalid_header (a field in octets of no known charset).
 POSTROAD_DECL mail_object parse_eml(std::string text, const eml_options& options = {});
 
 /// parse_eml of a file. One of more than 64 KiB streams, as message::attach() does: it is read once now, and again in

@@ -5,6 +5,7 @@
 #include <postroad/message/address.hpp>
 #include <postroad/message/encoding.hpp>
 #include <postroad/message/lines.hpp>
+#include <postroad/message/utf8.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -69,6 +70,18 @@ private:
     std::size_t column_ = 0;
     std::size_t line_limit_ = preferred_line;  // shorter once the line holds an encoded word
 };
+
+/// Octets that need no % in an extended value (RFC 2231 section 7, attribute-char).
+constexpr bool is_plain_in_parameter(char c) noexcept {
+    return is_alphanumeric(static_cast<unsigned char>(c)) ||
+           (c != '\0' && std::string_view("!#$&+-.^_`{|}~").find(c) != std::string_view::npos);
+}
+
+/// Appends `=XX`.
+POSTROAD_DECL void append_hex(std::string& to, char c);
+
+/// An encoded word of UTF-8 in at most `room` octets, 30 or more; takes its characters, which are whole, off `text`.
+POSTROAD_DECL std::string take_encoded_word(std::string_view& text, std::size_t room, bool in_base64);
 
 /// Text as Q has it within an encoded word (RFC 2047 section 4.2).
 POSTROAD_DECL std::string q_encoded(std::string_view text);

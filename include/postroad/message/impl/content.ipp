@@ -225,9 +225,6 @@ POSTROAD_DECL content content::as(transfer most) const {
         return same ? *this : detail::rendered(*shared_->composed, most);
     }
     if (fits(most)) return *this;
-    if (eight_bit_header() && most == transfer::seven_bit)
-        throw error(errc::internationalised_unsupported,
-                    "the header holds UTF-8, which only a server with SMTPUTF8 takes");
     if (streams()) return from_lines(detail::converted(read_whole(), most));
     return from_lines(detail::converted(text(), most));
 }

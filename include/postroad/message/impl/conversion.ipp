@@ -3,6 +3,7 @@
 #include <postroad/core/error.hpp>
 #include <postroad/message/conversion.hpp>
 #include <postroad/message/encoding.hpp>
+#include <postroad/message/field_encoder.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/lines.hpp>
 #include <postroad/message/utf8.hpp>
@@ -73,13 +74,18 @@ private:
     }
     [[noreturn]] void refuse_header(std::string_view header, const std::string& where) const {
         if (most_ == transfer::seven_bit && has_high_octet(header))
-            throw error(errc::internationalised_unsupported, "the header of " + name_of(where) + " holds UTF-8");
+            throw error(errc::internationalised_unsupported,
+                        "the header of " + name_of(where) + " holds octets above 127 in no known charset");
         throw error(errc::line_too_long, "the header of " + name_of(where) + " holds a line of more than 998 octets");
     }
     static std::string name_of(const std::string& where) { return where.empty() ? "the message" : "part " + where; }
 
-    // Lines that are too long are folded where they have space, as their writer should have done; nothing else changes.
-    std::string fitting_header(std::string_view header, const std::string& where) const {
+    // What is not ASCII becomes encoded words where it must. Lines that are too long are folded where they have space,
+    // as their writer should have done; nothing else changes.
+    std::string fitting_header(std::string_view all, const std::string& where) const {
+        const auto ascii =
+            most_ == transfer::seven_bit && has_high_octet(all) ? header_in_ascii(all, where) : std::string{};
+        auto header = ascii.empty() ? all : std::string_view(ascii);
         std::string result;
         while (!header.empty()) {
             const auto end = std::min(find_octet(header, '\n') + 1, header.size());
@@ -99,6 +105,23 @@ private:
                 result += line;
         }
         if (!fits(result)) refuse_header(result, where);
+        return result;
+    }
+    std::string header_in_ascii(std::string_view header, const std::string& where) const {
+        const auto fields = split_fields(header);
+        const auto* type = find_field(fields, "Content-Type");
+        const auto named =
+            std::string(type ? parse_parameterised(type->value).parameter("charset") : std::string_view{});
+        std::string result;
+        for (const auto& f : fields) {
+            const bool is_utf8 = ill_formed_at(f.all) == f.all.size();
+            if (!has_high_octet(f.all))
+                result += f.all;
+            else if (f.name.empty() || has_high_octet(f.name) || !(is_utf8 || is_known_charset(named)))
+                refuse_header(header, where);
+            else
+                result += field_in_ascii(f, is_utf8 ? "utf-8" : named);
+        }
         return result;
     }
     static bool is_gap(char c) noexcept { return c == ' ' || c == '\t'; }

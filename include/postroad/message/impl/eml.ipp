@@ -2,6 +2,7 @@
 
 #include <postroad/message/checks.hpp>
 #include <postroad/message/eml.hpp>
+#include <postroad/message/field_encoder.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/header.hpp>
 #include <postroad/message/lines.hpp>
@@ -97,99 +98,25 @@ inline std::string missing_fields(const std::vector<header_field>& fields, const
     return result + "Message-ID: " + new_message_id(domain) + "\r\n";
 }
 
-// Fields in a charset of before 2001 as encoded words of it.
-class field_encoder {
-public:
-    explicit field_encoder(std::string_view charset) : start_("=?" + std::string(charset) + "?q?") {}
-
-    std::string encoded(const header_field& f) {
-        const bool is_structured = holds_mailboxes(f.name);
-        out_ = std::string(f.name) + ':';
-        last_encoded_ = false;
-        for (auto rest = f.value; !rest.empty();) {
-            const auto size = next_token(rest, is_structured);
-            token(rest.substr(0, size), is_structured);
-            rest.remove_prefix(size);
-        }
-        return out_ + "\r\n";
-    }
-
-private:
-    static bool holds_mailboxes(std::string_view name) noexcept {
-        if (equal_ignoring_case(name.substr(0, 7), "Resent-")) name.remove_prefix(7);
-        static constexpr std::string_view names[] = {"From", "Sender", "Reply-To", "To", "Cc", "Bcc"};
-        return std::ranges::any_of(names, [&](std::string_view n) { return equal_ignoring_case(n, name); });
-    }
-    // White space, a quoted string, a separator, or a word.
-    static std::size_t next_token(std::string_view text, bool is_structured) noexcept {
-        static constexpr std::string_view gaps = " \t\r\n";
-        const std::string_view separators = is_structured ? "<>,;:()\"" : "";
-        if (const auto n = text.find_first_not_of(gaps); n != 0) return std::min(n, text.size());
-        if (is_structured && text[0] == '"') {
-            std::size_t at = 1;
-            while (at < text.size() && text[at] != '"') at += text[at] == '\\' ? 2 : 1;
-            return std::min(at + 1, text.size());
-        }
-        if (separators.find(text[0]) != std::string_view::npos) return 1;
-        std::size_t at = 1;
-        while (at < text.size() && gaps.find(text[at]) == gaps.npos && separators.find(text[at]) == separators.npos)
-            ++at;
-        return at;
-    }
-    void token(std::string_view text, bool is_structured) {
-        if (!has_high_octet(text)) {
-            if (text.find_first_not_of(" \t\r\n") != std::string_view::npos) last_encoded_ = false;
-            out_ += text;
-            return;
-        }
-        std::string plain;
-        if (is_structured && text[0] == '"') {
-            for (std::size_t i = 1; i + 1 < text.size(); ++i)
-                if (text[i] != '\\') plain += text[i];
-        } else {
-            plain = text;
-        }
-        // space between encoded words counts for nothing
-        if (std::exchange(last_encoded_, true)) plain.insert(0, 1, ' ');
-        std::string_view rest = plain;
-        const auto most = (max_encoded_word - start_.size() - 2) / 3;
-        while (!rest.empty()) {
-            out_ += start_ + q_encoded(rest.substr(0, most)) + "?=";
-            rest.remove_prefix(std::min(most, rest.size()));
-            if (!rest.empty()) out_ += "\r\n ";
-        }
-    }
-
-    std::string start_;
-    std::string out_;
-    bool last_encoded_ = false;
-};
-
-// One octet a character, so that words may be cut anywhere.
-inline bool is_single_octet_charset(std::string_view name) noexcept {
-    return is_token(name) &&
-           (equal_ignoring_case(name.substr(0, 9), "iso-8859-") ||
-            equal_ignoring_case(name.substr(0, 10), "windows-12") || equal_ignoring_case(name.substr(0, 5), "koi8-"));
-}
-
-/// The header with fields that are no UTF-8 encoded as what Content-Type says, since SMTPUTF8 is for UTF-8 only (RFC
-/// 6532 section 3.2).
-inline std::string in_utf8(std::string_view header) {
+/// The header with fields that are no UTF-8 encoded as what Content-Type says, or else `charset`, since SMTPUTF8 is for
+/// UTF-8 only (RFC 6532 section 3.2).
+inline std::string in_utf8(std::string_view header, const std::string& charset) {
     const auto fields = split_fields(header);
     const auto* type = find_field(fields, "Content-Type");
-    const auto charset = std::string(type ? parse_parameterised(type->value).parameter("charset") : std::string_view{});
+    auto named = std::string(type ? parse_parameterised(type->value).parameter("charset") : std::string_view{});
+    if (!is_known_charset(named)) named = charset;
     std::string result;
     for (const auto& f : fields) {
         const auto bad = ill_formed_at(f.all);
         if (bad == f.all.size() || stays_behind(f)) {
             result += f.all;
-        } else if (f.name.empty() || has_high_octet(f.name) || !is_single_octet_charset(charset)) {
+        } else if (f.name.empty() || has_high_octet(f.name) || !is_known_charset(named)) {
             throw error(errc::invalid_header,
                         escaped(f.name.empty() ? f.all : f.name, 76) + ": expected well-formed UTF-8 at octet " +
                             std::to_string(bad - static_cast<std::size_t>(f.value.data() - f.all.data())) +
-                            ", or a charset of one octet for each character in Content-Type");
+                            ", or its charset in Content-Type or eml_options::charset");
         } else {
-            result += field_encoder(charset).encoded(f);
+            result += field_in_ascii(f, named);
         }
     }
     return result;
@@ -209,7 +136,8 @@ inline std::string header_that_travels(std::string_view header, const eml_option
     if (header.starts_with("From ")) header.remove_prefix(find_octet(header, '\n') + 1);
     header.remove_prefix(size_of_marks(header));
     std::string changed;
-    if (has_high_octet(header) && ill_formed_at(header) != header.size()) header = changed = in_utf8(header);
+    if (has_high_octet(header) && ill_formed_at(header) != header.size())
+        header = changed = in_utf8(header, options.charset);
     const auto fields = split_fields(header);
     e = envelope_of(fields, options);
     std::string kept;

@@ -27,7 +27,7 @@ inline bool is_plain_in_word(char c) noexcept {
            (c != '\0' && std::string_view("!*+-/").find(c) != std::string_view::npos);
 }
 
-inline void append_hex(std::string& to, char c) {
+POSTROAD_DECL void append_hex(std::string& to, char c) {
     static constexpr char hex[] = "0123456789ABCDEF";
     const auto u = static_cast<unsigned char>(c);
     to += '=';
@@ -49,8 +49,7 @@ POSTROAD_DECL std::string q_encoded(std::string_view text) {
     return result;
 }
 
-// One encoded word of whole characters in at most `room` octets; takes them off `text`.
-inline std::string take_encoded_word(std::string_view& text, std::size_t room, bool in_base64) {
+POSTROAD_DECL std::string take_encoded_word(std::string_view& text, std::size_t room, bool in_base64) {
     const auto budget = room - encoded_word_frame;
     std::size_t taken = 0;
     std::size_t cost = 0;
@@ -256,12 +255,6 @@ POSTROAD_DECL void header_writer::address_list(std::string_view name, std::span<
             list(g.members, end);
     }
     end();
-}
-
-// Octets that need no % in an extended value (RFC 2231 section 7, attribute-char).
-constexpr bool is_plain_in_parameter(char c) noexcept {
-    return is_alphanumeric(static_cast<unsigned char>(c)) ||
-           (c != '\0' && std::string_view("!#$&+-.^_`{|}~").find(c) != std::string_view::npos);
 }
 
 inline std::string parameter_encoded(std::string_view text) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <postroad/message/checks.hpp>
+#include <postroad/message/field_encoder.hpp>
+#include <postroad/message/field_form.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/header.hpp>
 #include <postroad/message/message.hpp>
@@ -68,63 +70,6 @@ inline void check_field_name(std::string_view name) {
                                               "' is not a field name: expected 1 to 76 printable ASCII characters "
                                               "without space and colon");
     if (is_managed(name)) refuse_field(name, "this field is not set by header()");
-}
-
-/// What the value of a field is, beside what the setters write.
-enum class field_form : unsigned char {
-    text,
-    mailboxes,
-    phrases,  ///< with commas between them
-    list_id,  ///< a phrase and `<an id>`
-    ascii,    ///< ids, URLs, tokens, dates
-};
-
-// By the registry of message headers (RFC 4021 and others); what is not here is text.
-inline field_form form_of(std::string_view name) noexcept {
-    static constexpr std::string_view of_mailboxes[] = {
-        "Abuse-Reports-To", "Apparently-To",     "Author",        "Delivered-To",        "Disposition-Notification-To",
-        "Envelope-To",      "Errors-To",         "Mail-Reply-To", "Mail-Followup-To",    "Original-From",
-        "Read-Receipt-To",  "Return-Receipt-To", "X-Original-To", "X-Confirm-Reading-To"};
-    static constexpr std::string_view in_ascii[] = {"Accept-Language",
-                                                    "Archived-At",
-                                                    "Authentication-Results",
-                                                    "Auto-Submitted",
-                                                    "Autocrypt",
-                                                    "Conversion",
-                                                    "Deferred-Delivery",
-                                                    "DKIM-Signature",
-                                                    "Disposition-Notification-Options",
-                                                    "DL-Expansion-History",
-                                                    "Encrypted",
-                                                    "Expires",
-                                                    "Expiry-Date",
-                                                    "Feedback-ID",
-                                                    "Importance",
-                                                    "In-Reply-To",
-                                                    "Language",
-                                                    "Latest-Delivery-Time",
-                                                    "MT-Priority",
-                                                    "Original-Message-ID",
-                                                    "Precedence",
-                                                    "Priority",
-                                                    "Received",
-                                                    "Received-SPF",
-                                                    "References",
-                                                    "Reply-By",
-                                                    "Sensitivity",
-                                                    "Supersedes",
-                                                    "TLS-Report-Domain",
-                                                    "TLS-Required",
-                                                    "VBR-Info",
-                                                    "X-Auto-Response-Suppress",
-                                                    "X-Priority"};
-    const auto is_name = [&](std::string_view n) { return equal_ignoring_case(n, name); };
-    if (std::ranges::any_of(of_mailboxes, is_name)) return field_form::mailboxes;
-    if (is_name("Keywords")) return field_form::phrases;
-    if (is_name("List-Id")) return field_form::list_id;
-    const bool is_ascii = std::ranges::any_of(in_ascii, is_name) || equal_ignoring_case(name.substr(0, 5), "List-") ||
-                          equal_ignoring_case(name.substr(0, 4), "ARC-");
-    return is_ascii ? field_form::ascii : field_form::text;
 }
 
 // An address in a field of one's own must stay readable, so `Jörg <joerg@example.com>` is no text. But no text makes
@@ -288,6 +233,8 @@ POSTROAD_DECL message::field message::field_of(std::string_view name, std::strin
         f.value = value.substr(angle);
     } else if (form == field_form::list_id) {
         detail::refuse_field(name, "expected a phrase and <an id in ASCII>");
+    } else if (form == field_form::parameters) {
+        f.value = detail::one_line(detail::field_in_ascii({name, value, {}}, "utf-8").substr(name.size() + 1));
     } else if (form == field_form::phrases) {
         for (auto rest = value; !rest.empty();) {
             const auto end = std::min(rest.find(','), rest.size());

@@ -37,7 +37,7 @@ inline const address& recipient(const transaction& t, std::size_t i) {
 }
 
 inline bool has_ascii_form(const transaction& t) {
-    if (t.mail->content.eight_bit_header() || !has_ascii_form(t.mail->envelope.reverse_path)) return false;
+    if (!has_ascii_form(t.mail->envelope.reverse_path)) return false;
     for (std::size_t i = 0; i < t.size(); ++i)
         if (!has_ascii_form(recipient(t, i))) return false;
     return true;
@@ -347,8 +347,12 @@ POSTROAD_DECL void session::adapt_window(const active& t) {
 POSTROAD_DECL std::optional<lack> session::convert(active& t) const {
     const auto& c = t.what.mail->content;
     const bool takes_binary = capabilities_.chunking && capabilities_.binarymime;
+    const bool ascii_header = c.eight_bit_header() && !capabilities_.smtputf8;
     lack missing;
-    if (c.binary() && !takes_binary)
+    if (ascii_header)
+        missing = {errc::internationalised_unsupported,
+                   "a header field is not ASCII and the server does not offer SMTPUTF8"};
+    else if (c.binary() && !takes_binary)
         missing = {errc::binary_unsupported, "the message is binary and the server does not offer BINARYMIME"};
     else if (c.longest_line() > 998)
         missing = {errc::line_too_long, "a line of the message has " + std::to_string(c.longest_line()) +
@@ -361,10 +365,11 @@ POSTROAD_DECL std::optional<lack> session::convert(active& t) const {
     if (!options_.down_convert) return missing;
     error_code ec;
     std::string why;
-    t.converted = c.as(capabilities_.eight_bit_mime ? transfer::eight_bit : transfer::seven_bit, ec, &why);
-    if (!ec) return {};
+    const bool wide = capabilities_.eight_bit_mime && !ascii_header;
+    t.converted = c.as(wide ? transfer::eight_bit : transfer::seven_bit, ec, &why);
+    if (!ec && !(ascii_header && t.converted->eight_bit_header())) return {};
     t.converted.reset();
-    missing.explanation += "; it cannot be encoded otherwise: " + why;
+    if (ec) missing.explanation += "; it cannot be encoded otherwise: " + why;
     return missing;
 }
 
@@ -373,11 +378,11 @@ POSTROAD_DECL std::optional<lack> session::find_lack(active& t) const {
     t.utf8 = detail::needs_smtputf8(mail);
     if (t.utf8) {
         // Also where the server has SMTPUTF8: the next one on the way may not, and many list their domains so only.
-        t.ascii_domains = detail::has_ascii_form(t.what);
-        if (!t.ascii_domains && !capabilities_.smtputf8)
+        const bool has_form = detail::has_ascii_form(t.what);
+        if (!has_form && !capabilities_.smtputf8)
             return lack{errc::internationalised_unsupported,
-                        "the local part of an address or a header field is not ASCII and the server does not offer "
-                        "SMTPUTF8"};
+                        "the local part of an address is not ASCII and the server does not offer SMTPUTF8"};
+        t.ascii_domains = has_form && !(mail.content.eight_bit_header() && capabilities_.smtputf8);
     }
     if (auto l = convert(t)) return l;
     if (const auto size = content_of(t).size(); capabilities_.size && size > *capabilities_.size)
