@@ -19,7 +19,9 @@
 #include <postroad/impl/diagnose.ipp>
 #include <postroad/impl/mailer.ipp>
 #include <postroad/message/impl/address.ipp>
+#include <postroad/message/impl/body_part.ipp>
 #include <postroad/message/impl/checks.ipp>
+#include <postroad/message/impl/compose_report.ipp>
 #include <postroad/message/impl/composition.ipp>
 #include <postroad/message/impl/content.ipp>
 #include <postroad/message/impl/conversion.ipp>
@@ -28,6 +30,7 @@
 #include <postroad/message/impl/eml.ipp>
 #include <postroad/message/impl/encoding.ipp>
 #include <postroad/message/impl/encrypted_key.ipp>
+#include <postroad/message/impl/failure_cause.ipp>
 #include <postroad/message/impl/field_encoder.ipp>
 #include <postroad/message/impl/field_form.ipp>
 #include <postroad/message/impl/fields.ipp>
@@ -35,6 +38,7 @@
 #include <postroad/message/impl/message.ipp>
 #include <postroad/message/impl/message_parts.ipp>
 #include <postroad/message/impl/part.ipp>
+#include <postroad/message/impl/server_text.ipp>
 #include <postroad/message/impl/source.ipp>
 #include <postroad/net/impl/dialing.ipp>
 #include <postroad/net/impl/eyeballs.ipp>

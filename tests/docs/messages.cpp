@@ -1,7 +1,6 @@
 // The code of docs/messages.md.
 #include <doctest/doctest.h>
 
-#include <postroad/message/delivery_report.hpp>
 #include <postroad/message/dkim.hpp>
 #include <postroad/message/eml.hpp>
 #include <postroad/message/message.hpp>
@@ -62,22 +61,14 @@ TEST_CASE("the parts of the page") {
     CHECK_NOTHROW((void)m.freeze(now));
     CHECK_THROWS_AS((void)signed_with("no key", m.freeze(now), now), postroad::error);
 
-    //[verp
-    const postroad::address bounces("bounces@example.com");
-    m.envelope_from(postroad::verp_address(bounces, "7f3a"));
+    //[tree
+    const auto tree = postroad::body_part::multipart(
+        "multipart/mixed", {postroad::body_part::text("Guten Tag", {.fields = {{"Content-Language", "de"}}}),
+                            postroad::body_part::file(pdf, {.name = "Rechnung.pdf"}),
+                            postroad::body_part::text("Mit freundlichen Grüßen")});
+    m = postroad::message{}.from("ann@example.com").to("bob@example.org").body(tree);
     //]
-    const postroad::address to("bounces+7f3a@example.com");
-    const std::string came_back =
-        "Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\n"
-        "Final-Recipient: rfc822; bob@example.org\nAction: failed\nStatus: 5.1.1\n--b--\n";
-    std::string list;
-    //[report
-    if (const auto report = postroad::parse_delivery_report(came_back))
-        for (const auto& r : report->recipients)
-            if (r.action == postroad::delivery_action::failed)
-                list += postroad::verp_tag(bounces, to) + ' ' + r.address() + ' ' + to_string(r.status) + '\n';
-    //]
-    CHECK(list == "7f3a bob@example.org 5.1.1\n");
+    CHECK_NOTHROW((void)m.freeze(now));
 }
 
 TEST_CASE("the messages of the page") {

@@ -2,6 +2,7 @@
 // Composing a message. See docs/messages.md.
 
 #include <postroad/core/config.hpp>
+#include <postroad/message/body_part.hpp>
 #include <postroad/message/mail_object.hpp>
 #include <postroad/message/part.hpp>
 #include <postroad/message/source.hpp>
@@ -76,12 +77,20 @@ public:
     message& subject(std::string_view text) &;
     /// The body, text/plain. CRLF, CR and LF are line ends. Throws errc::invalid_message for ill-formed UTF-8 and NUL.
     message& text(std::string_view body) &;
+    /// The same with what p says: a type with parameters, "text/plain; format=flowed; delsp=yes" (RFC 3676), fields.
+    message& text(std::string_view body, part p) &;
     /// The same as HTML. With text() too, readers choose (multipart/alternative).
     message& html(std::string_view body) &;
+    message& html(std::string_view body, part p) &;
     /// An invitation or an answer to one (RFC 6047): iCalendar with a METHOD line, shown as another form of the text.
     message& calendar(std::string_view icalendar) &;
     /// Another form of the text, of a text/ type that p.type names; poorer than the HTML, richer than the text.
     message& alternative(std::string_view body, part p) &;
+    /// One that is no text: an image, a PDF, the richest form. p.type or p.name is needed.
+    message& alternative(source octets, part p) &;
+    /// A tree of parts of one's own, instead of text(), html(), alternative() and calendar(): with it each of them, in
+    /// whatever order, is errc::invalid_message. What attach() adds stands beside it.
+    message& body(body_part tree) &;
     /// A file: read while the message is sent, in blocks, and found changed if it does. Where `p` does not say, the
     /// name is that of the path without directories. Throws errc::unreadable_file.
     message& attach(const std::filesystem::path& file, part p = {}) &;
@@ -148,9 +157,13 @@ public:
     message&& reply_to(mailbox_list where) && { return std::move(reply_to(std::move(where))); }
     message&& subject(std::string_view text) && { return std::move(subject(text)); }
     message&& text(std::string_view body) && { return std::move(text(body)); }
+    message&& text(std::string_view body, part p) && { return std::move(text(body, std::move(p))); }
     message&& html(std::string_view body) && { return std::move(html(body)); }
+    message&& html(std::string_view body, part p) && { return std::move(html(body, std::move(p))); }
     message&& calendar(std::string_view icalendar) && { return std::move(calendar(icalendar)); }
     message&& alternative(std::string_view body, part p) && { return std::move(alternative(body, std::move(p))); }
+    message&& alternative(source octets, part p) && { return std::move(alternative(std::move(octets), std::move(p))); }
+    message&& body(body_part tree) && { return std::move(body(std::move(tree))); }
     message&& attach(const std::filesystem::path& file, part p = {}) && {
         return std::move(attach(file, std::move(p)));
     }
@@ -199,14 +212,17 @@ private:
         source octets;
         std::optional<content> nested;
     };
-    struct other_form {
-        std::string type;
+    struct text_form {
+        part about;
         std::string text;
+        std::optional<source> octets = {};  // instead of the text
     };
 
     const mailbox& responsible() const { return sender_.empty() ? from_.front() : sender_.front(); }
     bool international() const noexcept;
     bool only_text() const noexcept;
+    text_form checked_form(std::string_view kind, std::string_view text, part p) const;
+    void require_no_body() const;
     message& set_sender(mailbox one);
     void set_field(std::string_view name, std::string value);
     void add_field(field f);
@@ -227,10 +243,11 @@ private:
     std::optional<moment> date_;
     std::optional<address> envelope_from_;
     std::string message_id_;
-    std::optional<std::string> text_;
-    std::optional<std::string> html_;
+    std::optional<text_form> text_;
+    std::optional<text_form> html_;
     std::string calendar_;
-    std::vector<other_form> alternatives_;
+    std::vector<text_form> alternatives_;
+    std::optional<body_part> body_;
     std::vector<attached> attached_;
 };
 

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace postroad {
 
@@ -27,6 +29,9 @@ struct part {
     /// What a `cid:` URL in the HTML names, without `<>` (RFC 2392).
     std::string content_id = {};
     postroad::disposition disposition = postroad::disposition::attachment;
+    /// Further fields of the part, names and values: Content-Language, Content-Location, X-... Each once, in ASCII or,
+    /// where its grammar has room for it, UTF-8.
+    std::vector<std::pair<std::string, std::string>> fields = {};
 
     static constexpr std::size_t max_file_name = 255;
 };
@@ -39,6 +44,12 @@ namespace detail {
 
 /// Throws `error` (errc::invalid_header) that names what is wrong; `type` must be that of a leaf.
 POSTROAD_DECL void check_part(const part& p);
+
+/// The same but for the type.
+POSTROAD_DECL void check_part_fields(const part& p);
+
+/// `multipart/...` with its parameters but the boundary.
+POSTROAD_DECL void check_multipart_type(const std::string& type);
 
 /// What stands behind the last directory of a path.
 POSTROAD_DECL std::string file_name_of(std::string_view path);

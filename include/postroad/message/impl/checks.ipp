@@ -1,6 +1,8 @@
 #pragma once
 
 #include <postroad/message/checks.hpp>
+#include <postroad/message/header.hpp>
+#include <postroad/message/lines.hpp>
 #include <postroad/message/utf8.hpp>
 
 #include <algorithm>
@@ -44,10 +46,28 @@ POSTROAD_DECL void check_message_id(std::string_view name, std::string_view id) 
                      "expected <left@right> in at most 250 printable ASCII characters, got '" + escaped(id, 100) + "'");
 }
 
+POSTROAD_DECL bool is_field_name(std::string_view name) noexcept {
+    const auto is_ftext = [](char c) { return c > ' ' && c < 0x7f && c != ':'; };
+    return !name.empty() && name.size() <= max_field_name && std::ranges::all_of(name, is_ftext);
+}
+
+POSTROAD_DECL void check_stretches(std::string_view name, std::string_view value) {
+    if (is_ascii(value) && longest_stretch(value) >= max_line) refuse_field(name, "a word has more than 997 octets");
+}
+
 POSTROAD_DECL bool is_token(std::string_view text) noexcept {
     return !text.empty() && std::ranges::all_of(text, [](char c) {
         return c > ' ' && c < 0x7f && std::string_view("()<>@,;:\\\"/[]?=").find(c) == std::string_view::npos;
     });
+}
+
+POSTROAD_DECL void check_text(const char* what, std::string_view body) {
+    if (const auto nul = find_octet(body, '\0'); nul != body.size())
+        throw error(errc::invalid_message, std::string("the ") + what + " holds a NUL at octet " + std::to_string(nul));
+    for (std::size_t at = 0; at < body.size();)
+        if (next_character(body, at) == ill_formed)
+            throw error(errc::invalid_message,
+                        std::string("the ") + what + " is not well-formed UTF-8 at octet " + std::to_string(at));
 }
 
 POSTROAD_DECL void check_url(std::string_view name, std::string_view url) {

@@ -5,6 +5,7 @@
 #include <postroad/message/encoding.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/lines.hpp>
+#include <postroad/message/server_text.hpp>
 #include <postroad/message/utf8.hpp>
 
 #include <algorithm>
@@ -40,8 +41,6 @@ inline std::string decoded_body(std::string_view body, std::string_view encoding
     }
     return result;
 }
-
-inline std::string report_text(std::string_view value) { return escaped(one_line(value), max_report_text); }
 
 // "rfc822; bob@example.org" without the type.
 inline std::string typed_text(std::string_view value) {
@@ -103,8 +102,10 @@ public:
         } else if (depth > 0 && (type.value == "message/rfc822" || type.value == "text/rfc822-headers" ||
                                  type.value == "message/global" || type.value == "message/global-headers")) {
             returned(body());
+        } else if (type.value == "text/plain" && text_.empty()) {
+            text_ = body();
         }
-        if (depth == 0 && report_.recipients.empty() && report_.feedback_type.empty()) failed_recipients(fields);
+        if (depth == 0 && report_.recipients.empty() && report_.feedback_type.empty()) from_server(fields);
     }
 
     std::optional<delivery_report> take() {
@@ -166,7 +167,25 @@ private:
         keep();
     }
 
-    // Exim and Gmail name in the header whom they gave up; where no report does.
+    // What a server says to people, or in the header, where no part is for programs.
+    void from_server(const std::vector<header_field>& fields) {
+        const bool by_server = std::ranges::any_of(fields, [](const header_field& f) {
+            if (equal_ignoring_case(f.name, "X-Failed-Recipients")) return true;
+            if (equal_ignoring_case(f.name, "Return-Path")) return trimmed(f.value) == "<>";
+            if (!equal_ignoring_case(f.name, "From")) return false;
+            auto from = std::string(f.value);
+            for (auto& c : from) c = to_lower(c);
+            return from.find("mailer-daemon") != from.npos || from.find("postmaster") != from.npos;
+        });
+        if (by_server) report_.recipients = read_server_text(text_);
+        if (!report_.recipients.empty()) {
+            found_ = true;
+            report_.form = report_form::text;
+        }
+        failed_recipients(fields);
+    }
+
+    // Exim and Gmail name in the header whom they gave up.
     void failed_recipients(const std::vector<header_field>& fields) {
         for (const auto& f : fields) {
             if (!equal_ignoring_case(f.name, "X-Failed-Recipients")) continue;
@@ -174,8 +193,9 @@ private:
                 const auto end = std::min(rest.find(','), rest.size());
                 auto address = report_text(rest.substr(0, end));
                 rest.remove_prefix(std::min(end + 1, rest.size()));
-                if (address.empty()) continue;
-                found_ = true;
+                const auto is_it = [&](const reported_recipient& r) { return equal_ignoring_case(r.final, address); };
+                if (address.empty() || std::ranges::any_of(report_.recipients, is_it)) continue;
+                if (!std::exchange(found_, true)) report_.form = report_form::header;
                 report_.recipients.push_back({.final = std::move(address), .action = delivery_action::failed});
             }
         }
@@ -205,9 +225,16 @@ private:
         const auto fields = split_fields(split_at_empty_line(text).header);
         const auto* id = find_field(fields, "Message-ID");
         if (id && report_.original_message_id.empty()) report_.original_message_id = report_text(id->value);
+        // Outlook.com complains by nothing but the message, which names the recipient
+        if (const auto* to = find_field(fields, "X-HmXmrOriginalRecipient"); to && report_.feedback_type.empty()) {
+            found_ = true;
+            report_.feedback_type = "abuse";
+            report_.recipients.push_back({.final = report_text(to->value)});
+        }
     }
 
     delivery_report report_;
+    std::string text_;  // the first for people
     bool found_ = false;
 };
 

@@ -64,8 +64,7 @@ inline bool stands_once(std::string_view name) noexcept {
 }
 
 inline void check_field_name(std::string_view name) {
-    const auto is_ftext = [](char c) { return c > ' ' && c < 0x7f && c != ':'; };
-    if (name.empty() || name.size() > max_field_name || !std::ranges::all_of(name, is_ftext))
+    if (!is_field_name(name))
         throw error(errc::invalid_header, "'" + escaped(name, 100) +
                                               "' is not a field name: expected 1 to 76 printable ASCII characters "
                                               "without space and colon");
@@ -89,15 +88,6 @@ inline mailbox_group checked_group(std::string_view field, mailbox_group g) {
     if (g.name.empty()) refuse_field(field, "a group needs a name");
     if (!g.members.empty()) g.members = checked_mailboxes(field, std::move(g.members));
     return g;
-}
-
-inline void check_text(const char* what, std::string_view body) {
-    if (const auto nul = find_octet(body, '\0'); nul != body.size())
-        throw error(errc::invalid_message, std::string("the ") + what + " holds a NUL at octet " + std::to_string(nul));
-    for (std::size_t at = 0; at < body.size();)
-        if (next_character(body, at) == ill_formed)
-            throw error(errc::invalid_message,
-                        std::string("the ") + what + " is not well-formed UTF-8 at octet " + std::to_string(at));
 }
 
 // Local parts are ASCII, so that domains as A-labels make the header readable for every server.
@@ -200,17 +190,9 @@ POSTROAD_DECL message& message::subject(std::string_view text) & {
     return *this;
 }
 
-POSTROAD_DECL message& message::text(std::string_view body) & {
-    detail::check_text("text", body);
-    text_ = body;
-    return *this;
-}
+POSTROAD_DECL message& message::text(std::string_view body) & { return text(body, part{}); }
 
-POSTROAD_DECL message& message::html(std::string_view body) & {
-    detail::check_text("HTML", body);
-    html_ = body;
-    return *this;
-}
+POSTROAD_DECL message& message::html(std::string_view body) & { return html(body, part{}); }
 
 POSTROAD_DECL message::field message::field_of(std::string_view name, std::string_view value) const {
     using detail::field_form;
@@ -257,8 +239,7 @@ POSTROAD_DECL void message::add_field(field f) {
 POSTROAD_DECL message& message::header(std::string_view name, std::string_view value) & {
     detail::check_field_name(name);
     detail::check_value(name, value);
-    if (detail::is_ascii(value) && detail::longest_stretch(value) >= detail::max_line)
-        detail::refuse_field(name, "a word has more than 997 octets");
+    detail::check_stretches(name, value);
     add_field(field_of(name, value));
     return *this;
 }

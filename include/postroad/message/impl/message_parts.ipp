@@ -5,6 +5,7 @@
 #include <postroad/message/fields.hpp>
 #include <postroad/message/header.hpp>
 #include <postroad/message/message.hpp>
+#include <postroad/message/part_builder.hpp>
 #include <postroad/message/utf8.hpp>
 
 #include <algorithm>
@@ -13,102 +14,6 @@
 
 namespace postroad {
 namespace detail {
-
-/// A node of the tree of parts, in the order in which it travels.
-struct entity {
-    std::string fields = {};  // all but Content-Transfer-Encoding
-    std::string boundary = {};
-    std::vector<entity> children = {};  // none: a leaf
-    std::size_t first = 0;              // its leaves
-    std::size_t last = 0;
-};
-
-inline void write_entity(composition& to, const entity& e) {
-    to.add(e.fields);
-    to.add_encoding(e.first, e.last, !e.children.empty());
-    to.add("\r\n");
-    if (e.children.empty()) return to.add_body(e.first);
-    for (const auto& child : e.children) {
-        to.add((&child == &e.children.front() ? "--" : "\r\n--") + e.boundary + "\r\n");
-        write_entity(to, child);
-    }
-    to.add("\r\n--" + e.boundary + "--\r\n");
-}
-
-/// CRLF line ends, and no line end at the end that was not there.
-inline std::string text_lines(std::string_view text) {
-    auto lines = with_crlf(text);
-    if (!text.ends_with('\n') && !text.ends_with('\r') && !lines.empty()) lines.resize(lines.size() - 2);
-    return lines;
-}
-
-/// Builds the tree of one message.
-class part_builder {
-public:
-    part_builder(composition& to, std::string boundary, bool alone)
-        : to_(to), boundary_(std::move(boundary)), alone_(alone) {}
-
-    entity text(const std::string& type, std::string_view body) {
-        header_writer w(header_charset::ascii);
-        w.parameterised("Content-Type", type, {});
-        // text that ends the message ends with a line end, so it does in each encoding
-        return leaf_entity(w.take(), leaf::text(alone_ ? with_crlf(body) : text_lines(body)));
-    }
-
-    entity file(const part& about, const source& octets) {
-        return leaf_entity(fields(about.type, about), leaf::octets(octets));
-    }
-
-    entity message(const part& about, const content& nested) {
-        // RFC 6532 section 3.7: with UTF-8 in its header it is message/global, which may be encoded
-        if (nested.eight_bit_header())
-            return leaf_entity(fields("message/global", about),
-                               leaf::octets(source::memory(std::string(nested.text()))));
-        return leaf_entity(fields("message/rfc822", about), leaf::message(nested));
-    }
-
-    /// One child stands for itself.
-    entity multipart(std::string_view subtype, std::vector<entity> children) {
-        if (children.size() == 1) return std::move(children.front());
-        entity e;
-        e.boundary = boundary_ + '_' + std::to_string(++multiparts_);
-        header_writer w(header_charset::ascii);
-        std::vector<std::pair<std::string_view, std::string_view>> parameters = {{"boundary", e.boundary}};
-        // RFC 2387 section 3.1; the root comes first and is HTML
-        if (subtype == "related") parameters.emplace_back("type", "text/html");
-        w.parameterised("Content-Type", "multipart/" + std::string(subtype), parameters);
-        e.fields = w.take();
-        e.first = children.front().first;
-        e.last = children.back().last;
-        e.children = std::move(children);
-        return e;
-    }
-
-private:
-    static std::string fields(std::string_view type, const part& about) {
-        header_writer w(header_charset::ascii);
-        std::vector<std::pair<std::string_view, std::string_view>> parameters;
-        if (!about.name.empty()) parameters.emplace_back("name", about.name);
-        w.parameterised("Content-Type", type, parameters);
-        parameters.clear();
-        if (!about.name.empty()) parameters.emplace_back("filename", about.name);
-        const bool in_line = about.disposition == disposition::in_line || !about.content_id.empty();
-        w.parameterised("Content-Disposition", in_line ? "inline" : "attachment", parameters);
-        if (!about.content_id.empty()) w.plain("Content-ID", '<' + about.content_id + '>');
-        if (!about.description.empty()) w.unstructured("Content-Description", about.description, value_kind::text);
-        return w.take();
-    }
-
-    entity leaf_entity(std::string fields, leaf l) {
-        const auto n = to_.add_leaf(std::move(l));
-        return {std::move(fields), {}, {}, n, n + 1};
-    }
-
-    composition& to_;
-    std::string boundary_;
-    bool alone_;  // the message has one part
-    int multiparts_ = 0;
-};
 
 // The value of the METHOD property (RFC 5545 section 3.7.2); it must not be folded.
 inline std::string calendar_method(std::string_view icalendar) {
@@ -164,7 +69,37 @@ POSTROAD_DECL std::chrono::minutes local_offset(std::chrono::system_clock::time_
     return std::chrono::duration_cast<std::chrono::minutes>(std::chrono::seconds(local.tm_gmtoff));
 }
 
+POSTROAD_DECL void message::require_no_body() const {
+    if (body_) throw error(errc::invalid_message, "body() stands for text(), html(), alternative() and calendar()");
+}
+
+// `kind` is the type of the text where nothing else is said, and what it must be else.
+POSTROAD_DECL message::text_form message::checked_form(std::string_view kind, std::string_view text, part p) const {
+    require_no_body();
+    detail::check_text(kind == "text/html" ? "HTML" : kind == "text/" ? "alternative" : "text", text);
+    if (p.type.empty()) p.type = kind;
+    detail::check_part(p);
+    const auto type = detail::parse_parameterised(p.type);
+    if (!type.is(kind)) detail::refuse_field("Content-Type", "expected " + std::string(kind) + ", got " + type.value);
+    if (const auto charset = type.parameter("charset"); charset.empty())
+        p.type += "; charset=utf-8";
+    else if (!detail::equal_ignoring_case(charset, "utf-8"))
+        detail::refuse_field("Content-Type", "expected no charset but utf-8, which the text is in");
+    return {std::move(p), std::string(text)};
+}
+
+POSTROAD_DECL message& message::text(std::string_view body, part p) & {
+    text_ = checked_form("text/plain", body, std::move(p));
+    return *this;
+}
+
+POSTROAD_DECL message& message::html(std::string_view body, part p) & {
+    html_ = checked_form("text/html", body, std::move(p));
+    return *this;
+}
+
 POSTROAD_DECL message& message::calendar(std::string_view icalendar) & {
+    require_no_body();
     detail::check_text("calendar", icalendar);
     (void)detail::calendar_method(icalendar);
     calendar_ = icalendar;
@@ -172,11 +107,24 @@ POSTROAD_DECL message& message::calendar(std::string_view icalendar) & {
 }
 
 POSTROAD_DECL message& message::alternative(std::string_view body, part p) & {
-    detail::check_text("alternative", body);
+    if (p.type.empty()) detail::refuse_field("Content-Type", "an alternative needs a type");
+    alternatives_.push_back(checked_form("text/", body, std::move(p)));
+    return *this;
+}
+
+POSTROAD_DECL message& message::alternative(source octets, part p) & {
+    require_no_body();
+    if (p.type.empty() && p.name.empty()) detail::refuse_field("Content-Type", "a part needs a type or a file name");
+    if (p.type.empty()) p.type = media_type_of(p.name);
     detail::check_part(p);
-    if (!p.type.starts_with("text/")) detail::refuse_field("Content-Type", "expected a text/ type for an alternative");
-    if (detail::parse_parameterised(p.type).parameter("charset").empty()) p.type += "; charset=utf-8";
-    alternatives_.push_back({std::move(p.type), std::string(body)});
+    alternatives_.push_back({std::move(p), {}, std::move(octets)});
+    return *this;
+}
+
+POSTROAD_DECL message& message::body(body_part tree) & {
+    if (text_ || html_ || !calendar_.empty() || !alternatives_.empty())
+        throw error(errc::invalid_message, "body() stands for text(), html(), alternative() and calendar()");
+    body_ = std::move(tree);
     return *this;
 }
 
@@ -272,35 +220,42 @@ POSTROAD_DECL message& message::list(list_url what, std::string_view url) & {
 }
 
 POSTROAD_DECL bool message::only_text() const noexcept {
-    return !html_ && calendar_.empty() && alternatives_.empty() && attached_.empty();
+    return !html_ && !body_ && calendar_.empty() && alternatives_.empty() && attached_.empty();
 }
 
 POSTROAD_DECL content message::composed_content(std::string header) const {
-    static const std::string none;
+    using detail::part_builder;
+    static const text_form none{.about = {.type = "text/plain; charset=utf-8"}, .text = {}};
     const auto& text = text_ ? *text_ : none;
-    if (only_text() && detail::is_seven_bit(text)) {
-        header += "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n";
-        return content::from_text(std::move(header += text));
+    if (only_text() && detail::is_seven_bit(text.text)) {
+        header += part_builder::fields(text.about.type, text.about, part_builder::shown::if_said) +
+                  "Content-Transfer-Encoding: 7bit\r\n\r\n";
+        return content::from_text(std::move(header += text.text));
     }
     auto c = std::make_shared<detail::composition>();
     c->add(header);
     const auto random = detail::random_hex();
     const auto count = (text_ ? 1U : 0U) + (html_ ? 1U : 0U) + (calendar_.empty() ? 0U : 1U) + alternatives_.size();
-    detail::part_builder build(*c, "=_" + random, count <= 1 && attached_.empty());
+    const bool alone = attached_.empty() && (body_ ? body_->alone() : count <= 1);
+    part_builder build(*c, "=_" + random, alone);
     std::vector<detail::entity> forms;
-    if (text_ || (!html_ && alternatives_.empty() && calendar_.empty() && attached_.empty()))
-        forms.push_back(build.text("text/plain; charset=utf-8", text));
-    for (const auto& a : alternatives_) forms.push_back(build.text(a.type, a.text));
+    if (body_) forms.push_back(build.tree(*body_));
+    if (text_ || (!html_ && !body_ && alternatives_.empty() && calendar_.empty() && attached_.empty()))
+        forms.push_back(build.text(text.about, text.text));
+    for (const auto& a : alternatives_)
+        if (!a.octets) forms.push_back(build.text(a.about, a.text));
     if (html_) {
         std::vector<detail::entity> related;
-        related.push_back(build.text("text/html; charset=utf-8", *html_));
+        related.push_back(build.text(html_->about, html_->text));
         for (const auto& a : attached_)
             if (!a.about.content_id.empty()) related.push_back(build.file(a.about, a.octets));
         forms.push_back(build.multipart("related", std::move(related)));
     }
     if (!calendar_.empty())
-        forms.push_back(
-            build.text("text/calendar; charset=utf-8; method=" + detail::calendar_method(calendar_), calendar_));
+        forms.push_back(build.text(
+            {.type = "text/calendar; charset=utf-8; method=" + detail::calendar_method(calendar_)}, calendar_));
+    for (const auto& a : alternatives_)
+        if (a.octets) forms.push_back(build.file(a.about, *a.octets, part_builder::shown::if_said));
     std::vector<detail::entity> mixed;
     if (!forms.empty()) mixed.push_back(build.multipart("alternative", std::move(forms)));
     for (const auto& a : attached_) {
@@ -312,9 +267,8 @@ POSTROAD_DECL content message::composed_content(std::string header) const {
     write_entity(*c, build.multipart("mixed", std::move(mixed)));
     if (c->contains(random)) return composed_content(std::move(header));
     // a message within keeps its octets where it can, for the signatures in it
-    const bool wide = std::ranges::any_of(attached_, [](const attached& a) {
-        return a.nested && a.nested->eight_bit() && !a.nested->eight_bit_header();
-    });
+    const auto is_wide = [](const attached& a) { return a.nested && detail::stays_wide(*a.nested); };
+    const bool wide = std::ranges::any_of(attached_, is_wide) || (body_ && body_->stays_wide());
     return c->render(wide ? transfer::eight_bit : transfer::seven_bit);
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <postroad/message/checks.hpp>
+#include <postroad/message/field_encoder.hpp>
+#include <postroad/message/field_form.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/part.hpp>
 #include <postroad/message/utf8.hpp>
@@ -112,21 +114,40 @@ private:
 };
 
 // `type/subtype; name=value; …`, all in ASCII; values are tokens or quoted strings.
-inline void check_media_type(const std::string& type) {
+inline parameterised checked_media_type(const std::string& type) {
     static constexpr std::size_t max_type = 255;
     check_value("Content-Type", type);
-    const auto parsed = parse_parameterised(type);
+    auto parsed = parse_parameterised(type);
     const auto slash = parsed.value.find('/');
     if (type.size() > max_type || !is_ascii(type) || slash == std::string::npos ||
         !is_token(std::string_view(parsed.value).substr(0, slash)) ||
         !is_token(std::string_view(parsed.value).substr(slash + 1)))
         refuse_field("Content-Type",
                      "expected type/subtype in at most 255 ASCII characters, got '" + escaped(type, 100) + "'");
-    if (parsed.is("multipart/") || parsed.is("message/"))
-        refuse_field("Content-Type", parsed.value + " is not for a single part");
     for (const auto& [name, value] : parsed.parameters)
         if (!is_token(name) || name == "name" || name == "boundary")
             refuse_field("Content-Type", "'" + escaped(name, 100) + "' is not a parameter that can be given here");
+    return parsed;
+}
+
+// Those that hold no message (RFC 3464, 6533, 8098, 5965, 3886).
+inline bool is_leaf_message(std::string_view type) noexcept {
+    static constexpr std::string_view types[] = {
+        "message/delivery-status",        "message/disposition-notification",        "message/feedback-report",
+        "message/global-delivery-status", "message/global-disposition-notification", "message/global-headers",
+        "message/tracking-status"};
+    return std::ranges::find(types, type) != std::end(types);
+}
+
+inline void check_media_type(const std::string& type) {
+    const auto parsed = checked_media_type(type);
+    if (parsed.is("multipart/") || (parsed.is("message/") && !is_leaf_message(parsed.value)))
+        refuse_field("Content-Type", parsed.value + " is not for a single part");
+}
+
+POSTROAD_DECL void check_multipart_type(const std::string& type) {
+    if (!checked_media_type(type).is("multipart/"))
+        refuse_field("Content-Type", "expected multipart/..., got '" + escaped(type, 100) + "'");
 }
 
 // Whether text is shown in another order than it is stored: so "exe.txt" can look like "txt.exe".
@@ -146,8 +167,33 @@ inline void check_file_name(const std::string& name) {
     }
 }
 
+// Those of a part that are written from what else is said of it.
+inline bool is_part_managed(std::string_view name) noexcept {
+    static constexpr std::string_view names[] = {"Content-Type", "Content-Transfer-Encoding", "Content-Disposition",
+                                                 "Content-ID",   "Content-Description",       "MIME-Version"};
+    return std::ranges::any_of(names, [&](std::string_view n) { return equal_ignoring_case(n, name); });
+}
+
+inline void check_own_fields(const part& p) {
+    for (const auto& [name, value] : p.fields) {
+        if (!is_field_name(name) || is_part_managed(name))
+            refuse_field(escaped(name, 76), "this is no field that a part can be given");
+        const auto is_it = [&n = name](const auto& f) { return equal_ignoring_case(f.first, n); };
+        if (std::ranges::count_if(p.fields, is_it) > 1) refuse_field(name, "this field may stand only once");
+        check_value(name, value);
+        check_stretches(name, value);
+        if (form_of(name) == field_form::ascii && !is_ascii(value)) refuse_field(name, "this field holds only ASCII");
+        (void)field_in_ascii({name, value, value}, "utf-8");
+    }
+}
+
 POSTROAD_DECL void check_part(const part& p) {
     check_media_type(p.type);
+    check_part_fields(p);
+}
+
+POSTROAD_DECL void check_part_fields(const part& p) {
+    check_own_fields(p);
     check_file_name(p.name);
     check_value("Content-Description", p.description);
     if (!p.content_id.empty()) check_id("Content-ID", p.content_id);
