@@ -35,6 +35,7 @@
 #include <postroad/message/impl/field_form.ipp>
 #include <postroad/message/impl/fields.ipp>
 #include <postroad/message/impl/header.ipp>
+#include <postroad/message/impl/key_derivation.ipp>
 #include <postroad/message/impl/message.ipp>
 #include <postroad/message/impl/message_parts.ipp>
 #include <postroad/message/impl/part.ipp>

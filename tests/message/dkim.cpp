@@ -3,6 +3,7 @@
 #include <postroad/message/dkim.hpp>
 #include <postroad/message/eml.hpp>
 #include <postroad/message/message.hpp>
+#include <postroad/message/key_derivation.hpp>
 
 #include <array>
 #include <chrono>
@@ -246,6 +247,40 @@ TEST_CASE("domains, selectors, identities and keys are checked") {
     CHECK(bad.text.find("hunter2") == std::string::npos);
 }
 
+TEST_CASE("scrypt gives what RFC 7914 says, and is bounded") {
+    const auto hex = [](const std::string& octets) {
+        std::string text;
+        for (const char c : octets) {
+            static constexpr char digits[] = "0123456789abcdef";
+            const auto u = static_cast<unsigned char>(c);
+            (text += digits[u >> 4]) += digits[u & 15];
+        }
+        return text;
+    };
+    using postroad::detail::is_affordable;
+    using postroad::detail::scrypt;
+    CHECK(hex(scrypt("", "", {16, 1, 1}, 64)) ==
+          "77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442"
+          "fcd0069ded0948f8326a753a0fc81f17e8d3e0fb2e0d3628cf35e20c38d18906");
+    CHECK(hex(scrypt("password", "NaCl", {1024, 8, 16}, 64)) ==
+          "fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b373162"
+          "2eaf30d92e22a3886ff109279d9830dac727afb94a83ee6d8360cbdfa2cc0640");
+    CHECK(is_affordable({65536, 8, 1}));
+    CHECK_FALSE(is_affordable({131072, 8, 1}));
+    CHECK(is_affordable({16, 1, 16}));
+    for (const postroad::detail::scrypt_cost& c : {postroad::detail::scrypt_cost{16, 1, 17},
+                                                   {0, 1, 1},
+                                                   {1, 1, 1},
+                                                   {17, 1, 1},
+                                                   {16, 0, 1},
+                                                   {16, 1, 0},
+                                                   {std::size_t{1} << 63, 8, 1},
+                                                   {16, ~std::size_t{0}, 1}}) {
+        CHECK_FALSE(is_affordable(c));
+        CHECK(scrypt("a", "b", c, 8).empty());
+    }
+}
+
 TEST_CASE("keys that are encrypted are read with their password, and what is wrong with others is said") {
     // one key of 1024 bits, as OpenSSL 3 writes it; the password is "pw"
     const std::pair<const char*, std::string> keys[] = {
@@ -322,6 +357,25 @@ TEST_CASE("keys that are encrypted are read with their password, and what is wro
          "79JwS1pV24Ptu0mDSV5IXbXsDl6+tfzrpMEYnCiiIQORWigydc1SW1RulkbkqxHR\n"
          "IaFXrggW8lYAtmO6nNSEbXZkKnlF5LaamMQaNtYJ2ZDy99iNQU/gtcj8o1fBQxYW\n"
          "t5xa/O/g\n"
+         "-----END ENCRYPTED PRIVATE KEY-----\n"},
+        {"scrypt",
+         "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+         "MIIC1TBPBgkqhkiG9w0BBQ0wQjAhBgkrBgEEAdpHBAswFAQIgs1eSC1rF3ICAgCA\n"
+         "AgEIAgEBMB0GCWCGSAFlAwQBKgQQK8OMP952dblRRVfvsNbh3wSCAoAqB2MvqAD6\n"
+         "Dq1PUYPvnX1PsaCuivDA+3ik6AlTOSyJA7bDml8EvxaUELASAcg7rfxNyTGnD1Be\n"
+         "JVZJhYYcJ+kDdtO7UKIv5zazxF0dUw+nMCVOx9cK3Bll9SdZeUQ9jpRwVqXuGdfl\n"
+         "stagtG0Iwmor6zhFnM6QG0ey4jgpFmCRMt6/7DNwXcBb1bLD4zPZ3d8Ol51D4Vks\n"
+         "4nm2D8jH9Db9ATiezsscpdAdGUsmi0bRc45EU1VzhyFLP8kbs/o8BtiVZgxRGK3i\n"
+         "j7SDBi7SYLaA3cYuFpxZjWJ9YxuSFMyREjiVVYM+bFqeC4B86/+K9HVIgNeykg3X\n"
+         "4PLK/MvSdD6WZPC73xZt/alPdMc16Gbd2D7i9mAObTdvH8dZx4UuxNwjAzfhUTFU\n"
+         "DsfCl88dqm8GAgeEZX5L4kyDu/V705susEW+IH3pqZM6NsDK/Vz5MQizAeyn9s2T\n"
+         "64yvUIvmgjNykWwzLAqH/KQNlfycHJwONovFpZFfH7RgsBaIG8u/baclXs5BdD8P\n"
+         "l8rk3lnefBlbfAvzgt/QhlbI2XjmY6T8hL020kAdhgXeQ9MFDuLGibEKLzbtqO5Q\n"
+         "7Q72mD3JuwGUGyrvfEEGtlL3fyIeubs5CxvlAbe5CLi3rH5VHn23K66jKczdcj7R\n"
+         "cruwVtXbNSEtkQ6scBVyaRiQ2aKStxHRMMPfiOTmEqjcWr8vbDsLX3Z9Lyu6Oomg\n"
+         "ntZ9YCTjlb33oH5gAEGLhwwOAk140OuwunGcsHeoCX577IzgMNUV0vHtXNGmcGsh\n"
+         "jbLivyVVIK+vVKQxa4xtwGIWJgqjsHvEDhaECL5gkugmtdPHpXzJ03eESvrLViuX\n"
+         "UafB9XntMasp\n"
          "-----END ENCRYPTED PRIVATE KEY-----\n"},
         {"traditional",
          "-----BEGIN RSA PRIVATE KEY-----\n"

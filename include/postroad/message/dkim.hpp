@@ -33,7 +33,7 @@ public:
 
     /// A key kept elsewhere, for the algorithm that the signature names: "rsa-sha256", "ed25519-sha256".
     dkim_key(std::string algorithm, function sign) : algorithm_(std::move(algorithm)), sign_(std::move(sign)) {}
-    /// rsa-sha256 with a key in PEM, encrypted or not, in each form that OpenSSL writes but scrypt. Throws `error`
+    /// rsa-sha256 with a key in PEM, encrypted or not, in each form that OpenSSL writes. Throws `error`
     /// (errc::invalid_option) that says what is wrong with it; it needs 1024 bits or more, and 2048 are advised (RFC
     /// 8301 section 3.2). For Ed25519 see message/openssl_ed25519.hpp.
     static dkim_key rsa(const secret& pem, const secret& password = {});

@@ -17,8 +17,9 @@ struct readable_key {
     const char* why = nullptr;  ///< null: there is one
 };
 
-/// Takes the encryption off, if it is one of PBES2 with PBKDF2 and AES or 3DES; any other key stays as it is. `why`
-/// tells what is wrong where that can be seen: no PEM, cut off, a public key, a password that is missing or wrong.
+/// Takes the encryption off, if it is one of PBES2 with PBKDF2 or scrypt, and AES or 3DES; any other key stays as it
+/// is. `why` tells what is wrong where that can be seen: no PEM, cut off, a public key, a password that is missing or
+/// wrong.
 POSTROAD_DECL readable_key decrypted_key(const secret& pem, const secret& password);
 
 }  // namespace postroad::detail

@@ -2,6 +2,7 @@
 
 #include <postroad/core/base64.hpp>
 #include <postroad/message/encrypted_key.hpp>
+#include <postroad/message/key_derivation.hpp>
 
 #include <algorithm>
 #include <string>
@@ -10,8 +11,6 @@
 
 #include <mbedtls/cipher.h>
 #include <mbedtls/md.h>
-#include <mbedtls/pkcs5.h>
-#include <mbedtls/version.h>
 
 namespace postroad::detail {
 
@@ -58,6 +57,7 @@ private:
 using namespace std::string_view_literals;
 
 inline constexpr auto oid_pbes2 = "\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0d"sv;
+inline constexpr auto oid_scrypt = "\x2b\x06\x01\x04\x01\xda\x47\x04\x0b"sv;
 inline constexpr auto oid_pbkdf2 = "\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0c"sv;
 
 inline mbedtls_md_type_t digest_of(std::string_view oid) noexcept {
@@ -86,24 +86,25 @@ inline mbedtls_cipher_type_t cipher_of(std::string_view oid) noexcept {
     }
 }
 
-inline bool derive_key(mbedtls_md_type_t digest, const secret& password, std::string_view salt, std::size_t rounds,
-                       std::vector<unsigned char>& key) {
-    const auto* given = reinterpret_cast<const unsigned char*>(password.reveal().data());
-    const auto* from = reinterpret_cast<const unsigned char*>(salt.data());
-#if MBEDTLS_VERSION_NUMBER >= 0x03030000
-    return mbedtls_pkcs5_pbkdf2_hmac_ext(digest, given, password.reveal().size(), from, salt.size(),
-                                         static_cast<unsigned>(rounds), static_cast<std::uint32_t>(key.size()),
-                                         key.data()) == 0;
-#else
-    mbedtls_md_context_t context;
-    mbedtls_md_init(&context);
-    const bool done = mbedtls_md_setup(&context, mbedtls_md_info_from_type(digest), 1) == 0 &&
-                      mbedtls_pkcs5_pbkdf2_hmac(&context, given, password.reveal().size(), from, salt.size(),
-                                                static_cast<unsigned>(rounds), static_cast<std::uint32_t>(key.size()),
-                                                key.data()) == 0;
-    mbedtls_md_free(&context);
-    return done;
-#endif
+/// How the key follows from the password: PBKDF2 or scrypt, with what it needs.
+inline bool derive_key(der_reader derivation, const secret& password, std::vector<unsigned char>& key) {
+    const auto how = derivation.take(der_reader::object);
+    auto parameters = derivation.within(der_reader::sequence);
+    const auto salt = parameters.take(der_reader::octets);
+    if (how == oid_scrypt) {
+        scrypt_cost cost;
+        for (auto* value : {&cost.n, &cost.r, &cost.p}) *value = parameters.number();
+        const secret derived(scrypt(password.reveal(), salt, cost, key.size()));
+        if (derived.reveal().size() != key.size()) return false;
+        std::ranges::copy(derived.reveal(), key.begin());
+        return true;
+    }
+    if (how != oid_pbkdf2) return false;
+    const auto rounds = parameters.number();
+    (void)parameters.take(der_reader::integer);  // the size of the key, which the cipher tells too
+    const auto digest = digest_of(parameters.within(der_reader::sequence).take(der_reader::object));
+    return digest != MBEDTLS_MD_NONE && rounds > 0 && rounds <= max_key_rounds &&
+           pbkdf2(digest, password.reveal(), salt, rounds, key);
 }
 
 /// Empty if the padding is wrong, as with nearly every wrong password.
@@ -127,32 +128,25 @@ inline std::string decrypt(mbedtls_cipher_type_t cipher, const std::vector<unsig
 
 inline readable_key decrypt_pbes2(std::string_view der, const secret& pem, const secret& password) {
     static constexpr const char* unknown =
-        "the private key is encrypted in a way that is not read: expected PBES2 with PBKDF2 and AES "
+        "the private key is encrypted in a way that is not read: expected PBES2 with PBKDF2 or scrypt, and AES "
         "(openssl pkcs8 -topk8 -v2 aes256)";
     auto all = der_reader(der).within(der_reader::sequence);
     auto algorithm = all.within(der_reader::sequence);
     const auto octets = all.take(der_reader::octets);
     if (algorithm.take(der_reader::object) != oid_pbes2) return {.key = pem};  // older ones mbedTLS reads
     auto scheme = algorithm.within(der_reader::sequence);
-    auto derivation = scheme.within(der_reader::sequence);
+    const auto derivation = scheme.within(der_reader::sequence);
     auto encryption = scheme.within(der_reader::sequence);
-    if (derivation.take(der_reader::object) != oid_pbkdf2) return {.why = unknown};
-    auto parameters = derivation.within(der_reader::sequence);
-    const auto salt = parameters.take(der_reader::octets);
-    const auto rounds = parameters.number();
-    (void)parameters.take(der_reader::integer);  // the size of the key, which the cipher tells too
-    const auto digest = digest_of(parameters.within(der_reader::sequence).take(der_reader::object));
     const auto cipher = cipher_of(encryption.take(der_reader::object));
     const auto iv = encryption.take(der_reader::octets);
     const auto* info = mbedtls_cipher_info_from_type(cipher);
-    if (!info || digest == MBEDTLS_MD_NONE || rounds == 0 || rounds > max_key_rounds || octets.empty() ||
-        iv.size() != (cipher == MBEDTLS_CIPHER_DES_EDE3_CBC ? 8U : 16U))
+    if (!info || octets.empty() || iv.size() != (cipher == MBEDTLS_CIPHER_DES_EDE3_CBC ? 8U : 16U))
         return {.why = unknown};
     const std::size_t bits = cipher == MBEDTLS_CIPHER_AES_128_CBC   ? 128
                              : cipher == MBEDTLS_CIPHER_AES_256_CBC ? 256
                                                                     : 192;
     std::vector<unsigned char> key(bits / 8);
-    if (!derive_key(digest, password, salt, rounds, key)) return {.why = unknown};
+    if (!derive_key(derivation, password, key)) return {.why = unknown};
     secret plain(decrypt(cipher, key, iv, octets));
     std::ranges::fill(key, static_cast<unsigned char>(0));
     if (der_reader(plain.reveal()).take(der_reader::sequence).empty())
