@@ -1,3 +1,5 @@
+#include <postroad/smtp/session.hpp>
+
 #include <doctest/doctest.h>
 
 #include <array>
@@ -261,6 +263,41 @@ TEST_CASE("without TLS from the start the session has its own deadlines from the
     l.open_by(t0 + 30s);
     l.connected(t0);
     CHECK(l.deadline() == t0 + 10min);
+}
+
+TEST_CASE("a session that awaits a greeting has what is left of the time for getting there") {
+    const auto greeting = [](postroad::security how, tls::start when) {
+        using smtp_link = net::link<postroad::smtp::session, tls::mbedtls_engine>;
+        smtp_link a(postroad::smtp::session({.server = {"mail.example", 587, how}, .client_name = "client.example"}),
+                    when, client_engine());
+        auto b = server({}, when);
+        a.open_by(t0 + 30s);
+        a.connected(t0 + 1s);
+        b.connected(t0 + 1s);
+        std::array<std::string_view, 1> part;
+        for (bool moved = true; moved;) {
+            moved = false;
+            for (auto piece = next_piece(b, whole); !piece.empty(); piece = next_piece(b, whole)) {
+                a.received(piece, t0 + 2s);
+                moved = true;
+            }
+            while (a.output(part, t0 + 2s) != 0) {
+                const std::string piece(part[0]);
+                a.consumed(piece.size(), t0 + 2s);
+                b.received(piece, t0 + 2s);
+                moved = true;
+            }
+        }
+        CHECK(a.deadline() == t0 + 30s);
+        a.tick(t0 + 30s);
+        CHECK(a.done());
+        const auto e = a.session().poll();
+        REQUIRE(e);
+        CHECK(std::get<postroad::smtp::closed>(*e).details.where == phase::greeting);
+    };
+    greeting(security::insecure_none, tls::start::never);
+    greeting(security::starttls, tls::start::by_starttls);
+    greeting(security::implicit, tls::start::immediately);
 }
 
 TEST_CASE("an engine that cannot be made closes the session with the reason") {

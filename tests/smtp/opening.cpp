@@ -216,3 +216,32 @@ TEST_CASE("all steps of an opening together have one budget, however their own t
     for (const auto& r : openings()[0].replies) c.take(r);
     CHECK(c.session.deadline() == never);
 }
+
+TEST_CASE("a greeting that does not come is waited for as long as there was for getting to the server") {
+    const auto start = time_point{} + std::chrono::hours(1);
+    const auto end = start + std::chrono::seconds(20);
+    smtp::session s({.server = {"mx", 587, security::insecure_none}, .client_name = "client.example"});
+    s.greet_by(end);
+    s.started(start);
+    CHECK(s.deadline() == end);
+    s.received("220-still a mom", start + std::chrono::seconds(19));
+    s.tick(end - std::chrono::nanoseconds(1));
+    CHECK_FALSE(s.done());
+
+    SUBCASE("silence") {
+        s.tick(end);
+        REQUIRE(s.done());
+        const auto e = s.poll();
+        REQUIRE(e);
+        const auto& over = std::get<smtp::closed>(*e);
+        CHECK(over.error == errc::timed_out);
+        CHECK(over.details.where == phase::greeting);
+    }
+    SUBCASE("it is whole in time, and EHLO has a time of its own") {
+        s.received("ent\r\n220 mx\r\n", end - std::chrono::nanoseconds(1));
+        std::array<std::string_view, 1> part;
+        REQUIRE(s.output(part) == 1);
+        s.consumed(part[0].size(), end);
+        CHECK(s.deadline() == end + smtp::timeouts{}.hello);
+    }
+}

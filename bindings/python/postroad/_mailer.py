@@ -133,7 +133,7 @@ class Mailer(Operations):
     attempts: how often a message that was deferred is tried.
     first_wait: before the second attempt; it doubles from one to the next.
     pace, tenant_pace: most messages a second, of all and of each tenant.
-    connect_timeout: for look-up and connect.
+    connect_timeout: for look-up, connect, TLS that comes first and the greeting, together.
     reply_timeout: how long the server may take for each step.
     close_timeout: how long closing waits for what is under way.
     on_event: a function that is told each Event, in a thread of its own. What it raises is logged, and when it is too

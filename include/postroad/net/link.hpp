@@ -40,7 +40,8 @@ public:
     void through(tunnel t) { tunnel_.emplace(std::move(t)); }
 
     /// What comes before the session starts, the talk with a proxy and a TLS handshake, must be over by then, however
-    /// many octets come. Before connected(). (Behind STARTTLS the session has a deadline of its own.)
+    /// many octets come; a session with greet_by() is told as well. Before connected(). (Behind STARTTLS the session
+    /// has a deadline of its own.)
     void open_by(time_point deadline) noexcept { opening_deadline_ = deadline; }
 
     /// The socket is connected.
@@ -114,7 +115,12 @@ private:
 
     void begin(time_point now) {
         if (when_ == tls::start::immediately) return start_tls(now);
-        opening_deadline_ = never;
+        start_session(now);
+    }
+
+    void start_session(time_point now) {
+        const auto deadline = std::exchange(opening_deadline_, never);
+        if constexpr (requires { session_.greet_by(deadline); }) session_.greet_by(deadline);
         session_.started(now);
     }
 
@@ -149,13 +155,14 @@ private:
         if (!established_) {
             const auto p = engine_->handshake();
             if (p == tls::progress::want_input) return;
-            opening_deadline_ = never;
-            if (p == tls::progress::failed)
+            if (p == tls::progress::failed) {
+                opening_deadline_ = never;
                 return session_.closed(engine_->error(), std::string(engine_->explanation()), now);
+            }
             established_ = true;
             tell_of_tls();
             if (when_ == tls::start::immediately)
-                session_.started(now);
+                start_session(now);
             else
                 session_.secured(now);
         }

@@ -19,6 +19,8 @@ concept wire_session = requires(S s, const S c, std::string_view bytes, time_poi
     // (optional) s.channel_binding(name, data), strings: what the -PLUS mechanisms of SASL bind to; called before
     // started() or secured() when TLS is established and has one.
     // (optional) s.tls_facts(tls::facts): for whom it may concern; called when TLS is established.
+    // (optional) s.greet_by(time_point): what the peer says first must be whole by then; `never` if that is left to the
+    // session. Called just before started().
     // The wire is up; called once, before anything else.
     { s.started(now) } -> std::same_as<void>;
     // Octets arrived. Never called after closed(). While wants_tls() they came in the clear: they must not count.

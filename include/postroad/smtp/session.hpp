@@ -54,7 +54,7 @@ enum class lesson : unsigned char {
 /// or the last whole reply; part of a reply moves nothing.
 struct timeouts {
     duration opening = std::chrono::minutes(10);  ///< from started() until the session is ready, all steps together
-    duration greeting = std::chrono::minutes(5);
+    duration greeting = std::chrono::minutes(5);  ///< within net::dialing::timeout, which is for look-up and so on too
     duration hello = std::chrono::minutes(5);
     duration starttls = std::chrono::minutes(2);  ///< the reply and the handshake
     duration auth = std::chrono::minutes(2);      ///< each step
@@ -168,6 +168,9 @@ public:
 
     // What the connection tells.
 
+    /// The greeting must be here by then, whatever timeouts::greeting says: the rest of the time for getting there. Before
+    /// started().
+    void greet_by(time_point deadline) noexcept { greeting_deadline_ = deadline; }
     /// The wire is up: connected, and TLS is established if it comes first. Waits for the greeting.
     void started(time_point now);
     /// Octets arrived.
@@ -408,6 +411,7 @@ private:
     time_point deadline_ = never;
     time_point drained_by_ = never;  // while it drains
     time_point opening_deadline_ = never;
+    time_point greeting_deadline_ = never;
     state state_ = state::awaiting_start;
     bool secured_ = false;
     std::optional<bool> verified_;  // whether TLS is, as soon as that is known

@@ -629,6 +629,7 @@ POSTROAD_DECL void session::arm(time_point now) {
         drained_by_ = after(now, options_.timeouts.drain);
     deadline_ = std::min(deadline_, drained_by_);
     if (opening()) deadline_ = std::min(deadline_, opening_deadline_);
+    if (state_ == state::awaiting_greeting) deadline_ = std::min(deadline_, greeting_deadline_);
 }
 
 POSTROAD_DECL bool session::drains() const noexcept {
