@@ -87,6 +87,7 @@ private:
     std::vector<diagnosis_step> steps_;
     ring<std::string> commands_;  // that wait for their reply
     std::string last_reply_;
+    reply last_said_;
     error_code error_;
     bool in_tls_ = false;
 };

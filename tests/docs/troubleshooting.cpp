@@ -3,6 +3,7 @@
 
 #include <postroad/core/transcript.hpp>
 #include <postroad/postroad.hpp>
+#include <postroad/smtp/advice.hpp>
 #include <postroad/testing/sink.hpp>
 
 #include <atomic>
@@ -43,6 +44,21 @@ TEST_CASE("docs: a transcript") {
     //]
 
     CHECK(out.str().find("[1] C: MAIL FROM:<ann@a.example>") != std::string::npos);
+}
+
+TEST_CASE("docs: advice on an error") {
+    const postroad::testing::sink server({.faults = {postroad::testing::fault::reply(
+                                              postroad::phase::greeting, "554 5.7.1 listed at zen.spamhaus.org")}});
+    postroad::mailer mail{server.url()};
+    try {
+        mail.send(invoice()).require_accepted();
+        FAIL("accepted");
+    } catch (const postroad::error& e) {
+        //[advice
+        const auto text = postroad::smtp::advise(postroad::smtp::situation_of(e.code(), e.details()));
+        //]
+        CHECK(text == "This address is on a block list. Look which, and have it taken off.");
+    }
 }
 
 TEST_CASE("docs: lines of JSON, and an observer of one's own") {

@@ -14,7 +14,10 @@ POSTROAD_DECL void detail::examiner::on(const observation& o) noexcept try {
         case observed::resolved: return add(o, grade::good, server_.name + " is " + escaped(o.text, 300));
         case observed::connected: return add(o, grade::good, "connected to " + escaped(o.text));
         case observed::tls_established: in_tls_ = true; return add(o, grade::good, escaped(o.text, 500));
-        case observed::command: last_reply_.clear(); return commands_.push_back(std::string(o.text));
+        case observed::command:
+            last_reply_.clear();
+            last_said_ = {};
+            return commands_.push_back(std::string(o.text));
         case observed::reply: return on_reply(o);
         case observed::decision: return add(o, grade::notice, escaped(o.text, 500));
         case observed::closed: {
@@ -26,7 +29,11 @@ POSTROAD_DECL void detail::examiner::on(const observation& o) noexcept try {
             if ((o.where != phase::idle || by_itself) && !last_reply_.empty()) text += "; it said: " + last_reply_;
             if (!error_) error_ = o.error;
             return add(o, grade::bad, std::move(text),
-                       std::string(smtp::advice(o.error, o.where, server_.security, o.text, last_reply_)));
+                       smtp::advise({.error = o.error,
+                                     .where = o.where,
+                                     .how = server_.security,
+                                     .explanation = std::string(o.text),
+                                     .said = last_said_}));
         }
         case observed::dialing:
         case observed::content:
@@ -42,6 +49,7 @@ POSTROAD_DECL void detail::examiner::on_reply(const observation& o) {
     const auto& r = *o.answer;
     const auto command = commands_.empty() ? std::string() : commands_.pop_front();
     last_reply_ = to_string(r);
+    last_said_ = r;
     if ((o.where == phase::greeting || o.where == phase::hello) && smtp::is_masked(r))
         add(o, grade::notice, "what the server says is masked: " + last_reply_,
             "A firewall between changes SMTP: turn its inspection off, or use smtps://.");
@@ -83,7 +91,7 @@ POSTROAD_DECL void detail::examiner::on_envelope_reply(const observation& o, con
     const auto text = escaped(command, 400) + ": " + last_reply_;
     if (r.code < 300) return add(o, grade::good, text);
     if (!error_) error_ = r.transient() ? errc::recipients_deferred : errc::recipients_rejected;
-    add(o, grade::bad, text, std::string(smtp::advice_on_refusal(r, o.where)));
+    add(o, grade::bad, text, smtp::advise({.where = o.where, .how = server_.security, .said = r}));
 }
 
 POSTROAD_DECL void detail::examiner::ready(const smtp::capabilities& offered, bool credentials_given) {

@@ -1,22 +1,44 @@
 #pragma once
-// What to do about a failure, in a sentence, for people. Tables, in impl/advice.ipp; the first row that fits speaks.
+// What is wrong and what to do about a failure, for people. A table, in detail/advice_table.hpp: the first row that
+// fits speaks, and where none fits nothing is invented. See docs/troubleshooting.md.
 
 #include <postroad/core/config.hpp>
 #include <postroad/core/endpoint.hpp>
 #include <postroad/core/error.hpp>
 #include <postroad/core/outcome.hpp>
 
+#include <optional>
+#include <string>
 #include <string_view>
 
 namespace postroad::smtp {
 
-/// About an error in phase `where` with `explanation` and, where the server said something, `reply`; empty where the
-/// explanation says it all.
-POSTROAD_DECL std::string_view advice(error_code ec, phase where, security how, std::string_view explanation,
-                                      std::string_view reply = {});
+/// What went wrong, as far as it is known.
+struct situation {
+    error_code error = {};  ///< none: the reply refuses the message, or one of its recipients
+    phase where = phase::idle;
+    std::optional<security> how = {};
+    std::string explanation = {};  ///< ours
+    reply said = {};               ///< the server's; code 0: nothing
+};
 
-/// About a refusal of MAIL, RCPT or what follows: by its enhanced code and its words before code and phase.
-POSTROAD_DECL std::string_view advice_on_refusal(const reply& r, phase where);
+/// Sentences for people; texts of static life.
+struct advice {
+    std::string_view wrong = {};   ///< empty where the explanation says it
+    std::string_view todo = {};    ///< empty where the server's words say it
+    std::string_view source = {};  ///< where that is published, a URL; empty for what follows from our own words
+    friend bool operator==(const advice&, const advice&) = default;
+};
+
+/// The advice that fits, or null.
+POSTROAD_DECL const advice* find_advice(const situation& s);
+
+/// The same as one text: what is wrong, and what to do. Empty if there is none.
+POSTROAD_DECL std::string advise(const situation& s);
+
+/// Of what an error says, or the outcome of a recipient. Both keep a reply as text at most, which is read again.
+POSTROAD_DECL situation situation_of(error_code ec, const diagnostics& d);
+POSTROAD_DECL situation situation_of(const recipient_outcome& r);
 
 /// Whether a greeting or a reply to EHLO was masked on the way: some firewalls write * or X over what they do not know.
 POSTROAD_DECL bool is_masked(const reply& r) noexcept;

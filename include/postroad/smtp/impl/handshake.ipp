@@ -54,7 +54,7 @@ POSTROAD_DECL void session::after_hello() {
     if (options_.server.security == security::starttls && !secured_)
         return part(errc::tls_not_offered, phase::hello,
                     "TLS is required and the server does not offer STARTTLS; use smtps:// if it expects TLS from "
-                    "the start, or smtp+insecure:// to send in the clear");
+                    "the start");
     if (observer_ && options_.server.security == security::opportunistic && !secured_ && !tls_refused_)
         note_decision(phase::hello, "the server does not offer STARTTLS: going on in the clear");
     if (!options_.credentials.empty() || options_.ask_credentials) return begin_auth();
