@@ -8,6 +8,9 @@
 
 namespace postroad::tls {
 
+/// What constraint_violation() says of what it does not understand.
+inline constexpr std::string_view constraints_unreadable = "has name constraints that are not understood";
+
 /// Why a CA with these name constraints (the extension's value, DER) may not speak for `expected`, presented in a
 /// certificate of these `names`; empty when it may. Looks at dNSName and iPAddress; other kinds that bear on a server's
 /// certificate (directoryName), and what is malformed, are reasons to refuse. Constraints on mail addresses, URIs and

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace postroad::tls::detail {
 
@@ -14,7 +15,8 @@ struct der_value {
 };
 
 namespace der {
-inline constexpr unsigned char integer = 0x02, bit_string = 0x03, octet_string = 0x04, oid = 0x06, sequence = 0x30;
+inline constexpr unsigned char boolean = 0x01, integer = 0x02, bit_string = 0x03, octet_string = 0x04, oid = 0x06,
+                               sequence = 0x30;
 /// [n] of a constructed and of a primitive value.
 constexpr unsigned char constructed(int n) { return static_cast<unsigned char>(0xa0 | n); }
 constexpr unsigned char primitive(int n) { return static_cast<unsigned char>(0x80 | n); }
@@ -49,6 +51,7 @@ inline std::string_view next_content(std::string_view& from, unsigned char tag) 
 /// The parts of a Certificate (RFC 5280 section 4.1) that are looked at here; empty where it is malformed.
 struct certificate_parts {
     std::string_view public_key = {};  ///< SubjectPublicKeyInfo, whole
+    std::string_view key_oid = {};     ///< of its algorithm
     std::string_view extensions = {};  ///< the Extension values, one after another
     std::string_view signature_oid = {};
     std::string_view signature_parameters = {};
@@ -67,22 +70,66 @@ inline certificate_parts parts_of(std::string_view certificate) noexcept {
     // signature, issuer, validity, subject
     for (int i = 0; i < 4; ++i) value = next_value(signed_part);
     value = next_value(signed_part);
-    if (value.tag == der::sequence) parts.public_key = value.whole;
+    if (value.tag == der::sequence) {
+        parts.public_key = value.whole;
+        auto key_algorithm = next_content(value.content, der::sequence);
+        parts.key_oid = next_content(key_algorithm, der::oid);
+    }
     while ((value = next_value(signed_part)).tag != 0)
         if (value.tag == der::constructed(3)) parts.extensions = next_content(value.content, der::sequence);
     return parts;
 }
 
+struct extension {
+    std::string_view oid = {};
+    std::string_view value = {};
+    bool critical = false;
+};
+
+/// Takes the first extension off `from`; what is malformed has no OID.
+inline extension next_extension(std::string_view& from) noexcept {
+    auto rest = next_content(from, der::sequence);
+    extension result{.oid = next_content(rest, der::oid)};
+    auto value = next_value(rest);
+    if (value.tag == der::boolean) {
+        result.critical = !value.content.empty() && value.content[0] != 0;
+        value = next_value(rest);
+    }
+    if (value.tag == der::octet_string) result.value = value.content;
+    return result;
+}
+
 /// What the extension of this OID holds; empty when there is none.
 inline std::string_view find_extension(std::string_view extensions, std::string_view oid) noexcept {
-    while (!extensions.empty()) {
-        auto extension = next_content(extensions, der::sequence);
-        if (next_content(extension, der::oid) != oid) continue;
-        auto value = next_value(extension);
-        if (value.tag == 0x01) value = next_value(extension);  // critical
-        return value.tag == der::octet_string ? value.content : std::string_view();
-    }
+    while (!extensions.empty())
+        if (const auto e = next_extension(extensions); e.oid == oid) return e.value;
     return {};
+}
+
+/// The certificates of a Certificate message (RFC 5246 section 7.4.2; with TLS 1.3 RFC 8446 section 4.4.2), the
+/// server's first; none if it is another message, or malformed.
+inline std::vector<std::string_view> certificates_of(std::string_view message, bool tls_1_3) {
+    static constexpr char certificate = 11;
+    const auto take = [](std::string_view& from, std::size_t width) {
+        std::size_t size = 0;
+        for (std::size_t i = 0; i < width && i < from.size(); ++i)
+            size = size << 8 | static_cast<unsigned char>(from[i]);
+        if (from.size() < width || size > from.size() - width) return from = {};
+        const auto taken = from.substr(width, size);
+        from.remove_prefix(width + size);
+        return taken;
+    };
+    std::vector<std::string_view> all;
+    if (message.empty() || message[0] != certificate) return all;
+    message.remove_prefix(1);
+    auto body = take(message, 3);
+    if (tls_1_3) take(body, 1);
+    auto list = take(body, 3);
+    while (!list.empty()) {
+        if (const auto one = take(list, 3); !one.empty()) all.push_back(one);
+        if (tls_1_3) take(list, 2);
+    }
+    return all;
 }
 
 /// The OID of the hash within the signature algorithm of RSASSA-PSS (RFC 4055 section 3.1); empty for its default,
@@ -96,5 +143,7 @@ inline std::string_view pss_hash_oid(std::string_view parameters) noexcept {
 
 inline constexpr std::string_view oid_rsassa_pss("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a", 9);
 inline constexpr std::string_view oid_name_constraints("\x55\x1d\x1e", 3);
+inline constexpr std::string_view oid_ed25519("\x2b\x65\x70", 3);
+inline constexpr std::string_view oid_ed448("\x2b\x65\x71", 3);
 
 }  // namespace postroad::tls::detail

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <set>
 #include <string>
@@ -80,6 +81,14 @@ inline pem_source find_cas(const settings& options) {
     for (const char* place : usual_places)
         if (read_file(place, text)) return {std::move(text), place};
     throw error(errc::tls_configuration, "no CA certificates are at the usual places; give ca_file");
+}
+
+/// The base64 between the first BEGIN and END lines.
+inline std::string pem_content(std::string_view pem) {
+    const auto from = std::min(pem.find('\n'), pem.size());
+    std::string content(pem.substr(from, pem.find("-----END", from) - from));
+    std::erase_if(content, [](char c) { return c == '\n' || c == '\r' || c == ' ' || c == '\t'; });
+    return content;
 }
 
 /// Gives each certificate of a bundle to `load`, once, and counts what it took. One by one, because a TLS library may
@@ -199,6 +208,39 @@ inline std::string no_certificate_name(const std::string& expected) {
 inline std::string client_certificate_hint(bool given) {
     return given ? "; perhaps the server does not accept our certificate"
                  : "; perhaps the server wants a client certificate, which certificate_file names";
+}
+
+/// What the peer ended the handshake with (RFC 8446 section 6, RFC 5246 section 7.2).
+inline std::string alert_text(int number) {
+    static constexpr std::pair<int, const char*> names[] = {
+        {10, "unexpected_message"},
+        {20, "bad_record_mac"},
+        {22, "record_overflow"},
+        {40, "handshake_failure"},
+        {42, "bad_certificate"},
+        {43, "unsupported_certificate"},
+        {44, "certificate_revoked"},
+        {45, "certificate_expired"},
+        {46, "certificate_unknown"},
+        {47, "illegal_parameter"},
+        {48, "unknown_ca"},
+        {49, "access_denied"},
+        {50, "decode_error"},
+        {51, "decrypt_error"},
+        {70, "protocol_version"},
+        {71, "insufficient_security"},
+        {80, "internal_error"},
+        {86, "inappropriate_fallback"},
+        {90, "user_canceled"},
+        {109, "missing_extension"},
+        {110, "unsupported_extension"},
+        {112, "unrecognized_name"},
+        {116, "certificate_required"},
+        {120, "no_application_protocol"},
+    };
+    const auto* name =
+        std::find_if(std::begin(names), std::end(names), [&](const auto& n) { return n.first == number; });
+    return "it sent the alert " + (name == std::end(names) ? std::to_string(number) : std::string(name->second));
 }
 
 /// RFC 9266 section 2.

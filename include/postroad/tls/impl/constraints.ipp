@@ -53,7 +53,6 @@ struct subtrees {
 POSTROAD_DECL std::string constraint_violation(std::string_view name_constraints, const certificate_names& names,
                                                std::string_view expected) {
     using namespace detail;
-    static constexpr const char* unreadable = "has name constraints that are not understood";
     auto lists = next_content(name_constraints, der::sequence);
     std::string_view permitted_list, excluded_list;
     auto value = next_value(lists);
@@ -68,7 +67,7 @@ POSTROAD_DECL std::string constraint_violation(std::string_view name_constraints
     const subtrees permitted(permitted_list), excluded(excluded_list);
     if (value.tag != 0 || (permitted_list.empty() && excluded_list.empty()) || !permitted.readable ||
         !excluded.readable)
-        return unreadable;
+        return std::string(constraints_unreadable);
 
     const auto refused = [](const std::string& name) { return "may not speak for " + escaped(name, 80); };
     // The name that is meant is looked at as well: a wildcard may reach into what is excluded.

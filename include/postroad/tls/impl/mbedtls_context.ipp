@@ -211,11 +211,24 @@ struct mbedtls_context::parts {
     void trust(const detail::pem_source& source) {
         const detail::bundle found(source.text, [this](const std::string& one) {
             return mbedtls_x509_crt_parse(&cas, reinterpret_cast<const unsigned char*>(one.c_str()), one.size() + 1) ==
-                   0;
+                       0 ||
+                   take_constrained(one);
         });
         trusted = found.trusted;
         skipped = found.skipped;
         detail::require_cas(found, source.where);
+    }
+
+    // mbedTLS knows no critical name constraints; the engine sees to them.
+    bool take_constrained(const std::string& pem) {
+        std::string der;
+        if (!base64_decode(detail::pem_content(pem), der)) return false;
+        const auto allow = [](void*, const mbedtls_x509_crt*, const mbedtls_x509_buf* oid, int, const unsigned char*,
+                              const unsigned char*) {
+            return detail::text_of(*oid) == detail::oid_name_constraints ? 0 : MBEDTLS_ERR_X509_UNKNOWN_OID;
+        };
+        return mbedtls_x509_crt_parse_der_with_ext_cb(&cas, reinterpret_cast<const unsigned char*>(der.data()),
+                                                      der.size(), 1, +allow, nullptr) == 0;
     }
 
     // `pem` must be followed by a NUL, which mbedTLS counts.

@@ -14,9 +14,47 @@
 namespace postroad::tls {
 namespace detail {
 
+struct last_message {
+    std::string_view octets;
+    bool tls_1_3 = false;
+};
+
+// What came last, decrypted: a handshake message or an alert. mbedTLS keeps it when it fails.
+inline last_message last_message_of(const mbedtls_ssl_context& ssl) noexcept {
+#if MBEDTLS_VERSION_MAJOR >= 3
+    const auto* at = ssl.MBEDTLS_PRIVATE(in_msg);
+    const auto size = ssl.MBEDTLS_PRIVATE(in_msglen);
+    const bool tls_1_3 = ssl.MBEDTLS_PRIVATE(tls_version) == MBEDTLS_SSL_VERSION_TLS1_3;
+#else
+    const auto* at = ssl.in_msg;
+    const auto size = ssl.in_msglen;
+    const bool tls_1_3 = false;
+#endif
+    return {at ? std::string_view(reinterpret_cast<const char*>(at), size) : std::string_view(), tls_1_3};
+}
+
+/// Why mbedTLS cannot read a certificate of the server's; empty where that is not known.
+inline std::string unreadable_reason(const last_message& m) {
+    const auto all = certificates_of(m.octets, m.tls_1_3);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const auto parts = parts_of(all[i]);
+        const std::string owner = i == 0 ? "has" : "comes with a CA that has";
+        for (const auto oid : {parts.key_oid, parts.signature_oid})
+            if (oid == oid_ed25519 || oid == oid_ed448)
+                return owner + (oid == oid_ed25519 ? " an Ed25519" : " an Ed448") +
+                       " key or signature, which mbedTLS does not read; the OpenSSL engine does";
+        for (auto rest = parts.extensions; !rest.empty();)
+            if (const auto e = next_extension(rest); e.critical && e.oid == oid_name_constraints)
+                return "comes with a CA whose name constraints are critical, which mbedTLS does not read; the OpenSSL "
+                       "engine obeys them";
+    }
+    return {};
+}
+
 // What to do, where the error alone does not say it.
-inline std::string hint(int rc) {
-    if (rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && MBEDTLS_VERSION_MAJOR < 3)
+inline std::string hint([[maybe_unused]] int rc, bool alert, std::string_view message) {
+    static constexpr char protocol_version = 70;
+    if (alert && message[1] == protocol_version && !mbedtls_has_tls_1_3)
         return "; this build of mbedTLS speaks TLS 1.2 only, perhaps the server wants TLS 1.3";
 #if MBEDTLS_VERSION_MAJOR >= 3
     if (has_pss_bug && rc == MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER)
@@ -283,36 +321,54 @@ POSTROAD_DECL void mbedtls_engine::fail_handshake(int rc) {
     const auto& parts = *context_->parts_;
     const std::string peer = parts.client ? "the server" : "the client";
     if (offered_) context_->parts_->sessions.forget(server_);
+    const auto message = detail::last_message_of(ssl_);
     // All bits: verification was not reached.
     const auto flags = mbedtls_ssl_get_verify_result(&ssl_);
     if (parts.client && parts.verify == verification::full && !lenient_ && flags != 0 && flags != 0xffffffffu) {
         if (reasons_.empty()) reasons_ = detail::usage_reason(flags);
         return fail(errc::tls_certificate, "certificate of " + expected_ + " " + reasons_);
     }
+    // Said when a chain has more certificates than mbedTLS follows, and where there is no memory.
+    if (parts.client && rc == MBEDTLS_ERR_X509_FATAL_ERROR && reasons_.empty() &&
+        detail::certificates_of(message.octets, message.tls_1_3).size() > MBEDTLS_X509_MAX_INTERMEDIATE_CA)
+        return fail(errc::tls_certificate, "certificate of " + expected_ + " comes with more than " +
+                                               std::to_string(MBEDTLS_X509_MAX_INTERMEDIATE_CA) +
+                                               " certificates above it; the OpenSSL engine follows more");
+    if (const auto why = parts.client ? detail::unreadable_reason(message) : std::string(); !why.empty())
+        return fail(errc::tls_certificate, "certificate of " + expected_ + " " + why);
     if (parts.client && detail::is_x509_error(rc))
         return fail(errc::tls_certificate,
                     "certificate of " + expected_ + " cannot be used: " + detail::mbedtls_text(rc));
     if (detail::looks_like_a_reply(first_octets_))
         return fail(errc::tls_handshake, peer + " answered in the clear, \"" + escaped(first_octets_, 40) +
                                              "\": this port does not begin with TLS; smtp:// starts it by STARTTLS");
+    const bool alert = rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && message.octets.size() >= 2;
     // Version and suite were agreed on before the server's certificate came.
     const bool ended_by_server = rc == MBEDTLS_ERR_SSL_CONN_EOF || rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE;
     const auto hint = parts.client && name_checked_ && ended_by_server
                           ? detail::client_certificate_hint(parts.own.raw.len != 0)
-                          : detail::hint(rc);
+                          : detail::hint(rc, alert, message.octets);
     if (rc == MBEDTLS_ERR_SSL_CONN_EOF)
         return fail(errc::tls_handshake, peer + " closed the connection during the TLS handshake" + hint);
-    fail(errc::tls_handshake,
-         "TLS handshake with " + (parts.client ? expected_ : peer) + " failed: " + detail::mbedtls_text(rc) + hint);
+    const bool pieces = rc == MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE;
+    fail(errc::tls_handshake, "TLS handshake with " + (parts.client ? expected_ : peer) + " failed: " +
+                                  (alert    ? detail::alert_text(static_cast<unsigned char>(message.octets[1]))
+                                   : pieces ? "it sends a message in pieces, mostly certificates of more than 16 KiB, "
+                                              "which this mbedTLS does not put together; the OpenSSL engine does"
+                                            : detail::mbedtls_text(rc)) +
+                                  hint);
 }
 
 POSTROAD_DECL void mbedtls_engine::fail_stream(int rc) {
     if (rc == MBEDTLS_ERR_SSL_CONN_EOF || rc == 0)
         return fail(errc::tls_broken, "the connection ended without close_notify: something may be cut off");
     // In TLS 1.3 a server refuses the client's part of the handshake only here.
-    if (context_->parts_->client && !heard_ && rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && speaks_1_3())
-        return fail(errc::tls_handshake, expected_ + " ended the TLS handshake: " + detail::mbedtls_text(rc) +
-                                             detail::client_certificate_hint(context_->parts_->own.raw.len != 0));
+    if (context_->parts_->client && !heard_ && rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && speaks_1_3() &&
+        detail::last_message_of(ssl_).octets.size() >= 2)
+        return fail(errc::tls_handshake,
+                    expected_ + " ended the TLS handshake: " +
+                        detail::alert_text(static_cast<unsigned char>(detail::last_message_of(ssl_).octets[1])) +
+                        detail::client_certificate_hint(context_->parts_->own.raw.len != 0));
     fail(errc::tls_broken, "TLS broke: " + detail::mbedtls_text(rc));
 }
 

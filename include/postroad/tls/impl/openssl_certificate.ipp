@@ -3,6 +3,7 @@
 
 #include <postroad/core/base64.hpp>
 #include <postroad/core/error.hpp>
+#include <postroad/tls/constraints.hpp>
 #include <postroad/tls/detail/der.hpp>
 #include <postroad/tls/names.hpp>
 
@@ -153,6 +154,17 @@ inline bool means_untrusted(int error) noexcept {
     }
 }
 
+inline constexpr const char* beyond_constraints = "names what its CA may not speak for";
+
+/// Why a CA's name constraints forbid it to speak for `expected`; what is not understood of them is left to OpenSSL.
+inline std::string constraint_reason(X509* ca, const certificate_names& names, std::string_view expected) {
+    const auto der = der_of(ca);
+    const auto c = find_extension(parts_of(der).extensions, oid_name_constraints);
+    if (c.empty()) return {};
+    auto why = constraint_violation(c, names, expected);
+    return why == constraints_unreadable ? std::string() : why;
+}
+
 /// Why OpenSSL did not accept `certificate`, for one X509_V_ERR_....
 inline std::string reason(X509* certificate, int error) {
     if (error == X509_V_ERR_CERT_HAS_EXPIRED) return "expired on " + date_text(X509_get0_notAfter(certificate));
@@ -169,8 +181,7 @@ inline std::string reason(X509* certificate, int error) {
         error == X509_V_ERR_CA_MD_TOO_WEAK)
         return "has a key or a signature that is too weak";
     if (error == X509_V_ERR_INVALID_CA) return "is not allowed to sign certificates";
-    if (error == X509_V_ERR_PERMITTED_VIOLATION || error == X509_V_ERR_EXCLUDED_VIOLATION)
-        return "names what its CA may not speak for";
+    if (error == X509_V_ERR_PERMITTED_VIOLATION || error == X509_V_ERR_EXCLUDED_VIOLATION) return beyond_constraints;
     return std::string("was refused: ") + X509_verify_cert_error_string(error);
 }
 

@@ -160,6 +160,12 @@ inline bool openssl_engine::chain_is_good(X509_STORE_CTX* chain) {
     };
     auto reasons = reasons_at(0, own);
     const auto names = detail::names_of(own);
+    // OpenSSL does not ask whether a wildcard reaches into what a CA may not speak for; and this says more.
+    for (int depth = 1; depth < sk_X509_num(all); ++depth)
+        if (const auto why = detail::constraint_reason(sk_X509_value(all, depth), names, expected_); !why.empty()) {
+            std::erase(reasons, detail::beyond_constraints);
+            reasons.push_back("comes with a CA that " + why);
+        }
     if (!names_match(names, expected_)) reasons.insert(reasons.begin(), names_reason(names, expected_));
     if (!wanted.empty()) {
         const auto presented = detail::pins_of(all);
@@ -304,8 +310,9 @@ inline void openssl_engine::fail_handshake(int why) {
                           ? detail::client_certificate_hint(SSL_get_certificate(ssl_) != nullptr)
                           : std::string();
     if (hung_up) return fail(errc::tls_handshake, peer + " closed the connection during the TLS handshake" + hint);
-    fail(errc::tls_handshake,
-         "TLS handshake with " + (parts.client ? expected_ : peer) + " failed: " + detail::openssl_text() + hint);
+    const auto what = alert ? detail::alert_text(reason - SSL_AD_REASON_OFFSET) : detail::openssl_text();
+    ERR_clear_error();
+    fail(errc::tls_handshake, "TLS handshake with " + (parts.client ? expected_ : peer) + " failed: " + what + hint);
 }
 
 inline void openssl_engine::fail_stream(int why) {
@@ -315,8 +322,9 @@ inline void openssl_engine::fail_stream(int why) {
     const bool alert = why == SSL_ERROR_SSL && reason >= SSL_AD_REASON_OFFSET;
     // In TLS 1.3 a server refuses the client's part of the handshake only here.
     if (context_->parts_->client && !heard_ && alert && SSL_version(ssl_) >= TLS1_3_VERSION)
-        return fail(errc::tls_handshake, expected_ + " ended the TLS handshake: " + detail::openssl_text() +
-                                             detail::client_certificate_hint(SSL_get_certificate(ssl_) != nullptr));
+        return fail(errc::tls_handshake,
+                    expected_ + " ended the TLS handshake: " + detail::alert_text(reason - SSL_AD_REASON_OFFSET) +
+                        detail::client_certificate_hint(SSL_get_certificate(ssl_) != nullptr));
     fail(errc::tls_broken, "TLS broke: " + detail::openssl_text());
 }
 
