@@ -86,8 +86,9 @@ TEST_CASE("a key needs a queue that keeps keys") {
     sink s;
     mailer mail{s.url()};
     error_code ec;
-    (void)mail.send(to("a@example.org"), {.idempotency_key = "order 7"}, ec);
+    const auto o = mail.send(to("a@example.org"), {.idempotency_key = "order 7"}, ec);
     CHECK(ec == errc::invalid_option);
+    CHECK(o.details.explanation == "idempotency_key needs a queue in a file; this one keeps no keys");
 }
 
 TEST_CASE("the queue in memory is bounded by octets, but takes one that is larger alone") {

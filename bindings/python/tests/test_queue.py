@@ -62,6 +62,11 @@ def test_wrong_options_of_a_message_are_refused(server, options, kind):
         mail.send(compose(), **options)
 
 
+def test_a_key_without_a_queue_in_a_file_is_named(server):
+    with postroad.Mailer(server.url) as mail, pytest.raises(postroad.InvalidInput, match="idempotency_key needs a queue"):
+        mail.send(compose(), idempotency_key="k")
+
+
 def test_a_selection_is_one_tenant_or_one_tag(server):
     with postroad.Mailer(server.url) as mail:
         for wrong in ({}, {"tenant": "a", "tag": "b"}):

@@ -146,7 +146,7 @@ private:
             const std::scoped_lock lock(why_mutex_);
             return why_;
         }
-        if (!is_durable && !j.idempotency_key.empty()) return {errc::invalid_option};
+        if (!is_durable && !j.idempotency_key.empty()) return keeps_no_keys();
         if constexpr (is_durable) {
             j.stored = std::move(queued);
             queued = {};
@@ -154,7 +154,13 @@ private:
         auto refused = ask(j);
         if constexpr (is_durable)
             if (refused.code) queued = std::move(j.stored);
+        if (refused.code == errc::invalid_option && refused.details.explanation.empty() && !j.idempotency_key.empty())
+            return keeps_no_keys();
         return refused;
+    }
+    static failure keeps_no_keys() {
+        return {errc::invalid_option,
+                {.explanation = "idempotency_key needs a queue in a file; this one keeps no keys"}};
     }
     failure ask(job& j) {
         try {
