@@ -22,6 +22,15 @@ void queue_in_a_file() {
     //]
 }
 
+template <class Mailer, class Print>
+void try_again(Mailer& mail, Print print) {
+    //[failed_sqlite
+    const auto refused = postroad::queueing::job_state::failed;
+    for (const auto& j : mail.jobs({.state = refused})) print(j);  // j.error: "550 5.1.1 no such user"
+    mail.retry_now({.state = refused, .domain = "example.org"});
+    //]
+}
+
 void look_after_a_file() {
     //[look_after_sqlite
     postroad::queueing::sqlite outbox{{.path = "outbox.db", .submit_only = true}};

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -31,6 +32,8 @@ public:
         fails_by_ = rc;
         failures_ = times;
     }
+    /// From now on, the process is killed in place of the `n`th.
+    void kill_at(int n) { fail(n, killed, 1); }
     /// No file grows beyond so many octets.
     void limit(std::size_t octets) {
         const std::scoped_lock lock(mutex_);
@@ -76,6 +79,7 @@ public:
     }
 
 private:
+    static constexpr int killed = -1;
     static constexpr std::size_t sector = 512;
     static constexpr std::size_t unlimited = static_cast<std::size_t>(-1);
 
@@ -141,6 +145,7 @@ private:
     int fate() {
         if (failures_ == 0 || --fails_in_ > 0) return SQLITE_OK;
         --failures_;
+        if (fails_by_ == killed) std::raise(SIGKILL);
         return fails_by_;
     }
 

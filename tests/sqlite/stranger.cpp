@@ -109,9 +109,9 @@ TEST_CASE("jobs of one id are held, and harm nobody") {
         // A third comes while one is being sent.
         execute(f.file(),
                 "INSERT INTO jobs SELECT place + 100, 0, NULL, class, id, submitted, deadline, submitter, part, size, "
-                "facts, tenant, tag, key, envelope, progress FROM jobs WHERE id = " +
+                "facts, tenant, tag, key, envelope, progress, whole, domain, failed FROM jobs WHERE id = " +
                     std::to_string(ids[1]));
-        execute(f.file(), "UPDATE state SET place = place + 200");
+        execute(f.file(), "UPDATE counters SET place = place + 200");
         CHECK(box.wait([&] { return box.states() == "held held held"; }));
         box.queue.settle(j);
         CHECK(box.queue.drop({}, clock::now()).size() == 3);

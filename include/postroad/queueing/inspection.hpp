@@ -22,8 +22,9 @@ enum class job_state : unsigned char {
     sending,   ///< on a connection, or about to be
     held,      ///< until somebody releases it
     in_doubt,  ///< parked: its content left, no reply came; until somebody decides
+    failed,    ///< over, and not accepted by all: refused for good, or given up; kept to be looked at
 };
-inline constexpr std::size_t job_states = 5;
+inline constexpr std::size_t job_states = 6;
 
 POSTROAD_DECL std::string_view to_string(job_state s) noexcept;
 
@@ -32,8 +33,9 @@ struct job_info {
     job_id id = 0;
     job_id whole = 0;  ///< of a part of a message that was divided: the message's id
     job_state state = job_state::waiting;
-    duration age = {};    ///< since it was submitted
-    duration until = {};  ///< of delayed ones: until it is due
+    duration age = {};     ///< since it was submitted
+    duration until = {};   ///< of delayed ones: until it is due
+    duration failed = {};  ///< of failed ones: how long ago
     unsigned attempts = 0;
     std::uint64_t octets = 0;  ///< of its content
     std::uint8_t traffic_class = 0;
@@ -41,10 +43,11 @@ struct job_info {
     std::string tag = {};
     std::string sender = {};  ///< the reverse path
     std::vector<recipient_outcome> recipients = {};
-    std::string error = {};  ///< what kept the last attempt from being whole, escaped; empty before one
+    /// What kept the last attempt from being whole, or the first reply that did; escaped, and empty before one.
+    std::string error = {};
 };
 
-/// Which jobs: those that match each member that says something.
+/// Which jobs: those that match each member that says something. Failed ones match where `state`, `id` or `whole` does.
 struct job_filter {
     std::optional<job_id> id = {};
     std::optional<job_id> whole = {};
@@ -72,14 +75,15 @@ inline constexpr std::size_t max_troubles = 16;
 /// How many jobs are where.
 struct queue_counts {
     std::array<std::size_t, job_states> by_state = {};
-    duration oldest = {};                ///< the age of the oldest of all
+    duration oldest = {};                ///< the age of the oldest that is not over
     std::vector<trouble> troubles = {};  ///< those with the most waiting first, max_troubles at most
 
     std::size_t of(job_state s) const noexcept { return by_state[static_cast<std::size_t>(s)]; }
+    /// Of those that are not over: all but failed ones.
     std::size_t total() const noexcept {
         std::size_t sum = 0;
         for (const auto n : by_state) sum += n;
-        return sum;
+        return sum - of(job_state::failed);
     }
 };
 

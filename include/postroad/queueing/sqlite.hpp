@@ -28,6 +28,9 @@ struct sqlite_options {
     queueing::when_full when_full = queueing::when_full::refuse;
     /// How long a key keeps a second message from being queued, from when the first one was.
     std::chrono::seconds keys_kept = std::chrono::hours(24);
+    /// How long what was refused for good or given up stays, with its content and all that was said, to be listed,
+    /// retried or dropped; it does not count for `capacity`, which is also the most that stay. 0: not at all.
+    std::chrono::seconds kept = std::chrono::hours(30 * 24);
     /// Never sends, whether another process does or not.
     bool submit_only = false;
 };

@@ -13,11 +13,29 @@ POSTROAD_DECL std::string_view to_string(job_state s) noexcept {
         case job_state::sending: return "sending";
         case job_state::held: return "held";
         case job_state::in_doubt: return "in_doubt";
+        case job_state::failed: return "failed";
     }
     return "unknown";
 }
 
+namespace detail {
+
+// What is said of the attempt as a whole, or to the first recipient that was not accepted.
+inline std::string why_not_whole(const job& j) {
+    if (j.error) return postroad::describe(j.error, j.result.details);
+    for (const auto& r : j.result.recipients) {
+        if (r.status == status::accepted) continue;
+        if (r.reply.code != 0) return to_string(r.reply);
+        if (r.error) return postroad::describe(r.error, {.where = r.where, .explanation = r.why});
+    }
+    return {};
+}
+
+}  // namespace detail
+
 POSTROAD_DECL bool job_filter::matches(const job_info& j) const {
+    // Over, so that it is meant by who says so.
+    if (j.state == job_state::failed && !state && !id && !whole) return false;
     if ((id && *id != j.id) || (whole && *whole != j.whole) || (state && *state != j.state)) return false;
     if ((!tenant.empty() && tenant != j.tenant) || (!tag.empty() && tag != j.tag)) return false;
     if (domain.empty()) return true;
@@ -37,7 +55,7 @@ POSTROAD_DECL job_info describe(const job& j, job_state s, time_point now) {
                   .tenant = j.tenant,
                   .tag = j.tag,
                   .recipients = j.result.recipients,
-                  .error = j.error ? postroad::describe(j.error, j.result.details) : std::string()};
+                  .error = detail::why_not_whole(j)};
     if (!j.mail) return info;
     info.octets = j.mail->content.size();
     info.sender = j.mail->envelope.reverse_path.str();

@@ -3,6 +3,7 @@
 #include <postroad/core/random.hpp>
 #include <postroad/queueing/division.hpp>
 #include <postroad/queueing/impl/sqlite_file.ipp>
+#include <postroad/queueing/impl/sqlite_view.ipp>
 #include <postroad/queueing/sqlite.hpp>
 
 #include <algorithm>
@@ -28,7 +29,12 @@ namespace detail {
 class sqlite_store {
 public:
     explicit sqlite_store(sqlite_options o)
-        : options_(checked(std::move(o))), file_(options_.path), lock_(options_.path + "-lock") {
+        : options_(checked(std::move(o))),
+          file_(options_.path, {.keys = options_.keys_kept,
+                                .failed = options_.kept,
+                                .most_failed = static_cast<std::int64_t>(std::min(options_.capacity, most_kept))}),
+          view_(options_.path, file_.clocks, file_.contents()),
+          lock_(options_.path + "-lock") {
         if (!options_.submit_only) lock_.open();
         held_ = static_cast<std::size_t>(file_.left().jobs);
         seen_version_ = file_.version_seen();
@@ -92,7 +98,8 @@ public:
 
     void mark(job_id id) { change(id, {.what = change_of::mark}); }
     void settle(const job& j) {
-        if (!change(j.id, {.what = change_of::settle, .progress = written_progress(j)}) || j.whole) return;
+        pending over{.what = change_of::settle, .failed = has_failed(j), .progress = written_progress(j)};
+        if (!change(j.id, std::move(over)) || j.whole) return;
         const std::scoped_lock lock(mutex_);
         leave(1);
     }
@@ -153,58 +160,33 @@ public:
     }
 
     void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) {
-        ask([&] {
-            for (const auto place : file_.places(which)) {
-                if (out.size() >= limit) return;
-                if (is_leased(place)) continue;
-                if (auto info = info_at(place, now); info && which.matches(*info)) out.push_back(*std::move(info));
-            }
-        });
+        if (out.size() >= limit) return;
+        const auto leased = leased_places();
+        view_.each(
+            which, now, [&](std::int64_t place) { return leased.contains(place); },
+            [&](job_info&& info) {
+                out.push_back(std::move(info));
+                return out.size() < limit;
+            });
     }
-    void count(time_point now, queue_counts& counts) {
-        ask([&] {
-            file_.each_state(
-                [&](std::int64_t place, std::int64_t state, std::optional<std::int64_t> due, std::int64_t submitted) {
-                    if (is_leased(place)) return;
-                    ++counts.by_state[static_cast<std::size_t>(shown(state, due, now))];
-                    counts.oldest = std::max(counts.oldest, now - file_.clocks.steady(submitted));
-                });
-        });
-    }
+    void count(time_point now, queue_counts& counts) { view_.count(now, leased_places(), counts); }
     std::size_t retry_now(const job_filter& which, time_point now) {
-        return change_matching(
-            which, now, [&](std::int64_t place, job_state s) { return s != job_state::waiting && file_.retry(place); });
+        auto states = meant_by(which);
+        states.reset(bit_of(job_state::waiting)).reset(bit_of(job_state::sending));
+        return change_matching(which, states, now, [&](const filed_job& f) {
+            return f.at.failed ? file_.begin_anew(f) : file_.retry(f.at.place);
+        });
     }
     std::size_t hold(const job_filter& which, time_point now) {
-        return change_matching(which, now, [&](std::int64_t place, job_state s) {
-            return s != job_state::held && s != job_state::in_doubt && file_.hold(place);
-        });
+        state_set states;
+        states.set(bit_of(job_state::waiting)).set(bit_of(job_state::delayed));
+        return change_matching(which, states & meant_by(which), now,
+                               [&](const filed_job& f) { return file_.hold(f.at.place); });
     }
-    std::vector<job> drop(const job_filter& which, time_point now) {
-        std::vector<job> dropped;
-        std::size_t messages = 0;
-        change_matching(which, now, [&](std::int64_t place, job_state) {
-            auto found = file_.read(place);
-            if (!found) return false;
-            if (file_.erase(found->at)) ++messages;
-            dropped.push_back(std::move(found->what));
-            return true;
-        });
-        const std::scoped_lock lock(mutex_);
-        for (auto& j : dropped) {
-            const auto found = known_.find(j.id);
-            // One that makes no sense may have the id of another.
-            if (found == known_.end() || found->second.where != location::file) continue;
-            j.waiter = std::move(found->second.waiter);
-            if (found->second.mail) j.mail = std::move(found->second.mail);
-            forget(found);
-        }
-        leave(messages);
-        return dropped;
-    }
+    std::vector<job> drop(const job_filter& which, time_point now) { return drop(which, meant_by(which), now); }
     std::vector<job> take_parts(job_id whole) {
         try {
-            return drop({.whole = whole}, time_point{});
+            return drop({.whole = whole}, not_over(), time_point{});
         } catch (const error&) {
             return {};  // they stay where they are
         }
@@ -216,7 +198,7 @@ public:
             if (found != known_.end() && found->second.where == location::leased) return {};
         }
         try {
-            auto found = drop({.id = id}, time_point{});
+            auto found = drop({.id = id}, not_over(), time_point{});
             if (!found.empty()) return std::move(found.front());
         } catch (const error&) {
             // It stays where it is.
@@ -229,6 +211,8 @@ private:
     static constexpr std::size_t high_water = 2048;  // no more of one class are kept there
     static constexpr std::size_t batch = 512;        // new jobs in one transaction
     static constexpr std::size_t cache = std::size_t{64} << 20;
+    static constexpr std::size_t most_kept = std::size_t{1} << 40;
+    static constexpr std::size_t slice = 256;               // jobs that are looked after in one transaction
     static constexpr std::int64_t read_at_once = 64 << 10;  // larger contents are read while they are sent
     static constexpr auto poll_interval = std::chrono::milliseconds(200);
 
@@ -256,6 +240,7 @@ private:
         change_of what = change_of::mark;
         job_id id = 0;
         spot at = {};
+        bool failed = false;  // of what is settled
         std::int64_t state = filed_job::waiting;
         std::optional<std::int64_t> due = {};
         std::optional<std::int64_t> deadline = {};
@@ -276,6 +261,13 @@ private:
         o.path = std::filesystem::absolute(o.path).string();
         return o;
     }
+
+    // Not all got it, and nobody wanted it so.
+    static bool has_failed(const job& j) {
+        if (j.result.all_accepted() || j.error == errc::cancelled || j.error == errc::shut_down) return false;
+        return j.error || !j.result.recipients.empty();
+    }
+    static state_set not_over() { return state_set().set().reset(bit_of(job_state::failed)); }
 
     // ---- the thread
 
@@ -410,6 +402,7 @@ private:
             const auto version = file_.version_seen();
             const bool changed = std::exchange(seen_version_, version) != version;
             if (changed) collect_outcomes();
+            if (sends() && file_.any_over()) transaction([&] { file_.expire(); });
             const std::scoped_lock lock(mutex_);
             if (changed) expect_more();
             // Room may have come for those who wait for it.
@@ -493,7 +486,7 @@ private:
                 transaction([&] {
                     for (auto& c : others) write_change(c);
                     for (std::size_t i = 0; i < some.size(); ++i)
-                        refused[i] = file_.insert(some[i], some[i].waiter ? self_ : 0, options_.keys_kept, spots[i]);
+                        refused[i] = file_.insert(some[i], some[i].waiter ? self_ : 0, spots[i]);
                 });
                 return {};
             } catch (const error& e) {
@@ -537,7 +530,7 @@ private:
         const bool awaited_elsewhere = c.at.submitter != 0 && c.at.submitter != self_;
         if (awaited_elsewhere && (over || c.state == filed_job::in_doubt)) file_.tell(place, c.progress);
         if (over)
-            c.gone = file_.erase(c.at) && c.at.whole != 0;
+            c.gone = (c.failed ? file_.fail(c.at, c.progress) : file_.erase(c.at)) && c.at.whole != 0;
         else
             c.took = file_.bring_back(place, c.state, c.due, c.deadline, c.progress);
     }
@@ -710,48 +703,95 @@ private:
 
     // ---- looking after the queue
 
-    job_state shown(std::int64_t state, std::optional<std::int64_t> due, time_point now) const {
-        if (state == filed_job::sending) return job_state::sending;
-        if (state == filed_job::held) return job_state::held;
-        if (state == filed_job::in_doubt) return job_state::in_doubt;
-        return due && file_.clocks.steady(*due) > now ? job_state::delayed : job_state::waiting;
-    }
-    std::optional<job_info> info_at(std::int64_t place, time_point now) {
-        const auto found = file_.read(place);
-        if (!found) return {};
-        auto info = describe(found->what, shown(found->state, found->due, now), now);
-        if (!found->damage.empty()) info.error = found->damage;
-        return info;
-    }
     bool is_leased(std::int64_t place) const {
         const std::scoped_lock lock(mutex_);
         const auto found = in_memory_.find(place);
         return found != in_memory_.end() && known_.at(found->second).where != location::ready;
     }
+    // Of jobs for which the dispatcher answers. All that was asked for before is in the file.
+    std::unordered_set<std::int64_t> leased_places() {
+        std::unique_lock lock(mutex_);
+        if (busy_ || !inbox_.empty() || !changes_.empty()) {
+            lock.unlock();
+            ask([] {});
+            lock.lock();
+        }
+        std::unordered_set<std::int64_t> places;
+        for (const auto& [place, id] : in_memory_)
+            if (known_.at(id).where != location::ready) places.insert(place);
+        return places;
+    }
 
-    // Calls `act` for those that match and are not leased, and returns for how many it was true.
+    // Calls `act` for those in these states that match and are not leased, and returns for how many it was true. Some
+    // at a time, so that others get their turn; `done` grows with each time, whatever comes of the next.
     template <class F>
-    std::size_t change_matching(const job_filter& which, time_point now, F act) {
+    void change_matching(const job_filter& which, state_set states, time_point now, F act, std::size_t& done) {
+        (void)leased_places();
+        const auto places = view_.places(which, states, now);
+        for (std::size_t at = 0; at < places.size(); at += slice) {
+            const auto some = std::span(places).subspan(at, std::min(slice, places.size() - at));
+            ask([&] { done += change_slice(some, which, states, now, act); });
+        }
+    }
+    template <class F>
+    std::size_t change_matching(const job_filter& which, state_set states, time_point now, F act) {
+        std::size_t done = 0;
+        change_matching(which, states, now, std::move(act), done);
+        return done;
+    }
+    template <class F>
+    std::size_t change_slice(std::span<const std::int64_t> places, const job_filter& which, state_set states,
+                             time_point now, F& act) {
         std::unordered_set<std::int64_t> changed;
-        ask([&] {
-            auto aside = set_aside();
-            try {
-                transaction([&] {
-                    for (const auto place : file_.places(which)) {
-                        if (is_leased(place)) continue;
-                        const auto info = info_at(place, now);
-                        if (!info || info->state == job_state::sending || !which.matches(*info)) continue;
-                        if (act(place, info->state)) changed.insert(place);
-                    }
-                });
-            } catch (...) {
-                changed.clear();
-                set_back(std::move(aside), changed);
-                throw;
-            }
-            set_back(std::move(aside), changed);
-        });
+        std::int64_t more = 0;
+        auto aside = set_aside();
+        try {
+            transaction([&] {
+                const auto had = file_.now().jobs;
+                for (const auto place : places) {
+                    if (is_leased(place)) continue;
+                    auto found = file_.read(place);
+                    if (!found) continue;
+                    const auto info = file_.info(*found, now);
+                    if (info.state == job_state::sending || !states.test(bit_of(info.state))) continue;
+                    if (which.matches(info) && act(*found)) changed.insert(place);
+                }
+                more = file_.now().jobs - had;
+            });
+        } catch (...) {
+            set_back(std::move(aside), {});
+            throw;
+        }
+        set_back(std::move(aside), changed);
+        const std::scoped_lock lock(mutex_);
+        more < 0 ? leave(static_cast<std::size_t>(-more)) : void(held_ += static_cast<std::size_t>(more));
         return changed.size();
+    }
+    std::vector<job> drop(const job_filter& which, state_set states, time_point now) {
+        std::vector<job> dropped;
+        std::size_t done = 0;
+        const auto erase = [&](filed_job& f) {
+            (void)file_.erase(f.at);
+            dropped.push_back(std::move(f.what));
+            return true;
+        };
+        try {
+            change_matching(which, states, now, erase, done);
+        } catch (const error&) {
+            // Those of the slices before are gone, and somebody may wait for them.
+            if (done == 0) throw;
+            dropped.erase(dropped.begin() + static_cast<std::ptrdiff_t>(done), dropped.end());
+        }
+        const std::scoped_lock lock(mutex_);
+        for (auto& j : dropped) {
+            const auto found = known_.find(j.id);
+            // One that makes no sense may have the id of another.
+            if (found == known_.end() || found->second.where != location::file) continue;
+            j.waiter = std::move(found->second.waiter);
+            if (found->second.mail) j.mail = std::move(found->second.mail);
+            forget(found);
+        }
+        return dropped;
     }
     // What is in memory and not leased cannot be leased meanwhile.
     std::vector<job> set_aside() {
@@ -857,6 +897,7 @@ private:
             const std::scoped_lock lock(mutex_);
             if (!hungry(l)) return;
         }
+        const auto last = file_.left().place;
         const auto found = file_.fresh(of, l.cursor, room);
         for (const auto place : found) {
             load_if_readable(place);
@@ -866,6 +907,8 @@ private:
         }
         const std::scoped_lock lock(mutex_);
         l.more = found.size() == room;
+        // What is held or over in front of those to come is not walked past again.
+        if (!l.more) l.cursor = std::max(l.cursor, first_place(of) + last);
     }
     // What cannot be read does not stop the others, and nobody is told that all is well.
     void load_if_readable(std::int64_t place) {
@@ -951,6 +994,7 @@ private:
 
     const sqlite_options options_;
     sqlite_file file_;  // its clocks are for all threads, the rest is the thread's
+    sqlite_view view_;
     // The thread's.
     process_lock lock_;
     std::int64_t seen_version_ = 0;

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -87,6 +88,11 @@ struct blob {
     std::string_view octets = {};
 };
 
+/// Texts for so many parameters.
+struct texts {
+    std::vector<std::string> all = {};
+};
+
 /// A prepared statement. Rows show their columns until the next call.
 class statement {
 public:
@@ -134,8 +140,8 @@ private:
         statement& of;
         template <class... Values>
         explicit use_guard(statement& s, const Values&... values) : of(s) {
-            int at = 0;
-            (s.bind(++at, values), ...);
+            [[maybe_unused]] int at = 0;
+            (s.bind_next(at, values), ...);
         }
         ~use_guard() { sqlite3_reset(of.handle_.get()); }
         use_guard(const use_guard&) = delete;
@@ -152,6 +158,13 @@ private:
         in_->fail(rc);
     }
 
+    template <class T>
+    void bind_next(int& at, const T& value) {
+        if constexpr (std::is_same_v<T, texts>)
+            for (const auto& one : value.all) bind(++at, one);
+        else
+            bind(++at, value);
+    }
     // Views are bound as they are: they outlive the run.
     template <class T>
     void bind(int at, const T& value) {

@@ -1,0 +1,179 @@
+#pragma once
+
+#include <postroad/queueing/impl/sqlite_rows.ipp>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace postroad::queueing::detail {
+
+// A sender remembers in memory what it has leased; the file knows only of what may be with a server, which is
+// `state` 1.
+inline constexpr std::array sqlite_migrations = {R"(
+CREATE TABLE state(epoch INTEGER NOT NULL, jobs INTEGER NOT NULL, place INTEGER NOT NULL, part INTEGER NOT NULL);
+INSERT INTO state VALUES(0, 0, 0, 1);
+CREATE TABLE jobs(
+  place INTEGER PRIMARY KEY,
+  state INTEGER NOT NULL,      -- 0 to be sent, 1 being sent, 2 held, 3 in doubt
+  due INTEGER,                 -- times are nanoseconds since 1970
+  class INTEGER NOT NULL,
+  id INTEGER NOT NULL,
+  submitted INTEGER NOT NULL,
+  deadline INTEGER,
+  submitter INTEGER NOT NULL,  -- the queue object that wants to know the outcome; 0: none
+  part INTEGER NOT NULL,       -- the first of its content
+  size INTEGER NOT NULL,
+  facts INTEGER NOT NULL,      -- of the content: flags, and from bit 4 on its longest line
+  tenant TEXT,
+  tag TEXT,
+  key TEXT,
+  envelope TEXT NOT NULL,
+  progress TEXT);
+CREATE INDEX delayed ON jobs(class, due) WHERE due IS NOT NULL;
+CREATE INDEX ids ON jobs(id);
+CREATE TABLE parts(part INTEGER PRIMARY KEY, octets BLOB NOT NULL);
+CREATE TABLE keys(key TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE outcomes(id INTEGER PRIMARY KEY, submitter INTEGER NOT NULL, at INTEGER NOT NULL, envelope TEXT NOT NULL,
+  progress TEXT NOT NULL);
+)",
+                                                 R"(
+-- Under another name, so that an older version that has the file open stops, and does not write beside this one.
+CREATE TABLE counters(epoch INTEGER NOT NULL, jobs INTEGER NOT NULL, failed INTEGER NOT NULL, place INTEGER NOT NULL,
+  part INTEGER NOT NULL);
+INSERT INTO counters SELECT epoch, jobs, 0, place, part FROM state;
+DROP TABLE state;
+-- A state more: 4 failed.
+ALTER TABLE jobs ADD COLUMN whole INTEGER;   -- of a part: the id of the message
+ALTER TABLE jobs ADD COLUMN domain TEXT;     -- of the first recipient, in lower case
+ALTER TABLE jobs ADD COLUMN failed INTEGER;  -- when
+)"};
+inline constexpr std::array sqlite_indexes = {
+    "CREATE INDEX IF NOT EXISTS keys_until ON keys(until)",
+    "CREATE INDEX IF NOT EXISTS outcomes_of ON outcomes(submitter)",
+    "CREATE INDEX IF NOT EXISTS outcomes_at ON outcomes(at)",
+    // The order in which they are shown: what is fresh, and what waits for a time, apart.
+    "CREATE INDEX IF NOT EXISTS lines ON jobs(state, due IS NOT NULL, submitted, due)",
+    "CREATE INDEX IF NOT EXISTS domains ON jobs(domain, submitted)",
+    "CREATE INDEX IF NOT EXISTS tenants ON jobs(tenant, submitted) WHERE tenant IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS tags ON jobs(tag, submitted) WHERE tag IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS wholes ON jobs(whole) WHERE whole IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS failures ON jobs(failed) WHERE failed IS NOT NULL",
+};
+inline constexpr std::array<std::pair<std::string_view, std::string_view>, 5> sqlite_tables = {{
+    {"counters", "epoch jobs failed place part"},
+    {"jobs",
+     "place state due class id submitted deadline submitter part size facts tenant tag key envelope progress whole "
+     "domain failed"},
+    {"parts", "part octets"},
+    {"keys", "key until"},
+    {"outcomes", "id submitter at envelope progress"},
+}};
+inline constexpr std::int64_t sqlite_application = 0x706f7374;  // "post"
+
+/// The tables of a file: made, or brought to this version.
+class sqlite_schema {
+public:
+    explicit sqlite_schema(database& file) : file_(file) {}
+
+    /// Made here, so that it is for this user only from its first moment; SQLite gives -wal and -shm the same mode.
+    static const std::string& made(const std::string& path) {
+        const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+        if (fd >= 0) {
+            ::fchmod(fd, S_IRUSR | S_IWUSR);
+            ::close(fd);
+        } else if (errno != EEXIST) {
+            const auto what = errno == ENOSPC || errno == EDQUOT ? errc::storage_full : errc::storage_failed;
+            throw error(what, "the queue '" + escaped(path, 1000) +
+                                  "' cannot be made: " + std::generic_category().message(errno));
+        }
+        return path;
+    }
+
+    void prepare() {
+        // What belongs to somebody else is not touched.
+        const auto belongs_to = file_.number("PRAGMA application_id");
+        const bool empty = file_.number("SELECT count(*) FROM sqlite_master") == 0;
+        if (belongs_to != sqlite_application && !(empty && belongs_to == 0))
+            file_.refuse(errc::storage_damaged, "it is a database of another program: name another file");
+        if (file_.text("PRAGMA journal_mode = WAL") != "wal")
+            file_.refuse(errc::storage_failed, "it cannot have a write-ahead log: put it on a disk of this machine");
+        file_.execute(
+            "PRAGMA synchronous = FULL; PRAGMA secure_delete = FAST; PRAGMA cache_size = -16000;"
+            "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;");
+        migrate();
+    }
+
+private:
+    void migrate() {
+        const auto newest = static_cast<std::int64_t>(sqlite_migrations.size());
+        if (version() != newest) make_tables(newest);
+        for (const auto& [table, columns] : sqlite_tables)
+            if (file_.text(
+                    ("SELECT group_concat(name, ' ') FROM pragma_table_info('" + std::string(table) + "')").c_str()) !=
+                columns)
+                file_.refuse(errc::storage_damaged, "its table `" + std::string(table) +
+                                                        "` is not one of a queue: move it away, or name another file");
+        for (const auto* sql : sqlite_indexes) file_.execute(sql);
+    }
+    void make_tables(std::int64_t newest) {
+        file_.execute("BEGIN IMMEDIATE");
+        // Another process may have been faster.
+        const auto found = version();
+        if (found < 0 || (found == 0 && file_.number("SELECT count(*) FROM sqlite_master") > 0))
+            file_.refuse(errc::storage_damaged, "it says that it has schema " + std::to_string(found) +
+                                                    ", which none has: move it away, and save what is left by sqlite3");
+        if (found > newest)
+            file_.refuse(errc::storage_damaged, "it was written by a newer version (schema " + std::to_string(found) +
+                                                    ", and this one knows " + std::to_string(newest) +
+                                                    "): look after it with that version");
+        for (auto v = found; v < newest; ++v) file_.execute(sqlite_migrations[static_cast<std::size_t>(v)]);
+        if (found == 1) fill_in();
+        for (const auto* sql : sqlite_indexes) file_.execute(sql);
+        file_.execute(("PRAGMA application_id = " + std::to_string(sqlite_application)).c_str());
+        file_.execute(("PRAGMA user_version = " + std::to_string(newest)).c_str());
+        file_.execute("COMMIT");
+    }
+    std::int64_t version() { return file_.number("PRAGMA user_version"); }
+    // What the rows of version 1 have in their envelopes only.
+    void fill_in() {
+        statement next(file_, "SELECT place, envelope FROM jobs WHERE place > ? ORDER BY place LIMIT 1000");
+        statement set(file_, "UPDATE jobs SET domain = ?, whole = ?, id = coalesce(?, id) WHERE place = ?");
+        auto last = std::numeric_limits<std::int64_t>::min();
+        std::vector<std::pair<std::int64_t, std::string>> some;
+        do {
+            some.clear();
+            next.each(
+                [&] {
+                    some.emplace_back(next.number(0), next.text(1));
+                    return true;
+                },
+                last);
+            for (const auto& [place, text] : some) {
+                fill_in(set, place, text);
+                last = place;
+            }
+        } while (!some.empty());
+    }
+    static void fill_in(statement& set, std::int64_t place, std::string_view text) {
+        try {
+            mail_object mail{.envelope = read_envelope(text)};
+            const auto domain = domain_of(mail.envelope);
+            job j{.mail = std::make_shared<const mail_object>(std::move(mail))};
+            read_part(text, j);
+            const auto whole = j.whole ? std::optional(static_cast<std::int64_t>(j.whole)) : std::nullopt;
+            set.run(domain, whole, whole ? std::optional(part_id(place)) : std::nullopt, place);
+        } catch (const error& e) {
+            // It makes no sense, and will be held for that.
+            if (e.code() != errc::storage_damaged || !e.details().explanation.starts_with("a stored job")) throw;
+        }
+    }
+
+    database& file_;
+};
+
+}  // namespace postroad::queueing::detail

@@ -1,0 +1,251 @@
+#pragma once
+
+#include <postroad/queueing/impl/sqlite_rows.ipp>
+
+#include <algorithm>
+#include <array>
+#include <bitset>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace postroad::queueing::detail {
+
+using state_set = std::bitset<job_states>;
+inline constexpr std::size_t bit_of(job_state s) noexcept { return static_cast<std::size_t>(s); }
+
+/// The states that a filter means. What failed is over: only a filter that names its state, or its id, means it.
+inline state_set meant_by(const job_filter& which) {
+    state_set all;
+    if (which.state) return all.set(bit_of(*which.state));
+    all.set();
+    return which.id || which.whole ? all : all.reset(bit_of(job_state::failed));
+}
+
+/// Which rows a filter means, as SQL that goes by one of the indexes.
+class sqlite_selection {
+public:
+    sqlite_selection(database& file, const job_filter& which, state_set states, std::int64_t now)
+        : file_(file), states_(states), now_(std::to_string(now)) {
+        if (which.id) by("ids", "id = " + std::to_string(static_cast<std::int64_t>(*which.id)));
+        if (which.whole) by("wholes", "whole = " + std::to_string(static_cast<std::int64_t>(*which.whole)));
+        if (!which.tag.empty()) by("tags", "tag = ?", which.tag);
+        if (!which.tenant.empty()) by("tenants", "tenant = ?", which.tenant);
+        if (!which.domain.empty()) {
+            auto domain = which.domain;
+            for (auto& c : domain) c = postroad::detail::to_lower(c);
+            by("domains", "domain = ?", std::move(domain));
+        }
+    }
+
+    /// Calls `f(place)` for each, oldest first, until it returns false.
+    template <class F>
+    void each(F f) {
+        if (states_.none()) return;
+        statement found(file_, sql());
+        found.each([&] { return f(found.number(0)); }, values_);
+    }
+
+private:
+    struct term {
+        const char* index = "";
+        std::string condition = {};
+    };
+    void by(const char* index, std::string condition) { terms_.push_back({index, std::move(condition)}); }
+    void by(const char* index, std::string condition, std::string value) {
+        by(index, std::move(condition));
+        values_.all.push_back(std::move(value));
+    }
+
+    std::string sql() {
+        const auto best = best_index();
+        std::string where = "WHERE ";
+        for (const auto& t : terms_) where += t.condition + " AND ";
+        if (best)
+            return "SELECT place, submitted FROM jobs INDEXED BY " + std::string(*best) + ' ' + where + '(' +
+                   joined(lines(), " OR ") + ") ORDER BY submitted, place";
+        std::vector<std::string> arms;
+        for (const auto& line : lines())
+            arms.push_back("SELECT place, submitted FROM jobs INDEXED BY lines " + where + line);
+        auto values = std::exchange(values_, {});
+        for (std::size_t i = 0; i < arms.size(); ++i)
+            values_.all.insert(values_.all.end(), values.all.begin(), values.all.end());
+        return joined(arms, " UNION ALL ") + " ORDER BY 2, 1";
+    }
+    // The index that finds the fewest; none: `lines`.
+    std::optional<std::string> best_index() {
+        if (terms_.empty()) return {};
+        std::optional<std::string> best;
+        std::int64_t fewest = enough;
+        if (terms_.size() == 1 && states_.count() > 1) return terms_.front().index;
+        std::size_t value = 0;
+        for (const auto& t : terms_) {
+            texts one;
+            if (t.condition.ends_with('?')) one.all.push_back(values_.all[value++]);
+            const auto n = found_by(t.index, t.condition, one);
+            if (n >= fewest && best) continue;
+            best = t.index;
+            fewest = n;
+        }
+        std::int64_t by_state = 0;
+        for (const auto& line : lines()) by_state += found_by("lines", line, {});
+        if (by_state < fewest) return {};
+        return best;
+    }
+    std::int64_t found_by(const char* index, const std::string& condition, const texts& values) {
+        statement probe(file_, "SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY " + std::string(index) + " WHERE " +
+                                   condition + " LIMIT " + std::to_string(enough) + ')');
+        return probe.find(values).value_or(0);
+    }
+
+    // The parts of the index `lines` that hold them, each in the order of age.
+    std::vector<std::string> lines() const {
+        static const std::string fresh = " AND (due IS NOT NULL) = 0";
+        static const std::string timed = " AND (due IS NOT NULL) = 1";
+        std::vector<std::string> all;
+        const auto has = [&](job_state s) { return states_.test(bit_of(s)); };
+        if (has(job_state::waiting)) {
+            all.push_back("state = 0" + fresh);
+            all.push_back("state = 0" + timed + " AND due <= " + now_);
+        }
+        if (has(job_state::delayed)) all.push_back("state = 0" + timed + " AND due > " + now_);
+        static constexpr std::array<std::pair<job_state, const char*>, 4> others = {
+            {{job_state::sending, "1"}, {job_state::held, "2"}, {job_state::in_doubt, "3"}, {job_state::failed, "4"}}};
+        for (const auto& [s, number] : others)
+            if (has(s))
+                for (const auto& half : {fresh, timed}) all.push_back("state = " + std::string(number) + half);
+        // What makes no sense is to be held.
+        if (has(job_state::held)) {
+            all.emplace_back("state < 0");
+            all.emplace_back("state > 4");
+        }
+        return all;
+    }
+    static std::string joined(const std::vector<std::string>& all, const char* between) {
+        std::string text;
+        for (const auto& one : all) (text += text.empty() ? "" : between) += one;
+        return text;
+    }
+
+    static constexpr std::int64_t enough = 2000;
+    database& file_;
+    state_set states_;
+    std::string now_;
+    std::vector<term> terms_;
+    texts values_;
+};
+
+/// Looks at the file beside the thread that writes, and keeps nobody from writing. On any thread.
+class sqlite_view {
+public:
+    sqlite_view(std::string path, const calendar& clocks, std::shared_ptr<stored_parts> parts)
+        : path_(std::move(path)), clocks_(clocks), parts_(std::move(parts)) {}
+
+    /// The places of jobs of those states that match, oldest first.
+    std::vector<std::int64_t> places(const job_filter& which, state_set states, time_point now) {
+        std::vector<std::int64_t> found;
+        look([&](connection& c) {
+            sqlite_selection(c.file, which, states, clocks_.stored(now)).each([&](std::int64_t place) {
+                found.push_back(place);
+                return true;
+            });
+        });
+        return found;
+    }
+    /// Calls `f(place, info)` for jobs that match, oldest first, until it returns false. `skip(place)` says which are
+    /// passed over.
+    template <class Skip, class F>
+    void each(const job_filter& which, time_point now, Skip skip, F f) {
+        look([&](connection& c) {
+            sqlite_selection(c.file, which, meant_by(which), clocks_.stored(now)).each([&](std::int64_t place) {
+                if (skip(place)) return true;
+                const auto found = c.rows.read(place);
+                if (!found) return true;
+                auto info = c.rows.info(*found, now);
+                return !which.matches(info) || f(std::move(info));
+            });
+        });
+    }
+    /// Adds all but those at `left_out`.
+    template <class Places>
+    void count(time_point now, const Places& left_out, queue_counts& counts) {
+        look([&](connection& c) {
+            std::array<std::int64_t, job_states> n = {};
+            auto& waiting = n[bit_of(job_state::waiting)];
+            // All are counted by pages; so what waits, of which there may be many, is what is left.
+            waiting = c.all.find().value_or(0);
+            const auto add = [&](job_state s, std::int64_t some) {
+                n[bit_of(s)] += some;
+                waiting -= some;
+            };
+            c.others.each([&] {
+                add(c.rows.shown(c.others.number(0), std::nullopt, now), c.others.number(1));
+                return true;
+            });
+            add(job_state::delayed, c.delayed.find(clocks_.stored(now)).value_or(0));
+            for (const auto place : left_out)
+                c.one.each(
+                    [&] {
+                        --n[bit_of(c.rows.shown(c.one.number(0), sqlite_rows::time_at(c.one, 1), now))];
+                        return false;
+                    },
+                    place);
+            for (std::size_t i = 0; i < job_states; ++i)
+                counts.by_state[i] += static_cast<std::size_t>(std::max(n[i], std::int64_t{0}));
+            if (const auto first = c.oldest.find())
+                counts.oldest = std::max(counts.oldest, age(clocks_.steady(*first), now));
+        });
+    }
+
+private:
+    struct connection {
+        connection(const std::string& path, const calendar& clocks, const std::shared_ptr<stored_parts>& parts)
+            : file(path, SQLITE_OPEN_READONLY), rows(file, clocks, parts) {}
+        database file;
+        sqlite_rows rows;
+        statement all{file, "SELECT count(*) FROM jobs"};
+        statement others{file,
+                         "SELECT state, count(*) FROM jobs INDEXED BY lines WHERE state > 0 GROUP BY state UNION ALL "
+                         "SELECT -1, count(*) FROM jobs INDEXED BY lines WHERE state < 0"};
+        statement delayed{file,
+                          "SELECT count(*) FROM jobs INDEXED BY lines WHERE state = 0 AND (due IS NOT NULL) = 1 AND "
+                          "due > ?"};
+        statement one{file, "SELECT state, due FROM jobs WHERE place = ?"};
+        statement oldest{
+            file,
+            "SELECT min(submitted) FROM (SELECT * FROM (SELECT submitted FROM jobs INDEXED BY lines WHERE "
+            "state = 0 AND (due IS NOT NULL) = 0 ORDER BY submitted LIMIT 1) UNION ALL "
+            "SELECT * FROM (SELECT submitted FROM jobs INDEXED BY lines WHERE state = 0 AND (due IS NOT "
+            "NULL) = 1 ORDER BY submitted LIMIT 1) UNION ALL "
+            "SELECT * FROM (SELECT submitted FROM jobs INDEXED BY lines WHERE state BETWEEN 1 AND 3 ORDER BY "
+            "submitted LIMIT 1))"};
+    };
+
+    template <class F>
+    void look(F f) {
+        const std::scoped_lock lock(mutex_);
+        if (!on_) on_ = std::make_unique<connection>(path_, clocks_, parts_);
+        // All of it as it was at one time.
+        struct snapshot {
+            explicit snapshot(database& d) : of(d) { of.execute("BEGIN"); }
+            ~snapshot() { sqlite3_exec(of.get(), "ROLLBACK", nullptr, nullptr, nullptr); }
+            snapshot(const snapshot&) = delete;
+            snapshot& operator=(const snapshot&) = delete;
+            database& of;
+        };
+        const snapshot now(on_->file);
+        f(*on_);
+    }
+
+    const std::string path_;
+    const calendar& clocks_;
+    const std::shared_ptr<stored_parts> parts_;
+    std::mutex mutex_;
+    std::unique_ptr<connection> on_;
+};
+
+}  // namespace postroad::queueing::detail
