@@ -31,7 +31,7 @@ def test_every_step_is_told_and_nothing_is_sent(server):
 
 @pytest.mark.parametrize(
     ("recipient", "code", "status"),
-    [("rejected@x.example", "recipients_rejected", 1), ("deferred@x.example", "recipients_deferred", 75)],
+    [("rejected@x.example", "recipients_rejected", 69), ("deferred@x.example", "recipients_deferred", 75)],
 )
 def test_a_recipient_that_is_refused_is_the_error(server, capsys, recipient, code, status):
     found = postroad.diagnose(server.url, recipients=recipient)
@@ -50,7 +50,7 @@ def test_tls_and_the_password_are_tried(start_sink, tmp_path, monkeypatch, capsy
     assert postroad.diagnose(url, user="ann", password=SECRET, ca_file=ca).good
     assert postroad.diagnose(url).error.code == "tls_certificate"
     monkeypatch.setenv("POSTROAD_PASSWORD", SECRET + "x")
-    assert main(["diagnose", "--user", "ann", f"{url}?ca={ca}"]) == 1
+    assert main(["diagnose", "--user", "ann", f"{url}?ca={ca}"]) == 77
     out, err = capsys.readouterr()
     assert "auth" in out
     assert SECRET not in out + err

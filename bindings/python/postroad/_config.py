@@ -1,0 +1,179 @@
+"""What stands in /etc/postroad.toml and ~/.config/postroad.toml. See docs/command.md."""
+
+from __future__ import annotations
+
+import difflib
+import email.utils
+import fnmatch
+import os
+import shlex
+import sys
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+
+from ._errors import InvalidInput
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_COMMANDS = ("password_command", "token_command")
+_PATHS = ("password_file", "ca_file", "queue")
+
+
+@dataclass(frozen=True)
+class Account:
+    """A server and who we are there."""
+
+    url: str = ""
+    user: Optional[str] = None
+    password_command: Tuple[str, ...] = ()
+    password_file: str = ""
+    token_command: Tuple[str, ...] = ()
+    keyring: bool = False
+    sender: str = ""
+    senders: Tuple[str, ...] = ()
+    """Whose mail goes by it where none is named: addresses, with * for anything."""
+    ca_file: str = ""
+
+
+@dataclass(frozen=True)
+class Config:
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+    aliases: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+    account_by_default: str = ""
+    sender: str = ""
+    domain: str = ""
+    queue: str = ""
+
+    def account(self, name: Optional[str], sender: Optional[str] = None) -> Account:
+        """That of `name`; else the first for `sender`, the default, the only one."""
+        if name is None:
+            by_sender = (n for n, a in self.accounts.items() if sender and _matches(sender, a.senders))
+            only = next(iter(self.accounts)) if len(self.accounts) == 1 else None
+            name = next(by_sender, None) or self.account_by_default or only
+        if name is None:
+            where = " or ".join(map(str, places()))
+            text = (
+                f"no server is known: give its URL, such as smtp://smtp.example.com, or write an account into {where}"
+            )
+            raise InvalidInput(text, code="invalid_url")
+        if name not in self.accounts:
+            text = f"there is no account {name!r}{_guess(name, self.accounts)}"
+            raise InvalidInput(text, code="invalid_option")
+        return self.accounts[name]
+
+    def expand(self, name: str, passed: Optional[Set[str]] = None) -> List[str]:
+        """The addresses behind an alias; a name that is none stands for itself."""
+        passed = set() if passed is None else passed
+        if name in passed or name not in self.aliases:
+            return [] if name in passed else [name]
+        passed.add(name)
+        return [address for target in self.aliases[name] for address in self.expand(target, passed)]
+
+
+def _matches(sender: str, patterns: Iterable[str]) -> bool:
+    address = email.utils.parseaddr(sender)[1].lower()
+    return any(fnmatch.fnmatchcase(address, p.lower()) for p in patterns)
+
+
+def places() -> List[Path]:
+    """Where it is looked for; what comes later counts more."""
+    if named := os.environ.get("POSTROAD_CONFIG"):
+        return [Path(named)]
+    # cron and daemons have no HOME
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    return [Path("/etc/postroad.toml"), Path(home) / "postroad.toml"]
+
+
+def _guess(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def wrong(path: Path, text: str) -> InvalidInput:
+    return InvalidInput(f"{path}: {text}", code="invalid_config")
+
+
+def _text(path: Path, key: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise wrong(path, f"{key} must be a text in quotes")
+    return value
+
+
+def _texts(path: Path, key: str, value: object) -> Tuple[str, ...]:
+    return tuple(_text(path, key, v) for v in (value if isinstance(value, list) else [value]))
+
+
+def _value(path: Path, key: str, value: object, like: object) -> Any:
+    if key in _COMMANDS:
+        return tuple(shlex.split(value)) if isinstance(value, str) else _texts(path, key, value)
+    if isinstance(like, bool):
+        if not isinstance(value, bool):
+            raise wrong(path, f"{key} must be true or false")
+        return value
+    if isinstance(like, tuple):
+        return _texts(path, key, value)
+    return os.path.expanduser(_text(path, key, value)) if key in _PATHS else _text(path, key, value)
+
+
+def _account(path: Path, name: str, given: object) -> Account:
+    if not isinstance(given, dict):
+        raise wrong(path, f"accounts.{name} must be a table")
+    known = {f.name: f.default for f in fields(Account)}
+    for key in given:
+        if key == "password":
+            text = f"accounts.{name}: a password does not stand here: use password_command, password_file or keyring"
+            raise wrong(path, text)
+        if key not in known:
+            raise wrong(path, f"accounts.{name}: {key} is not known{_guess(key, known)}")
+    if not given.get("url"):
+        raise wrong(path, f'accounts.{name} has no url: write one, such as "smtp://smtp.example.com"')
+    return Account(**{k: _value(path, f"{k}", v, known[k]) for k, v in given.items()})
+
+
+def _read(path: Path) -> Dict[str, Any]:
+    try:
+        with path.open("rb") as f:
+            return tomllib.load(f)
+    except FileNotFoundError:
+        return {}
+    except OSError as e:
+        raise wrong(path, e.strerror or "it cannot be read") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise wrong(path, f"it is no TOML: {e}") from None
+
+
+def _with(config: Config, path: Path, given: Dict[str, Any]) -> Config:
+    known = ("accounts", "aliases", "account", "sender", "domain", "queue")
+    for key in given:
+        if key not in known:
+            raise wrong(path, f"{key} is not known{_guess(key, known)}")
+    for key in ("accounts", "aliases"):
+        if not isinstance(given.get(key, {}), dict):
+            raise wrong(path, f"{key} must be a table")
+    accounts = {n: _account(path, n, a) for n, a in given.get("accounts", {}).items()}
+    aliases = {n: _texts(path, n, to) for n, to in given.get("aliases", {}).items()}
+    texts = {k: _value(path, k, given[k], "") for k in ("sender", "domain", "queue") if k in given}
+    return replace(
+        config,
+        accounts={**config.accounts, **accounts},
+        aliases={**config.aliases, **aliases},
+        account_by_default=_text(path, "account", given.get("account", config.account_by_default)),
+        **texts,
+    )
+
+
+def load() -> Config:
+    """Raises InvalidInput, code "invalid_config", that names file and key."""
+    named = os.environ.get("POSTROAD_CONFIG")
+    config = Config()
+    for path in places():
+        if named and not path.exists():
+            raise wrong(path, "POSTROAD_CONFIG names it, and it does not exist")
+        config = _with(config, path, _read(path))
+    if config.account_by_default:
+        config.account(config.account_by_default)
+    return config

@@ -1,0 +1,234 @@
+"""What the commands share: what is printed, what the shell is told, and where passwords come from."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import getpass
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Dict, Iterator, NoReturn, Optional, Sequence, Tuple
+
+from ._config import Account, Config
+from ._credentials import CredentialsRequest
+from ._errors import AuthenticationError, Error, InvalidInput
+from ._mailer import Mailer
+from ._receipts import Receipt, Status, printable
+
+# what the shell is told, as <sysexits.h> has it; of several the worst
+GOOD, WRONG_INPUT, BAD_MESSAGE, NO_FILE, FAILED = 0, 64, 65, 66, 69
+CANNOT_WRITE, TRY_LATER, NO_ENTRY, BAD_CONFIG, INTERRUPTED = 73, 75, 77, 78, 130
+_ORDER = (GOOD, TRY_LATER, FAILED, NO_ENTRY, NO_FILE, BAD_MESSAGE, CANNOT_WRITE, BAD_CONFIG, WRONG_INPUT, INTERRUPTED)
+_WRONG_OPTION = ("invalid_option", "invalid_url", "contradiction", "invalid_credentials")
+
+USER_HELP = (
+    "name to authenticate; the password is asked for, or stands in the environment variable POSTROAD_PASSWORD, "
+    "or a token in POSTROAD_TOKEN"
+)
+URL_HELP = "such as smtp://smtp.example.com; see docs/python.md"
+
+
+class Parser(argparse.ArgumentParser):
+    """Ends with the status of sysexits.h for a command line that is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(WRONG_INPUT, f"{self.prog}: {message}\n")
+
+
+def octets_of(file: str) -> bytes:
+    return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+
+
+def write(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # nobody reads on; what was asked for is done all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def say(about: str, text: str) -> None:
+    write(f"{printable(about)}: {text}")
+
+
+def complain(text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        print(f"postroad: {printable(text)}", file=sys.stderr, flush=True)
+
+
+def worse(one: int, other: int) -> int:
+    return max(one, other, key=_ORDER.index)
+
+
+def status_of(error: BaseException) -> int:
+    if isinstance(error, Error):
+        if isinstance(error, InvalidInput):
+            known = {"invalid_config": BAD_CONFIG, "not_installed": FAILED}
+            return known.get(error.code, WRONG_INPUT if error.code in _WRONG_OPTION else BAD_MESSAGE)
+        if error.transient:
+            return TRY_LATER
+        return NO_ENTRY if isinstance(error, AuthenticationError) else FAILED
+    return NO_FILE if isinstance(error, OSError) else FAILED
+
+
+def verdict(receipt: Receipt) -> int:
+    if receipt.all_accepted:
+        return GOOD
+    if receipt.error is not None and not receipt.error.transient:
+        return status_of(receipt.error)
+    missed = [r for r in receipt.recipients if r.status is not Status.ACCEPTED]
+    safe = all(r.status in (Status.DEFERRED, Status.NOT_ATTEMPTED) for r in missed)
+    return TRY_LATER if safe else FAILED
+
+
+@contextlib.contextmanager
+def interruptible(mail: Mailer) -> Iterator[threading.Event]:
+    """The first SIGINT or SIGTERM ends the mailer in order, so that each message has its receipt; the second all."""
+    interrupted = threading.Event()
+
+    def stop(*_: object) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+        # not by print(), which this may have interrupted
+        os.write(2, b"postroad: interrupted: waiting for replies to what is under way; once more ends at once\n")
+        threading.Thread(target=mail._stop).start()
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for s in (s for s, was in before.items() if was is not signal.SIG_IGN):
+            signal.signal(s, stop)
+        yield interrupted
+    finally:
+        for s, was in before.items():
+            signal.signal(s, was)
+
+
+def need(module: str, extra: str, what: str) -> InvalidInput:
+    text = f"{what} needs the Python package {module}: pip install 'postroad[{extra}]'"
+    return InvalidInput(text, code="not_installed")
+
+
+def output_of(command: Sequence[str], what: str) -> str:
+    """The first line a command prints. What it says of itself goes to stderr, and it may ask at the terminal."""
+    shown = printable(command[0]) if command else ""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    except (OSError, ValueError, IndexError) as e:
+        why = getattr(e, "strerror", None) or "it names no program"
+        raise InvalidInput(f"{what} {shown}: {why}", code="invalid_credentials") from None
+    line = done.stdout.decode("utf-8", "replace").partition("\n")[0].rstrip("\r")
+    if done.returncode != 0 or not line:
+        ended = f"ended with {done.returncode}" if done.returncode else "printed nothing"
+        raise InvalidInput(f"{what} {shown} {ended}: run it by hand to see why", code="invalid_credentials")
+    return line
+
+
+def _from_keyring(user: str, url: str) -> str:
+    try:
+        import keyring
+    except ImportError:
+        raise need("keyring", "keyring", "--keyring") from None
+    service = url.partition("://")[2].rpartition("@")[2].partition("/")[0].partition("?")[0]
+    found: Optional[str] = keyring.get_password(service, user)
+    if found is None:
+        text = (
+            f"the keyring has no password of {printable(user)} for {service}: keyring set {service} {printable(user)}"
+        )
+        raise InvalidInput(text, code="invalid_credentials")
+    return found
+
+
+def _first_line(file: str) -> str:
+    try:
+        return Path(file).expanduser().read_text().partition("\n")[0]
+    except (OSError, ValueError) as e:
+        why = getattr(e, "strerror", None) or "it is no text"
+        raise InvalidInput(f"the file of the password, {file}: {why}", code="invalid_credentials") from None
+
+
+def _tokens(command: Sequence[str]) -> Any:
+    """A function for `credentials` of a Mailer: the command is run again when the server refused what it printed."""
+    kept = [output_of(command, "the token command")]
+
+    def token(request: CredentialsRequest) -> str:
+        if request.refused_before:
+            kept[0] = output_of(command, "the token command")
+        return kept[0]
+
+    return token
+
+
+def _environment() -> Dict[str, Any]:
+    password, token = os.environ.get("POSTROAD_PASSWORD"), os.environ.get("POSTROAD_TOKEN")
+    if password and token:
+        raise InvalidInput("POSTROAD_PASSWORD and POSTROAD_TOKEN are both set: set one of them", code="contradiction")
+    return {"password": password} if password else {"token": token} if token else {}
+
+
+def _configured(source: Account, url: str) -> Dict[str, Any]:
+    user = source.user or ""
+    if source.token_command:
+        return {"credentials": _tokens(source.token_command)}
+    if source.password_command:
+        return {"password": output_of(source.password_command, "the password command")}
+    if source.password_file:
+        return {"password": _first_line(source.password_file)}
+    return {"password": _from_keyring(user, url)} if source.keyring else {}
+
+
+def _asked(user: str) -> Dict[str, Any]:
+    if not sys.stdin.isatty():
+        text = (
+            "--user needs the password in the environment variable POSTROAD_PASSWORD, or a token in POSTROAD_TOKEN, or "
+            "one of --password-command, --password-file, --keyring, --token-command"
+        )
+        raise InvalidInput(text, code="invalid_credentials")
+    return {"password": getpass.getpass(f"Password of {printable(user)}: ")}
+
+
+def proof(args: argparse.Namespace, url: str, account: Account) -> Dict[str, Any]:
+    """The arguments of Mailer that authenticate: from the command line, else the environment, else the account, else
+    asked for."""
+    given = Account(
+        user=args.user or account.user,
+        password_command=tuple(shlex.split(args.password_command or "")),
+        password_file=args.password_file or "",
+        token_command=tuple(shlex.split(args.token_command or "")),
+        keyring=args.keyring,
+    )
+    user = given.user
+    if user is None:
+        if given != Account():
+            raise InvalidInput("a password or a token goes with --user", code="contradiction")
+        return {}
+    found = _configured(given, url) or _environment() or _configured(account, url) or _asked(user)
+    return {"user": user, **found}
+
+
+def add_login(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--account", metavar="NAME", help="of ~/.config/postroad.toml or /etc/postroad.toml")
+    parser.add_argument("--user", help=USER_HELP)
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--password-command", metavar="COMMAND", help="a command that prints the password")
+    one.add_argument("--password-file", metavar="FILE", help="a file with the password in its first line")
+    one.add_argument("--keyring", action="store_true", help="the password is in the keyring of the system")
+    one.add_argument("--token-command", metavar="COMMAND", help="a command that prints an OAuth 2.0 token")
+
+
+def destination(given: Sequence[str], args: argparse.Namespace, config: Config) -> Tuple[str, Account, Sequence[str]]:
+    """URL, account, and what else stood on the command line: a URL comes first there, and else the account has it."""
+    if given and "://" in given[0]:
+        if args.account:
+            raise InvalidInput("a URL and --account are both given: give one of them", code="contradiction")
+        return given[0], Account(), given[1:]
+    account = config.account(args.account, getattr(args, "sender", None))
+    return account.url, account, given

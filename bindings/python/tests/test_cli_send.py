@@ -1,0 +1,303 @@
+"""postroad send, as far as it composes, and the configuration: what goes out, and what the shell is told."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import io
+import json
+import os
+import sys
+import types
+from datetime import datetime, timezone
+
+import postroad
+import pytest
+from postroad import _compose_cli, _config
+from postroad.__main__ import main
+
+PLAIN = (
+    b"From: ann@example.com\r\nTo: bob@example.org\r\nBcc: cid@example.org\r\nSubject: Hi\r\n"
+    b"Date: Tue, 24 Nov 2026 20:00:00 +0000\r\nMessage-ID: <1@example.com>\r\n\r\nHello.\r\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def configure(tmp_path, monkeypatch):
+    file = tmp_path / "postroad.toml"
+
+    def write(text):
+        file.write_text(text)
+
+    write("")
+    monkeypatch.setenv("POSTROAD_CONFIG", str(file))
+    for name in ("POSTROAD_PASSWORD", "POSTROAD_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    return write
+
+
+@pytest.fixture
+def stdin(monkeypatch):
+    def give(octets):
+        given = types.SimpleNamespace(buffer=io.BytesIO(octets), isatty=lambda: False)
+        monkeypatch.setattr(sys, "stdin", given)
+
+    give(b"")
+    return give
+
+
+def arrived(server):
+    (received,) = server.messages
+    return received, email.message_from_bytes(received.content, policy=email.policy.default)
+
+
+def test_a_message_is_composed(server, tmp_path, stdin):
+    (tmp_path / "logo.gif").write_bytes(b"GIF89a")
+    (tmp_path / "a b.pdf").write_bytes(b"%PDF-1.7")
+    page = tmp_path / "page.html"
+    page.write_text("<img src='cid:logo.gif'>")
+    compose = ["--from", "Ann Lee <ann@example.com>", "--to", "Bob <bob@example.org>, dan@example.org"]
+    compose += ["--cc", "cid@example.org", "--bcc", "eve@example.org", "--reply-to", "re@example.com"]
+    compose += ["--subject", "Grüße", "--text", "Hello.", "--html", f"@{page}", "--header", "X-Job: 7: a"]
+    compose += ["--attach", str(tmp_path / "a b.pdf"), "--inline", str(tmp_path / "logo.gif")]
+    assert main(["send", *compose, server.url]) == 0
+    received, m = arrived(server)
+    assert received.sender == "ann@example.com"
+    assert received.recipients == [f"{n}@example.org" for n in ("bob", "dan", "cid", "eve")]
+    assert (m["From"], m["To"]) == ("Ann Lee <ann@example.com>", "Bob <bob@example.org>, dan@example.org")
+    assert (m["Cc"], m["Reply-To"], m["Subject"], m["X-Job"]) == ("cid@example.org", "re@example.com", "Grüße", "7: a")
+    assert m["Bcc"] is None
+    assert m.get_body(["plain"]).get_content().strip() == "Hello."
+    parts = {p.get_filename(): p for p in m.walk() if p.get_filename()}
+    assert parts["a b.pdf"].get_content() == b"%PDF-1.7"
+    assert parts["logo.gif"]["Content-ID"] == "<logo.gif>"
+
+
+def test_the_text_comes_from_standard_input(server, stdin):
+    stdin("Grüße\n".encode())
+    assert main(["send", "--from", "a@x.example", "--to", "b@x.example", server.url]) == 0
+    assert arrived(server)[1].get_content().strip() == "Grüße"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["--to", "b@x.example"], 64, "say --from"),
+        (["--from", "a@x.example", "--subject", "x"], 64, "say --to"),
+        (["--from", "a@x.example", "--to", "no address"], 65, "--to"),
+        (["--from", "a@x.example", "--to", "b@x.example", "--attach", "missing.pdf"], 66, "missing.pdf: No such file"),
+        (["--from", "a@x.example", "--to", "b@x.example", "--text", "@missing"], 66, "missing: No such file"),
+        (["--from", "a@x.example", "--to", "b@x.example", "--header", "X-A"], 64, "X-Name: value"),
+        (
+            ["--from", "a@x.example", "--to", "b@x.example", "--header", "X-A: a\r\nBcc: e@x.example"],
+            65,
+            "invalid_header",
+        ),
+        (["--from", "a@x.example", "--to", "b@x.example", "--subject", "a\nb"], 65, "invalid_header"),
+        (["--from", "a@x.example", "--to", "b@x.example", "--delay", "soon"], 64, "10m"),
+        (["--from", "a@x.example", "--to", "b@x.example", "--at", "2001-01-01T00:00"], 64, "past"),
+        (["--from", "a@x.example", "--to", "b@x.example", "--sign", "example.com"], 64, "DOMAIN:SELECTOR:FILE"),
+        (["--password-file", "x", "--from", "a@x.example", "--to", "b@x.example"], 64, "goes with --user"),
+        (["--account", "work", "--from", "a@x.example", "--to", "b@x.example"], 64, "give one of them"),
+    ],
+)
+def test_what_is_wrong_is_one_line_that_says_what_to_do(server, stdin, capsys, arguments, status, says):
+    assert main(["send", server.url, *arguments]) == status
+    err = capsys.readouterr().err
+    assert err.startswith("postroad: ")
+    assert says in err
+    assert err.count("\n") == 1
+    assert server.messages == []
+
+
+def test_files_and_a_composed_message_are_not_mixed(server, stdin, capsys):
+    assert main(["send", "--subject", "Hi", server.url, "mail.eml"]) == 64
+    assert "--subject composes a message, and mail.eml is one" in capsys.readouterr().err
+
+
+def test_a_dry_run_shows_the_message_and_needs_no_server(stdin, capfdbinary):
+    stdin(b"Hello.\n")
+    status = main(["send", "--dry-run", "--from", "a@x.example", "--to", "b@x.example", "--bcc", "c@x.example"])
+    out, err = capfdbinary.readouterr()
+    assert status == 0
+    assert b"To: b@x.example\r\n" in out
+    assert out.endswith(b"\r\n\r\nHello.\r\n")
+    assert err == b"postroad: message: dry run, nothing is sent: from <a@x.example> to b@x.example, c@x.example\n"
+
+
+def test_a_transcript_shows_the_conversation_and_no_secret(start_sink, tmp_path, stdin, capsys, monkeypatch):
+    ca = tmp_path / "ca.pem"
+    sink = start_sink("--starttls", "--auth", "ann:secret-word", "--require-auth", "--ca-out", str(ca))
+    monkeypatch.setenv("POSTROAD_PASSWORD", "secret-word")
+    url = f"smtp://localhost:{sink.port}?ca={ca}"
+    assert main(["send", "--transcript", "--user", "ann", "--from", "a@x.example", "--to", "b@x.example", url]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.endswith("> STARTTLS") for line in lines)
+    assert any("> MAIL FROM:<a@x.example>" in line for line in lines)
+    assert any("< 250" in line for line in lines)
+    assert not any("secret-word" in line or "c2VjcmV0" in line for line in lines)
+
+
+def test_json_has_a_line_for_each_recipient(server, stdin, capsys):
+    arguments = ["--from", "a@x.example", "--to", "b@x.example, rejected@x.example"]
+    assert main(["send", "--json", *arguments, server.url]) == 69
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(r["recipient"], r["status"], r["enhanced"]) for r in found] == [
+        ("b@x.example", "accepted", "2.0.0"),
+        ("rejected@x.example", "rejected", "5.1.1"),
+    ]
+
+
+def test_a_queue_keeps_the_message_until_it_is_due(tmp_path, stdin, capsys):
+    queue = str(tmp_path / "out.db")
+    compose = ["--from", "a@x.example", "--to", "b@x.example", "--text", "Hi"]
+    assert main(["send", "--queue", queue, "--delay", "2h", *compose]) == 0
+    (job,) = postroad.Queue(queue).jobs()
+    assert (job.state, job.sender) == ("delayed", "a@x.example")
+    assert 7000 < job.until <= 7200
+    assert capsys.readouterr().out == f"message: queued in {queue}\n"
+
+
+def test_a_signature_covers_what_travels(server, tmp_path, stdin):
+    import subprocess
+
+    key = tmp_path / "dkim.pem"
+    subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+    (tmp_path / "mail.eml").write_bytes(PLAIN)
+    sign = ["--sign", f"example.com:mail2026:{key}", server.url]
+    assert main(["send", *sign, str(tmp_path / "mail.eml")]) == 0
+    received, m = arrived(server)
+    assert received.recipients == ["bob@example.org", "cid@example.org"]
+    assert "d=example.com" in m["DKIM-Signature"]
+    assert m["Bcc"] is None
+    server.messages.clear()
+    assert main(["send", "--from", "a@x.example", "--to", "b@x.example", *sign]) == 0
+    assert "s=mail2026" in arrived(server)[1]["DKIM-Signature"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        lambda d: ["--password-command", f"cat {d / 'secret'}"],
+        lambda d: ["--password-file", str(d / "secret")],
+    ],
+    ids=["command", "file"],
+)
+def test_a_password_comes_from(start_sink, tmp_path, stdin, source):
+    ca = tmp_path / "ca.pem"
+    (tmp_path / "secret").write_text("secret-word\n")
+    sink = start_sink("--starttls", "--auth", "ann:secret-word", "--require-auth", "--ca-out", str(ca))
+    url = f"smtp://localhost:{sink.port}?ca={ca}"
+    assert main(["send", "--user", "ann", *source(tmp_path), "--from", "a@x.example", "--to", "b@x.example", url]) == 0
+
+
+def test_a_token_comes_from_a_command_and_is_renewed_once_it_is_refused(start_sink, tmp_path, stdin):
+    ca = tmp_path / "ca.pem"
+    script = tmp_path / "token.py"
+    script.write_text(
+        f"import pathlib; p = pathlib.Path({str(tmp_path / 'n')!r}); n = len(p.read_text()) if p.exists() else 0\n"
+        "p.write_text('x' * (n + 1)); print(['stale', 'fresh'][min(n, 1)])"
+    )
+    sink = start_sink(
+        "--starttls", "--auth", "ann:fresh", "--mechanism", "XOAUTH2", "--require-auth", "--ca-out", str(ca)
+    )
+    url = f"smtp://localhost:{sink.port}?ca={ca}"
+    send = ["send", "--user", "ann", "--token-command", f"{sys.executable} {script}", "--from", "a@x.example"]
+    first = main([*send, "--to", "b@x.example", url])
+    assert first in (0, 77)  # whether the same message is tried again with the new one is the engine's choice
+    assert main([*send, "--to", "b@x.example", url]) == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [("/no/such/program", "No such file"), ("false", "ended with 1"), ("true", "printed nothing")],
+)
+def test_a_password_command_that_fails_is_named(server, stdin, capsys, command, says):
+    arguments = ["--user", "ann", "--password-command", command, "--from", "a@x.example", "--to", "b@x.example"]
+    assert main(["send", *arguments, server.url]) == 64
+    assert says in capsys.readouterr().err
+
+
+def test_a_keyring_has_the_password_or_says_how_to_put_it_there(server, stdin, capsys, monkeypatch):
+    keyring = types.SimpleNamespace(get_password=lambda service, user: None)
+    monkeypatch.setitem(sys.modules, "keyring", keyring)
+    arguments = ["--user", "ann", "--keyring", "--from", "a@x.example", "--to", "b@x.example"]
+    assert main(["send", *arguments, server.url]) == 64
+    assert f"keyring set 127.0.0.1:{server.port} ann" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    assert main(["send", *arguments, server.url]) == 69
+    assert "pip install 'postroad[keyring]'" in capsys.readouterr().err
+
+
+def test_an_account_says_where_mail_goes(server, start_sink, tmp_path, stdin, configure):
+    ca = tmp_path / "ca.pem"
+    sink = start_sink("--starttls", "--auth", "ann:secret-word", "--require-auth", "--ca-out", str(ca))
+    configure(
+        f'sender = "root@example.com"\naccount = "plain"\n[accounts.plain]\nurl = "{server.url}"\n'
+        f'[accounts.work]\nurl = "smtp://localhost:{sink.port}"\nuser = "ann"\nca_file = "{ca}"\n'
+        f'senders = ["*@work.example"]\npassword_command = "echo secret-word"\n'
+        '[aliases]\nteam = ["Bob <bob@example.org>", "cid@example.org"]\n'
+    )
+    assert main(["send", "--to", "team", "--text", "x"]) == 0
+    received, m = arrived(server)
+    assert received.recipients == ["bob@example.org", "cid@example.org"]
+    assert (m["From"], m["To"]) == ("root@example.com", "Bob <bob@example.org>, cid@example.org")
+    assert main(["send", "--from", "Ann <ann@work.example>", "--to", "b@x.example", "--text", "x"]) == 0
+    assert main(["send", "--account", "work", "--from", "c@y.example", "--to", "b@x.example", "--text", "x"]) == 0
+    assert sink.stop()["messages"] == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("sender = ", "it is no TOML"),
+        ("sneder = 'a@x'", "did you mean 'sender'?"),
+        ("sender = 7", "sender must be a text"),
+        ("accounts = 1", "accounts must be a table"),
+        ("accounts.a = 1", "accounts.a must be a table"),
+        ("[accounts.a]\nuser = 'b'", "accounts.a has no url"),
+        ("[accounts.a]\nurl = 'smtp://x'\npassword = 'secret-word'", "use password_command, password_file or keyring"),
+        ("[accounts.a]\nurl = 'smtp://x'\nusr = 'b'", "did you mean 'user'?"),
+        ("[accounts.a]\nurl = 'smtp://x'\nkeyring = 'yes'", "keyring must be true or false"),
+        ("aliases.root = 7", "root must be a text"),
+    ],
+)
+def test_a_configuration_that_is_wrong_is_named(configure, stdin, capsys, text, says):
+    configure(text)
+    assert main(["send", "--to", "b@x.example", "--text", "x"]) == 78
+    err = capsys.readouterr().err
+    assert "postroad.toml: " in err
+    assert says in err
+    assert "secret-word" not in err
+
+
+def test_an_account_that_is_not_there_is_guessed(configure, stdin, capsys):
+    configure("[accounts.work]\nurl = 'smtp://x'\n")
+    assert main(["send", "--account", "wrok", "--to", "b@x.example"]) == 64
+    assert "did you mean 'work'?" in capsys.readouterr().err
+
+
+def test_without_a_server_it_says_where_to_write_one(stdin, capsys):
+    assert main(["send", "--to", "b@x.example"]) == 64
+    assert os.environ["POSTROAD_CONFIG"] in capsys.readouterr().err
+
+
+def test_aliases_that_go_round_end():
+    config = _config.Config(aliases={"a": ("b", "x@x.example"), "b": ("a", "y@x.example")})
+    assert config.expand("a") == ["y@x.example", "x@x.example"]
+
+
+NOW = datetime(2026, 11, 29, 12, 0, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("12:30", 1800), ("11:00", 82800), ("2026-11-29T13:00:00Z", 3600), ("2026-11-29T13:00+01:00", 0)],
+)
+def test_times(text, seconds):
+    assert _compose_cli.seconds_until(text, NOW) == seconds
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1.5s", 1.5), ("10m", 600), ("2h", 7200), ("1d", 86400)])
+def test_durations(text, seconds):
+    assert _compose_cli.duration(text) == seconds

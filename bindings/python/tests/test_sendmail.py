@@ -1,0 +1,281 @@
+"""sendmail and mailq: by the arguments that other programs give, and by those programs where they are installed."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import io
+import os
+import shutil
+import subprocess
+import sys
+import types
+
+import postroad
+import pytest
+from postroad import _sendmail
+from postroad.__main__ import main
+
+GIT = shutil.which("git")
+GIT_SENDS = GIT and os.path.exists(
+    os.path.join(subprocess.check_output([GIT, "--exec-path"], text=True).strip(), "git-send-email")
+)
+
+
+@pytest.fixture
+def configure(tmp_path, monkeypatch):
+    file = tmp_path / "postroad.toml"
+    monkeypatch.setenv("POSTROAD_CONFIG", str(file))
+
+    def write(server=None, more=""):
+        account = f'[accounts.relay]\nurl = "{server.url}"\n' if server else ""
+        file.write_text(f'sender = "web@example.com"\ndomain = "web1.example.com"\n{more}\n{account}')
+
+    return write
+
+
+@pytest.fixture
+def sendmail(monkeypatch):
+    def run(arguments, octets=b"Subject: Hi\n\nHello.\n", name="sendmail"):
+        monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(octets)))
+        return _sendmail.main(name, arguments)
+
+    return run
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """A folder with sendmail and mailq in it, as an administrator links them."""
+    command = os.path.join(os.path.dirname(sys.executable), "postroad")
+    folder = tmp_path / "sbin"
+    folder.mkdir()
+    for name in ("sendmail", "mailq", "newaliases"):
+        (folder / name).symlink_to(command)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return folder
+
+
+def only(server):
+    (received,) = server.messages
+    return received, email.message_from_bytes(received.content, policy=email.policy.default)
+
+
+CRON = (
+    b"From: root (Cron Daemon)\nTo: root\nSubject: Cron <root@web1> backup\nMIME-Version: 1.0\n"
+    b"Content-Type: text/plain; charset=UTF-8\nX-Cron-Env: <SHELL=/bin/sh>\n\ndisk is full\n"
+)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-i", "-FCronDaemon", "-B8BITMIME", "-oem", "root"],  # Debian
+        ["-FCronDaemon", "-i", "-odi", "-oem", "-oi", "-t", "-f", "root"],  # cronie
+        ["-FCronDaemon", "-odi", "-oem", "-oi", "-t"],  # vixie
+    ],
+)
+def test_cron(server, configure, sendmail, arguments):
+    configure(server, '[aliases]\nroot = ["ann@example.org", "bob@example.org"]')
+    assert sendmail(arguments, CRON) == 0
+    received, m = only(server)
+    assert (received.sender, received.recipients) == ("web@example.com", ["ann@example.org", "bob@example.org"])
+    assert m["From"] == "Cron Daemon <web@example.com>"
+    assert m["To"] == "root@web1.example.com"
+    assert m["Subject"] == "Cron <root@web1> backup"
+    assert m["Date"] is not None
+    assert m["Message-ID"].endswith("@example.com>")
+    assert m.get_content().rstrip() == "disk is full"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sender", "recipients"),
+    [
+        (["-t", "-i"], "web@example.com", ["to@x.example", "cc@x.example", "bcc@x.example"]),  # PHP
+        (["-ti", "-fbounce@x.example"], "bounce@x.example", ["to@x.example", "cc@x.example", "bcc@x.example"]),
+        (
+            ["-oem", "-oi", "-f", "ann@x.example", "--", "a@y.example", "b@y.example"],
+            "ann@x.example",
+            ["a@y.example", "b@y.example"],
+        ),  # mutt
+        (
+            ["-oem", "-oi", "-B8BITMIME", "-N", "failure,delay", "-R", "hdrs", "--", "a@y.example"],
+            "web@example.com",
+            ["a@y.example"],
+        ),
+        (["-i", "a@y.example"], "web@example.com", ["a@y.example"]),  # git send-email, at
+        (["-i", "-f", "<>", "a@y.example"], "", ["a@y.example"]),
+        (["-i", "-r", "r@x.example", "a@y.example, b@y.example"], "r@x.example", ["a@y.example", "b@y.example"]),
+        (
+            ["-t", "-i", "a@y.example"],
+            "web@example.com",
+            ["a@y.example", "to@x.example", "cc@x.example", "bcc@x.example"],
+        ),
+        (
+            ["-bm", "-v", "-n", "-U", "-O", "DeliveryMode=b", "-Am", "-odb", "-oi", "a@y.example"],
+            "web@example.com",
+            ["a@y.example"],
+        ),
+    ],
+)
+def test_the_envelope(server, configure, sendmail, arguments, sender, recipients):
+    configure(server)
+    octets = b"From: me@x.example\nTo: To <to@x.example>\nCc: cc@x.example\nBcc: bcc@x.example\nSubject: s\n\nx\n"
+    assert sendmail(arguments, octets) == 0
+    received, m = only(server)
+    assert (received.sender, received.recipients) == (sender, recipients)
+    assert m["Bcc"] is None
+    assert m["From"] == "me@x.example"
+
+
+def test_a_line_with_a_dot_ends_it_unless_i_says_no(server, configure, sendmail):
+    configure(server)
+    assert sendmail(["a@y.example"], b"Subject: s\n\none\n.\ntwo\n") == 0
+    assert sendmail(["-i", "a@y.example"], b"Subject: s\n\none\n.\ntwo\n") == 0
+    first, second = (m.content.partition(b"\r\n\r\n")[2] for m in server.messages)
+    assert (first, second) == (b"one\r\n", b"one\r\n.\r\ntwo\r\n")
+
+
+@pytest.mark.parametrize("octets", [b"disk is full\n", b"\ndisk is full\n"])
+def test_what_has_no_header_is_text(server, configure, sendmail, octets):
+    configure(server)
+    assert sendmail(["-FDisk Watch", "-i", "a@y.example"], octets) == 0
+    m = only(server)[1]
+    assert m["From"] == "Disk Watch <web@example.com>"
+    assert m.get_payload() == "disk is full\r\n"
+
+
+def test_an_account_goes_by_the_sender(make_server, configure, sendmail):
+    usual, work = make_server(), make_server()
+    configure(usual, f'account = "relay"\n[accounts.work]\nurl = "{work.url}"\nsenders = ["*@work.example"]')
+    assert sendmail(["-i", "a@y.example"], b"From: Ann <ann@work.example>\n\nx\n") == 0
+    assert sendmail(["-i", "-f", "b@work.example", "a@y.example"]) == 0
+    assert sendmail(["-i", "-f", "b@home.example", "a@y.example"]) == 0
+    assert (len(usual.messages), len(work.messages)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "octets", "status", "says"),
+    [
+        (["-Z", "a@x.example"], b"x\n", 64, "-Z is not known"),
+        (["-f"], b"x\n", 64, "-f needs a value"),
+        (["-bs"], b"", 64, "speaks no SMTP"),
+        (["-q15m"], b"", 64, "postroad run"),
+        ([], b"x\n", 65, "use -t"),
+        (["-t"], b"Subject: x\n\nx\n", 65, "name nobody"),
+        (["-i", "rejected@x.example"], b"x\n", 69, "rejected@x.example rejected 550"),
+        (["-i", "deferred@x.example"], b"x\n", 75, "deferred@x.example deferred 451"),
+    ],
+)
+def test_the_exit_status_is_that_of_sysexits(server, configure, sendmail, capsys, arguments, octets, status, says):
+    configure(server)
+    assert sendmail(arguments, octets) == status
+    assert says in capsys.readouterr().err
+
+
+def test_oeq_says_nothing(server, configure, sendmail, capsys):
+    configure(server)
+    assert sendmail(["-oeq", "-i", "rejected@x.example"]) == 69
+    assert capsys.readouterr().err == ""
+
+
+def test_a_server_that_is_away_is_for_later(make_server, configure, sendmail):
+    server = make_server()
+    server.close()
+    configure(server)
+    assert sendmail(["-i", "a@x.example"]) == 75
+
+
+def test_a_queue_takes_mail_without_a_server_and_mailq_shows_it(configure, sendmail, tmp_path, capsys):
+    queue = tmp_path / "queue.db"
+    configure(more=f'queue = "{queue}"')
+    assert sendmail([], name="mailq") == 0
+    assert capsys.readouterr().out == "Mail queue is empty\n"
+    assert sendmail(["-i", "-f", "ann@x.example", "a@y.example", "b@y.example"]) == 0
+    (job,) = postroad.Queue(queue).jobs()
+    assert (job.sender, [a for a, _ in job.recipients]) == ("ann@x.example", ["a@y.example", "b@y.example"])
+    for name, arguments in (("mailq", []), ("sendmail", ["-bp"])):
+        assert sendmail(arguments, name=name) == 0
+        out = capsys.readouterr().out
+        assert "ann@x.example" in out
+        assert "b@y.example" in out
+        assert "in 1 messages" in out
+
+
+def test_mailq_without_a_queue_says_where_to_write_one(server, configure, sendmail, capsys):
+    configure(server)
+    assert sendmail(["-bp"]) == 78
+    assert "write queue into the configuration" in capsys.readouterr().err
+
+
+def test_the_command_is_sendmail_by_its_name_and_as_its_first_word(server, configure, programs, monkeypatch):
+    configure(server)
+    mail = b"Subject: s\n\nx\n"
+    for command in ([str(programs / "sendmail")], [sys.executable, "-m", "postroad", "sendmail"]):
+        done = subprocess.run([*command, "-i", "a@y.example"], input=mail, capture_output=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, b"")
+    assert len(server.messages) == 2
+    assert subprocess.run([programs / "newaliases"], timeout=60).returncode == 0
+    assert subprocess.run([programs / "mailq"], capture_output=True, timeout=60).returncode == 78
+    assert main(["newaliases"]) == 0
+
+
+@pytest.mark.skipif(not shutil.which("php"), reason="php is not installed")
+def test_php(server, configure, programs):
+    configure(server)
+    code = """exit(mail("bob@example.org", "Hi there", "Hello\\n.\\nBob",
+        "From: Shop <shop@example.com>\\r\\nBcc: cid@example.org", "-fbounces@example.com") ? 0 : 1);"""
+    command = ["php", "-d", f"sendmail_path={programs / 'sendmail'} -t -i", "-r", code]
+    done = subprocess.run(command, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, b"")
+    received, m = only(server)
+    assert (received.sender, received.recipients) == ("bounces@example.com", ["bob@example.org", "cid@example.org"])
+    assert (m["From"], m["Subject"], m["Bcc"]) == ("Shop <shop@example.com>", "Hi there", None)
+    assert m.get_content().splitlines() == ["Hello", ".", "Bob"]
+
+
+@pytest.mark.skipif(not GIT_SENDS, reason="git send-email is not installed")
+def test_git_send_email(server, configure, programs, tmp_path):
+    configure(server)
+    work = tmp_path / "repository"
+    work.mkdir()
+
+    def git(*arguments):
+        named = ["-c", "user.name=Jörg", "-c", "user.email=joerg@example.com"]
+        done = subprocess.run([GIT, *named, *arguments], cwd=work, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+
+    git("init", "-q")
+    (work / "a").write_text("From the start\n.\n")
+    git("add", "a")
+    git("commit", "-q", "-m", "Grüße")
+    git("format-patch", "-q", "--root", "HEAD")
+    send = ["send-email", "--confirm=never", "--envelope-sender=joerg@example.com"]
+    git(
+        *send,
+        f"--smtp-server={programs / 'sendmail'}",
+        "--to=list@example.org",
+        "--cc=bob@example.org",
+        "0001-Gr-e.patch",
+    )
+    received, m = only(server)
+    assert received.sender == "joerg@example.com"
+    assert set(received.recipients) == {"list@example.org", "bob@example.org", "joerg@example.com"}
+    assert m["Subject"] == "[PATCH] Grüße"
+    assert "+." in m.get_content().splitlines()
+
+
+@pytest.mark.skipif(not shutil.which("mutt"), reason="mutt is not installed")
+def test_mutt(server, configure, programs, tmp_path):
+    configure(server)
+    (tmp_path / "report.txt").write_text("42\n")
+    settings = [f"set sendmail='{programs / 'sendmail'} -oem -oi'", "set use_envelope_from=yes", "set copy=no"]
+    settings += ["set from='ann@example.com'", "set realname='Ann'", "set dsn_notify='failure'", "set dsn_return=hdrs"]
+    options = [o for s in settings for o in ("-e", s)]
+    arguments = ["-s", "Report", "-a", str(tmp_path / "report.txt"), "-b", "cid@example.org", "--", "bob@example.org"]
+    command = ["mutt", "-n", "-F", "/dev/null", *options, *arguments]
+    done = subprocess.run(command, input=b"See there.\n", capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    received, m = only(server)
+    assert (received.sender, sorted(received.recipients)) == ("ann@example.com", ["bob@example.org", "cid@example.org"])
+    assert [p.get_filename() for p in m.iter_attachments()] == ["report.txt"]
+    assert m["Bcc"] is None
