@@ -19,6 +19,46 @@ rig<> retrying(unsigned attempts, keep_alive p = one) {
 
 }  // namespace
 
+TEST_CASE("draining begins nothing new, and lets what is under way end") {
+    SUBCASE("in memory what waits ends") {
+        rig<> r(keep_alive{.max_connections = 1});
+        r.add_many(3);
+        (void)r.did();
+        r.ready(1);
+        CHECK(r.did() == "give 1 #1");
+        r.d.drain(r.now);
+        CHECK_FALSE(r.d.idle(r.now));
+        CHECK(r.did() == "done #2 not_attempted x0 shut_down, done #3 not_attempted x0 shut_down");
+        (void)r.add();
+        CHECK(r.did() == "");
+        r.accept(1, 1);
+        CHECK(r.did() == "done #1 accepted x1, quit 1");
+        CHECK(r.d.idle(r.now));
+        CHECK(r.d.deadline() == never);
+    }
+    SUBCASE("in a queue that lasts it stays there, also what is only marked, and what would go again") {
+        rig<keep_alive, on_disk> r(keep_alive{.max_connections = 2});
+        r.add_many(4);
+        (void)r.did();
+        r.ready(1);
+        r.queue.store_marks();
+        r.d.wake(r.now);
+        CHECK(r.did() == "open 2 a.example, give 1 #1");
+        r.ready(2);
+        r.d.drain(r.now);
+        (void)r.did();
+        r.queue.store_marks();
+        r.d.wake(r.now);
+        CHECK(r.queue.released.size() == 3);
+        // MAIL is refused with what would be tried again at once.
+        r.lose(1, 1);
+        (void)r.did();
+        CHECK(r.queue.released == std::vector<job_id>{2, 3, 4, 1});
+        CHECK(r.done.empty());
+        CHECK(r.d.idle(r.now));
+    }
+}
+
 TEST_CASE("jobs go out in the order they came") {
     rig<> r(one);
     r.add_many(3);

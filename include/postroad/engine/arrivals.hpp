@@ -46,7 +46,7 @@ public:
         ask_questions(now);
     }
     time_point wakeup() const {
-        const auto leases = has_room() ? std::max(queueing_.next_due(), lease_at_) : never;
+        const auto leases = has_room() && !book_.draining ? std::max(queueing_.next_due(), lease_at_) : never;
         return std::min(leases, book_.domains.wakeup());
     }
     /// The next lease need not wait for the end of its pause.
@@ -98,7 +98,7 @@ private:
 
     // At most a look-ahead at a time; when all of it went straight back, the next comes later.
     void lease_some(time_point now) {
-        if (!has_room() || now < lease_at_) return;
+        if (!has_room() || now < lease_at_ || book_.draining) return;
         lease_at_ = time_point::min();
         const auto n = look_ahead() - book_.deliveries.size();
         leased_.clear();

@@ -127,6 +127,10 @@ public:
             return;
         }
         leave_line(d);
+        give_up(d, why, now);
+    }
+    /// The same for one that is in no line.
+    void give_up(delivery& d, errc why, time_point now) {
         d.what->error = why;
         d.what->blame = blame::ours;
         if (why == errc::timed_out) d.what->result.details = {.where = phase::queued, .explanation = why_it_waited(d)};
@@ -147,6 +151,7 @@ public:
     }
 
     void line_up_again(delivery& d, time_point now) {
+        if (book_.draining) return give_up(d, errc::shut_down, now);
         scheduling_.admit(*d.what, d.at->place(), now);
         book_.sites.change(*d.at);
     }

@@ -189,14 +189,22 @@ public:
         book_.deliveries.each([&](const delivery& d) { ids.push_back(d.what->id); });
         for (const auto id : ids)
             if (delivery* const d = book_.deliveries.find(id)) out_.cancel(*d, why, now);
-        if constexpr (lasts) return;
-        std::vector<job> waiting;
-        queueing_.lease(std::size_t(-1), never, waiting);
-        for (auto& j : waiting) {
-            j.error = why;
-            queueing_.settle(j);
-            out_.cancelled(std::move(j), why);
-        }
+        cancel_queued(why);
+    }
+
+    /// Begins nothing new: what is on no connection is cancelled with errc::shut_down, and stays in a durable queue;
+    /// what is under way goes on to its end, once. Connections end as they become idle.
+    void drain(time_point now) {
+        book_.draining = true;
+        std::vector<job_id> ids;
+        book_.deliveries.each([&](const delivery& d) {
+            if (!d.connection || d.marking) ids.push_back(d.what->id);
+        });
+        std::ranges::sort(ids);
+        for (const auto id : ids)
+            if (delivery* const d = book_.deliveries.find(id)) out_.cancel(*d, errc::shut_down, now);
+        cancel_queued(errc::shut_down);
+        quit_all();
     }
 
     /// Gives out what it holds and asks no policy, for when one of them cannot be relied on any more. What was under
@@ -297,6 +305,7 @@ public:
     /// Nothing is held, here or in the queue; in a durable one, nothing that is due.
     bool idle(time_point now) const {
         if (!book_.deliveries.empty()) return false;
+        if (book_.draining) return true;
         if constexpr (lasts) return queueing_.drained(now);
         return queueing_.size() == 0;
     }
@@ -337,6 +346,17 @@ private:
         // One that rested before its first message may have gone stale, as others may between two.
         if (!std::exchange(c.used, true)) c.carried = now >= after(c.ready_at, silence);
         marks_.give(d);
+    }
+    // Where the queue does not last nobody else takes it out.
+    void cancel_queued(errc why) {
+        if constexpr (lasts) return;
+        std::vector<job> waiting;
+        queueing_.lease(std::size_t(-1), never, waiting);
+        for (auto& j : waiting) {
+            j.error = why;
+            queueing_.settle(j);
+            out_.cancelled(std::move(j), why);
+        }
     }
     void policy_failed(const std::string& text, time_point now) {
         if (book_.watcher) book_.decided(now, 0, 0, "a policy failed: " + text);

@@ -27,6 +27,8 @@ struct ledger {
     engine::sites sites;
     engine::domains domains;
     ring<action> actions = {};
+    /// Nothing new is begun.
+    bool draining = false;
     /// Is told of decisions; null: nobody is. To be asked for before a text is made.
     observer* watcher = nullptr;
 
