@@ -4,6 +4,7 @@
 #include <postroad/message/dkim.hpp>
 #include <postroad/message/eml.hpp>
 #include <postroad/message/message.hpp>
+#include <postroad/message/recipient_list.hpp>
 
 #include <chrono>
 #include <optional>
@@ -90,7 +91,7 @@ inline mail_object mail_of(given_message m, const given_envelope& given) {
         // what the header lacks is an argument here
         auto d = e.details();
         for (const auto& [member, argument] : {std::pair{"reverse_path", "sender="}, {"recipients", "recipients="}})
-            if (d.explanation.ends_with(std::string(postroad::detail::given_instead) + member))
+            if (d.explanation.ends_with(std::string("; it may be given instead: ") + member))
                 d.explanation.replace(d.explanation.size() - std::string_view(member).size(), std::string::npos,
                                       argument);
         throw error(e.code(), std::move(d));

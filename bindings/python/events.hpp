@@ -1,5 +1,6 @@
 #pragma once
-// What a mailer observes, kept for a thread of Python that looks at it when it can: neither ever waits for the other.
+// What a mailer observes: counted, and kept for a thread of Python that looks at it when it can. Neither ever waits for
+// the other.
 
 #include "operation.hpp"
 #include "words.hpp"
@@ -8,7 +9,9 @@
 
 #include <pybind11/pybind11.h>
 
+#include <array>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -18,8 +21,47 @@
 
 namespace postroad::python {
 
+/// What happened since the mailer began. Recipients, by what became of the message for them; and so on.
+struct tally {
+    std::array<std::uint64_t, 5> recipients = {};  // by status
+    std::uint64_t retries = 0, late = 0;
+    std::uint64_t connections = 0, open = 0, broken = 0;
+    std::uint64_t contents = 0, octets = 0;
+    std::uint64_t replies = 0;
+    duration waited = {};  // for replies, all together
+    std::uint64_t lost = 0;
+
+    void count(const observation& o) noexcept {
+        switch (o.what) {
+            case observed::outcome: ++recipients[static_cast<std::size_t>(o.result)]; break;
+            case observed::retry: ++retries; break;
+            case observed::late: ++late; break;
+            case observed::connected:
+                ++connections;
+                ++open;
+                break;
+            case observed::closed:
+                if (open > 0) --open;
+                if (o.error) ++broken;
+                break;
+            case observed::content:
+                ++contents;
+                octets += o.octets;
+                break;
+            case observed::reply:
+                ++replies;
+                waited += o.took;
+                break;
+            default: break;
+        }
+    }
+};
+
 class events final : public observer {
 public:
+    /// Whether more is done than to count.
+    explicit events(bool keeps) : keeps_(keeps) {}
+
     /// Observations kept; what comes while as many wait is lost, and counted.
     static constexpr std::size_t most = 10'000;
 
@@ -27,13 +69,15 @@ public:
         {
             const std::scoped_lock lock(mutex_);
             if (closed_) return;
+            tally_.count(o);
+            if (!keeps_) return;
             try {
                 if (kept_.size() < most)
                     kept_.emplace_back(o);
                 else
-                    ++lost_;
+                    lose();
             } catch (...) {
-                ++lost_;
+                lose();
             }
         }
         arrived_.notify_one();
@@ -55,6 +99,29 @@ public:
         py::list all;
         for (const auto& e : now) all.append(e.parts());
         return py::make_tuple(lost, all);
+    }
+
+    py::dict counts() {
+        check_process_();
+        tally t;
+        {
+            const std::scoped_lock lock(mutex_);
+            t = tally_;
+        }
+        py::dict d;
+        for (std::size_t i = 0; i < t.recipients.size(); ++i)
+            d[text(to_string(static_cast<status>(i)))] = t.recipients[i];
+        d["retries"] = t.retries;
+        d["late"] = t.late;
+        d["connections"] = t.connections;
+        d["open_connections"] = t.open;
+        d["broken_connections"] = t.broken;
+        d["contents"] = t.contents;
+        d["octets"] = t.octets;
+        d["replies"] = t.replies;
+        d["reply_seconds"] = in_seconds(t.waited);
+        d["lost_events"] = t.lost;
+        return d;
     }
 
     /// Nothing more is kept. Behind fork() it does nothing: the lock may be one of the parent's threads'.
@@ -89,17 +156,25 @@ private:
         reply answer;
     };
 
+    void lose() noexcept {
+        ++lost_;
+        ++tally_.lost;
+    }
+
     process_check check_process_;
+    const bool keeps_;
     std::mutex mutex_;  // guards what follows
     std::condition_variable arrived_;
     std::vector<kept> kept_;
-    std::uint64_t lost_ = 0;
+    tally tally_;
+    std::uint64_t lost_ = 0;  // since get() was called
     bool closed_ = false;
 };
 
 inline void define_events(py::module_& m) {
     py::class_<events, std::shared_ptr<events>>(m, "Events")
-        .def(py::init<>())
+        .def(py::init<bool>(), py::arg("keeps"))
+        .def("counts", &events::counts)
         .def("get", &events::get)
         .def("close", &events::close);
 }

@@ -1,21 +1,26 @@
 // The module postroad._core: the mailer without comfort. The package's Python code checks types first, since the
 // TypeError of pybind11 shows arguments, and one of them holds a password.
 
-#include "any_mailer.hpp"
 #include "composed.hpp"
 #include "delivery.hpp"
 #include "diagnosis.hpp"
 #include "envelope.hpp"
+#include "errors.hpp"
 #include "events.hpp"
+#include "local.hpp"
+#include "mailers.hpp"
 #include "operation.hpp"
 #include "settings.hpp"
 #include "words.hpp"
 
-#include <postroad/postroad.hpp>
+#include <postroad/message/dkim.hpp>
+#include <postroad/message/eml.hpp>
+#ifdef POSTROAD_WITH_SQLITE
+#include <postroad/queueing/sqlite.hpp>
+#endif
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
-#include <asio/bind_cancellation_slot.hpp>
 
 #include <array>
 #include <chrono>
@@ -30,31 +35,6 @@
 
 namespace postroad::python {
 namespace {
-
-constexpr std::pair<condition, const char*> condition_names[] = {
-    {condition::bad_input, "bad_input"},
-    {condition::transient, "transient"},
-    {condition::permanent, "permanent"},
-    {condition::timed_out, "timed_out"},
-    {condition::tls, "tls"},
-    {condition::authentication, "authentication"},
-    {condition::protocol, "protocol"},
-    {condition::limit, "limit"},
-    {condition::cancelled, "cancelled"},
-};
-
-py::tuple error_parts(error_code ec, const diagnostics& d) {
-    py::list conditions;
-    for (const auto& [which, name] : condition_names)
-        if (ec == which) conditions.append(name);
-    return py::make_tuple(code_name(ec), py::tuple(conditions), text(describe(ec, d)), text(d.host),
-                          text(to_string(d.where)), text(d.reply));
-}
-
-void raise(error_code ec, const diagnostics& d) {
-    const auto e = py::module_::import("postroad._errors").attr("from_core")(error_parts(ec, d));
-    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(e.ptr())), e.ptr());
-}
 
 py::tuple result_parts(const operation& op) {
     py::list recipients;
@@ -101,9 +81,9 @@ py::list job_parts(const std::vector<queueing::job_info>& jobs) {
         py::list recipients;
         for (const auto& r : j.recipients)
             recipients.append(py::make_tuple(text(r.address), text(to_string(r.status))));
-        all.append(py::make_tuple(j.id, text(to_string(j.state)), in_seconds(j.age), in_seconds(j.until), j.attempts,
-                                  j.octets, j.traffic_class, text(j.tenant), text(j.tag), text(j.sender),
-                                  py::tuple(recipients), text(j.error)));
+        all.append(py::make_tuple(j.id, text(to_string(j.state)), in_seconds(j.age), in_seconds(j.until),
+                                  in_seconds(j.failed), j.attempts, j.octets, j.traffic_class, text(j.tenant),
+                                  text(j.tag), text(j.sender), py::tuple(recipients), text(j.error)));
     }
     return all;
 }
@@ -114,7 +94,12 @@ py::tuple count_parts(const queueing::queue_counts& c) {
         const auto s = static_cast<queueing::job_state>(i);
         states[text(to_string(s))] = c.of(s);
     }
-    return py::make_tuple(states, in_seconds(c.oldest));
+    py::list troubles;
+    for (const auto& t : c.troubles)
+        troubles.append(py::make_tuple(text(t.name), code_name(t.error), text(t.why), in_seconds(t.since),
+                                       t.next_try == duration::max() ? py::none() : py::cast(in_seconds(t.next_try)),
+                                       t.waiting));
+    return py::make_tuple(states, in_seconds(c.oldest), troubles);
 }
 
 py::tuple diagnosis_parts(const diagnosis& d) {
@@ -129,60 +114,13 @@ py::tuple diagnosis_parts(const diagnosis& d) {
                           text(to_string(d)));
 }
 
-[[maybe_unused]] postroad::error lacks(std::string_view what, std::string_view library) {
-    return {errc::invalid_option,
-            "this build of postroad has no queue " + std::string(what) + ": " + std::string(library) + " was missing"};
-}
-
-template <class Queueing>
-std::shared_ptr<any_mailer> make_mailer(transport::smtp t, tls::automatic s, pooling::keep_alive p, Queueing q,
-                                        scheduling::fair c) {
-    return std::make_shared<mailer_with<Queueing>>(std::move(t), std::move(s), std::move(p), std::move(q),
-                                                   std::move(c));
-}
-
-std::shared_ptr<any_mailer> make_mailer(const py::dict& options, endpoint& server) {
-    const auto url = options["url"].cast<std::string>();
-    const auto parts = transport::parse_url(url);
-    refuse_both(options, parts);
-    const auto from_url = transport_of(url, options);
-    transport::smtp transport(transport_options(from_url, parts, options));
-    server = transport.options().server;
-    auto security = tls_policy(from_url, options);
-    auto pool = pooling_policy(from_url, options);
-    auto line = scheduling_policy(options, transport.options(), pool);
-    if (!given(options, "queue")) {
-        auto queue = bounded(options, queueing::memory{});
-        const gil_released released;
-        return make_mailer(std::move(transport), std::move(security), std::move(pool), std::move(queue),
-                           std::move(line));
-    }
-    auto name = options["queue"].cast<std::string>();
-    if (options["at_a_broker"].cast<bool>()) {
-#ifdef POSTROAD_WITH_AMQP
-        auto durable = amqp_options_of(options, std::move(name));
-        const gil_released released;
-        return make_mailer(std::move(transport), std::move(security), std::move(pool),
-                           queueing::amqp(std::move(durable)), std::move(line));
-#else
-        throw lacks("at a broker", "librabbitmq");
-#endif
-    }
-#ifdef POSTROAD_WITH_SQLITE
-    auto durable = sqlite_options_of(options, std::move(name));
-    const gil_released released;
-    return make_mailer(std::move(transport), std::move(security), std::move(pool), queueing::sqlite(std::move(durable)),
-                       std::move(line));
-#else
-    throw lacks("in a file", "SQLite");
-#endif
-}
-
 // Everything but the destruction of the mailer runs with the GIL, which therefore guards mailer_. The mailer's thread
 // may want the GIL, so nobody who has it joins that thread.
 class core_mailer {
 public:
-    explicit core_mailer(const py::dict& options) : mailer_(make_mailer(options, server_)) {}
+    explicit core_mailer(const py::dict& options) : made_(make_mailer(options)), mailer_(std::move(made_.mailer)) {
+        take<std::vector<std::string>>(options, "sign", [this](const auto& v) { signer_.emplace(signature_of(v)); });
+    }
     core_mailer(const core_mailer&) = delete;
     core_mailer& operator=(const core_mailer&) = delete;
     ~core_mailer() {
@@ -192,7 +130,20 @@ public:
             new std::shared_ptr<any_mailer>(std::move(mailer_));
     }
 
-    std::string host() const { return to_string(server_); }
+    std::string host() const { return made_.host; }
+    py::list delivered() const {
+        py::list all;
+        if (made_.kept)
+            for (const auto& d : made_.kept->all()) {
+                py::list recipients;
+                for (const auto& r : d.recipients) recipients.append(text(r));
+                all.append(py::make_tuple(text(d.reverse_path), py::tuple(recipients), py::bytes(d.content)));
+            }
+        return all;
+    }
+    void forget_delivered() {
+        if (made_.kept) made_.kept->clear();
+    }
 
     std::shared_ptr<operation> start(const py_message& message, given_envelope envelope, const py::dict& options,
                                      std::shared_ptr<completions> to, std::size_t tag) {
@@ -201,7 +152,7 @@ public:
         auto wanted = wishes_from(options);
         const gil_released released;
         const auto keep = std::move(m);
-        auto mail = mail_of(std::move(given), envelope);
+        auto mail = signed_mail(std::move(given), envelope);
         wanted.apply(mail.envelope);
         auto op = std::make_shared<operation>(keep->executor(), std::move(to), tag);
         keep->send(std::move(mail), std::move(wanted.queued), op);
@@ -217,7 +168,7 @@ public:
         {
             const gil_released released;
             const auto keep = std::move(m);
-            auto mail = mail_of(std::move(given), envelope);
+            auto mail = signed_mail(std::move(given), envelope);
             wanted.apply(mail.envelope);
             op = std::make_shared<operation>(keep->executor(), nullptr, 0);
             keep->submit(std::move(mail), std::move(wanted.queued), op);
@@ -279,7 +230,9 @@ public:
 
     /// Nothing more is sent but what is on a connection; for who closes then.
     void halt() {
-        ask([this](any_mailer& m) { m.pause({.by = scheduling::selection::kind::destination, .name = server_.name}); });
+        ask([this](any_mailer& m) {
+            m.pause({.by = scheduling::selection::kind::destination, .name = made_.destination});
+        });
     }
 
 private:
@@ -289,9 +242,19 @@ private:
         return mailer_;
     }
 
+    /// A message that signs itself is left as it is.
+    mail_object signed_mail(given_message m, const given_envelope& envelope) const {
+        const auto* composed = std::get_if<composed_message>(&m);
+        const bool signs = signer_ && !(composed && !composed->signatures.empty());
+        auto mail = mail_of(std::move(m), envelope);
+        if (signs) mail.content = signer_->sign(mail.content, std::chrono::system_clock::now());
+        return mail;
+    }
+
     process_check check_process_;
-    endpoint server_;
+    made_mailer made_;
     std::shared_ptr<any_mailer> mailer_;
+    std::optional<dkim_signer> signer_;
 };
 
 #ifdef POSTROAD_WITH_SQLITE
@@ -336,7 +299,7 @@ private:
 };
 #else
 struct no_queue {
-    explicit no_queue(const py::bytes&) { throw lacks("in a file", "SQLite"); }
+    explicit no_queue(const py::bytes&) { lacks("in a file", "SQLite"); }
 };
 #endif
 
@@ -373,13 +336,7 @@ PYBIND11_MODULE(_core, m) {
     using namespace postroad::python;
     m.attr("version") = POSTROAD_VERSION_STRING;
 
-    py::register_local_exception_translator([](std::exception_ptr p) {
-        try {
-            if (p) std::rethrow_exception(p);
-        } catch (const postroad::error& e) {
-            raise(e.code(), e.details());
-        }
-    });
+    translate_errors();
 
     py::class_<completions, std::shared_ptr<completions>>(m, "Completions")
         .def(py::init<>())
@@ -419,6 +376,8 @@ PYBIND11_MODULE(_core, m) {
     define_operations(of_mailers);
     of_mailers.def(py::init<const py::dict&>(), py::arg("options"))
         .def_property_readonly("host", &core_mailer::host)
+        .def("delivered", &core_mailer::delivered)
+        .def("forget_delivered", &core_mailer::forget_delivered)
         .def(
             "start",
             [](core_mailer& self, const py_message& message, const optional_bytes& sender, const optional_list& to,

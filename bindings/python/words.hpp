@@ -9,15 +9,12 @@
 #include <pybind11/pybind11.h>
 
 #include <chrono>
-#include <iterator>
 #include <string>
 #include <string_view>
 
 namespace postroad::python {
 
 namespace py = pybind11;
-
-static_assert(std::size(code_names) == std::size(postroad::detail::code_texts));
 
 inline std::string code_name(error_code ec) {
     if (ec.category() == error_category()) return code_names[ec.value() - 1];

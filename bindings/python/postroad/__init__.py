@@ -3,7 +3,7 @@
 from . import _interpreter  # noqa: F401 - first: the extension may hang where this raises
 from ._core import version as __version__
 from ._credentials import CredentialsRequest
-from ._delivery import Delivery
+from ._delivery import Delivery, Queued
 from ._diagnosis import Diagnosis, DiagnosisStep, diagnose
 from ._errors import (
     AlreadyQueued,
@@ -25,10 +25,13 @@ from ._errors import (
     Unsupported,
 )
 from ._events import Event
-from ._jobs import Counts, Job, Queue
+from ._jobs import Counts, Job, JobFilter, Queue, Trouble
 from ._mailer import Mailer, send
 from ._message import Dkim, Message
+from ._outbox import Outbox, Stored
 from ._receipts import Receipt, RecipientOutcome, Status
+from ._services import Service, services
+from ._stats import Stats
 from ._tickets import Ticket
 
 __all__ = [
@@ -48,23 +51,31 @@ __all__ = [
     "HelloRefused",
     "InvalidInput",
     "Job",
+    "JobFilter",
     "Mailer",
     "Message",
     "NoConnection",
     "NotAccepted",
+    "Outbox",
     "PermanentError",
     "ProtocolError",
     "Queue",
     "QueueFull",
+    "Queued",
     "Receipt",
     "RecipientOutcome",
+    "Service",
+    "Stats",
     "Status",
+    "Stored",
     "Ticket",
     "TimedOut",
     "TlsError",
     "TransientError",
+    "Trouble",
     "Unsupported",
     "__version__",
     "diagnose",
     "send",
+    "services",
 ]

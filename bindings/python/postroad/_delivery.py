@@ -9,9 +9,8 @@ from typing import Any, Dict, Iterable, Optional, TypedDict, Union
 
 from . import _core
 from ._errors import InvalidInput
+from ._literals import Notify, Returned, WhenLate, words
 from ._messages import check_names, choice, octets, optional_octets, seconds
-
-_EVENTS = ["never", "success", "failure", "delay"]
 
 
 @dataclass(frozen=True)
@@ -21,9 +20,9 @@ class Delivery:
     ones. Raises InvalidInput for a value that no server takes.
     """
 
-    notify: Union[str, Iterable[str]] = ()
+    notify: Union[Notify, Iterable[Notify]] = ()
     """What is reported to the sender: "success", "failure", "delay", or "never" alone (RFC 3461). A tuple once made."""
-    returned: Optional[str] = None
+    returned: Optional[Returned] = None
     """What a report of failure returns of the message: "full" or "headers" (RFC 3461)."""
     envelope_id: Optional[str] = None
     """Comes back in reports (RFC 3461): printable ASCII, at most 100 octets as encoded."""
@@ -31,7 +30,7 @@ class Delivery:
     """Whom the message was for at first, in reports (RFC 3461)."""
     deliver_by: Optional[float] = None
     """The message is of use for so long (RFC 2852)."""
-    when_late: str = "notify"
+    when_late: WhenLate = "notify"
     """What happens after deliver_by: "notify" or "give_up"."""
     trace: bool = False
     """With deliver_by: relays report that they passed the message on."""
@@ -49,10 +48,10 @@ class Delivery:
     def __post_init__(self) -> None:
         events = (self.notify,) if isinstance(self.notify, str) else tuple(self.notify)
         for event in events:
-            choice("notify", event, _EVENTS)
+            choice("notify", event, words(Notify))
         object.__setattr__(self, "notify", events)
-        choice("returned", self.returned, ["full", "headers"])
-        choice("when_late", self.when_late, ["notify", "give_up"])
+        choice("returned", self.returned, words(Returned))
+        choice("when_late", self.when_late, words(WhenLate))
         if self.deliver_by is None and (self.trace or self.when_late != "notify"):
             raise InvalidInput("when_late and trace are of use with deliver_by only", code="contradiction")
         if self.hold_until is not None and not isinstance(self.hold_until, datetime):

@@ -9,6 +9,7 @@ from typing import Iterable, Optional, Tuple, Union
 from . import _core
 from ._credentials import mechanisms
 from ._errors import Error, from_core
+from ._literals import Grade
 from ._messages import file_octets, octets, optional_octets, recipient_octets, seconds, sender_octets
 from ._secrets import keeps_secrets
 from ._threads import waiting
@@ -21,7 +22,7 @@ class DiagnosisStep:
     server: str
     phase: str
     """ "resolve", "connect", "greeting", "hello", "tls", "auth", "mail", "rcpt" and so on."""
-    grade: str
+    grade: Grade
     """ "good", "notice" for what works and could be better, or "bad"."""
     seconds: float
     """Since the step before."""

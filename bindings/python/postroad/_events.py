@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Callable, Dict, Optional
 
 from . import _core
 from ._callbacks import call
 from ._errors import error_name
+from ._literals import EventKind
 from ._receipts import Status, printable
 from ._threads import Worker
 
@@ -24,7 +25,7 @@ class Event:
     """One thing that a mailer did or saw, as on_event is told. Secrets are taken out of the texts; print them by repr()
     or escaped, since a server may write anything."""
 
-    kind: str
+    kind: EventKind
     """"dialing", "resolved", "connected", "tls_established", "command", "content", "reply", "decision", "retry",
     "late", "closed", "outcome", as docs/troubleshooting.md has them, or "lost": on_event was too slow for some."""
     time: float
@@ -60,21 +61,26 @@ if TYPE_CHECKING:
 
 
 class Watching:
-    """Gives events to a function and to the logger. The function lives as long as this does, not as long as the thread
-    that calls it."""
+    """Counts, and gives events to a function and to the logger if there is who wants them. The function lives as long
+    as this does, not as long as the thread that calls it."""
 
     def __init__(self, core: _core.Mailer, function: Optional[EventFunction]) -> None:
         self.function = function
-        self._events = _core.Events()
+        keeps = function is not None or _wanted()
+        self._events = _core.Events(keeps)
         core.observe(self._events)
-        self._worker = Worker("postroad events", _tell_all, self._events, weakref.ref(self))
+        self._worker = Worker("postroad events", _tell_all, self._events, weakref.ref(self)) if keeps else None
         weakref.finalize(self, self._events.close).atexit = False
+
+    def counts(self) -> Dict[str, float]:
+        return self._events.counts()
 
     def end(self) -> None:
         self._events.close()
 
     def join(self, timeout: float) -> None:
-        self._worker.join(timeout)
+        if self._worker is not None:
+            self._worker.join(timeout)
 
 
 def _lost(n: int) -> Event:
@@ -118,6 +124,6 @@ def _write(e: Event) -> None:
     _log.log(logging.WARNING if grave else logging.INFO, "%s", printable(f"{place} {e.kind}: {'; '.join(words)}"))
 
 
-def wanted() -> bool:
+def _wanted() -> bool:
     """Whether somebody reads what the logger is told."""
     return _log.isEnabledFor(logging.INFO) or _transcript.isEnabledFor(logging.DEBUG)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, TypedDict, Union
 
 from . import _core
-from ._errors import InvalidInput
+from ._errors import InvalidInput, error_name
+from ._literals import JobState, words
 from ._messages import check_names, choice, count, file_octets, names_a_broker, octets
+from ._threads import waiting
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-_STATES = ["waiting", "delayed", "sending", "held", "in_doubt"]
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,16 @@ class Job:
     """A message that is queued or under way."""
 
     id: int
-    state: str
-    """"waiting", "delayed", "sending", "held" (until retry_now() or drop()), or "in_doubt": its content left and no
-    reply came, and it waits for somebody's decision."""
+    state: JobState
+    """"waiting", "delayed", "sending", "held" (until retry_now() or drop()); "in_doubt": its content left and no reply
+    came, and it waits for somebody's decision; or "failed": refused for good or given up, kept in a file for 30 days to be
+    looked at, and listed only where `state` or `id` says so."""
     age: float
     """Seconds since it was submitted."""
     until: float
     """Of a delayed one: seconds until it is due."""
+    failed: float
+    """Of a failed one: seconds since it failed."""
     attempts: int
     octets: int
     traffic_class: int
@@ -42,16 +45,37 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """A server, or a domain, that keeps mail waiting in a queue that lasts."""
+
+    name: str
+    code: str
+    """As Error.code has it."""
+    why: str
+    """One sentence, with the server's words, escaped."""
+    since: float
+    """Seconds since it began."""
+    next_try: Optional[float]
+    """Seconds until the next try; None: when somebody asks for it, as by retry_now()."""
+    waiting: int
+    """How many of the mailer's messages wait for it."""
+
+
+@dataclass(frozen=True)
 class Counts:
     """How much a queue holds."""
 
     by_state: Mapping[str, int]
     oldest: float
-    """The age of the oldest, in seconds."""
+    """The age of the oldest that is not over, in seconds."""
+    troubles: Tuple[Trouble, ...] = ()
+    """What keeps mail waiting, 16 at most, those with the most waiting first. Only the mailer that sends knows it: a
+    Queue, and a mailer with submit_only, have none."""
 
     @property
     def total(self) -> int:
-        return sum(self.by_state.values())
+        """Of those that are not over: all but failed ones."""
+        return sum(n for state, n in self.by_state.items() if state != "failed")
 
 
 class JobFilter(TypedDict, total=False):
@@ -59,7 +83,7 @@ class JobFilter(TypedDict, total=False):
 
     id: int
     """The message of that number."""
-    state: str
+    state: JobState
     """As Job.state has it."""
     tenant: str
     """Those of that tenant."""
@@ -78,7 +102,7 @@ def filter_of(which: JobFilter) -> Dict[str, Any]:
         raise InvalidInput("id is no number of a message", code="invalid_option")
     return {
         "id": number,
-        "state": choice("state", which.get("state"), _STATES),
+        "state": choice("state", which.get("state"), words(JobState)),
         "tenant": octets("tenant", which.get("tenant", "")),
         "tag": octets("tag", which.get("tag", "")),
         "domain": octets("domain", which.get("domain", "")),
@@ -99,24 +123,26 @@ class Operations:
     def jobs(self, *, limit: int = 1000, **which: Unpack[JobFilter]) -> List[Job]:
         """What is queued or under way and matches each member of `which`, those of JobFilter; oldest first, at most
         `limit`."""
-        return [Job(*parts) for parts in self._core.jobs(filter_of(which), count("limit", limit, 1_000_000_000) or 1)]
+        most = count("limit", limit, 1_000_000_000) or 1
+        return [Job(*parts) for parts in waiting(self._core.jobs, filter_of(which), most)]
 
     def count(self) -> Counts:
-        """How many messages are in which state, and how old the oldest is."""
-        return Counts(*self._core.count())
+        """How many messages are in which state, how old the oldest is, and what keeps them waiting."""
+        by_state, oldest, troubles = waiting(self._core.count)
+        return Counts(by_state, oldest, tuple(Trouble(t[0], error_name(t[1]), *t[2:]) for t in troubles))
 
     def retry_now(self, **which: Unpack[JobFilter]) -> int:
         """Messages that match `which`, as in jobs(), and are delayed, held or in doubt go now; what is in doubt may
         arrive twice. Returns how many."""
-        return self._core.change("retry_now", filter_of(which))
+        return waiting(self._core.change, "retry_now", filter_of(which))
 
     def hold(self, **which: Unpack[JobFilter]) -> int:
         """Messages that match `which` and are not being sent wait for retry_now(). Returns how many."""
-        return self._core.change("hold", filter_of(which))
+        return waiting(self._core.change, "hold", filter_of(which))
 
     def drop(self, **which: Unpack[JobFilter]) -> int:
         """Messages that match `which` and are not being sent are cancelled. Returns how many."""
-        return self._core.change("drop", filter_of(which))
+        return waiting(self._core.change, "drop", filter_of(which))
 
 
 class Queue(Operations):
@@ -132,4 +158,4 @@ class Queue(Operations):
             raise InvalidInput("only the Mailer that has a queue at a broker can look into it", code="invalid_option")
         name = file_octets("path", path) or b""
         os.stat(name)
-        self._core = _core.Queue(name)
+        self._core = waiting(_core.Queue, name)

@@ -11,14 +11,14 @@ import weakref
 from typing import (
     TYPE_CHECKING,
     Any,
+    AsyncIterable,
+    AsyncIterator,
     Dict,
     Iterable,
     Iterator,
-    List,
     NoReturn,
     Optional,
     Set,
-    Tuple,
     Type,
     Union,
 )
@@ -27,10 +27,12 @@ from . import _core
 from ._callbacks import Caller
 from ._credentials import Asking, mechanisms
 from ._delivery import Delivery, Queued, wishes_of
-from ._errors import Cancelled, Error, InvalidInput
-from ._events import Watching, wanted
+from ._errors import Cancelled, InvalidInput
+from ._events import Watching
 from ._jobs import Operations, selection_of
-from ._message import given_message
+from ._literals import InDoubt, Pipelining, WhenFull, words
+from ._many import each_sent, each_sent_async, reported
+from ._message import Dkim, given_message
 from ._messages import (
     choice,
     count,
@@ -42,8 +44,11 @@ from ._messages import (
     seconds,
     sender_octets,
 )
-from ._receipts import Receipt, receipt_of
+from ._outbox import Outbox, captures, local_of, refuse_what_servers_need
+from ._receipts import Receipt
 from ._secrets import keeps_secrets
+from ._services import url_of
+from ._stats import Stats, stats_of
 from ._threads import waiting
 from ._tickets import Ticket, finished, told
 
@@ -56,6 +61,7 @@ if TYPE_CHECKING:
     from ._core import Mailer as CoreMailer
     from ._credentials import CredentialsSource, Questions
     from ._events import EventFunction
+    from ._many import Start
     from ._messages import MessageLike
 
 _MOST = 1_000_000_000
@@ -105,7 +111,8 @@ class Mailer(Operations):
     refused. Raises InvalidInput for what is wrong in any of it; no traceback holds the arguments.
 
     url: smtp:// (STARTTLS, required), smtps:// (TLS from the start), smtp+insecure:// (no TLS), or lmtp:// and others,
-        with user:password@ and options, see docs/python.md.
+        with user:password@ and options, see docs/python.md; the name of one of `services`, such as "gmail"; or no
+        server: maildir:///path, discard://, which accepts everything, memory://, which keeps it in `outbox`.
     user, password: of the account, instead of those in the URL.
     token: OAuth 2.0 bearer token, with `user`.
     credentials: a function that is called, in a thread of its own, whenever a connection has to authenticate. It takes
@@ -115,6 +122,7 @@ class Mailer(Operations):
         test servers.
     ca_file: PEM file of the CAs to trust instead of the system's.
     key_passphrase: of the encrypted key of the client's certificate that the URL names.
+    sign: a Dkim, which signs all that is sent but a Message that signs itself.
     client_name: what EHLO says.
     pipelining: "lockstep", "envelope", "across" or "window": how much is sent before a reply comes.
     window: most messages in flight on a connection, with pipelining="window".
@@ -141,7 +149,7 @@ class Mailer(Operations):
     """
 
     _core: CoreMailer
-    _watching: Optional[Watching] = None
+    _watching: Watching
 
     @keeps_secrets
     def __init__(
@@ -156,8 +164,9 @@ class Mailer(Operations):
         insecure_authentication: Optional[bool] = None,
         ca_file: Union[str, os.PathLike[str], None] = None,
         key_passphrase: Optional[str] = None,
+        sign: Optional[Dkim] = None,
         client_name: Optional[str] = None,
-        pipelining: Optional[str] = None,
+        pipelining: Optional[Pipelining] = None,
         window: Optional[int] = None,
         recipients_per_transaction: Optional[int] = None,
         connections: Optional[int] = None,
@@ -168,10 +177,10 @@ class Mailer(Operations):
         queue_shards: Optional[int] = None,
         queue_ca_file: Union[str, os.PathLike[str], None] = None,
         capacity: Optional[int] = None,
-        when_full: Optional[str] = "refuse",
+        when_full: Optional[WhenFull] = "refuse",
         submit_only: Optional[bool] = False,
         keys_kept: Optional[float] = None,
-        in_doubt: Optional[str] = "park",
+        in_doubt: Optional[InDoubt] = "park",
         attempts: Optional[int] = None,
         first_wait: Optional[float] = None,
         pace: Optional[float] = None,
@@ -202,15 +211,37 @@ class Mailer(Operations):
                 "queue_name, queue_shards and queue_ca_file are of use with a queue at a broker only, amqp://...",
                 code="contradiction",
             )
+        if sign is not None and not isinstance(sign, Dkim):
+            raise TypeError(f"sign must be a postroad.Dkim, not {type(sign).__name__}")
+        url = url_of(url)
+        local, maildir = local_of(url)
+        if local is not None:
+            of_servers = {
+                **{"user": user, "password": password, "token": token, "credentials": credentials, "auth": auth},
+                **{"insecure_authentication": insecure_authentication, "ca_file": ca_file, "window": window},
+                **{"key_passphrase": key_passphrase, "client_name": client_name, "pipelining": pipelining},
+                "recipients_per_transaction": recipients_per_transaction,
+            }
+            refuse_what_servers_need(local, of_servers)
+            if at_a_broker:
+                raise InvalidInput("a queue at a broker needs the URL of a server", code="contradiction")
+        captor = captures() if local is None else None
+        if captor is not None:
+            local, queue, at_a_broker = "memory", None if at_a_broker else queue, False
         self._asking = None if credentials is None else Asking(credentials)
         questions = None if self._asking is None else self._asking.questions
         self._caller = Caller()
         self._expected: Set[Ticket] = set()
         # the threads end with the mailer, however that ends
         weakref.finalize(self, _end_threads, questions, self._caller).atexit = False
-        self._core = _core.Mailer(
+        self._core = waiting(  # for a broker
+            _core.Mailer,
             {
                 "url": octets("url", url, "invalid_url"),
+                "local": local,
+                "maildir": maildir,
+                "captured": captor is not None,
+                "sign": None if sign is None else sign._values,
                 "user": optional_octets("user", user),
                 "password": optional_octets("password", password),
                 "token": optional_octets("token", token),
@@ -220,7 +251,7 @@ class Mailer(Operations):
                 "ca_file": file_octets("ca_file", ca_file),
                 "key_passphrase": optional_octets("key_passphrase", key_passphrase),
                 "client_name": optional_octets("client_name", client_name),
-                "pipelining": choice("pipelining", pipelining, ["lockstep", "envelope", "across", "window"]),
+                "pipelining": choice("pipelining", pipelining, words(Pipelining)),
                 "window": count("window", window, 1000),
                 "recipients_per_transaction": count("recipients_per_transaction", recipients_per_transaction, 100_000),
                 "connections": count("connections", connections, 10_000),
@@ -234,18 +265,20 @@ class Mailer(Operations):
                 "capacity": self._capacity if queue is None else count("capacity", capacity, _MOST),
                 "submit_only": bool(submit_only),
                 "keys_kept": seconds("keys_kept", keys_kept),
-                "in_doubt": choice("in_doubt", in_doubt, ["park", "retry"]) or "park",
-                "wait_when_full": choice("when_full", when_full, ["refuse", "wait"]) == "wait",
+                "in_doubt": choice("in_doubt", in_doubt, words(InDoubt)) or "park",
+                "wait_when_full": choice("when_full", when_full, words(WhenFull)) == "wait",
                 "attempts": count("attempts", attempts, 1000),
                 "first_wait": seconds("first_wait", first_wait, zero=True),
                 "pace": seconds("pace", pace),
                 "tenant_pace": seconds("tenant_pace", tenant_pace),
                 "connect_timeout": seconds("connect_timeout", connect_timeout),
                 "reply_timeout": seconds("reply_timeout", reply_timeout),
-            }
+            },
         )
-        if on_event is not None or wanted():
-            self._watching = Watching(self._core, on_event)
+        self._outbox = Outbox(self._core) if local == "memory" else None
+        if captor is not None and self._outbox is not None:
+            captor.add(self._outbox)
+        self._watching = Watching(self._core, on_event)
         _open.add(self)
         _close_at_exit()
 
@@ -360,59 +393,48 @@ class Mailer(Operations):
         Nothing is sent before the first receipt is asked for. Ending the iteration early cancels what is under way. An
         exception that `messages` raises comes after the receipts of the messages before it.
         """
-        bound = min(count("limit", limit, _MOST) or 1, self._capacity)
-        envelope = sender_octets(sender), recipient_octets(recipients)
-        receipts = self._many(iter(messages), bound, envelope, wishes_of(delivery, options))
-        return _reported(receipts) if progress else receipts
+        start = self._starting(sender, recipients, wishes_of(delivery, options))
+        receipts = each_sent(iter(messages), self._bound(limit), start, self._cancel)
+        return reported(receipts) if progress else receipts
 
-    def _many(
+    def asend_many(
         self,
-        messages: Iterator[MessageLike],
-        limit: int,
-        envelope: Tuple[Optional[bytes], Optional[List[bytes]]],
-        wishes: Dict[str, Any],
-    ) -> Iterator[Receipt]:
-        ended = _core.Completions()
-        under_way: Dict[int, Operation] = {}
-        failure: Optional[BaseException] = None
-        index = 0
-        more = True
-        try:
-            while more or under_way:
-                if more and len(under_way) < limit:
-                    try:
-                        message = next(messages)
-                    except StopIteration:
-                        more = False
-                        continue
-                    except Exception as e:
-                        failure = e
-                        more = False
-                        continue
-                    try:
-                        under_way[index] = self._core.start(_given(message), *envelope, wishes, ended, index)
-                    except Error as e:
-                        yield Receipt(error=e, index=index)
-                    del message
-                    index += 1
-                patience = 0.0 if more and len(under_way) < limit else None
-                tag = ended.get(0.0) if patience == 0.0 else waiting(ended.get, None)
-                if tag is not None:
-                    yield receipt_of(under_way.pop(tag), tag)
-            if failure is not None:
-                raise failure
-        finally:
-            if not self.inherited:
-                for operation in under_way.values():
-                    operation.cancel()
+        messages: Union[Iterable[MessageLike], AsyncIterable[MessageLike]],
+        *,
+        limit: int = 1000,
+        sender: Optional[str] = None,
+        recipients: Union[str, Iterable[str], None] = None,
+        delivery: Optional[Delivery] = None,
+        **options: Unpack[Queued],
+    ) -> AsyncIterator[Receipt]:
+        """As send_many(), for `async for` in asyncio. `messages` is an iterable or an asynchronous one, and is consumed
+        in the task that asks for receipts, or one of its own. `limit`, `sender`, `recipients`, `delivery`, `options`:
+        as of send_many().
+
+        A loop that is left early cancels what is under way once the iterator is closed: at once with
+        contextlib.aclosing(), otherwise by asyncio, soon.
+        """
+        start = self._starting(sender, recipients, wishes_of(delivery, options))
+        return each_sent_async(messages, self._bound(limit), start, self._cancel)
 
     def pause(self, *, tenant: Optional[str] = None, tag: Optional[str] = None) -> None:
         """Sends nothing of one `tenant` or of one `tag` until resume(), not of what comes later either."""
-        self._core.pause(*selection_of(tenant, tag))
+        waiting(self._core.pause, *selection_of(tenant, tag))
 
     def resume(self, *, tenant: Optional[str] = None, tag: Optional[str] = None) -> None:
         """Ends pause() of the same `tenant` or `tag`."""
-        self._core.resume(*selection_of(tenant, tag))
+        waiting(self._core.resume, *selection_of(tenant, tag))
+
+    def stats(self) -> Stats:
+        """What it did since it was made, in numbers."""
+        return stats_of(self._watching.counts())
+
+    @property
+    def outbox(self) -> Outbox:
+        """What a mailer of memory:// delivered. Raises AttributeError for another."""
+        if self._outbox is None:
+            raise AttributeError("only a mailer of memory:// has an outbox")
+        return self._outbox
 
     def close(self, timeout: Optional[float] = None) -> None:
         """Takes no more messages, waits up to `timeout` seconds (by default the mailer's close_timeout) for those it
@@ -428,12 +450,10 @@ class Mailer(Operations):
         finally:
             _end_threads(None if self._asking is None else self._asking.questions, self._caller)
             _open.discard(self)
-            if self._watching is not None:
-                self._watching.end()
+            self._watching.end()
         # at least a moment, for a thread that comes back into a Python that ends would abort it
         for thread in (self._caller, self._watching):
-            if thread is not None:
-                thread.join(max(1.0, end - time.monotonic()))
+            thread.join(max(1.0, end - time.monotonic()))
 
     async def aclose(self, timeout: Optional[float] = None) -> None:
         """As close(), with its `timeout`, without blocking the loop of asyncio."""
@@ -459,13 +479,13 @@ class Mailer(Operations):
             await asyncio.get_running_loop().run_in_executor(None, self._settle)
         await self.aclose(None if value is None or isinstance(value, Exception) else 0.0)
 
-    def _settle(self) -> None:
+    def _settle(self, patience: float = _GRACE) -> None:
         """Begins nothing more, and waits a little for the replies to what is under way: without them it is in doubt."""
-        end = time.monotonic() + min(_GRACE, self._close_timeout)
+        end = time.monotonic() + min(patience, self._close_timeout)
         pause = 0.01
         try:
-            self._core.halt()
-            while self._core.count()[0]["sending"] > 0 and time.monotonic() < end:
+            waiting(self._core.halt)
+            while self.count().by_state["sending"] > 0 and time.monotonic() < end:
                 time.sleep(pause)
                 pause = min(2 * pause, 0.2)
         except Cancelled:
@@ -474,8 +494,8 @@ class Mailer(Operations):
             self._core.abort()
             raise
 
-    def _stop(self) -> None:
-        self._settle()
+    def _stop(self, patience: float = _GRACE) -> None:
+        self._settle(patience)
         self.close(0.0)
 
     @property
@@ -511,45 +531,30 @@ class Mailer(Operations):
         given = given_message(message)
         return self._core.submit(given, sender_octets(sender), recipient_octets(recipients), wishes, wait)
 
+    def _bound(self, limit: int) -> int:
+        return min(count("limit", limit, _MOST) or 1, self._capacity)
+
+    def _starting(
+        self, sender: Optional[str], recipients: Union[str, Iterable[str], None], wishes: Dict[str, Any]
+    ) -> Start:
+        """What begins to send one of many."""
+        envelope = sender_octets(sender), recipient_octets(recipients)
+
+        def start(message: Given, ended: Optional[_core.Completions], index: int) -> Operation:
+            return self._core.start(message, *envelope, wishes, ended, index)
+
+        return start
+
+    def _cancel(self, operation: Operation) -> None:
+        if not self.inherited:
+            operation.cancel()
+
     def _expect(self, ticket: Ticket) -> None:
         self._caller.begin()
         self._expected.add(ticket)
 
     def _told(self, ticket: Ticket) -> None:
         self._expected.discard(ticket)
-
-
-def _given(message: MessageLike) -> Given:
-    """What is wrong with one message of many is its own error, whatever it is."""
-    try:
-        return given_message(message)
-    except Error:
-        raise
-    except Exception as e:
-        text = f"the message cannot be written out: {type(e).__name__}: {e}"
-        raise InvalidInput(text, code="invalid_message", phase="prepare") from e
-
-
-def _reported(receipts: Iterator[Receipt]) -> Iterator[Receipt]:
-    done = missed = 0
-    start = shown = time.monotonic()
-
-    def show() -> None:
-        rate = done / max(time.monotonic() - start, 1e-9)
-        sys.stderr.write(f"\r{done} done, {missed} not accepted, {rate:.0f}/s")
-        sys.stderr.flush()
-
-    try:
-        for receipt in receipts:
-            done += 1
-            missed += not receipt.all_accepted
-            if time.monotonic() - shown > 0.1:
-                shown = time.monotonic()
-                show()
-            yield receipt
-    finally:
-        show()
-        sys.stderr.write("\n")
 
 
 @keeps_secrets

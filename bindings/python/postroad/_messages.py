@@ -10,13 +10,17 @@ from email.message import Message
 from email.policy import EmailPolicy, Policy
 from functools import lru_cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Iterable, List, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Iterable, List, Mapping, Optional, Protocol, Tuple, Union
 
 from . import _core
 from ._errors import InvalidInput
 
 if TYPE_CHECKING:
-    from ._message import Message as Composed
+
+    class Composed(Protocol):
+        """A postroad.Message."""
+
+        _core: _core.Message
 
     MessageLike = Union[Composed, Message[Any, Any], bytes, bytearray, memoryview, os.PathLike[str]]
 
@@ -77,7 +81,7 @@ def _writing(policy: Policy) -> Policy:
     return result
 
 
-def message_octets(message: Union[Message[Any, Any], bytes, bytearray, memoryview]) -> bytes:
+def message_octets(message: object) -> bytes:
     if isinstance(message, bytes):
         return message
     if isinstance(message, (bytearray, memoryview)):
@@ -184,6 +188,12 @@ def count(what: str, value: Optional[int], most: int) -> Optional[int]:
     if not 1 <= value <= most:
         raise InvalidInput(f"{what} must be from 1 to {most}", code="invalid_option")
     return value
+
+
+def check_flags(**flags: object) -> None:
+    for what, value in flags.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{what} must be a bool")
 
 
 def check_names(given: Mapping[str, object], known: type) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import threading
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Callable, Generator, List, NoReturn, Optional
+from typing import TYPE_CHECKING, Callable, Generator, List, NoReturn, Optional, Protocol
 
 from ._messages import seconds
 from ._receipts import Receipt, receipt_of
@@ -15,7 +15,15 @@ from ._threads import waiting
 
 if TYPE_CHECKING:
     from . import _core
-    from ._mailer import Mailer
+    from ._callbacks import Caller
+
+    class Owner(Protocol):
+        """The mailer."""
+
+        _caller: Caller
+
+        def _expect(self, ticket: Ticket) -> None: ...
+        def _told(self, ticket: Ticket) -> None: ...
 
 
 def finished(operation: _core.Operation) -> Receipt:
@@ -48,7 +56,7 @@ class Ticket:
     """A message that a mailer took, from Mailer.submit(). Any thread may use it. Dropping it drops only the news.
     `await ticket` is wait() in a coroutine of asyncio; cancelling the task does not cancel the message."""
 
-    def __init__(self, mailer: Mailer, operation: _core.Operation) -> None:
+    def __init__(self, mailer: Owner, operation: _core.Operation) -> None:
         self._mailer = mailer
         self._operation = operation
         self._lock = threading.Lock()

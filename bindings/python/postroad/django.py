@@ -8,40 +8,20 @@ POSTROAD holds the arguments of Mailer. Without a url in it, EMAIL_HOST and its 
 
 from __future__ import annotations
 
-import os
-import threading
+import copy
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 from urllib.parse import quote
 
 from django.conf import settings
+from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 
 from ._errors import Error
 from ._mailer import Mailer
 from ._secrets import keeps_secrets
+from ._shared import shared
 from ._tickets import Ticket
-
-_lock = threading.Lock()
-_mailers: Dict[Tuple[Tuple[str, Any], ...], Mailer] = {}
-
-
-def _forget() -> None:
-    global _lock, _mailers
-    _lock, _mailers = threading.Lock(), {}
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
-
-
-@keeps_secrets
-def _shared(arguments: Dict[str, Any]) -> Mailer:
-    key = tuple(sorted((name, tuple(v) if isinstance(v, list) else v) for name, v in arguments.items()))
-    with _lock:
-        if key not in _mailers:
-            _mailers[key] = Mailer(**arguments)
-        return _mailers[key]
 
 
 class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
@@ -112,7 +92,7 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
             return 0
         try:
             opened = self.open()
-            mailer = self._own or _shared(self._arguments)
+            mailer = self._own or shared(self._arguments)
         except Error:
             if self.fail_silently:
                 return 0
@@ -125,27 +105,53 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
 
     def _send(self, mailer: Mailer, messages: Sequence[EmailMessage]) -> int:
         failures: List[Exception] = []
-        tickets: List[Ticket] = []
+        tickets: List[Tuple[EmailMessage, Ticket]] = []
         sent = 0
         for message in messages:
             recipients = message.recipients()
             if not recipients:
                 continue
             try:
-                tickets.append(mailer.submit(message.message(), sender=message.from_email, recipients=recipients))
+                ticket = mailer.submit(message.message(), sender=message.from_email, recipients=recipients)
+                tickets.append((message, ticket))
             except Exception as e:  # Django's, too: one that cannot be written out stops no other
                 failures.append(e)
-        for ticket in tickets:
+        for message, ticket in tickets:
             try:
                 if self._arguments.get("queue") is None:
                     ticket.wait().require_accepted()
                 sent += 1
+                self._sent(message)
             except Error as e:
                 failures.append(e)
         for failure in failures:
             if not (self.fail_silently and isinstance(failure, Error)):
                 raise failure
         return sent
+
+    def _sent(self, message: EmailMessage) -> None:
+        pass
+
+
+class MemoryBackend(EmailBackend):
+    """For tests: puts what it sends into `django.core.mail.outbox`, as Django's locmem does. What postroad would refuse
+    is refused, which locmem takes: an address, a header or an envelope that is wrong."""
+
+    def __init__(self, fail_silently: bool = False, **kwargs: Any) -> None:
+        super().__init__(fail_silently=fail_silently)
+        self._arguments = {"url": "memory://"}
+        self._shares = True
+        if not hasattr(mail, "outbox"):
+            mail.outbox = []
+
+    def _send(self, mailer: Mailer, messages: Sequence[EmailMessage]) -> int:
+        try:
+            return super()._send(mailer, messages)
+        finally:
+            mailer.outbox.clear()
+
+    def _sent(self, message: EmailMessage) -> None:
+        mail.outbox.append(copy.deepcopy(message))
 
 
 def _url(said: Dict[str, Any]) -> str:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import json
+import argparse
 import os
-import signal
-import subprocess
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
+from postroad import testing
 from smtp_server import Server
 
 
@@ -44,21 +44,34 @@ def message():
     return compose()
 
 
+OPTIONS = argparse.ArgumentParser()
+OPTIONS.add_argument("--starttls", dest="security", action="store_const", const="starttls", default="insecure_none")
+OPTIONS.add_argument("--implicit-tls", dest="security", action="store_const", const="implicit")
+OPTIONS.add_argument("--auth", default="")
+OPTIONS.add_argument("--mechanism", action="append")
+OPTIONS.add_argument("--require-auth", action="store_true")
+OPTIONS.add_argument("--ca-out", default=os.devnull)
+
+
 class Sink:
-    """The test server of the C++ library, which has TLS and AUTH."""
+    """The test server of the library, which has TLS and AUTH, with the options of examples/sink.cpp."""
 
     def __init__(self, *options):
-        program = os.environ.get("POSTROAD_SINK")
-        assert program, "set POSTROAD_SINK to the program built from examples/sink.cpp"
-        self.process = subprocess.Popen([program, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        word, port = self.process.stdout.readline().split()
-        assert word == "listening"
-        self.port = int(port)
+        o = OPTIONS.parse_args(options)
+        user, _, password = o.auth.partition(":")
+        self.sink = testing.Sink(
+            security=o.security,
+            users={user: password} if user else None,
+            mechanisms=o.mechanism,
+            auth_in_clear=o.security == "insecure_none",
+            require_auth=o.require_auth,
+        )
+        Path(o.ca_out).write_text(self.sink.ca_pem)
+        self.port = self.sink.port
 
     def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        out, _ = self.process.communicate(timeout=20)
-        return json.loads(out)
+        self.sink.stop()
+        return self.sink.counts
 
 
 @pytest.fixture
@@ -71,6 +84,4 @@ def start_sink():
 
     yield start
     for sink in running:
-        if sink.process.poll() is None:
-            sink.process.kill()
-        sink.process.communicate()
+        sink.stop()

@@ -185,3 +185,15 @@ def test_the_arguments_of_a_connection_stand_for_settings():
         assert EmailBackend(host="other", use_tls=True)._arguments == {"url": "smtp://other:25"}
     with pytest.raises(ValueError, match="EMAIL_USE_TLS"):
         EmailBackend(use_tls=True, use_ssl=True)
+
+
+@override_settings(EMAIL_BACKEND="postroad.django.MemoryBackend")
+def test_mail_of_tests_is_in_the_outbox_of_django():
+    mail.outbox = []
+    assert mail.send_mail("Hi", "Hello.", None, ["bob@example.org"]) == 1
+    assert mail.send_mass_mail([("one", "x", None, ["a@x.example"]), ("two", "x", None, ["b@x.example"])]) == 2
+    assert [m.subject for m in mail.outbox] == ["Hi", "one", "two"]
+    with pytest.raises(postroad.InvalidInput):
+        mail.send_mail("Hi", "Hello.", None, ["bob@@example.org"])
+    assert mail.send_mail("Hi", "Hello.", None, ["bob@@example.org"], fail_silently=True) == 0
+    assert len(mail.outbox) == 3

@@ -13,6 +13,7 @@ import postroad
 import pytest
 
 SECRET = "correct-horse-battery"
+HELLO = ("EHLO", "HELO")
 
 
 def unused_port():
@@ -26,6 +27,8 @@ def unused_port():
         ({"replies": {"greeting": "554 5.3.2 closed"}}, postroad.Error, "greeting_refused", "greeting", None),
         ({"replies": {"greeting": "hello there"}}, postroad.ProtocolError, "malformed_reply", "greeting", False),
         ({"replies": {"EHLO": "421 4.3.2 closing"}}, postroad.TransientError, "service_closing", "hello", True),
+        ({"replies": dict.fromkeys(HELLO, "451 4.3.0 no")}, postroad.HelloRefused, "hello_refused", "hello", True),
+        ({"replies": dict.fromkeys(HELLO, "550 5.7.1 no")}, postroad.HelloRefused, "hello_refused", "hello", False),
         ({"stall": "greeting"}, postroad.TimedOut, "timed_out", "greeting", True),
         ({"replies": {"greeting": "drop"}}, postroad.TransientError, "connection_closed", "greeting", True),
     ],
@@ -237,6 +240,13 @@ KIN = {
     postroad.Unsupported: smtplib.SMTPNotSupportedError,
     postroad.NotAccepted: smtplib.SMTPRecipientsRefused,
 }
+
+
+@pytest.mark.parametrize(
+    "name", ["HelloRefused", "TlsError", "AuthenticationError", "GreetingRefused", "NoConnection", "ProtocolError"]
+)
+def test_what_is_wrong_with_a_site_says_nothing_about_a_message(name):
+    assert not issubclass(getattr(postroad, name), postroad.PermanentError)
 
 
 @pytest.mark.parametrize("kind", ERRORS)

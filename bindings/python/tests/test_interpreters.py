@@ -68,6 +68,7 @@ SERVE = PRELUDE + "server = Server()\nprint(server.url, flush=True)\nsys.stdin.r
         "mail.submit(compose()).wait()",
         "list(mail.send_many([compose()]))[0]",
         "closed(mail, mail.submit(compose()))",
+        "looked(mail, mail.send(compose()))",
     ],
 )
 def test_green_threads_go_on_while_one_waits(library, call):
@@ -82,11 +83,19 @@ def test_green_threads_go_on_while_one_waits(library, call):
 def closed(mail, ticket):
     mail.close()
     return ticket.wait(0)
+def looked(mail, receipt):
+    calls = [mail.count, mail.jobs, lambda: mail.drop(id=0), lambda: mail.hold(id=0), lambda: mail.retry_now(id=0),
+             lambda: mail.pause(tenant="t"), lambda: mail.resume(tenant="t")]
+    for call in calls:
+        before = len(ticks)
+        call()
+        assert len(ticks) > before
+    return receipt
 ticks = []
 def tick():
     while True:
         ticks.append(1)
-        sleep(0.001)
+        sleep(0)
 spawn(tick)
 asked = []
 def happened(event):

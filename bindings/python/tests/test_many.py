@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
 from email.message import EmailMessage
 from pathlib import Path
@@ -175,3 +177,102 @@ def test_progress_is_told_on_standard_error(server, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "2 done, 1 not accepted" in err
+
+
+# asyncio
+
+
+async def slowly(messages):
+    for message in messages:
+        await asyncio.sleep(0)
+        yield message
+
+
+@pytest.mark.parametrize("kind", [iter, slowly])
+def test_many_in_asyncio_yield_a_receipt_each(server, kind):
+    messages = [compose(f"r{i}@x.example") for i in range(30)] + [compose("rejected@x.example"), 7, b"no header"]
+
+    async def main():
+        async with postroad.Mailer(server.url) as mail:
+            return [r async for r in mail.asend_many(kind(messages), limit=4, tag="news")]
+
+    receipts = asyncio.run(main())
+    assert sorted(r.index for r in receipts) == list(range(33))
+    assert sum(r.all_accepted for r in receipts) == 30
+    by_index = {r.index: r for r in receipts}
+    assert len(by_index[30].rejected) == 1
+    assert isinstance(by_index[31].error, postroad.InvalidInput)
+    assert isinstance(by_index[32].error, postroad.InvalidInput)
+
+
+def test_many_in_asyncio_consume_no_more_than_there_is_room_for(make_server):
+    server = make_server(stall="EHLO")
+    taken = []
+
+    async def main():
+        async with postroad.Mailer(server.url) as mail:
+            receipts = mail.asend_many((taken.append(i) or compose() for i in range(100)), limit=3)
+            first = asyncio.ensure_future(receipts.__anext__())
+            while not server.stalled.is_set() or len(taken) < 3:
+                await asyncio.sleep(0)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert len(taken) == 3
+            server.resume.set()
+            await first
+            await receipts.aclose()
+
+    asyncio.run(main())
+    assert len(taken) < 10
+
+
+@pytest.mark.parametrize("kind", [iter, slowly])
+def test_what_the_iterable_raises_in_asyncio_comes_last(server, kind):
+    def broken():
+        yield compose()
+        yield compose()
+        raise LookupError("no more")
+
+    async def main():
+        receipts = []
+        async with postroad.Mailer(server.url) as mail:
+            with pytest.raises(LookupError, match="no more"):
+                async for receipt in mail.asend_many(kind(broken())):
+                    receipts.append(receipt)
+        return receipts
+
+    assert [r.all_accepted for r in asyncio.run(main())] == [True, True]
+
+
+def test_leaving_the_loop_in_asyncio_cancels_what_is_under_way(make_server):
+    server = make_server(stall="content")
+
+    async def endless():
+        for i in itertools.count():
+            yield compose("rejected@x.example" if i == 0 else "bob@x.example")
+
+    async def main():
+        async with postroad.Mailer(server.url) as mail:
+            receipts = mail.asend_many(endless(), limit=5)
+            async for receipt in receipts:
+                assert receipt.rejected
+                break
+            await receipts.aclose()
+            while mail.count().total:
+                await asyncio.sleep(0)
+            server.resume.set()
+
+    asyncio.run(main())
+
+
+def test_nothing_is_sent_before_the_first_receipt_is_asked_for(server):
+    async def main():
+        async with postroad.Mailer(server.url) as mail:
+            receipts = mail.asend_many([compose()])
+            await asyncio.sleep(0)
+            await receipts.aclose()
+            with pytest.raises(postroad.InvalidInput):
+                mail.asend_many([compose()], limit=0)
+
+    asyncio.run(main())
+    assert server.messages == []

@@ -311,3 +311,28 @@ def test_check_speaks_of_fields_that_stand_twice(capsys, tmp_path, name):
         main(["check", str(file)])
         said = capsys.readouterr().out
         assert (f"the field {name} stands {times} times" in said) == (times > 1), said
+
+
+def test_a_mailer_signs_whatever_it_sends(tmp_path):
+    pem = tmp_path / "key.pem"
+    subprocess.run(["openssl", "genrsa", "-out", pem, "2048"], check=True, capture_output=True)
+    own = postroad.Message(**BASE, text="x")
+    own.sign("example.com", "own", pem)
+    octets = b"From: a@example.com\nTo: b@x.example\nBcc: c@x.example\n\nHi\n"
+    (tmp_path / "m.eml").write_bytes(octets)
+    given = [octets, tmp_path / "m.eml", email.message_from_bytes(octets), postroad.Message(**BASE, text="x"), own]
+    with postroad.Mailer("memory://", sign=postroad.Dkim("example.com", "all", pem)) as mail:
+        for m in given:
+            mail.send(m).require_accepted()
+        mail.submit(octets).wait(20).require_accepted()
+        for receipt in mail.send_many(given):
+            receipt.require_accepted()
+        selectors = [m.message["DKIM-Signature"].split(" s=")[1].split(";")[0] for m in mail.outbox]
+        assert selectors[:6] == ["all", "all", "all", "all", "own", "all"]
+        assert sorted(selectors[6:]) == ["all", "all", "all", "all", "own"]
+        assert mail.outbox[0].recipients == ("b@x.example", "c@x.example")
+        assert mail.outbox[0].message["Bcc"] is None
+        with pytest.raises(postroad.InvalidInput):
+            mail.send(b"From: a@example.com\nFrom: e@example.com\nTo: b@x.example\n\nHi\n")
+    with pytest.raises(TypeError, match="sign must be"):
+        postroad.Mailer("memory://", sign=str(pem))

@@ -11,7 +11,8 @@ from types import FunctionType
 
 import postroad
 import pytest
-from postroad import _core
+from postroad import _core, testing
+from postroad.prometheus import Collector
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = Path(postroad.__file__).parent
@@ -31,7 +32,7 @@ def test_types_are_installed():
 
 def test_all_is_complete():
     public = {n for n, v in vars(postroad).items() if not n.startswith("_") and isinstance(v, (type, FunctionType))}
-    assert public | {"__version__"} == set(postroad.__all__)
+    assert public | {"__version__", "services"} == set(postroad.__all__)
 
 
 def test_the_stub_describes_the_extension():
@@ -53,12 +54,12 @@ def test_the_stub_describes_the_extension():
 
 @pytest.mark.parametrize("name", postroad.__all__)
 def test_everything_public_is_documented(name):
-    if name != "__version__":
+    if name not in ("__version__", "services"):
         assert getattr(postroad, name).__doc__
     assert name in (ROOT / "docs/python.md").read_text()
 
 
-FUNCTIONS = [postroad.send, postroad.diagnose] + [
+FUNCTIONS = [postroad.send, postroad.diagnose, testing.Sink, testing.Fault.reply, Collector] + [
     f
     for kind in (postroad.Mailer, postroad.Ticket, postroad.Queue)
     for n, f in [(kind.__name__, kind), *inspect.getmembers(kind, inspect.isfunction)]
@@ -74,20 +75,31 @@ def test_each_argument_is_documented(function):
             assert re.search(rf"\b{name}\b", said), (function, name)
 
 
-MEMBERS = ("Event", "Queued", "JobFilter", "Delivery", "RecipientOutcome")
+def imported(file):
+    """The modules of the package that one imports, for types too."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            yield from [node.module] if node.module else [a.name for a in node.names]
+
+
+def test_modules_form_no_circle():
+    imports = {f.stem: set(imported(f)) for f in PACKAGE.glob("*.py") if f.stem not in ("__init__", "__main__")}
+    done = set()
+    while ready := {name for name, needs in imports.items() if name not in done and not (needs & set(imports)) - done}:
+        done |= ready
+    assert set(imports) - done == set()
+
+
+MEMBERS = {"Event", "Queued", "JobFilter", "Delivery", "RecipientOutcome", "Trouble", "Stored", "Service", "Stats"}
+MEMBERS |= {"Fault", "Provider", "Tokens"}
+MEANT = ("address", "status", "name", "host", "port")  # what needs no words
 
 
 def test_each_member_of_a_dataclass_or_a_dictionary_is_documented():
-    for file in PACKAGE.glob("_*.py"):
+    for file in PACKAGE.glob("*.py"):
         for c in ast.walk(ast.parse(file.read_text())):
-            if not isinstance(c, ast.ClassDef) or c.name not in (
-                "Event",
-                "Queued",
-                "JobFilter",
-                "Delivery",
-                "RecipientOutcome",
-            ):
+            if not isinstance(c, ast.ClassDef) or c.name not in MEMBERS:
                 continue
             for member, after in zip(c.body, [*c.body[1:], None]):
-                if isinstance(member, ast.AnnAssign) and member.target.id not in ("address", "status"):
+                if isinstance(member, ast.AnnAssign) and member.target.id not in MEANT:
                     assert isinstance(after, ast.Expr), (c.name, member.target.id)

@@ -26,6 +26,8 @@ CALLS = {
         "submit": "mail.submit(compose())",
         "asubmit": "asyncio.run(mail.asubmit(compose()))",
         "send_many": "next(mail.send_many([compose()]))",
+        "asend_many": "asyncio.run(first(mail.asend_many([compose()])))",
+        "stats": "mail.stats()",
         "jobs": "mail.jobs()",
         "count": "mail.count()",
         "retry_now": "mail.retry_now()",
@@ -67,6 +69,8 @@ def test_what_a_child_inherited_raises_in_it_and_goes_on_in_the_parent(tmp_path,
     calls += ["mail.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)"]
     done = run(f"""
 import asyncio
+async def first(many):
+    return await many.__anext__()
 os.chdir({str(tmp_path)!r})
 server = Server(stall="RCPT TO:<second@")
 mail = postroad.Mailer(server.url, queue={queue!r}, on_event=lambda event: None)

@@ -204,3 +204,20 @@ def test_looking_after_what_is_no_queue_says_so(tmp_path, capsys):
     (tmp_path / "diary.db").write_bytes(b"Dear diary,\n" * 1000)
     assert main(["queue", str(tmp_path / "diary.db")]) == 69
     assert "diary.db" in capsys.readouterr().err
+
+
+def test_what_keeps_mail_waiting_is_named(make_server, message, tmp_path):
+    server = make_server(replies={"EHLO": "550 go away", "HELO": "550 go away"})
+    with postroad.Mailer(server.url, queue=tmp_path / "q.db", close_timeout=0) as mail:
+        assert mail.count().troubles == ()
+        mail.submit(message)
+        while not (troubles := mail.count().troubles):
+            pass
+        (trouble,) = troubles
+        assert trouble.code == "hello_refused"
+        assert "go away" in trouble.why
+        assert trouble.name == "127.0.0.1"
+        assert trouble.waiting == 1
+        assert 0 <= trouble.since < 60
+        assert trouble.next_try is None or trouble.next_try >= 0
+    assert postroad.Queue(tmp_path / "q.db").count().troubles == ()

@@ -1,0 +1,161 @@
+// The mailers behind Mailer.
+
+#include "mailers.hpp"
+
+#include "local.hpp"
+#include "settings.hpp"
+
+#include <postroad/mailer.hpp>
+#include <postroad/scheduling/fair.hpp>
+
+#include <pybind11/stl.h>
+#include <asio/bind_cancellation_slot.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace postroad::python {
+namespace {
+
+template <class Transport, class Queueing>
+class mailer_with final : public any_mailer {
+public:
+    using mailer_type = mailer<Transport, tls::automatic, pooling::keep_alive, Queueing, scheduling::fair>;
+
+    mailer_with(Transport t, tls::automatic s, pooling::keep_alive p, Queueing q, scheduling::fair c)
+        : mailer_(std::move(t), std::move(s), std::move(p), std::move(q), std::move(c)) {}
+
+    asio::any_io_executor executor() const override { return mailer_.get_executor(); }
+    void send(mail_object mail, send_options options, std::shared_ptr<operation> op) override {
+        mailer_.async_send(
+            std::move(mail), std::move(options),
+            asio::bind_cancellation_slot(op->slot(), [op](error_code ec, outcome o) { op->finish(ec, std::move(o)); }));
+    }
+    void submit(mail_object mail, send_options options, std::shared_ptr<operation> op) override {
+        mailer_.async_submit(std::move(mail), std::move(options),
+                             [op](error_code ec, const ticket& t) { op->queued(ec, t); });
+    }
+    void shutdown(duration patience, std::function<void()> done) override {
+        mailer_.async_shutdown(patience, [done = std::move(done)](error_code) { done(); });
+    }
+    void observe(std::shared_ptr<observer> to) override { mailer_.observe(std::move(to)); }
+
+    std::vector<queueing::job_info> jobs(const queueing::job_filter& which, std::size_t limit) override {
+        return mailer_.jobs(which, limit);
+    }
+    queueing::queue_counts count() override { return mailer_.count(); }
+    std::size_t retry_now(const queueing::job_filter& which) override { return mailer_.retry_now(which); }
+    std::size_t hold(const queueing::job_filter& which) override { return mailer_.hold(which); }
+    std::size_t drop(const queueing::job_filter& which) override { return mailer_.drop(which); }
+    void pause(const scheduling::selection& what) override { mailer_.pause(what); }
+    void resume(const scheduling::selection& what) override { mailer_.resume(what); }
+
+private:
+    mailer_type mailer_;
+};
+
+template <class Transport, class Queueing>
+std::shared_ptr<any_mailer> composed(Transport t, tls::automatic s, pooling::keep_alive p, Queueing q,
+                                     scheduling::fair c) {
+    const gil_released released;
+    return std::make_shared<mailer_with<Transport, Queueing>>(std::move(t), std::move(s), std::move(p), std::move(q),
+                                                              std::move(c));
+}
+
+template <class Transport>
+std::shared_ptr<any_mailer> in_a_file([[maybe_unused]] const py::dict& options, [[maybe_unused]] Transport t,
+                                      [[maybe_unused]] tls::automatic s, [[maybe_unused]] pooling::keep_alive p,
+                                      [[maybe_unused]] scheduling::fair c) {
+#ifdef POSTROAD_WITH_SQLITE
+    auto durable = sqlite_options_of(options, options["queue"].cast<std::string>());
+    std::optional<queueing::sqlite> q;
+    {
+        const gil_released released;  // it opens the file
+        q.emplace(std::move(durable));
+    }
+    return composed(std::move(t), std::move(s), std::move(p), std::move(*q), std::move(c));
+#else
+    lacks("in a file", "SQLite");
+#endif
+}
+
+std::shared_ptr<any_mailer> at_a_broker([[maybe_unused]] const py::dict& options, [[maybe_unused]] transport::smtp t,
+                                        [[maybe_unused]] tls::automatic s, [[maybe_unused]] pooling::keep_alive p,
+                                        [[maybe_unused]] scheduling::fair c) {
+#ifdef POSTROAD_WITH_AMQP
+    auto durable = amqp_options_of(options, options["queue"].cast<std::string>());
+    std::optional<queueing::amqp> q;
+    {
+        const gil_released released;  // it connects
+        q.emplace(std::move(durable));
+    }
+    return composed(std::move(t), std::move(s), std::move(p), std::move(*q), std::move(c));
+#else
+    lacks("at a broker", "librabbitmq");
+#endif
+}
+
+struct policies {
+    transport::smtp transport;
+    tls::automatic security;
+    pooling::keep_alive pool;
+};
+
+policies policies_of(const py::dict& options) {
+    const auto url = options["url"].cast<std::string>();
+    const auto parts = transport::parse_url(url);
+    refuse_both(options, parts);
+    const auto from_url = transport_of(url, options);
+    return {transport::smtp(transport_options(from_url, parts, options)), tls_policy(from_url, options),
+            pooling_policy(from_url, options)};
+}
+
+made_mailer to_a_server(const py::dict& options) {
+    auto [transport, security, pool] = policies_of(options);
+    const auto server = transport.options().server;
+    auto line = scheduling_policy(options, transport.options(), pool);
+    made_mailer made{.destination = server.name, .host = to_string(server)};
+    if (!given(options, "queue"))
+        made.mailer = composed(std::move(transport), std::move(security), std::move(pool),
+                               bounded(options, queueing::memory{}), std::move(line));
+    else if (options["at_a_broker"].cast<bool>())
+        made.mailer = at_a_broker(options, std::move(transport), std::move(security), std::move(pool), std::move(line));
+    else
+        made.mailer = in_a_file(options, std::move(transport), std::move(security), std::move(pool), std::move(line));
+    return made;
+}
+
+made_mailer to_no_server(const py::dict& options) {
+    const auto kind = options["local"].cast<std::string>();
+    if (options["captured"].cast<bool>()) (void)policies_of(options);  // what is wrong there is said all the same
+    local transport{.name = kind};
+    take<std::string>(options, "maildir", [&](std::string v) { transport.maildir = std::move(v); });
+    if (kind == "memory") transport.keeper = std::make_shared<outbox>();
+    made_mailer made{.destination = kind, .host = kind, .kept = transport.keeper};
+    pooling::keep_alive pool;
+    take<std::size_t>(options, "connections", [&](std::size_t v) { pool.max_connections = v; });
+    auto line = scheduling_policy(options, {}, pool);
+    if (given(options, "queue"))
+        made.mailer = in_a_file(options, std::move(transport), {}, std::move(pool), std::move(line));
+    else
+        made.mailer = composed(std::move(transport), tls::automatic{}, std::move(pool),
+                               bounded(options, queueing::memory{}), std::move(line));
+    return made;
+}
+
+}  // namespace
+
+void lacks(std::string_view what, std::string_view library) {
+    throw error(errc::invalid_option, "this build of postroad has no queue " + std::string(what) + ": " +
+                                          std::string(library) + " was missing");
+}
+
+made_mailer make_mailer(const py::dict& options) {
+    return given(options, "local") ? to_no_server(options) : to_a_server(options);
+}
+
+}  // namespace postroad::python

@@ -1,0 +1,61 @@
+#pragma once
+// The mailers behind Mailer: which one it is depends on where mail goes, and on the queue.
+
+#include "local.hpp"
+#include "operation.hpp"
+#include "options.hpp"
+
+#include <postroad/core/observer.hpp>
+#include <postroad/message/mail_object.hpp>
+#include <postroad/queueing/inspection.hpp>
+#include <postroad/queueing/job.hpp>
+#include <postroad/scheduling/policy.hpp>
+
+#include <asio/any_io_executor.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postroad::python {
+
+class any_mailer {
+public:
+    any_mailer() = default;
+    any_mailer(const any_mailer&) = delete;
+    any_mailer& operator=(const any_mailer&) = delete;
+    virtual ~any_mailer() = default;
+
+    virtual asio::any_io_executor executor() const = 0;
+    /// `op` is told the outcome, and of submit() before that whether it is queued.
+    virtual void send(mail_object mail, send_options options, std::shared_ptr<operation> op) = 0;
+    virtual void submit(mail_object mail, send_options options, std::shared_ptr<operation> op) = 0;
+    virtual void shutdown(duration patience, std::function<void()> done) = 0;
+    virtual void observe(std::shared_ptr<observer> to) = 0;
+
+    virtual std::vector<queueing::job_info> jobs(const queueing::job_filter& which, std::size_t limit) = 0;
+    virtual queueing::queue_counts count() = 0;
+    virtual std::size_t retry_now(const queueing::job_filter& which) = 0;
+    virtual std::size_t hold(const queueing::job_filter& which) = 0;
+    virtual std::size_t drop(const queueing::job_filter& which) = 0;
+    virtual void pause(const scheduling::selection& what) = 0;
+    virtual void resume(const scheduling::selection& what) = 0;
+};
+
+/// What Mailer is made of.
+struct made_mailer {
+    std::shared_ptr<any_mailer> mailer = {};
+    std::string destination = {};       ///< what all of its mail goes to, as pause() has it
+    std::string host = {};              ///< for people
+    std::shared_ptr<outbox> kept = {};  ///< of memory:// only
+};
+
+/// Throws `error`. Lets go of the GIL where it may wait.
+made_mailer make_mailer(const py::dict& options);
+
+/// Throws: this build has no queue of that kind.
+[[noreturn]] void lacks(std::string_view what, std::string_view library);
+
+}  // namespace postroad::python
