@@ -9,18 +9,16 @@ import os
 import sys
 from typing import Iterator, Optional, Sequence
 
-from . import Queue, __version__, _compose_cli, _core, _sendmail, diagnose
+from . import __version__, _compose_cli, _core, _queue, _run, _sendmail, diagnose
 from ._config import load
 from ._credentials import CredentialsRequest
-from ._errors import Error, InvalidInput
-from ._jobs import JobFilter
+from ._errors import Error
 from ._messages import STANDS_ONCE
 from ._receipts import printable
 from ._shell import (
     GOOD,
     INTERRUPTED,
     NO_FILE,
-    WRONG_INPUT,
     Parser,
     add_login,
     complain,
@@ -89,40 +87,6 @@ def _diagnose(args: argparse.Namespace) -> int:
     return status_of(found.error)
 
 
-def _queue(args: argparse.Namespace) -> int:
-    which: JobFilter = {k: v for k, v in vars(args).items() if k in JobFilter.__annotations__ and v is not None}  # type: ignore[assignment]
-    try:
-        queue = Queue(args.file)
-        if args.action == "list":
-            for job in queue.jobs(limit=args.limit, **which):
-                to = ", ".join(
-                    address if status == "not_attempted" else f"{address} ({status})"
-                    for address, status in job.recipients
-                )
-                due = f" in {job.until:.0f} s" if job.state == "delayed" else ""
-                why = f"; {job.error}" if job.error else ""
-                write(printable(f"{job.id} {job.state}{due}, {job.age:.0f} s old: <{job.sender}> to {to}{why}"))
-        elif args.action == "count":
-            counts = queue.count()
-            for state, n in counts.by_state.items():
-                write(f"{state}: {n}")
-            write(f"oldest: {counts.oldest:.0f} s")
-        else:
-            if not which and not args.all:
-                complain("say which: --all, --id, --state, --tenant, --tag or --domain")
-                return WRONG_INPUT
-            write(str({"retry": queue.retry_now, "hold": queue.hold, "drop": queue.drop}[args.action](**which)))
-    except InvalidInput:
-        raise
-    except Error as e:
-        complain(f"{e.code}: {e}")
-        return status_of(e)
-    except OSError as e:
-        complain(f"{args.file}: {e.strerror}")
-        return NO_FILE
-    return GOOD
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="postroad",
@@ -153,22 +117,8 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--from", dest="sender", metavar="ADDRESS", default="", help="sender of the trial")
     look.set_defaults(run=_diagnose)
 
-    queue = commands.add_parser(
-        "queue",
-        help="look after a queue in a file",
-        description="Lists or counts what is in FILE, the queue of a Mailer; lets it go now (also what is held or in "
-        "doubt), holds it until then, or drops it.",
-    )
-    queue.add_argument("file", metavar="FILE")
-    queue.add_argument("action", choices=["list", "count", "retry", "hold", "drop"], nargs="?", default="list")
-    queue.add_argument("--id", type=int, metavar="N", help="the message of that number")
-    queue.add_argument("--state", choices=["waiting", "delayed", "sending", "held", "in_doubt"])
-    queue.add_argument("--tenant", metavar="NAME")
-    queue.add_argument("--tag", metavar="NAME")
-    queue.add_argument("--domain", metavar="NAME", help="of the first recipient")
-    queue.add_argument("--all", action="store_true", help="with retry, hold and drop: all of them")
-    queue.add_argument("--limit", type=int, metavar="N", default=1000, help="of list")
-    queue.set_defaults(run=_queue)
+    _queue.register(commands)
+    _run.register(commands)
     return parser
 
 

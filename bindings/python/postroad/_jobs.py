@@ -23,8 +23,8 @@ class Job:
     id: int
     state: JobState
     """"waiting", "delayed", "sending", "held" (until retry_now() or drop()); "in_doubt": its content left and no reply
-    came, and it waits for somebody's decision; or "failed": refused for good or given up, kept in a file for 30 days to be
-    looked at, and listed only where `state` or `id` says so."""
+    came, and it waits for somebody's decision; or "failed": refused for good or given up, kept in a file for 30 days to
+    be looked at, and listed only where `state` or `id` says so."""
     age: float
     """Seconds since it was submitted."""
     until: float

@@ -18,6 +18,7 @@ from ._config import Account, Config, load
 from ._delivery import Delivery
 from ._errors import Error, InvalidInput, Unsupported
 from ._jobs import Job, Queue
+from ._literals import Returned
 from ._mailer import Mailer
 from ._receipts import Receipt, Status, outcome_text, printable
 from ._shell import GOOD, INTERRUPTED, TRY_LATER, complain, proof, status_of, verdict, write
@@ -228,11 +229,12 @@ def completed(content: bytes, origin: Origin, sender: str) -> bytes:
 def _delivery(options: Options) -> Optional[Delivery]:
     if not (options.notify or options.returned or options.envelope_id):
         return None
-    returned = {"hdrs": "headers", "full": "full", "": None}
+    returned: Dict[str, Optional[Returned]] = {"hdrs": "headers", "full": "full", "": None}
     if options.returned.lower() not in returned:
         raise _usage(f"-R {options.returned}: write full or hdrs")
     return Delivery(
-        notify=[e.strip().lower() for e in options.notify.split(",") if e.strip()],
+        # what is no such word is refused there
+        notify=[e.strip().lower() for e in options.notify.split(",") if e.strip()],  # type: ignore[misc]
         returned=returned[options.returned.lower()],
         envelope_id=options.envelope_id or None,
     )

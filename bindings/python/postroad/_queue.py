@@ -1,0 +1,119 @@
+"""The subcommand queue: who looks after a queue in a file."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections import Counter
+from typing import Any, Dict, Iterator, List
+
+from ._errors import InvalidInput, printable
+from ._jobs import Job, JobFilter, Queue
+from ._literals import JobState, words
+from ._shell import GOOD, write
+
+_ACTIONS = ["list", "count", "show", "summary", "retry", "hold", "drop"]
+
+
+def _line(job: Job) -> str:
+    to = ", ".join(
+        address if status == "not_attempted" else f"{address} ({status})" for address, status in job.recipients
+    )
+    due = f" in {job.until:.0f} s" if job.state == "delayed" else ""
+    why = f"; {job.error}" if job.error else ""
+    return f"{job.id} {job.state}{due}, {job.age:.0f} s old: <{job.sender}> to {to}{why}"
+
+
+def _members(job: Job) -> Iterator[str]:
+    for name, value in dataclasses.asdict(job).items():
+        if name == "recipients":
+            yield from (f"recipient: {address} {status}" for address, status in value)
+        else:
+            yield f"{name}: {value}"
+
+
+def _summary(jobs: List[Job]) -> Dict[str, Any]:
+    """What is there by tenant, tag, domain and error, most first."""
+    domains: Counter[str] = Counter(address.rpartition("@")[2].lower() for j in jobs for address, _ in j.recipients[:1])
+    return {
+        "messages": len(jobs),
+        "octets": sum(j.octets for j in jobs),
+        "recipients": sum(len(j.recipients) for j in jobs),
+        "states": dict(Counter(j.state for j in jobs).most_common()),
+        "domains": dict(domains.most_common(20)),
+        "tenants": dict(Counter(j.tenant for j in jobs if j.tenant).most_common(20)),
+        "tags": dict(Counter(j.tag for j in jobs if j.tag).most_common(20)),
+        "errors": dict(Counter(j.error for j in jobs if j.error).most_common(20)),
+    }
+
+
+def _summary_lines(found: Dict[str, Any]) -> Iterator[str]:
+    for name, value in found.items():
+        if not isinstance(value, dict):
+            yield f"{name}: {value}"
+        elif value:
+            yield f"{name}:"
+            yield from (f"  {n} {what}" for what, n in value.items())
+
+
+def _shown(args: argparse.Namespace, value: object, lines: Iterator[str]) -> Iterator[str]:
+    if args.json:
+        yield json.dumps(value)
+    else:
+        yield from map(printable, lines)
+
+
+def _which(args: argparse.Namespace) -> JobFilter:
+    return {k: v for k, v in vars(args).items() if k in JobFilter.__annotations__ and v is not None}  # type: ignore[return-value]
+
+
+def _lines(args: argparse.Namespace) -> Iterator[str]:
+    """Does what `args` say, and gives the lines to print. Raises Error and OSError."""
+    which, queue = _which(args), Queue(args.file)
+    if args.action in ("list", "show"):
+        if args.action == "show" and args.id is None:
+            raise InvalidInput("show needs --id", code="invalid_option")
+        for job in queue.jobs(limit=args.limit, **which):
+            yield from _shown(
+                args, dataclasses.asdict(job), _members(job) if args.action == "show" else iter([_line(job)])
+            )
+    elif args.action == "count":
+        c = queue.count()
+        states = [*(f"{state}: {n}" for state, n in c.by_state.items()), f"oldest: {c.oldest:.0f} s"]
+        yield from _shown(args, {**c.by_state, "oldest": c.oldest}, iter(states))
+    elif args.action == "summary":
+        found = _summary(queue.jobs(limit=args.limit, **which))
+        yield from _shown(args, found, _summary_lines(found))
+    else:
+        if not which and not args.all:
+            raise InvalidInput("say which: --all, --id, --state, --tenant, --tag or --domain", code="invalid_option")
+        changed = {"retry": queue.retry_now, "hold": queue.hold, "drop": queue.drop}[args.action](**which)
+        yield from _shown(args, {"changed": changed}, iter([str(changed)]))
+
+
+def _run(args: argparse.Namespace) -> int:
+    for line in _lines(args):
+        write(line)
+    return GOOD
+
+
+def register(commands: Any) -> None:
+    """Adds the subcommand."""
+    queue = commands.add_parser(
+        "queue",
+        help="look after a queue in a file",
+        description="Lists, counts, shows or sums up what is in FILE, the queue of a Mailer; lets it go now (also what "
+        "is held or in doubt), holds it until then, or drops it.",
+    )
+    queue.add_argument("file", metavar="FILE")
+    queue.add_argument("action", choices=_ACTIONS, nargs="?", default="list")
+    queue.add_argument("--id", type=int, metavar="N", help="the message of that number")
+    queue.add_argument("--state", choices=words(JobState))
+    queue.add_argument("--tenant", metavar="NAME")
+    queue.add_argument("--tag", metavar="NAME")
+    queue.add_argument("--domain", metavar="NAME", help="of the first recipient")
+    queue.add_argument("--all", action="store_true", help="with retry, hold and drop: all of them")
+    queue.add_argument("--limit", type=int, metavar="N", default=1000, help="of list and summary")
+    queue.add_argument("--json", action="store_true", help="print JSON, an object a line")
+    queue.set_defaults(run=_run)

@@ -1,0 +1,312 @@
+"""The subcommand run: a sender, which takes messages from queues that last and sends them until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import datetime
+import http.server
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+from ._config import load
+from ._errors import Error, InvalidInput, printable
+from ._events import Event
+from ._jobs import Counts
+from ._mailer import Mailer
+from ._shell import GOOD, TRY_LATER, URL_HELP, add_login, destination, proof
+from ._threads import Worker
+
+_LOGGED = ("retry", "late", "closed", "outcome", "lost", "decision")
+_SIGNALS = {signal.SIGTERM: "stop", signal.SIGINT: "stop"}
+if hasattr(signal, "SIGHUP"):
+    _SIGNALS[signal.SIGHUP] = "reread"
+
+
+class Log:
+    """Lines on standard error, of text or of JSON. Nobody who reads there can break the sender."""
+
+    def __init__(self, form: str) -> None:
+        self._json = form == "json"
+        self._lock = threading.Lock()
+
+    def __call__(self, kind: str, **members: object) -> None:
+        said = {name: value for name, value in members.items() if value not in (None, "", 0)}
+        if self._json:
+            now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+            line = json.dumps({"time": now, "event": kind, **said})
+        else:
+            line = " ".join([f"postroad: {kind}", *(f"{name}={printable(str(value))}" for name, value in said.items())])
+        with self._lock, contextlib.suppress(OSError):
+            os.write(sys.stderr.fileno(), (line + "\n").encode())
+
+    def event(self, queue: str, e: Event) -> None:
+        if e.kind not in _LOGGED or (e.kind == "closed" and e.error is None):
+            return
+        status = None if e.status is None else e.status.value
+        recipient, text = (e.text, None) if e.kind == "outcome" else (None, e.text)
+        self(
+            e.kind,
+            queue=queue,
+            message=e.message,
+            server=e.server,
+            recipient=recipient,
+            status=status,
+            code=e.code,
+            enhanced=e.enhanced,
+            reply=e.reply,
+            error=e.error,
+            text=text,
+            next_try=round(e.took, 1) if e.kind == "retry" else None,
+        )
+
+
+def _notify(state: str) -> None:
+    """Tells systemd, where it started this (sd_notify(3))."""
+    place = os.environ.get("NOTIFY_SOCKET", "")
+    if place:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.sendto(state.encode(), "\0" + place[1:] if place.startswith("@") else place)
+
+
+class Sender:
+    """The mailers of one run, one for each queue, from one reading of the settings to the next."""
+
+    def __init__(self, args: argparse.Namespace, log: Log) -> None:
+        self._args = args
+        self.log = log
+        self.mailers: Dict[str, Mailer] = {}
+
+    def open(self) -> None:
+        """Raises Error and OSError; then none is open."""
+        args = self._args
+        config = load()
+        url, account, _ = destination([] if args.url is None else [args.url], args, config)
+        queues = args.queue or ([config.queue] if config.queue else [])
+        if not queues:
+            raise InvalidInput("no queue is named: --queue FILE", code="invalid_option")
+        arguments = {name: getattr(args, name) for name in ("connections", "pace", "attempts", "queue_name")}
+        arguments["ca_file"] = args.ca_file or account.ca_file or None
+        arguments.update(proof(args, url, account))
+        try:
+            for queue in queues:
+                name = _name_of(queue)
+                self.mailers[name] = Mailer(
+                    url,
+                    queue=queue,
+                    on_event=lambda e, name=name: self.log.event(name, e),  # type: ignore[misc]
+                    **arguments,
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> int:
+        """Begins nothing more, waits for replies, and leaves the rest in the queues; returns how many those are."""
+        threads = [threading.Thread(target=m._settle, args=(self._args.grace,)) for m in self.mailers.values()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        left = sum(c.total for c in self.counts().values())
+        for mailer in self.mailers.values():
+            mailer.close(0.0)
+        self.mailers = {}
+        return left
+
+    def counts(self) -> Dict[str, Counts]:
+        return {name: mailer.count() for name, mailer in self.mailers.items()}
+
+    def status(self) -> Dict[str, Any]:
+        """For people and monitors."""
+        return {
+            name: {
+                **mailer.count().by_state,
+                "oldest": mailer.count().oldest,
+                "troubles": [dataclasses.asdict(t) for t in mailer.count().troubles],
+                "stats": dataclasses.asdict(mailer.stats()),
+            }
+            for name, mailer in self.mailers.items()
+        }
+
+
+def _name_of(queue: str) -> str:
+    """A queue's name for people: a broker's URL may hold a password."""
+    return queue.split("://")[0] + "://" + queue.rpartition("@")[2] if "://" in queue else queue
+
+
+def _is_drained(counts: Counts) -> bool:
+    """Nothing can be sent now: all is sent, waits for its time, or for a site in trouble."""
+    stuck = sum(t.waiting for t in counts.troubles)
+    return counts.by_state["sending"] == 0 and counts.by_state["waiting"] <= stuck
+
+
+def _address(text: str) -> Tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise InvalidInput("--health needs HOST:PORT", code="invalid_option")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _metrics(sender: Sender) -> bytes:
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    from .prometheus import Collector
+
+    registry = CollectorRegistry()
+    registry.register(Collector(sender.mailers))
+    return generate_latest(registry)
+
+
+@contextlib.contextmanager
+def _health(sender: Sender, place: Optional[str]) -> Iterator[None]:
+    """Answers /health, /ready, /status and, where prometheus-client is installed, /metrics."""
+    if place is None:
+        yield
+        return
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            try:
+                code, octets, kind = _answer(sender, self.path)
+            except (Error, RuntimeError):  # it rereads its settings
+                code, octets, kind = 503, b'{"ready": false}\n', "application/json"
+            self.send_response(code)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(octets)))
+            self.end_headers()
+            self.wfile.write(octets)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    host, port = _address(place)
+    with http.server.ThreadingHTTPServer((host, port), Handler) as server:
+        server.daemon_threads = True
+        sender.log("listening", port=server.server_port)
+        Worker("postroad health", server.serve_forever)
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+
+def _answer(sender: Sender, path: str) -> Tuple[int, bytes, str]:
+    if path == "/metrics":
+        try:
+            return 200, _metrics(sender), "text/plain; version=0.0.4; charset=utf-8"
+        except ImportError:
+            return 404, b"prometheus-client is not installed\n", "text/plain"
+    found: Dict[str, Any]
+    if path == "/health":
+        code, found = 200, {"healthy": True}
+    elif path == "/ready":
+        troubled = [t.name for c in sender.counts().values() for t in c.troubles]
+        ready = bool(sender.mailers) and not troubled
+        code, found = 200 if ready else 503, {"ready": ready, "troubles": troubled}
+    elif path == "/status":
+        code, found = 200, sender.status()
+    else:
+        code, found = 404, {"error": "there are /health, /ready, /status and /metrics"}
+    return code, json.dumps(found).encode() + b"\n", "application/json"
+
+
+@contextlib.contextmanager
+def _told(tell: Callable[[str], None]) -> Iterator[None]:
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {s: signal.signal(s, lambda s, _: tell(_SIGNALS[signal.Signals(s)])) for s in _SIGNALS}
+    try:
+        yield
+    finally:
+        for s, was in before.items():
+            signal.signal(s, was)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Sends until a signal, or with --drain until nothing can be sent now. Raises Error and OSError of its settings."""
+    log = Log(args.log)
+    sender = Sender(args, log)
+    orders: List[str] = []
+    ordered = threading.Event()
+
+    def tell(order: str) -> None:
+        if "stop" in orders and order == "stop":
+            os._exit(TRY_LATER)  # the second time: at once
+        orders.append(order)
+        ordered.set()
+
+    with _told(tell):
+        sender.open()
+        with _health(sender, args.health):
+            log("started", mailers=", ".join(f"{name}: {m!r}" for name, m in sender.mailers.items()))
+            _notify("READY=1")
+            while not _stops(args, sender, orders, ordered):
+                _notify("RELOADING=1")
+                _reread(sender)
+                _notify("READY=1")
+            _notify("STOPPING=1")
+            left = sender.close()
+    log("stopped", left=left)
+    return TRY_LATER if args.drain and left else GOOD
+
+
+def _reread(sender: Sender) -> None:
+    """What waits for its time, as for a password that works, is tried at once. What is wrong with the new settings
+    leaves nothing to send with: it is said, and tried again."""
+    sender.close()
+    while True:
+        try:
+            sender.open()
+            break
+        except (Error, OSError) as e:
+            sender.log("cannot reread", error=str(e))
+            time.sleep(5.0)
+    for mailer in sender.mailers.values():
+        mailer.retry_now(state="delayed")
+
+
+def _stops(args: argparse.Namespace, sender: Sender, orders: List[str], ordered: threading.Event) -> bool:
+    """Waits for an order, or the end of --drain; False: the settings are to be read again."""
+    while True:
+        ordered.wait(0.2 if args.drain else None)
+        ordered.clear()
+        if "stop" in orders:
+            return True
+        if "reread" in orders:
+            orders.remove("reread")
+            sender.log("rereading")
+            return False
+        if args.drain and all(map(_is_drained, sender.counts().values())):
+            return True
+
+
+def register(commands: Any) -> None:
+    """Adds the subcommand."""
+    p = commands.add_parser(
+        "run",
+        help="send what is in queues",
+        description="Sends what is in the queues, and what comes into them, until SIGTERM or SIGINT. That ends it in "
+        "order: nothing more is begun, and replies are waited for. SIGHUP reads configuration and password anew, and "
+        "tries at once what waits.",
+    )
+    p.add_argument("url", metavar="URL", nargs="?", help=URL_HELP)
+    add_login(p)
+    p.add_argument("--queue", metavar="FILE", action="append", help="a file, or amqp://...; repeatable")
+    p.add_argument("--queue-name", metavar="NAME", help="of a queue at a broker")
+    p.add_argument("--ca-file", metavar="FILE", help="CAs to trust instead of the system's")
+    p.add_argument("--connections", type=int, metavar="N", help="most connections at a time")
+    p.add_argument("--pace", type=float, metavar="N", help="most messages a second")
+    p.add_argument("--attempts", type=int, metavar="N", help="how often a message that was deferred is tried")
+    p.add_argument("--drain", action="store_true", help="end when nothing is left that can be sent now, as for cron")
+    p.add_argument("--grace", type=float, metavar="SECONDS", default=30.0, help="for replies at the end (30)")
+    p.add_argument("--health", metavar="HOST:PORT", help="answer /health, /ready, /status and /metrics there")
+    p.add_argument("--log", choices=["text", "json"], default="text", help="form of the lines on standard error")
+    p.set_defaults(run=run)

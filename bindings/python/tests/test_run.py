@@ -1,0 +1,246 @@
+"""postroad run: a sender for queues that last; postroad queue with JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+import postroad
+import pytest
+from conftest import compose
+from postroad.__main__ import main
+
+SECRET = "correct-horse-battery"
+
+
+class Run:
+    """A process that runs the command."""
+
+    def __init__(self, *arguments, env=None):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "postroad", "run", "--log", "json", *map(str, arguments)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **(env or {})},
+        )
+        self.said = []
+
+    def until(self, event, **members):
+        """Reads what it says until it says that."""
+        while line := self.process.stderr.readline():
+            self.said.append(json.loads(line))
+            if self.said[-1]["event"] == event and members.items() <= self.said[-1].items():
+                return self.said[-1]
+        raise AssertionError((event, self.said))
+
+    def end(self, order=signal.SIGTERM):
+        self.process.send_signal(order)
+        return self.rest()
+
+    def rest(self):
+        _, err = self.process.communicate(timeout=60)
+        self.said += [json.loads(line) for line in err.splitlines()]
+        return self.process.returncode
+
+
+@pytest.fixture
+def start():
+    running = []
+
+    def begin(*arguments, **more):
+        running.append(Run(*arguments, **more))
+        return running[-1]
+
+    yield begin
+    for run in running:
+        if run.process.poll() is None:
+            run.process.kill()
+        run.process.communicate()
+
+
+def submit(path, *recipients, **options):
+    with postroad.Mailer("discard://", queue=path, submit_only=True) as mail:
+        for recipient in recipients:
+            mail.submit(compose(recipient), **options)
+
+
+def test_what_is_in_a_queue_and_comes_into_it_is_sent(server, start, tmp_path):
+    path = tmp_path / "q.db"
+    submit(path, "one@x.example")
+    run = start("--queue", path, server.url)
+    assert run.until("outcome", recipient="one@x.example")["status"] == "accepted"
+    submit(path, "rejected@x.example")
+    assert run.until("outcome", recipient="rejected@x.example")["code"] == 550
+    assert run.end() == 0
+    assert run.said[-1]["event"] == "stopped"
+    assert postroad.Queue(path).count().total == 0
+    assert "queue" in run.said[1]
+
+
+def test_a_signal_waits_for_the_reply_and_begins_nothing_more(make_server, start, tmp_path):
+    server = make_server(stall="content")
+    path = tmp_path / "q.db"
+    submit(path, *(f"r{i}@x.example" for i in range(5)))
+    run = start("--queue", path, "--connections", 1, server.url)
+    assert server.stalled.wait(20)
+    run.process.send_signal(signal.SIGTERM)
+    server.resume.set()
+    run.until("outcome", status="accepted")
+    assert run.rest() == 0
+    counts = postroad.Queue(path).count()
+    assert counts.by_state["in_doubt"] == 0
+    assert counts.total + len(server.messages) == 5
+    assert run.said[-1]["left"] == counts.total
+
+
+def test_a_queue_is_drained(server, start, tmp_path):
+    path, other = tmp_path / "q.db", tmp_path / "other.db"
+    submit(path, "one@x.example", "two@x.example")
+    submit(other, "three@x.example")
+    run = start("--drain", "--queue", path, "--queue", other, server.url)
+    assert run.rest() == 0
+    assert len(server.messages) == 3
+    submit(path, "deferred@x.example")
+    run = start("--drain", "--queue", path, server.url)
+    assert run.rest() == 75
+    assert postroad.Queue(path).count().by_state["delayed"] == 1
+
+
+def test_a_server_in_trouble_does_not_keep_a_drain_from_its_end(start, tmp_path):
+    path = tmp_path / "q.db"
+    submit(path, "one@x.example")
+    run = start("--drain", "--queue", path, "smtp+insecure://127.0.0.1:1")
+    assert run.rest() == 75
+    assert postroad.Queue(path).count().total == 1
+
+
+def test_a_password_is_read_anew(start, start_sink, tmp_path):
+    sink = start_sink("--auth", f"ann:{SECRET}", "--require-auth")
+    url = f"smtp+insecure://127.0.0.1:{sink.port}?insecure_authentication=true"
+    path, password = tmp_path / "q.db", tmp_path / "password"
+    password.write_text("wrong\n")
+    submit(path, "one@x.example")
+    run = start("--queue", path, "--user", "ann", "--password-file", password, url)
+    assert run.until("closed")["error"] == "authentication_rejected"
+    password.write_text(SECRET + "\n")
+    run.process.send_signal(signal.SIGHUP)
+    run.until("rereading")
+    run.until("outcome", status="accepted")
+    assert run.end() == 0
+    assert SECRET not in json.dumps(run.said)
+
+
+def test_health_can_be_asked_for(start, make_server, server, tmp_path):
+    path = tmp_path / "q.db"
+    run = start("--queue", path, "--health", "127.0.0.1:0", server.url)
+    port = run.until("listening")["port"]
+    run.until("started")
+
+    def ask(what):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{what}", timeout=20) as reply:
+                return reply.status, reply.read().decode()
+        except urllib.error.HTTPError as e:
+            with e:
+                return e.code, e.read().decode()
+
+    assert ask("health") == (200, '{"healthy": true}\n')
+    assert ask("ready") == (200, '{"ready": true, "troubles": []}\n')
+    submit(path, "one@x.example")
+    run.until("outcome")
+    assert json.loads(ask("status")[1])[str(path)]["stats"]["accepted"] == 1
+    pytest.importorskip("prometheus_client")
+    assert 'postroad_recipients_total{mailer="' in ask("metrics")[1]
+    assert ask("else")[0] == 404
+    assert run.end(signal.SIGINT) == 0
+
+
+def test_a_site_in_trouble_is_not_ready(start, make_server, tmp_path):
+    server = make_server(replies={"EHLO": "550 go away", "HELO": "550 go away"})
+    path = tmp_path / "q.db"
+    submit(path, "one@x.example")
+    run = start("--queue", path, "--health", "127.0.0.1:0", server.url)
+    port = run.until("listening")["port"]
+    run.until("closed")
+    code = 200
+    while code == 200:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=20).close()
+        except urllib.error.HTTPError as e:
+            with e:
+                code, found = e.code, json.loads(e.read())
+    assert (code, found["troubles"]) == (503, ["127.0.0.1"])
+    assert run.end() == 0
+
+
+def test_systemd_is_told(start, server, tmp_path):
+    place = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(str(place))
+        s.settimeout(60)
+        run = start("--queue", tmp_path / "q.db", server.url, env={"NOTIFY_SOCKET": str(place)})
+        assert s.recv(100) == b"READY=1"
+        assert run.end() == 0
+        assert s.recv(100) == b"STOPPING=1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--queue", "{}/no/folder/q.db", "smtp://x.example"], 75),
+        (["--queue", "{}/q.db", "ftp://x.example"], 64),
+        (["--queue", "{}/q.db", "--user", "ann", "smtp://x.example"], 64),
+        (["--queue", "{}/q.db", "--user", "ann", "--password-file", "{}/none", "smtp://x.example"], 64),
+        (["--queue", "{}/q.db", "--health", "here", "smtp://x.example"], 64),
+        (["smtp://x.example"], 64),
+    ],
+)
+def test_what_is_wrong_is_one_line(arguments, status, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("POSTROAD_PASSWORD", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["run", *(a.format(tmp_path) for a in arguments)]) == status
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith("postroad: ")
+
+
+# postroad queue
+
+
+def test_a_queue_is_shown_as_json(tmp_path, capsys):
+    path = tmp_path / "q.db"
+    submit(path, "one@x.example", "two@y.example", tag="news", tenant="t")
+
+    def said(*arguments):
+        assert main(["queue", str(path), *arguments, "--json"]) == 0
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    one, two = said("list")
+    assert (one["recipients"], one["tag"], one["state"]) == ([["one@x.example", "not_attempted"]], "news", "waiting")
+    assert said("show", "--id", str(two["id"])) == [{**two, "age": pytest.approx(two["age"], abs=60)}]
+    assert said("count")[0]["waiting"] == 2
+    (summary,) = said("summary")
+    assert (summary["messages"], summary["domains"]) == (2, {"x.example": 1, "y.example": 1})
+    assert (summary["tags"], summary["tenants"], summary["states"]) == ({"news": 2}, {"t": 2}, {"waiting": 2})
+    assert said("hold", "--all") == [{"changed": 2}]
+    assert said("drop", "--domain", "y.example") == [{"changed": 1}]
+
+
+def test_a_queue_is_shown_to_people(tmp_path, capsys):
+    path = tmp_path / "q.db"
+    submit(path, "one@x.example", tag="news")
+    job = postroad.Queue(path).jobs()[0]
+    assert main(["queue", str(path), "show", "--id", str(job.id)]) == 0
+    out = capsys.readouterr().out
+    assert "recipient: one@x.example not_attempted\n" in out
+    assert "tag: news\n" in out
+    assert main(["queue", str(path), "summary"]) == 0
+    assert "domains:\n  1 x.example\n" in capsys.readouterr().out
+    assert main(["queue", str(path), "show"]) == 64
+    assert "--id" in capsys.readouterr().err
