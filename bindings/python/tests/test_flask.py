@@ -1,0 +1,46 @@
+"""Flask's mail by postroad."""
+
+from __future__ import annotations
+
+import postroad
+import pytest
+from conftest import compose
+
+flask = pytest.importorskip("flask")
+from postroad.flask import Mail  # noqa: E402
+
+
+def test_a_view_sends(server):
+    app = flask.Flask("site")
+    app.config["POSTROAD"] = {"url": server.url}
+    mail = Mail(app)
+
+    @app.post("/order")
+    def order():
+        mail.send(compose()).require_accepted()
+        return str(mail.submit(compose("second@x.example")).wait(20).all_accepted)
+
+    with app.test_client() as client:
+        assert client.post("/order").text == "True"
+        assert client.post("/order").text == "True"
+    assert len(server.messages) == 4
+    assert len([c for c in server.commands if c.startswith("EHLO")]) <= 2
+    assert app.extensions["postroad"] is mail
+
+
+def test_an_application_that_is_tested_sends_to_memory():
+    mail = Mail()
+    app = flask.Flask("site")
+    app.testing = True
+    mail.init_app(app)
+    with app.app_context():
+        mail.mailer.outbox.clear()
+        mail.send(compose())
+        assert mail.mailer.outbox[0].recipients == ("bob@example.org",)
+
+
+def test_settings_that_are_missing_are_said():
+    app = flask.Flask("site")
+    mail = Mail(app)
+    with app.app_context(), pytest.raises(postroad.InvalidInput, match="POSTROAD"):
+        mail.send(compose())

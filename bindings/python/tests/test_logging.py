@@ -1,0 +1,179 @@
+"""MailHandler: records by mail, digests, a limit."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+
+import postroad
+import pytest
+from postroad.logging import MailHandler
+
+PLACE = {"sender": "site@example.com", "recipients": ["ops@example.com", ("Ann", "ann@example.com")]}
+
+
+@pytest.fixture
+def logger():
+    made = logging.Logger("test")
+    yield made
+    for handler in made.handlers:
+        handler.close()
+
+
+@pytest.fixture
+def mail():
+    with postroad.Mailer("memory://") as m:
+        yield m
+
+
+def settled(mail):
+    """What is in the outbox once the mailer has nothing left to do."""
+    while mail.count().total:
+        pass
+    return list(mail.outbox)
+
+
+def test_a_record_goes_by_mail(logger, mail):
+    logger.addHandler(handler := MailHandler(mail, **PLACE))
+    logger.warning("not this")
+    try:
+        raise LookupError("gone")
+    except LookupError:
+        logger.exception("it went\nwrong: %s", "here")
+    handler.flush()
+    (stored,) = settled(mail)
+    assert stored.sender == "site@example.com"
+    assert stored.recipients == ("ops@example.com", "ann@example.com")
+    assert stored.message["Subject"] == "ERROR: it went"
+    assert stored.message["Auto-Submitted"] == "auto-generated"
+    assert "wrong: here\nTraceback" in stored.message.get_content().replace("\r\n", "\n")
+    assert "LookupError: gone" in stored.message.get_content()
+
+
+def test_records_of_some_time_go_in_one_mail(logger, mail):
+    logger.addHandler(handler := MailHandler(mail, digest=3600, level=logging.INFO, **PLACE))
+    for i in range(5):
+        logger.info("record %d", i)
+    logger.critical("the worst")
+    assert list(mail.outbox) == []
+    handler.flush()
+    (stored,) = settled(mail)
+    assert stored.message["Subject"] == "CRITICAL: the worst (and 5 more)"
+    assert [f"record {i}" in stored.message.get_content() for i in range(5)] == [True] * 5
+
+
+def test_a_flood_makes_no_flood_of_mails(logger, mail):
+    logger.addHandler(handler := MailHandler(mail, mails_per_hour=2, records=50, **PLACE))
+    for i in range(300):
+        logger.error("record %03d", i)
+    handler.flush()
+    texts = [m.message.get_content() for m in settled(mail)]
+    assert 1 <= len(texts) <= 3
+    shown = sum(text.count("record ") for text in texts)
+    left_out = sum(int(line.split(" ")[0]) for t in texts for line in t.splitlines() if "left out" in line)
+    assert shown + left_out == 300
+
+
+def test_who_logs_does_not_wait_for_a_server(make_server, logger):
+    server = make_server(stall="EHLO")
+    handler = MailHandler(server.url, close_timeout=0, **PLACE)
+    logger.addHandler(handler)
+    for _ in range(100):
+        logger.error("x")
+    handler.flush()
+    assert server.messages == []
+
+
+def test_what_postroad_logs_is_not_sent(mail):
+    root = logging.Logger("root")
+    root.addHandler(handler := MailHandler(mail, level=0, **PLACE))
+    for name in ("postroad", "postroad.events", "postroad.logging"):
+        root.handle(logging.LogRecord(name, logging.ERROR, "x.py", 1, "no", (), None))
+    handler.close()
+    assert settled(mail) == []
+
+
+def test_a_mail_that_cannot_be_sent_is_said_and_the_next_goes(logger, mail, caplog):
+    answers = iter([lambda: 1 / 0, lambda: "fine"])
+
+    def subject(records):
+        try:
+            return next(answers)()
+        except ZeroDivisionError:
+            raise ValueError("bad") from None
+
+    logger.addHandler(handler := MailHandler(mail, subject=subject, **PLACE))
+    logger.error("one")
+    handler.flush()
+    logger.error("two")
+    handler.flush()
+    assert [m.message["Subject"] for m in settled(mail)] == ["fine"]
+    assert "could not be sent: ValueError" in caplog.text
+
+
+def test_a_record_that_cannot_be_formatted_does_not_reach_who_logs(logger, mail, capsys):
+    logger.addHandler(MailHandler(mail, **PLACE))
+    logger.error("%d", "x")
+    assert "TypeError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        ({"sender": "nobody"}, postroad.InvalidInput),
+        ({"digest": -1}, postroad.InvalidInput),
+        ({"mails_per_hour": 0}, postroad.InvalidInput),
+        ({"attempts": 3}, TypeError),
+    ],
+)
+def test_wrong_arguments_are_said_at_once(mail, wrong, kind):
+    with pytest.raises(kind):
+        MailHandler(mail, **{**PLACE, **wrong})
+
+
+def test_what_is_held_goes_when_the_process_ends(server):
+    program = f"""
+import logging
+from postroad.logging import MailHandler
+handler = MailHandler({server.url!r}, sender="a@x.example", recipients="b@x.example", digest=3600)
+logging.getLogger().addHandler(handler)
+logging.error("the end")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    (got,) = server.messages
+    assert b"the end" in got.content
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork()")
+def test_a_forked_process_sends_by_itself(server):
+    program = f"""
+import logging, os
+from postroad.logging import MailHandler
+handler = MailHandler({server.url!r}, sender="a@x.example", recipients="b@x.example")
+logging.getLogger().addHandler(handler)
+logging.error("parent")
+handler.flush()
+if os.fork() == 0:
+    logging.error("child")
+    handler.close()
+    os._exit(0)
+os.wait()
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(b"child" in m.content for m in server.messages) == [False, True]
+
+
+def test_many_threads_may_log(logger, mail):
+    logger.addHandler(handler := MailHandler(mail, digest=3600, records=10_000, **PLACE))
+    threads = [threading.Thread(target=lambda: [logger.error("x") for _ in range(100)]) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    handler.flush()
+    assert "(and 799 more)" in settled(mail)[0].message["Subject"]

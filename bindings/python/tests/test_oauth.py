@@ -1,0 +1,280 @@
+"""OAuth tokens, from a small token server."""
+
+from __future__ import annotations
+
+import copy
+import http.server
+import json
+import multiprocessing
+import os
+import stat
+import threading
+import urllib.parse
+
+import postroad
+import pytest
+from conftest import compose
+from postroad import oauth, testing
+
+SECRET = "correct-horse-battery"
+
+
+class TokenServer:
+    """Gives tokens token-1, token-2 and so on; `replies` come first, each a status and what its JSON is."""
+
+    def __init__(self):
+        self.forms = []
+        self.replies = []
+        self.lasts = 3600
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                status, found, headers = owner.answer(self.path, dict(urllib.parse.parse_qsl(body)))
+                octets = found if isinstance(found, bytes) else json.dumps(found).encode()
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(octets)))
+                self.end_headers()
+                self.wfile.write(octets)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.lock = threading.Lock()
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.base = f"http://127.0.0.1:{self.server.server_port}"
+        self.url = self.base + "/token"
+
+    def answer(self, path, form):
+        with self.lock:
+            self.forms.append((path, form))
+            if self.replies:
+                status, found, *headers = self.replies.pop(0)
+                return status, found, headers[0] if headers else {}
+            n = sum(1 for p, _ in self.forms if p == "/token")
+            return 200, {"access_token": f"token-{n}", "expires_in": self.lasts, "token_type": "Bearer"}, {}
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def tokens():
+    server = TokenServer()
+    yield server
+    server.close()
+
+
+def source(tokens, **more):
+    return oauth.refresh(tokens.url, **{"client_id": "me", "refresh_token": SECRET, **more})
+
+
+REQUEST = postroad.CredentialsRequest("smtp.example.com:587")
+AGAIN = postroad.CredentialsRequest("smtp.example.com:587", refused_before=True)
+
+
+def test_a_token_is_got_once_and_kept_while_it_holds(tokens):
+    s = source(tokens, client_secret="s", scope="mail")
+    assert [s(REQUEST), s(REQUEST), s.token()] == ["token-1"] * 3
+    assert tokens.forms == [
+        (
+            "/token",
+            {
+                "grant_type": "refresh_token",
+                "client_id": "me",
+                "client_secret": "s",
+                "refresh_token": SECRET,
+                "scope": "mail",
+            },
+        )
+    ]
+
+
+def test_a_token_is_got_anew_ahead_of_its_end_and_when_it_was_refused(tokens):
+    tokens.lasts = 60
+    s = source(tokens)
+    assert [s(REQUEST), s(REQUEST)] == ["token-1", "token-2"]
+    tokens.lasts = 3600
+    assert [s(REQUEST), s(REQUEST), s(AGAIN), s(REQUEST), s(AGAIN)] == [
+        "token-3",
+        "token-3",
+        "token-4",
+        "token-4",
+        "token-5",
+    ]
+
+
+def test_many_threads_get_one_token(tokens):
+    s = source(tokens)
+    got = []
+    threads = [threading.Thread(target=lambda: got.append(s(REQUEST))) for _ in range(20)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert got == ["token-1"] * 20
+
+
+def test_a_new_refresh_token_takes_the_place_of_the_old(tokens, tmp_path):
+    tokens.replies = [(200, {"access_token": "a", "expires_in": 0, "refresh_token": "second"})]
+    s = source(tokens, store=tmp_path / "t.json")
+    s.token()
+    s.token()
+    assert [f["refresh_token"] for _, f in tokens.forms] == [SECRET, "second"]
+    assert json.loads((tmp_path / "t.json").read_text())["refresh_token"] == "second"
+
+
+def test_a_file_keeps_tokens_for_others(tokens, tmp_path):
+    path = tmp_path / "t.json"
+    assert source(tokens, store=path).token() == "token-1"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    other = oauth.refresh(tokens.url, client_id="me", store=str(path))
+    assert other.token() == "token-1"
+    assert other(AGAIN) == "token-1"  # it was not this one's that was refused
+    assert other(AGAIN) == "token-2"
+    path.write_text("{")
+    assert source(tokens, store=path).token() == "token-3"
+    assert sorted(os.listdir(tmp_path)) == ["t.json", "t.json.lock"]
+
+
+def _token(url, path, queue):
+    queue.put(oauth.refresh(url, client_id="me", refresh_token=SECRET, store=path).token())
+
+
+def test_many_processes_get_one_token(tokens, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    processes = [context.Process(target=_token, args=(tokens.url, str(tmp_path / "t.json"), queue)) for _ in range(3)]
+    for p in processes:
+        p.start()
+    assert [queue.get(timeout=60) for _ in processes] == ["token-1"] * 3
+    for p in processes:
+        p.join()
+    queue.close()
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "transient"),
+    [
+        (
+            (400, {"error": "invalid_grant", "error_description": "Token \x1b has expired"}),
+            "AuthenticationError",
+            False,
+        ),
+        ((401, {}), "AuthenticationError", False),
+        ((200, {"access_token": 7}), "AuthenticationError", False),
+        ((500, {"error": "server_error"}), "NoConnection", True),
+        ((429, b""), "NoConnection", True),
+        ((200, b"<html>"), "ProtocolError", False),
+        ((200, b"[1]"), "ProtocolError", False),
+        ((302, b"", {"Location": "http://127.0.0.1:1/"}), "ProtocolError", False),
+    ],
+)
+def test_a_token_server_that_gives_none(tokens, reply, kind, transient):
+    tokens.replies = [reply]
+    with pytest.raises(getattr(postroad, kind)) as e:
+        source(tokens, client_secret=SECRET).token()
+    assert (e.value.code, e.value.transient) == ("credentials_unavailable", transient)
+    assert SECRET not in str(e.value)
+    assert "\x1b" not in str(e.value)
+    assert len(tokens.forms) == 1
+    assert source(tokens).token() == "token-2"
+
+
+def test_a_token_server_that_is_not_there():
+    with pytest.raises(postroad.NoConnection) as e:
+        oauth.refresh("http://127.0.0.1:1/", client_id="me", refresh_token=SECRET).token()
+    assert e.value.transient
+
+
+def test_an_application_gets_tokens_for_itself(tokens):
+    s = oauth.client_credentials(tokens.url, client_id="me", client_secret=SECRET, scope="mail")
+    assert s(REQUEST) == "token-1"
+    assert tokens.forms[0][1] == {
+        "grant_type": "client_credentials",
+        "client_id": "me",
+        "client_secret": SECRET,
+        "scope": "mail",
+    }
+
+
+def test_a_user_logs_in_on_another_device(tokens, tmp_path):
+    begun = {"device_code": "d", "user_code": "AB-12", "verification_uri": "https://x.example/d", "interval": 0}
+    tokens.replies = [
+        (200, begun),
+        (400, {"error": "authorization_pending"}),
+        (400, {"error": "authorization_pending"}),
+        (200, {"access_token": "a", "expires_in": 3600, "refresh_token": SECRET}),
+    ]
+    shown = []
+    s = oauth.device_login(
+        tokens.url,
+        device_url=tokens.base + "/device",
+        client_id="me",
+        scope="mail",
+        store=tmp_path / "t.json",
+        show=shown.append,
+    )
+    assert shown == ["Open https://x.example/d and enter the code AB-12"]
+    assert s(REQUEST) == "a"
+    assert [path for path, _ in tokens.forms] == ["/device", "/token", "/token", "/token"]
+    assert tokens.forms[1][1]["device_code"] == "d"
+    later = oauth.refresh(tokens.url, client_id="me", store=tmp_path / "t.json")
+    assert later(REQUEST) == "a"
+    later(AGAIN)
+    assert tokens.forms[-1][1]["refresh_token"] == SECRET
+
+
+@pytest.mark.parametrize("reply", [{"error": "access_denied"}, {"error": "expired_token"}])
+def test_a_user_may_refuse(tokens, reply):
+    begun = {"device_code": "d", "user_code": "AB-12", "verification_uri": "https://x.example/d", "interval": 0}
+    tokens.replies = [(200, begun), (400, reply)]
+    with pytest.raises(postroad.AuthenticationError, match=reply["error"]):
+        oauth.device_login(tokens.url, device_url=tokens.base + "/d", client_id="me", show=str)
+
+
+def test_a_user_may_take_too_long(tokens):
+    begun = {"device_code": "d", "user_code": "AB-12", "verification_uri": "x", "interval": 5, "expires_in": 1}
+    tokens.replies = [(200, begun), (400, {"error": "authorization_pending"})]
+    with pytest.raises(postroad.AuthenticationError, match="in time"):
+        oauth.device_login(tokens.url, device_url=tokens.base + "/d", client_id="me", show=str)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: oauth.refresh("http://tokens.example/", client_id="me", refresh_token=SECRET),
+        lambda: oauth.refresh("goggle", client_id="me", refresh_token=SECRET),
+        lambda: oauth.refresh("google", client_id="me"),
+        lambda: oauth.client_credentials("google", client_id="me", client_secret=SECRET),
+        lambda: oauth.device_login("google", client_id="me"),
+    ],
+)
+def test_what_cannot_be_is_invalid_input(call):
+    with pytest.raises(postroad.InvalidInput) as e:
+        call()
+    assert SECRET not in str(e.value)
+
+
+def test_known_providers_have_their_urls():
+    google = oauth.refresh("google", client_id="me", refresh_token=SECRET)
+    assert repr(google) == "<postroad.oauth.TokenSource at oauth2.googleapis.com>"
+    microsoft = oauth.client_credentials("microsoft", client_id="me", client_secret=SECRET, tenant="a b/c")
+    assert microsoft._url == "https://login.microsoftonline.com/a%20b%2Fc/oauth2/v2.0/token"
+    assert microsoft._form["scope"] == "https://outlook.office365.com/.default"
+    with pytest.raises(TypeError, match="pickled"):
+        copy.copy(google)
+    assert SECRET not in repr(oauth.Tokens(SECRET, 0.0, SECRET))
+
+
+def test_a_mailer_takes_tokens(tokens):
+    sink = testing.Sink(users={"ann": "token-2"}, mechanisms=["XOAUTH2"], auth_in_clear=True, require_auth=True)
+    url = sink.url() + "?insecure_authentication=true"
+    with sink, postroad.Mailer(url, user="ann", credentials=source(tokens)) as mail:
+        mail.send(compose()).require_accepted()  # the first token was refused, the second not
+        assert sink.counts["auth_attempts"] == 2
