@@ -328,7 +328,7 @@ def test_none_stands_for_what_is_not_given(server, message):
     names = [n for n in inspect.signature(postroad.Mailer).parameters if n != "url"]
     with postroad.Mailer(server.url, **dict.fromkeys(names)) as mail, postroad.Mailer(server.url) as usual:
         assert mail.send(message).all_accepted
-        own = ("_close_timeout", "_capacity", "_watching", "_asking")
+        own = ("_close_timeout", "_capacity", "_asking", "_outbox")
         assert [getattr(mail, n) for n in own] == [getattr(usual, n) for n in own]
     for name in names:
         with postroad.Mailer(server.url, **{name: None}) as mail:

@@ -74,7 +74,7 @@ def test_nothing_is_watched_that_nobody_asked_for(server, message, capfd):
     with postroad.Mailer(server.url) as mail:
         mail.send(message)
         mail.send(compose("rejected@x.example"))
-        assert mail._watching is None
+        assert mail._watching._worker is None
     assert capfd.readouterr() == ("", "")
 
 
