@@ -21,6 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto parts = detail::parts_of(input);
     for (const auto part : {parts.public_key, parts.extensions, parts.signature_oid, parts.signature_parameters})
         require_within(part, input);
+    for (const bool tls_1_3 : {false, true})
+        for (const auto one : detail::certificates_of(input, tls_1_3)) require_within(one, input);
     require_within(detail::pss_hash_oid(parts.signature_parameters), input);
     const auto found = detail::find_extension(parts.extensions, detail::oid_name_constraints);
     require_within(found, input);

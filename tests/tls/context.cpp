@@ -1,9 +1,12 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <type_traits>
+
+#include <sys/stat.h>
 
 #include "pair.hpp"
 #include "place.hpp"
@@ -69,6 +72,22 @@ TEST_CASE_TEMPLATE("no usable CA is an error of the configuration", E, ENGINES) 
     CHECK(thrown_for<E>({.ca_file = "/nonexistent/ca.pem"}) ==
           std::string(configuration) + "the CA file \"/nonexistent/ca.pem\" cannot be read");
     CHECK(thrown_for<E>({.ca_file = "/"}) == std::string(configuration) + "the CA file \"/\" cannot be read");
+}
+
+TEST_CASE_TEMPLATE("what is no regular file is refused at once, and a link is followed", E, ENGINES) {
+    const scratch_folder folder;
+    const auto pipe = (folder.path / "pipe").string();
+    REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+    CHECK(thrown_for<E>({.ca_file = pipe}) ==
+          std::string(configuration) + "the CA file \"" + pipe + "\" cannot be read");
+    CHECK(thrown_for<E>({.ca_pem = ca().ca_pem, .certificate_file = pipe}) ==
+          std::string(configuration) + "the certificate file \"" + pipe + "\" cannot be read");
+    CHECK(thrown_for<E>({.ca_file = "/dev/zero"}) ==
+          std::string(configuration) + "the CA file \"/dev/zero\" cannot be read");
+    const file real(ca().ca_pem);
+    const auto link = folder.path / "link";
+    std::filesystem::create_symlink(real.path, link);
+    CHECK(client_context<E>({.ca_file = link.string()})->trusted() == 1);
 }
 
 TEST_CASE_TEMPLATE("two sources of CAs contradict each other", E, ENGINES) {

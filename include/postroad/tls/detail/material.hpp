@@ -18,14 +18,42 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 namespace postroad::tls::detail {
 
+/// Octets of a file of certificates or a key; that of all public CAs has a quarter of a million.
+inline constexpr std::size_t max_file = 16 * 1024 * 1024;
+
+/// Regular files only: a pipe would wait for whoever writes into it. Links are followed, since certificates are often
+/// behind one (Let's Encrypt's are).
 inline bool read_file(const std::string& path, std::string& text) {
-    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-    if (!file) return false;
+    const int number = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (number < 0) return false;
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(::fdopen(number, "rb"), &std::fclose);
+    if (!file) {
+        ::close(number);
+        return false;
+    }
+    struct ::stat is {};
+    if (::fstat(number, &is) != 0 || !S_ISREG(is.st_mode)) return false;
     char part[16384];
-    while (const auto size = std::fread(part, 1, sizeof part, file.get())) text.append(part, size);
+    while (const auto size = std::fread(part, 1, sizeof part, file.get())) {
+        if (text.size() + size > max_file) return false;
+        text.append(part, size);
+    }
     return std::ferror(file.get()) == 0;
+}
+
+/// A program that runs with more rights than its caller does not trust whom the caller names.
+inline const char* environment(const char* name) noexcept {
+#if defined(__GLIBC__) && defined(_GNU_SOURCE)
+    return ::secure_getenv(name);
+#else
+    return std::getenv(name);
+#endif
 }
 
 inline std::string quoted(const std::string& path) { return "\"" + escaped(path) + "\""; }
@@ -62,7 +90,7 @@ inline pem_source find_cas(const settings& options) {
     if (!options.ca_pem.empty()) return {options.ca_pem, "ca_pem"};
     if (!options.ca_path.empty()) return read_folder(options.ca_path);
     std::string text;
-    const char* from_environment = std::getenv("SSL_CERT_FILE");
+    const char* from_environment = environment("SSL_CERT_FILE");
     const bool environment = options.ca_file.empty() && from_environment && *from_environment;
     const auto file = environment ? std::string(from_environment) : options.ca_file;
     if (!file.empty()) {
