@@ -62,6 +62,7 @@
 #include <postroad/smtp/impl/saslprep.ipp>
 #include <postroad/smtp/impl/scram.ipp>
 #include <postroad/smtp/impl/session.ipp>
+#include <postroad/smtp/impl/writing.ipp>
 #include <postroad/testing/impl/certificates.ipp>
 #include <postroad/testing/impl/fault.ipp>
 #include <postroad/testing/impl/server_session.ipp>

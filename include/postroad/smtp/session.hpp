@@ -441,4 +441,5 @@ private:
 #include <postroad/smtp/impl/handshake.ipp>
 #include <postroad/smtp/impl/observing.ipp>
 #include <postroad/smtp/impl/session.ipp>
+#include <postroad/smtp/impl/writing.ipp>
 #endif
