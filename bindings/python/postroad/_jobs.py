@@ -41,7 +41,7 @@ class Job:
     recipients: Tuple[Tuple[str, str], ...]
     """Of each, the address and what became of the message for it so far."""
     error: str
-    """What kept the last attempt from being whole; empty before one."""
+    """What kept the last attempt from being whole, or the first reply that did; empty before one."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Counts:
 
 
 class JobFilter(TypedDict, total=False):
-    """Which messages: those that match each member."""
+    """Which messages: those that match each member. Failed ones match where state or id does."""
 
     id: int
     """The message of that number."""
@@ -133,7 +133,7 @@ class Operations:
 
     def retry_now(self, **which: Unpack[JobFilter]) -> int:
         """Messages that match `which`, as in jobs(), and are delayed, held or in doubt go now; what is in doubt may
-        arrive twice. Returns how many."""
+        arrive twice. Failed ones go as if they were new, to those that did not get them. Returns how many."""
         return waiting(self._core.change, "retry_now", filter_of(which))
 
     def hold(self, **which: Unpack[JobFilter]) -> int:

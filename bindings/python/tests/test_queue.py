@@ -176,6 +176,26 @@ def test_what_is_in_doubt_waits_for_somebody(make_server, tmp_path):
         assert mail.drop(id=job.id) == 1
 
 
+def test_what_was_refused_for_good_is_kept_and_can_go_again(make_server, tmp_path):
+    path = tmp_path / "outbox.db"
+    server = make_server(replies={"RCPT": "550 5.1.1 no such user"})
+    with postroad.Mailer(server.url, queue=path) as mail:
+        assert mail.send(compose()).rejected
+    queue = postroad.Queue(path)
+    assert (queue.jobs(), queue.count().total, queue.count().by_state["failed"]) == ([], 0, 1)
+    (job,) = queue.jobs(state="failed")
+    assert job.recipients == (("bob@example.org", "rejected"),)
+    assert job.error == "550 5.1.1 no such user"
+    assert 0 <= job.failed < 60
+    assert queue.retry_now() == 0
+    assert queue.retry_now(id=job.id) == 1
+    server = make_server()
+    with postroad.Mailer(server.url, queue=path):
+        pass
+    assert len(server.messages) == 1
+    assert postroad.Queue(path).count().by_state["failed"] == 0
+
+
 def test_a_file_can_be_looked_after_without_a_mailer(server, tmp_path, capsys):
     path = tmp_path / "outbox.db"
     with postroad.Mailer(server.url, queue=path) as mail:
