@@ -40,7 +40,7 @@ BANNED = {"iostream", "regex", "format", "expected", "source_location", "asio.hp
 OPT_IN = {f"tls/impl/openssl_{part}.ipp" for part in ("certificate", "context", "engine")} | {
     f"queueing/impl/{part}.ipp"
     for part in ("amqp", "amqp_link", "amqp_spread", "amqp_thread", "sqlite", "sqlite_database", "sqlite_file",
-                 "sqlite_rows", "sqlite_schema", "sqlite_view")
+                 "sqlite_fork", "sqlite_rows", "sqlite_schema", "sqlite_view")
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)

@@ -17,7 +17,10 @@ namespace postroad::queueing {
 
 namespace detail {
 class sqlite_store;
-}
+struct sqlite_closer {
+    void operator()(sqlite_store* s) const noexcept;
+};
+}  // namespace detail
 
 struct sqlite_options {
     /// The file; it is made, for this user only, if it is not there. SQLite keeps `-wal` and `-shm` beside it, the
@@ -83,7 +86,7 @@ public:
     std::vector<job> drop(const job_filter& which, time_point now);
 
 private:
-    std::unique_ptr<detail::sqlite_store> store_;
+    std::unique_ptr<detail::sqlite_store, detail::sqlite_closer> store_;
 };
 
 }  // namespace postroad::queueing

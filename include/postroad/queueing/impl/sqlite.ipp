@@ -26,7 +26,7 @@ namespace detail {
 
 /// Everything behind a queueing::sqlite. One thread of its own does all that waits for the disk; what the mailer's
 /// executor calls touches memory only, but for what looks after the queue.
-class sqlite_store {
+class sqlite_store final : keeps_open {
 public:
     explicit sqlite_store(sqlite_options o)
         : options_(checked(std::move(o))),
@@ -35,15 +35,23 @@ public:
                                 .most_failed = static_cast<std::int64_t>(std::min(options_.capacity, most_kept))}),
           view_(options_.path, file_.clocks, file_.contents()),
           lock_(options_.path + "-lock") {
+        const auto no_fork = fork_register::get().hold();
         if (!options_.submit_only) lock_.open();
         held_ = static_cast<std::size_t>(file_.left().jobs);
         seen_version_ = file_.version_seen();
         self_ = static_cast<std::int64_t>(postroad::detail::random_number()) + 1;
         thread_ = std::thread([this] { run(); });
+        fork_register::get().add(*this);
     }
     sqlite_store(const sqlite_store&) = delete;
     sqlite_store& operator=(const sqlite_store&) = delete;
-    ~sqlite_store() { stop(); }
+    ~sqlite_store() {
+        stop();
+        fork_register::get().remove(*this);
+    }
+    /// Whether it is of a process that this one was forked from: then there is no thread to be joined, and what waits
+    /// for one would wait for ever.
+    bool is_parents() const noexcept { return forked_; }
 
     const sqlite_options& options() const noexcept { return options_; }
 
@@ -149,7 +157,7 @@ public:
     void stop() {
         {
             const std::scoped_lock lock(mutex_);
-            if (!thread_.joinable()) return;
+            if (!thread_.joinable() || forked_) return;
             stopping_ = true;
             changed_.notify_one();
         }
@@ -258,7 +266,7 @@ private:
         if (o.path.empty()) throw error(errc::invalid_option, "sqlite: expected the path of a file");
         if (o.capacity == 0) throw error(errc::invalid_option, "sqlite: expected a capacity of more than 0");
         // It is opened again later, whatever the working directory is then; and SQLite takes some names for more.
-        o.path = std::filesystem::absolute(o.path).string();
+        o.path = sqlite_schema::made(std::filesystem::absolute(o.path).string());
         return o;
     }
 
@@ -290,11 +298,18 @@ private:
             busy_ = true;
             lock.unlock();
 
-            file_.clocks.look();
-            if (poll && !last) look_around();
-            write(jobs, changes);
-            for (const auto& t : tasks) t.what();
-            if (!last) load();
+            {
+                const std::scoped_lock work(working_);
+                file_.clocks.look();
+                if (poll && !last) look_around();
+                write(jobs, changes);
+                for (const auto& t : tasks) t.what();
+            }
+            say();
+            if (!last) {
+                const std::scoped_lock work(working_);
+                load();
+            }
 
             lock.lock();
             busy_ = false;
@@ -308,8 +323,13 @@ private:
             }
         }
         lock.unlock();
+        const std::scoped_lock work(working_);
         abandon();
         lock_.give_back();
+    }
+    // Whoever is called may do what he likes, and wait for what forks.
+    void say() {
+        for (auto& f : std::exchange(said_, {})) f();
     }
     // After a failure it tries again with each poll.
     bool owes() const { return !failing_ && (!changes_.empty() || (sends_ && load_) || wants_more()); }
@@ -461,10 +481,13 @@ private:
                     all = gathering_of(j.whole);
                 }
             }
-            if (j.waiter)
-                j.waiter->complete(j.error, std::move(j.result));
-            else if (all)
-                all->add(j.places, j.error, std::move(j.result));
+            if (!j.waiter && !all) continue;
+            said_.push_back([what = std::make_shared<job>(std::move(j)), all] {
+                if (what->waiter)
+                    what->waiter->complete(what->error, std::move(what->result));
+                else
+                    all->add(what->places, what->error, std::move(what->result));
+            });
         }
     }
     // It was not sent here.
@@ -473,6 +496,32 @@ private:
         name_recipients(j);
         j.result.details.where = phase::queued;
         j.waiter->complete(why, std::move(j.result));
+    }
+
+    void tell_later(job&& j, error_code why) {
+        if (!j.waiter) return;
+        said_.push_back([what = std::make_shared<job>(std::move(j)), why] { tell_waiter(std::move(*what), why); });
+    }
+
+    // ---- when the process forks
+
+    void rest() override { working_.lock(); }
+    void close_for_fork() override {
+        mutex_.lock();
+        view_.close();
+        file_.close();
+    }
+    void forked_in_parent() override {
+        view_.open();
+        mutex_.unlock();
+        working_.unlock();
+    }
+    // The lock on -lock is the parent's alone, whatever becomes of this process.
+    void forked_in_child() override {
+        lock_.give_back();
+        forked_ = stopping_ = true;
+        sends_ = false;
+        forked_in_parent();
     }
 
     // ---- writing
@@ -553,8 +602,8 @@ private:
                 failed.emplace_back(std::move(j), why);
             }
         }
-        for (auto& [j, why] : failed) tell_waiter(std::move(j), why);
-        for (const auto& [stored, why] : answers) stored(why);
+        for (auto& [j, why] : failed) tell_later(std::move(j), why);
+        for (auto& [stored, why] : answers) said_.push_back([f = std::move(stored), ec = why] { f(ec); });
     }
 
     // The usual road: what was written goes on from memory, without being read.
@@ -596,7 +645,7 @@ private:
     void written(std::vector<pending>& changes) {
         std::vector<job> cancelled;
         written(changes, cancelled);
-        for (auto& j : cancelled) tell_waiter(std::move(j), errc::cancelled);
+        for (auto& j : cancelled) tell_later(std::move(j), errc::cancelled);
     }
     void written(std::vector<pending>& changes, std::vector<job>& cancelled) {
         const std::scoped_lock lock(mutex_);
@@ -711,6 +760,7 @@ private:
     // Of jobs for which the dispatcher answers. All that was asked for before is in the file.
     std::unordered_set<std::int64_t> leased_places() {
         std::unique_lock lock(mutex_);
+        if (stopping_) throw error(errc::shut_down, "the queue was stopped");
         if (busy_ || !inbox_.empty() || !changes_.empty()) {
             lock.unlock();
             ask([] {});
@@ -1002,6 +1052,9 @@ private:
     std::int64_t self_ = 0;  // who submits, in the file
     bool discover_ = true;   // there may be classes without a lane
     std::vector<job> abandoned_;
+    std::vector<std::function<void()>> said_;  // to others, once nothing is under way
+
+    std::mutex working_;  // held while the file is used; before mutex_
 
     mutable std::mutex mutex_;  // guards the rest
     std::condition_variable changed_;
@@ -1031,13 +1084,17 @@ private:
     bool busy_ = false;
     mutable bool awaited_ = false;
     bool stopping_ = false;
+    bool forked_ = false;
 
     std::thread thread_;
 };
 
 }  // namespace detail
 
-inline sqlite::sqlite(sqlite_options o) : store_(std::make_unique<detail::sqlite_store>(std::move(o))) {}
+inline void detail::sqlite_closer::operator()(sqlite_store* s) const noexcept {
+    if (!s->is_parents()) delete s;
+}
+inline sqlite::sqlite(sqlite_options o) : store_(new detail::sqlite_store(std::move(o))) {}
 inline sqlite::sqlite(sqlite&&) noexcept = default;
 inline sqlite& sqlite::operator=(sqlite&&) noexcept = default;
 inline sqlite::~sqlite() = default;

@@ -21,6 +21,18 @@
 
 namespace postroad::queueing::detail {
 
+/// Which file a path names at this moment; nothing if there is none.
+struct file_identity {
+    ::dev_t device = 0;
+    ::ino_t number = 0;
+    static std::optional<file_identity> of(const std::string& path) {
+        struct ::stat found {};
+        if (::stat(path.c_str(), &found) != 0) return {};
+        return file_identity{found.st_dev, found.st_ino};
+    }
+    friend bool operator==(const file_identity&, const file_identity&) = default;
+};
+
 /// A connection to a file. Everything throws `error`, whose explanation names the file and says what to do.
 class database {
 public:
@@ -215,10 +227,17 @@ public:
     /// Throws errc::storage_failed if there can be no such file.
     void open() {
         if (fd_ >= 0) return;
-        fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+        // What somebody else put there is not followed, nor changed.
+        fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, S_IRUSR | S_IWUSR);
+        struct ::stat found {};
+        if (fd_ >= 0 && ::fstat(fd_, &found) == 0 && !S_ISREG(found.st_mode)) {
+            give_back();
+            errno = EINVAL;
+        }
         if (fd_ < 0)
             throw error(errc::storage_failed,
-                        "cannot open '" + escaped(path_, 1000) + "': " + std::generic_category().message(errno));
+                        "cannot open '" + escaped(path_, 1000) +
+                            "', which is to be a file of its own: " + std::generic_category().message(errno));
         ::fchmod(fd_, S_IRUSR | S_IWUSR);
     }
     /// Whether it is ours now.

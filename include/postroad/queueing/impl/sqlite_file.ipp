@@ -90,13 +90,7 @@ public:
     };
 
     sqlite_file(const std::string& path, const keeping& kept)
-        : kept_(kept),
-          file_(sqlite_schema::made(path), SQLITE_OPEN_READWRITE),
-          parts_(std::make_shared<stored_parts>(path)) {
-        sqlite_schema(file_).prepare();
-        clocks.look();
-        sql_ = std::make_unique<sqlite_statements>(file_);
-        rows_.emplace(file_, clocks, parts_);
+        : kept_(kept), path_(path), is_(file_identity::of(path)), parts_(std::make_shared<stored_parts>(path)) {
         left_ = now_ = read_counters();
     }
 
@@ -108,24 +102,28 @@ public:
     const counters& left() const noexcept { return left_; }
     /// What others did is taken note of.
     void noticed() noexcept { left_ = now_; }
+    /// Until it is needed again.
+    void close() noexcept { on_.reset(); }
     /// Another number than the last time: other processes wrote.
-    std::int64_t version_seen() { return sql_->data_version.find().value_or(0); }
+    std::int64_t version_seen() { return sql().data_version.find().value_or(0); }
     const std::shared_ptr<stored_parts>& contents() const noexcept { return parts_; }
 
     /// All that `f` does, or nothing.
     template <class F>
     void transaction(F f) {
         try {
-            sql_->begin.run();
+            sql().begin.run();
+            refuse_if_moved();
             now_ = read_counters();
             const auto found = now_;
             f();
-            if (now_ != found) sql_->set_counters.run(now_.epoch, now_.jobs, now_.failed, now_.place, now_.part);
-            sql_->commit.run();
+            if (now_ != found) sql().set_counters.run(now_.epoch, now_.jobs, now_.failed, now_.place, now_.part);
+            sql().commit.run();
+            refuse_if_moved();
         } catch (...) {
             // Some errors have ended it already.
-            if (sqlite3_get_autocommit(file_.get()) == 0)
-                sqlite3_exec(file_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+            if (on_ && sqlite3_get_autocommit(on_->file.get()) == 0)
+                sqlite3_exec(on_->file.get(), "ROLLBACK", nullptr, nullptr, nullptr);
             now_ = left_;
             throw;
         }
@@ -133,7 +131,7 @@ public:
     }
     /// What the log holds is in the file as well after this, and its room can be used again.
     void make_room() noexcept {
-        sqlite3_wal_checkpoint_v2(file_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+        if (on_) sqlite3_wal_checkpoint_v2(on_->file.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
     }
 
     // ---- within a transaction
@@ -142,29 +140,29 @@ public:
     error_code insert(const job& j, std::int64_t submitter, spot& at) {
         expire_in_time();
         if (!j.idempotency_key.empty()) {
-            if (sql_->key_until.find(j.idempotency_key).value_or(0) > clocks.now()) return errc::already_queued;
+            if (sql().key_until.find(j.idempotency_key).value_or(0) > clocks.now()) return errc::already_queued;
         }
         const auto known = j.mail->content.known();
         at = {.part = now_.part, .size = static_cast<std::int64_t>(known.size), .submitter = submitter};
         if (const auto ec = insert_parts(j.mail->content)) return ec;
         at.place = first_place(j.traffic_class) + ++now_.place;
         const auto& e = j.mail->envelope;
-        sql_->insert.run(at.place, due_of(j), j.traffic_class, j.id,
+        sql().insert.run(at.place, due_of(j), j.traffic_class, j.id,
                          j.submitted == time_point::min() ? clocks.now() : clocks.stored(j.submitted), deadline_of(j),
                          at.submitter, at.part, at.size, sqlite_rows::bits_of(known), j.tenant, j.tag,
                          j.idempotency_key, queueing::written(e), domain_of(e));
         ++now_.jobs;
         // Not of one that is refused.
         if (!j.idempotency_key.empty())
-            sql_->set_key.run(j.idempotency_key, clocks.stored(after(clock::now(), kept_.keys)));
+            sql().set_key.run(j.idempotency_key, clocks.stored(after(clock::now(), kept_.keys)));
         return {};
     }
     /// Whether its message is over with it.
     bool erase(const spot& at) {
-        if (sql_->erase_job.run(at.place) == 0) return false;
+        if (sql().erase_job.run(at.place) == 0) return false;
         // Other parts need the content.
-        if (at.whole == 0 || !sql_->by_whole.find(at.whole))
-            sql_->erase_parts.run(at.part, at.part + parts_of(at.size));
+        if (at.whole == 0 || !sql().by_whole.find(at.whole))
+            sql().erase_parts.run(at.part, at.part + parts_of(at.size));
         if (!at.failed) return ends(at);
         --now_.failed;
         return false;
@@ -172,7 +170,7 @@ public:
     /// It is over, and stays for a while. Whether its message is over with it.
     bool fail(const spot& at, const std::string& progress) {
         if (kept_.failed <= std::chrono::seconds::zero()) return erase(at);
-        if (sql_->fail.run(clocks.now(), progress, at.place) == 0) return false;
+        if (sql().fail.run(clocks.now(), progress, at.place) == 0) return false;
         if (++now_.failed > kept_.most_failed) erase_failed(std::numeric_limits<std::int64_t>::max(), 1);
         expire_in_time();
         return ends(at);
@@ -184,45 +182,45 @@ public:
             const auto place = first_place(p.traffic_class) + ++now_.place;
             p.id = static_cast<job_id>(part_id(place));
             const auto& e = p.mail->envelope;
-            if (sql_->divide.run(place, p.id, written_part(p) + queueing::written(e), written_progress(p), p.whole,
+            if (sql().divide.run(place, p.id, written_part(p) + queueing::written(e), written_progress(p), p.whole,
                                  domain_of(e), at.place) == 0)
                 return false;
         }
-        sql_->erase_job.run(at.place);
+        sql().erase_job.run(at.place);
         return true;
     }
     // These say whether the job is there, and may be changed so.
-    bool mark(std::int64_t place) { return sql_->mark.run(place) > 0; }
+    bool mark(std::int64_t place) { return sql().mark.run(place) > 0; }
     bool bring_back(std::int64_t place, std::int64_t state, std::optional<std::int64_t> due,
                     std::optional<std::int64_t> deadline, const std::string& progress) {
-        return sql_->back.run(state, due, deadline, progress, place) > 0;
+        return sql().back.run(state, due, deadline, progress, place) > 0;
     }
-    bool retry(std::int64_t place) { return sql_->retry.run(place) > 0; }
-    bool hold(std::int64_t place) { return sql_->hold.run(place) > 0; }
+    bool retry(std::int64_t place) { return sql().retry.run(place) > 0; }
+    bool hold(std::int64_t place) { return sql().hold.run(place) > 0; }
     /// One that failed goes again as if it were new, to those that did not get it.
     bool begin_anew(const filed_job& f) {
         job j{.mail = f.what.mail, .result = f.what.result, .error = f.what.error};
         j.result.attempts = 0;
         for (auto& r : j.result.recipients)
             if (r.status != status::accepted) r = {.address = std::move(r.address)};
-        const bool alone = f.at.whole == 0 || !sql_->goes_on.find(f.at.whole);
-        if (sql_->begin_anew.run(clocks.now(), written_progress(j), f.at.place) == 0) return false;
+        const bool alone = f.at.whole == 0 || !sql().goes_on.find(f.at.whole);
+        if (sql().begin_anew.run(clocks.now(), written_progress(j), f.at.place) == 0) return false;
         --now_.failed;
         if (alone) ++now_.jobs;
         return true;
     }
     /// Keeps an outcome for the process that wants to know it.
     void tell(std::int64_t place, const std::string& progress) {
-        sql_->tell.run(clocks.now(), progress, place);
+        sql().tell.run(clocks.now(), progress, place);
         expire_in_time();
     }
-    void collected(job_id id) { sql_->collect.run(id); }
+    void collected(job_id id) { sql().collect.run(id); }
     /// Forgets some of what is over: keys, what failed, and outcomes that nobody collected for an hour.
     void expire() {
         static constexpr std::size_t slice = 200;
         const auto now = over();
-        sql_->expire_keys.run(now.keys, slice);
-        sql_->expire_outcomes.run(now.outcomes, slice);
+        sql().expire_keys.run(now.keys, slice);
+        sql().expire_outcomes.run(now.outcomes, slice);
         erase_failed(now.failed, slice);
     }
 
@@ -231,12 +229,12 @@ public:
     /// Whether expire() has something to do.
     bool any_over() {
         const auto now = over();
-        return sql_->any_over.find(now.failed, now.keys, now.outcomes).value_or(0) != 0;
+        return sql().any_over.find(now.failed, now.keys, now.outcomes).value_or(0) != 0;
     }
     /// Outcomes that were kept for `submitter`.
     std::vector<job> told(std::int64_t submitter) {
         std::vector<job> all;
-        auto& row = sql_->told;
+        auto& row = sql().told;
         row.each(
             [&] {
                 job j{.id = static_cast<job_id>(row.number(0))};
@@ -254,11 +252,11 @@ public:
         return all;
     }
     /// The place of the first job at or behind `place`.
-    std::optional<std::int64_t> next(std::int64_t place) { return sql_->next_class.find(place); }
+    std::optional<std::int64_t> next(std::int64_t place) { return sql().next_class.find(place); }
     /// Fresh jobs of a class behind `place`, oldest first.
     std::vector<std::int64_t> fresh(std::uint8_t of, std::int64_t place, std::size_t most) {
         std::vector<std::int64_t> found;
-        auto& row = sql_->fresh;
+        auto& row = sql().fresh;
         row.each(
             [&] {
                 found.push_back(row.number(0));
@@ -270,18 +268,18 @@ public:
     /// Calls `f(place, due)` for what waits for a time, the earliest first, until it returns false.
     template <class F>
     void each_delayed(std::uint8_t of, F f) {
-        auto& row = sql_->delayed;
+        auto& row = sql().delayed;
         row.each([&] { return f(row.number(0), row.number(1)); }, of);
     }
-    std::optional<filed_job> read(std::int64_t place) { return rows_->read(place); }
-    job_info info(const filed_job& f, time_point now) const { return rows_->info(f, now); }
-    mail_ptr read_later(envelope e, const content::facts& facts, const spot& at) const {
-        return rows_->read_later(std::move(e), facts, at);
+    std::optional<filed_job> read(std::int64_t place) { return on().rows.read(place); }
+    job_info info(const filed_job& f, time_point now) { return on().rows.info(f, now); }
+    mail_ptr read_later(envelope e, const content::facts& facts, const spot& at) {
+        return on().rows.read_later(std::move(e), facts, at);
     }
     /// All of a content.
     std::string octets(const spot& at) {
         std::string all;
-        auto& row = sql_->part;
+        auto& row = sql().part;
         for (auto part = at.part; part < at.part + parts_of(at.size); ++part)
             row.each(
                 [&] {
@@ -322,7 +320,7 @@ private:
     }
     void erase_failed(std::int64_t until, std::size_t most) {
         std::vector<std::int64_t> found;
-        auto& row = sql_->failed_until;
+        auto& row = sql().failed_until;
         row.each(
             [&] {
                 found.push_back(row.number(0));
@@ -334,7 +332,7 @@ private:
     }
     // A job is not to be sent any more. Whether all of its message is over.
     bool ends(const spot& at) {
-        if (at.whole != 0 && sql_->goes_on.find(at.whole)) return false;
+        if (at.whole != 0 && sql().goes_on.find(at.whole)) return false;
         --now_.jobs;
         return true;
     }
@@ -342,13 +340,13 @@ private:
     counters read_counters() {
         counters c;
         bool found = false;
-        auto& row = sql_->counters;
+        auto& row = sql().counters;
         row.each([&] {
             c = {row.number(0), row.number(1), row.number(2), row.number(3), row.number(4)};
             found = true;
             return false;
         });
-        if (!found) file_.refuse(errc::storage_damaged, "its table `counters` is empty");
+        if (!found) on().file.refuse(errc::storage_damaged, "its table `counters` is empty");
         return c;
     }
 
@@ -356,7 +354,7 @@ private:
         if (!c.streams()) {
             for (auto rest = c.text(); !rest.empty();) {
                 const auto part = rest.substr(0, sqlite_part);
-                sql_->insert_part.run(now_.part++, blob{part});
+                sql().insert_part.run(now_.part++, blob{part});
                 rest.remove_prefix(part.size());
             }
             return {};
@@ -369,21 +367,54 @@ private:
             part += next.substr(0, n);
             from.consume(n);
             if (part.size() < sqlite_part && !from.peek().empty()) continue;
-            sql_->insert_part.run(now_.part++, blob{part});
+            sql().insert_part.run(now_.part++, blob{part});
             part.clear();
         }
-        if (from.failed()) sql_->erase_parts.run(first, now_.part);
+        if (from.failed()) sql().erase_parts.run(first, now_.part);
         return from.failure();
     }
 
+    struct connection {
+        connection(const std::string& path, const calendar& clocks, const std::shared_ptr<stored_parts>& parts)
+            : file(path, SQLITE_OPEN_READWRITE),
+              is_prepared((sqlite_schema(file).prepare(), true)),
+              sql(file),
+              rows(file, clocks, parts) {}
+        database file;
+        bool is_prepared;
+        sqlite_statements sql;
+        sqlite_rows rows;
+    };
+    connection& on() {
+        if (on_) return *on_;
+        if (file_identity::of(path_) != is_) refuse_moved();
+        clocks.look();
+        on_ = std::make_unique<connection>(path_, clocks, parts_);
+        (void)on_->sql.counters.find();
+        log_ = file_identity::of(path_ + "-wal");
+        return *on_;
+    }
+    sqlite_statements& sql() { return on().sql; }
+
+    // What is written then is written into nothing.
+    void refuse_if_moved() {
+        if (file_identity::of(path_) != is_ || file_identity::of(path_ + "-wal") != log_) refuse_moved();
+    }
+    [[noreturn]] void refuse_moved() const {
+        throw error(errc::storage_failed, "the queue '" + escaped(path_, 1000) +
+                                              "' or its -wal was moved, deleted or replaced while it is open: put it "
+                                              "back, or end the processes that have it open");
+    }
+
     const keeping kept_;
-    database file_;
-    std::unique_ptr<sqlite_statements> sql_;
-    std::optional<sqlite_rows> rows_;
+    const std::string path_;
+    const std::optional<file_identity> is_;
+    std::optional<file_identity> log_;
+    std::shared_ptr<stored_parts> parts_;
+    std::unique_ptr<connection> on_;
     counters now_;
     counters left_;
     unsigned since_expired_ = 0;  // changes
-    std::shared_ptr<stored_parts> parts_;
 };
 
 }  // namespace postroad::queueing::detail

@@ -3,6 +3,7 @@
 #include <postroad/message/utf8.hpp>
 #include <postroad/net/wall_clock.hpp>
 #include <postroad/queueing/impl/sqlite_database.ipp>
+#include <postroad/queueing/impl/sqlite_fork.ipp>
 #include <postroad/queueing/inspection.hpp>
 #include <postroad/queueing/stored_job.hpp>
 
@@ -69,13 +70,19 @@ private:
 };
 
 /// Reads contents while they are sent. Outlives the queue with them.
-class stored_parts {
+class stored_parts final : keeps_open {
 public:
-    explicit stored_parts(std::string path) : path_(std::move(path)) {}
+    explicit stored_parts(std::string path) : path_(std::move(path)), is_(file_identity::of(path_)) {
+        fork_register::get().add(*this);
+    }
+    ~stored_parts() { fork_register::get().remove(*this); }
 
     std::string read(std::int64_t part) {
         const std::scoped_lock lock(mutex_);
         if (!read_) {
+            // In another one that number may be somebody else's.
+            if (file_identity::of(path_) != is_)
+                throw error(errc::changed_file, "the queue '" + escaped(path_, 1000) + "' was moved or deleted");
             file_.emplace(path_, SQLITE_OPEN_READONLY);
             read_.emplace(*file_, "SELECT octets FROM parts WHERE part = ?");
         }
@@ -106,8 +113,17 @@ public:
     }
 
 private:
+    void close_for_fork() override {
+        mutex_.lock();
+        read_.reset();
+        file_.reset();
+    }
+    void forked_in_parent() override { mutex_.unlock(); }
+    void forked_in_child() override { mutex_.unlock(); }
+
     std::mutex mutex_;
     std::string path_;
+    std::optional<file_identity> is_;
     std::optional<database> file_;
     std::optional<statement> read_;
 };

@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -81,7 +82,7 @@ public:
     explicit sqlite_schema(database& file) : file_(file) {}
 
     /// Made here, so that it is for this user only from its first moment; SQLite gives -wal and -shm the same mode.
-    static const std::string& made(const std::string& path) {
+    static std::string made(const std::string& path) {
         const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
         if (fd >= 0) {
             ::fchmod(fd, S_IRUSR | S_IWUSR);
@@ -91,7 +92,13 @@ public:
             throw error(what, "the queue '" + escaped(path, 1000) +
                                   "' cannot be made: " + std::generic_category().message(errno));
         }
-        return path;
+        // By another name its lock would be another one.
+        std::error_code ec;
+        const auto real = std::filesystem::canonical(path, ec);
+        if (ec)
+            throw error(errc::storage_failed,
+                        "the queue '" + escaped(path, 1000) + "' cannot be opened: " + ec.message());
+        return real.string();
     }
 
     void prepare() {

@@ -143,7 +143,7 @@ private:
 class sqlite_view {
 public:
     sqlite_view(std::string path, const calendar& clocks, std::shared_ptr<stored_parts> parts)
-        : path_(std::move(path)), clocks_(clocks), parts_(std::move(parts)) {}
+        : path_(std::move(path)), is_(file_identity::of(path_)), clocks_(clocks), parts_(std::move(parts)) {}
 
     /// The places of jobs of those states that match, oldest first.
     std::vector<std::int64_t> places(const job_filter& which, state_set states, time_point now) {
@@ -201,6 +201,13 @@ public:
         });
     }
 
+    /// Nobody looks until open() is called, which is what the next one does with it.
+    void close() {
+        mutex_.lock();
+        on_.reset();
+    }
+    void open() { mutex_.unlock(); }
+
 private:
     struct connection {
         connection(const std::string& path, const calendar& clocks, const std::shared_ptr<stored_parts>& parts)
@@ -228,6 +235,8 @@ private:
     template <class F>
     void look(F f) {
         const std::scoped_lock lock(mutex_);
+        if (!on_ && file_identity::of(path_) != is_)
+            throw error(errc::storage_failed, "the queue '" + escaped(path_, 1000) + "' was moved or deleted");
         if (!on_) on_ = std::make_unique<connection>(path_, clocks_, parts_);
         // All of it as it was at one time.
         struct snapshot {
@@ -242,6 +251,7 @@ private:
     }
 
     const std::string path_;
+    const std::optional<file_identity> is_;
     const calendar& clocks_;
     const std::shared_ptr<stored_parts> parts_;
     std::mutex mutex_;

@@ -1,0 +1,99 @@
+// A file that is moved, deleted, replaced or linked to while it is open: nobody is told that nothing is wrong.
+#include "failure.hpp"
+#include "sqlite/outbox.hpp"
+
+#include <sys/stat.h>
+#include <filesystem>
+#include <fstream>
+
+using namespace sqlite_test;
+namespace fs = std::filesystem;
+
+namespace {
+
+error_code submit_one(outbox& box) { return box.submit(outbox::make(mail_with("Subject: x\r\n\r\nhello\r\n"))); }
+
+}  // namespace
+
+TEST_CASE("what is submitted to a file that was moved or deleted is refused, until it is back") {
+    for (const auto* suffix : {"", "-wal"}) {
+        CAPTURE(suffix);
+        const folder f;
+        outbox box({.path = f.file()});
+        box.start();
+        CHECK_FALSE(submit_one(box));
+        auto j = box.lease_one();
+        fs::rename(f.file() + suffix, f.file("elsewhere"));
+        CHECK(submit_one(box) == errc::storage_failed);
+        // Another file of that name is another file.
+        std::ofstream(f.file() + suffix) << "";
+        CHECK(submit_one(box) == errc::storage_failed);
+        // Nothing is sent either: its mark cannot be stored.
+        box.queue.mark(j.id);
+        fs::rename(f.file("elsewhere"), f.file() + suffix);
+        std::vector<job_id> marks;
+        CHECK(box.wait([&] {
+            box.queue.marked(marks);
+            return !marks.empty();
+        }));
+        CHECK_FALSE(submit_one(box));
+        CHECK(box.queue.size() == 2);
+        fs::remove(f.file() + suffix);
+        CHECK(submit_one(box) == errc::storage_failed);
+    }
+}
+
+TEST_CASE("a content is not read from another file of that name") {
+    const folder f;
+    const auto fill = [](const std::string& path, char what) {
+        outbox box({.path = path});
+        (void)box.add("Subject: x\r\n\r\n" + std::string(100'000, what) + "\r\n");
+    };
+    fill(f.file(), 'a');
+    fill(f.file("other.db"), 'b');
+    outbox box({.path = f.file()});
+    box.start();
+    const auto j = box.lease_one();
+    REQUIRE(j.mail->content.streams());
+    fs::rename(f.file("other.db"), f.file());
+    const content::reader from(j.mail->content);
+    CHECK(from.failed());
+    CHECK(from.failure() == errc::changed_file);
+}
+
+TEST_CASE("a file has one sender by whatever name it is opened") {
+    const folder f;
+    { const outbox box({.path = f.file()}); }
+    fs::create_symlink(f.file(), f.file("link.db"));
+    fs::create_directory(f.file("sub"));
+    outbox box({.path = f.file("link.db")});
+    box.start();
+    CHECK(box.wait([&] { return box.queue.sends(); }));
+    CHECK_FALSE(fs::exists(f.file("link.db-lock")));
+    outbox other({.path = f.file("sub/../outbox.db")});
+    other.start();
+    CHECK(other.drained());
+    CHECK_FALSE(other.queue.sends());
+    const auto id = other.add();
+    CHECK(box.lease_one().id == id);
+
+    fs::create_symlink(f.file("nowhere"), f.file("dangling.db"));
+    CHECK(failure_of([&] { const queueing::sqlite q(f.file("dangling.db")); }).code == errc::storage_failed);
+    CHECK_FALSE(fs::exists(f.file("nowhere")));
+}
+
+TEST_CASE("what stands in the lock's place is neither followed nor changed") {
+    const folder f;
+    std::ofstream(f.file("precious")) << "1";
+    fs::permissions(f.file("precious"), fs::perms(0640));
+    fs::create_symlink(f.file("precious"), f.file() + "-lock");
+    const auto e = failure_of([&] { const queueing::sqlite q(f.file()); });
+    CHECK(e.code == errc::storage_failed);
+    CHECK(e.text.find("-lock") != std::string::npos);
+    CHECK(fs::status(f.file("precious")).permissions() == fs::perms(0640));
+    fs::remove(f.file() + "-lock");
+    REQUIRE(::mkfifo((f.file() + "-lock").c_str(), 0600) == 0);
+    CHECK(failure_of([&] { const queueing::sqlite q(f.file()); }).code == errc::storage_failed);
+    fs::remove(f.file() + "-lock");
+    CHECK_FALSE(failure_of([&] { const queueing::sqlite q(f.file()); }).code);
+}
