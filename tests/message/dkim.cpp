@@ -2,8 +2,8 @@
 #include <postroad/message/canonical.hpp>
 #include <postroad/message/dkim.hpp>
 #include <postroad/message/eml.hpp>
-#include <postroad/message/message.hpp>
 #include <postroad/message/key_derivation.hpp>
+#include <postroad/message/message.hpp>
 
 #include <array>
 #include <chrono>

@@ -101,7 +101,7 @@ TEST_CASE("fields that are no UTF-8 are encoded in the charset of the message, o
          "Subject: " + word("=E4") + ' ' + word("_=F6") + "\r\n\t" + word("_=FC") + " x"},
         {"From: J\xf6rg M\xfcller <a@x>", "From: " + word("J=F6rg") + ' ' + word("_M=FCller") + " <a@x>"},
         {"To: \"M\xfcller, J\\\"\" <b@y>, \xe4: c@y;",
-         "To: " + word("M=FCller=2C_J=22") + " <b@y>, " + word("=E4") + ": c@y;"},
+         "To: " + word("M=FCller=2C_J=22") + " <b@y>, " + word("=E4") + " : c@y;"},
         {"Resent-Cc: (\xe4) b@y", "Resent-Cc: (" + word("=E4") + ") b@y"},
         {"X-Own: \"\xe4,\"", "X-Own: " + word("=22=E4=2C=22")},
     };

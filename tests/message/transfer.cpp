@@ -133,7 +133,7 @@ TEST_CASE("fields in UTF-8 become ASCII for a server that takes nothing else, ea
         {"Subject:\u6f22\u5b57", "Subject: =?utf-8?b?5ryi5a2X?="},
         {"From: J\u00f6rg<a@x>", "From: =?utf-8?b?SsO2cmc=?= <a@x>"},
         {"To: \"M\u00fcller, J\" <b@y>, T\u00f6: c@b\u00fccher.example;",
-         "To: =?utf-8?q?M=C3=BCller=2C_J?= <b@y>, =?utf-8?b?VMO2?=:\r\n c@xn--bcher-kva.example;"},
+         "To: =?utf-8?q?M=C3=BCller=2C_J?= <b@y>, =?utf-8?b?VMO2?= :\r\n c@xn--bcher-kva.example;"},
         {"Cc: <a@b\u00fccher.example> (\u00e4)", "Cc: <a@xn--bcher-kva.example> (=?utf-8?b?w6Q=?=)"},
         {"Disposition-Notification-To: \u00c4 <a@x>", "Disposition-Notification-To: =?utf-8?b?w4Q=?= <a@x>"},
         {"List-Id: B\u00fccher <b.x>", "List-Id: =?utf-8?q?B=C3=BCcher?= <b.x>"},

@@ -1,16 +1,26 @@
 // Prints composed messages with what a reader must find in them, one line each, values in hexadecimal:
 // `expect <key> <value>` any number of times, then `message <octets>`.
+//
+//     compose [SEED [COUNT]]
+//
+// Each random message has a seed of its own, from SEED on, and says it: `compose 1234 1` makes that one again.
 
+#include <postroad/message/body_part.hpp>
 #include <postroad/message/message.hpp>
 
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <iterator>
 #include <string>
 #include <vector>
 
 using postroad::address;
+using postroad::body_part;
 using postroad::mailbox;
+using postroad::mailbox_list;
 using postroad::message;
+using postroad::source;
 
 namespace {
 
@@ -20,53 +30,255 @@ void print(const char* word, std::string_view value) {
     std::printf("\n");
 }
 
+struct file {
+    std::string name;
+    std::string description;
+    std::string octets;
+};
+
 struct letter {
-    std::vector<mailbox> from;
-    std::vector<mailbox> to;
+    mailbox_list from;
+    mailbox_list to;
     std::string subject;
     std::string text;
     std::string own = "value";
+    mailbox_list cc = {};
+    mailbox_list reply_to = {};
+    mailbox_list notify = {};
+    std::vector<postroad::mailbox_group> groups = {};
+    std::vector<std::string> keywords = {};
+    std::vector<file> files = {};
+    std::string html = {};
+    bool as_tree = false;
 };
+
+void expect(const std::string& key, const mailbox_list& list) {
+    for (const auto& m : list) {
+        print(("expect " + key + "_name").c_str(), m.name);
+        print(("expect " + key).c_str(), m.address.str());
+    }
+}
+
+// The same parts, by setters or as a tree of one's own.
+void add_parts(message& m, const letter& l) {
+    if (!l.as_tree) {
+        m.text(l.text);
+        if (!l.html.empty()) m.html(l.html);
+        for (const auto& f : l.files)
+            m.attach(source::memory(f.octets),
+                     {.type = "application/octet-stream", .name = f.name, .description = f.description});
+        return;
+    }
+    std::vector<body_part> forms = {body_part::text(l.text)};
+    if (!l.html.empty()) forms.push_back(body_part::text(l.html, {.type = "text/html"}));
+    std::vector<body_part> parts = {body_part::multipart("multipart/alternative", forms)};
+    for (const auto& f : l.files)
+        parts.push_back(
+            body_part::octets(source::memory(f.octets),
+                              {.type = "application/octet-stream", .name = f.name, .description = f.description}));
+    m.body(body_part::multipart("multipart/mixed", parts));
+}
 
 void compose(const letter& l) {
     const std::chrono::system_clock::time_point when = std::chrono::sys_days(std::chrono::year(2025) / 1 / 6);
     message m;
-    m.from(l.from.front()).sender({"sender@example.com"}).subject(l.subject).text(l.text).header("X-Own", l.own);
-    for (const auto& r : l.to) m.to(r);
+    m.from(l.from).sender({"sender@example.com"}).subject(l.subject).header("X-Own", l.own).to(l.to);
+    for (const auto& g : l.groups) m.to(g);
+    if (!l.cc.empty()) m.cc(l.cc);
+    if (!l.reply_to.empty()) m.reply_to(l.reply_to);
+    if (!l.notify.empty()) m.header("Disposition-Notification-To", l.notify);
+    std::string keywords;
+    for (const auto& k : l.keywords) keywords += (keywords.empty() ? "" : ", ") + k;
+    if (!keywords.empty()) m.header("Keywords", keywords);
+    add_parts(m, l);
     const auto o = m.bcc("hidden@example.com").date(when, std::chrono::minutes(-90)).freeze(when);
-    print("expect from_name", l.from.front().name);
-    print("expect from", l.from.front().address.str());
-    for (const auto& r : l.to) {
-        print("expect to_name", r.name);
-        print("expect to", r.address.str());
+    expect("from", l.from);
+    expect("to", l.to);
+    expect("cc", l.cc);
+    expect("reply_to", l.reply_to);
+    expect("notify", l.notify);
+    for (const auto& g : l.groups) {
+        print("expect group", g.name);
+        expect("to", g.members);
     }
     print("expect subject", l.subject);
     print("expect text", l.text);
+    print("expect html", l.html);
     print("expect own", l.own);
+    for (const auto& k : l.keywords) print("expect keyword", k);
+    for (const auto& f : l.files) {
+        print("expect file_name", f.name);
+        print("expect description", f.description);
+        print("expect octets", f.octets);
+    }
     print("message", o.content.text());
 }
 
-/// Repeatable: the same messages on every run.
-class random_text {
+/// Repeatable: the same value for the same seed.
+class random_values {
 public:
+    explicit random_values(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15U + 1) {}
+
     std::uint32_t below(std::uint32_t n) {
         state_ = state_ * 6364136223846793005U + 1442695040888963407U;
         return static_cast<std::uint32_t>(state_ >> 33) % n;
     }
-    std::string operator()(std::size_t max_pieces, const std::vector<std::string>& pieces) {
+    bool one_in(std::uint32_t n) { return below(n) == 0; }
+    const std::string& one_of(const std::vector<std::string>& all) {
+        return all[below(static_cast<std::uint32_t>(all.size()))];
+    }
+
+    /// One character of a range, whatever category it has; none that a header must not hold.
+    std::string character(std::uint32_t first, std::uint32_t last) {
+        const auto c = first + below(last - first + 1);
+        if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0xd800 && c < 0xe000) || c == 0x2028 || c == 0x2029) return {};
         std::string result;
-        for (auto n = below(static_cast<std::uint32_t>(max_pieces) + 1); n > 0; --n)
-            result += pieces[below(static_cast<std::uint32_t>(pieces.size()))];
+        const auto trail = [&](unsigned shift) { result += static_cast<char>(0x80U | (c >> shift & 0x3fU)); };
+        if (c < 0x80) {
+            result += static_cast<char>(c);
+        } else if (c < 0x800) {
+            result += static_cast<char>(0xc0U | c >> 6);
+            trail(0);
+        } else if (c < 0x10000) {
+            result += static_cast<char>(0xe0U | c >> 12);
+            trail(6), trail(0);
+        } else {
+            result += static_cast<char>(0xf0U | c >> 18);
+            trail(12), trail(6), trail(0);
+        }
+        return result;
+    }
+
+    /// Text for people: look-alikes of syntax, spaces of all kinds and at the edges, every plane, long words.
+    std::string line(std::uint32_t max) {
+        static const std::vector<std::string> lookalikes = {"=?utf-8?q?x?=",
+                                                            "=?utf-8?b?eA==?=",
+                                                            "=?",
+                                                            "?=",
+                                                            "=?x",
+                                                            "=",
+                                                            "_",
+                                                            "?",
+                                                            "\"",
+                                                            "\\",
+                                                            "<a@b.example>",
+                                                            "a@b.example",
+                                                            "<",
+                                                            ">",
+                                                            "@",
+                                                            ",",
+                                                            ";",
+                                                            ":",
+                                                            "(",
+                                                            ")",
+                                                            "[",
+                                                            "]",
+                                                            "%00",
+                                                            "utf-8''",
+                                                            "''",
+                                                            "*",
+                                                            "'",
+                                                            ".",
+                                                            "-",
+                                                            "a: b",
+                                                            "--",
+                                                            "From ",
+                                                            "=3D",
+                                                            "=20",
+                                                            "&#10;",
+                                                            "{",
+                                                            "}",
+                                                            "~",
+                                                            "!",
+                                                            "$",
+                                                            "/",
+                                                            "|",
+                                                            "=?utf-8?",
+                                                            "Re: "};
+        static const std::vector<std::string> spaces = {" ", " ", " ", "  ", "   "};
+        static const std::vector<std::string> plain = {"a", "word", "Ann", "0", "Müller", "漢字", "größe"};
+        std::string result;
+        for (auto n = below(max + 1); n > 0; --n) switch (below(8)) {
+                case 0:
+                case 1: result += one_of(lookalikes); break;
+                case 2:
+                case 3: result += one_of(spaces); break;
+                case 4:
+                case 5: result += one_of(plain); break;
+                case 6: result += character(0x20, 0x3ff); break;
+                case 7: result += one_in(2) ? character(0x400, 0xffff) : character(0x10000, 0x10ffff); break;
+            }
+        if (one_in(40)) result += std::string(below(1500), 'x');
+        return result;
+    }
+    std::string lines(std::uint32_t max) {
+        static const std::vector<std::string> between = {"\n",         "\n\n", "\n.", "\n.\n",
+                                                         "\nFrom x\n", "\n--", " \n", "\t"};
+        std::string result;
+        for (auto n = below(max + 1); n > 0; --n) result += line(20) + one_of(between);
+        return result;
+    }
+    std::string octets(std::uint32_t max) {
+        std::string result;
+        for (auto n = below(max + 1); n > 0; --n) result += static_cast<char>(below(256));
+        return result;
+    }
+    mailbox_list mailboxes(std::uint32_t least, std::uint32_t most) {
+        static const std::vector<std::string> addresses = {
+            "bob@example.org",
+            "a.b+c@x.example",
+            "\"a b\"@example.org",
+            "\"a,b\"@example.org",
+            "o'neil@example.org",
+            "very.long.local.part.of.an.address.with.sixty.four.octets.in.it@a-long-label.another-label.example",
+            "x=y/z@example.org"};
+        mailbox_list result;
+        for (auto n = least + below(most - least + 1); n > 0; --n)
+            result.push_back({one_in(4) ? "" : line(12), address(one_of(addresses))});
         return result;
     }
 
 private:
-    std::uint64_t state_ = 20250106;
+    std::uint64_t state_;
 };
 
-}  // namespace
+// A name of a file holds no directory, and nothing that turns the direction of text.
+std::string file_name(random_values& random) {
+    auto name = random.line(10);
+    std::erase_if(name, [](char c) { return c == '/' || c == '\\'; });
+    for (const std::string turning :
+         {"\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u2067", "\u2068", "\u2069"})
+        for (auto at = name.find(turning); at != name.npos; at = name.find(turning)) name.erase(at, turning.size());
+    if (name.size() > 200) return "long.bin";
+    return "f" + name + ".bin";
+}
 
-int main() {
+letter random_letter(random_values& random) {
+    letter l;
+    l.from = random.mailboxes(1, 2);
+    l.to = random.mailboxes(1, 4);
+    l.cc = random.mailboxes(0, 2);
+    l.reply_to = random.mailboxes(0, 2);
+    l.notify = random.mailboxes(0, 2);
+    for (auto n = random.below(3) / 2; n > 0; --n) l.groups.push_back({"G" + random.line(6), random.mailboxes(0, 3)});
+    l.subject = random.line(40);
+    l.own = "X " + random.line(40);
+    // what reads as mailboxes is written as such, and encoded words in it count
+    std::erase_if(l.own, [](char c) { return c == '@' || c == '?'; });
+    if (l.own.size() > 900) l.own = "X";  // a word that no line can hold is refused
+    for (auto n = random.below(3); n > 0; --n) {
+        static const std::vector<std::string> words = {"a", "zwei Wörter", "漢字", "x-y", "Größe"};
+        l.keywords.push_back(random.one_of(words));
+    }
+    l.text = random.lines(10);
+    if (random.one_in(3)) l.html = "<p>" + random.lines(5);
+    for (auto n = random.below(3); n > 0; --n)
+        l.files.push_back({file_name(random), random.one_in(2) ? "" : "D" + random.line(10) + "d", random.octets(200)});
+    l.as_tree = random.one_in(4);
+    return l;
+}
+
+void fixed_letters() {
     const mailbox ann{"Ann Lee", address("ann@example.com")};
     const mailbox bob{"", address("bob@example.org")};
     compose({{ann}, {bob}, "Hi", "Hello\n"});
@@ -76,23 +288,19 @@ int main() {
     compose({{{"=?utf-8?q?x?=", ann.address}}, {bob}, "=?utf-8?q?x?=", "=?utf-8?q?x?="});
     compose({{{"Änne", address("änne@example.com")}}, {{"漢字, x", address("b@bücher.example")}}, "Grüße", "ä"});
     compose({{ann}, {{"x", address("\"a b\"@example.org")}, {"y", address("a@[IPv6:2001:db8::1]")}}, "Hi", "x"});
-    compose({{ann},
-             std::vector<mailbox>(200, {"Bob, \"the\" Lee", bob.address}),
-             std::string(5000, 's'),
-             std::string(5000, 't')});
-    const std::vector<std::string> words = {"a", "Z", "0", " ",  " ",  "word", "ä",  "漢", "\xf0\x9f\x98\x80",
-                                            "=", "?", "_", "=?", "?=", ",",    "\"", "\\", "@",
-                                            "<", ">", "(", ")",  ".",  ":",    ";",  "'"};
-    auto with_lines = words;
-    for (const auto* piece : {"\n", "\n", "\t", "\n.", "\nFrom ", "long line of some words that goes on and on "})
-        with_lines.emplace_back(piece);
-    random_text text;
-    for (int i = 0; i < 500; ++i) {
-        letter l;
-        l.from = {{text(20, words), ann.address}};
-        for (auto n = text.below(4) + 1; n > 0; --n) l.to.push_back({text(30, words), bob.address});
-        l.subject = text(60, words);
-        l.text = text(100, with_lines);
-        compose(l);
+    compose(
+        {{ann}, mailbox_list(200, {"Bob, \"the\" Lee", bob.address}), std::string(5000, 's'), std::string(5000, 't')});
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const auto first = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1;
+    const auto count = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 3000;
+    if (argc < 3) fixed_letters();
+    for (auto seed = first; seed < first + count; ++seed) {
+        std::printf("seed %llu\n", seed);
+        random_values random(seed);
+        compose(random_letter(random));
     }
 }

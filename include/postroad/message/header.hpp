@@ -58,6 +58,7 @@ private:
     void add(std::string_view text);
     void word(std::string_view text);
     void phrase(std::string_view name);
+    void special(std::string_view text);
     void list(std::span<const mailbox> mailboxes, const char* end);
     void parameter(std::string_view name, std::string_view value);
     void fallback(std::string_view name, std::string_view value);

@@ -242,7 +242,8 @@ private:
             encode(" ");
             gap_ = ' ';
         }
-        const bool stands_apart = token[0] == '<' || token[0] == '"' || separators.find(token[0]) == separators.npos;
+        // only a comment may end right behind one (RFC 2047 section 5)
+        const bool stands_apart = token != ")";
         if (after_word_ && gap_.empty() && stands_apart) gap_ = ' ';
         // a line with an encoded word has at most 76 octets
         fold_for(out_.find("=?", out_.rfind('\n') + 1) == out_.npos ? 0 : token.size());

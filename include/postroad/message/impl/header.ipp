@@ -212,12 +212,17 @@ POSTROAD_DECL void header_writer::phrase(std::string_view name) {
     }
 }
 
+// Space stands between an encoded word in a phrase and what ends the phrase (RFC 2047 section 5).
+POSTROAD_DECL void header_writer::special(std::string_view text) {
+    text_.ends_with("?=") || column_ + text.size() > line_limit_ ? word(text) : add(text);
+}
+
 POSTROAD_DECL void header_writer::phrases(std::string_view name, std::span<const std::string> list,
                                           std::string_view rest) {
     begin(name);
     for (const auto& text : list) {
         phrase(text);
-        if (&text != &list.back()) add(",");
+        if (&text != &list.back()) special(",");
     }
     if (!rest.empty()) word(rest);
     end();
@@ -248,9 +253,9 @@ POSTROAD_DECL void header_writer::address_list(std::string_view name, std::span<
     for (const auto& g : groups) {
         const char* end = &g == &groups.back() ? ";" : ";,";
         phrase(g.name);
-        add(":");
+        special(":");
         if (g.members.empty())
-            add(end);
+            special(end);
         else
             list(g.members, end);
     }
