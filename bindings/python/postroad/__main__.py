@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Iterator, Optional, Sequence
 
-from . import __version__, _compose_cli, _core, _queue, _run, _sendmail, diagnose
+from . import __version__, _compose_cli, _core, _merge_cli, _queue, _run, _sendmail, diagnose
 from ._config import load
 from ._credentials import CredentialsRequest
 from ._errors import Error
@@ -99,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     _compose_cli.register(commands)
+    _merge_cli.register(commands)
 
     check = commands.add_parser(
         "check", help="look at messages", description="Says what envelope each FILE has and what it needs of a server."
@@ -122,6 +123,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _parsed(given: Sequence[str]) -> argparse.Namespace:
+    """Options may also stand between a URL and files."""
+    parser = _parser()
+    args, rest = parser.parse_known_args(given)
+    if rest and (not hasattr(args, "what") or any(r.startswith("-") and r != "-" for r in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.what = [*args.what, *rest]
+    return args
+
+
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Runs the command and returns the exit status. By the name sendmail or mailq it is that (docs/command.md)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -130,7 +142,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         name, given = given[0], given[1:]
     if name in _sendmail.NAMES:
         return _sendmail.main(name, given)
-    args = _parser().parse_args(given)
+    args = _parsed(given)
     try:
         status: int = args.run(args)
     except Error as e:

@@ -116,7 +116,7 @@ def _attach(message: Message, option: str, file: str) -> None:
         message.attach(what, name=path.name)
 
 
-def _signer(given: Optional[str]) -> Optional[Dkim]:
+def signer_of(given: Optional[str]) -> Optional[Dkim]:
     if given is None:
         return None
     domain, _, rest = given.partition(":")
@@ -169,7 +169,7 @@ class _Contents:
     """What is to be sent, one by one, and what each is called. What cannot be read is told, and left out."""
 
     def __init__(self, args: argparse.Namespace, files: Sequence[str]) -> None:
-        self.signer = _signer(args.sign)
+        self.signer = signer_of(args.sign)
         self.names: List[str] = []
         self.status = GOOD
         self.left = max(1, len(files))

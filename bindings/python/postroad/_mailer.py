@@ -13,6 +13,7 @@ from typing import (
     Any,
     AsyncIterable,
     AsyncIterator,
+    Container,
     Dict,
     Iterable,
     Iterator,
@@ -62,7 +63,9 @@ if TYPE_CHECKING:
     from ._credentials import CredentialsSource, Questions
     from ._events import EventFunction
     from ._many import Start
+    from ._merge import Merged
     from ._messages import MessageLike
+    from .templates import Template
 
 _MOST = 1_000_000_000
 _CLOSE_TIMEOUT = 30.0
@@ -193,6 +196,7 @@ class Mailer(Operations):
         if _exiting:
             raise RuntimeError("Python is exiting: a Mailer cannot be made any more")
         self._process = os.getpid()
+        self._lasting = queue is not None
         patience = seconds("close_timeout", close_timeout, zero=True)
         self._close_timeout = _CLOSE_TIMEOUT if patience is None else patience
         self._capacity = count("capacity", capacity, _MOST) or 100_000
@@ -416,6 +420,43 @@ class Mailer(Operations):
         """
         start = self._starting(sender, recipients, wishes_of(delivery, options))
         return each_sent_async(messages, self._bound(limit), start, self._cancel)
+
+    def merge(
+        self,
+        rows: Iterable[Any],
+        template: Union[str, os.PathLike[str], Template],
+        *,
+        key: str = "email",
+        resume: Union[str, os.PathLike[str], None] = None,
+        preview: Optional[int] = None,
+        dry_run: Union[str, os.PathLike[str], None] = None,
+        in_doubt: str = "park",
+        suppressed: Container[str] = (),
+        limit: int = 16,
+        **options: Unpack[Queued],
+    ) -> Iterator[Merged]:
+        """Sends a letter for each row, and yields a Merged for each as it comes. A bad row is named and stops no other;
+        an exception that `rows` itself raises comes after the outcomes of those before it.
+
+        rows: mappings of the template's variables to values, or a cursor of a database; consumed as there is room.
+        template: a postroad.templates.Template, or its path.
+        key: the variable that tells rows apart (case does not matter), the recipient unless the template has a To.
+        resume: a file that remembers what became of each row, for a run after this one, which leaves out what is done.
+            What was under way when a process died, at most `limit` rows, is in doubt. One run has it at a time.
+        preview: makes so many letters, and sends none.
+        dry_run: a folder, into which all of them are written as .eml; nothing is sent.
+        in_doubt: "park" names what an earlier run left in doubt, "retry" sends it again.
+        suppressed: addresses that get nothing, such as a postroad.unsubscribe.Suppressed.
+        limit: most letters under way.
+        options: as of send(), without idempotency_key; traffic_class is 1 unless given.
+
+        With a `queue` of the mailer letters are queued, and none is in doubt. Raises InvalidInput for a template or a
+        file that is wrong, and, once more than twice `limit` letters in a row had no answer of a server, why. Leaving
+        the iteration early cancels what is under way.
+        """
+        from ._merge import start
+
+        return start(self, rows, template, key, resume, preview, dry_run, in_doubt, suppressed, limit, options)
 
     def pause(self, *, tenant: Optional[str] = None, tag: Optional[str] = None) -> None:
         """Sends nothing of one `tenant` or of one `tag` until resume(), not of what comes later either."""

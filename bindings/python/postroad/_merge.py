@@ -1,0 +1,316 @@
+"""Letters to many: a template, and a row of variables for each."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Container, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+
+from . import _core
+from ._delivery import Queued, wishes_of
+from ._errors import AlreadyQueued, Error, InvalidInput
+from ._messages import choice, count
+from ._receipts import Receipt, Status, receipt_of
+from ._rows import BadRow, as_row, mappings
+from ._run_file import RunFile
+from ._threads import waiting
+from ._tickets import finished
+from .templates import Letter, Template
+
+if TYPE_CHECKING:
+    import os
+
+    from ._core import Operation
+    from ._mailer import Mailer
+
+_GRACE = 5.0
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What became of one row."""
+
+    row: int
+    """Which one, from 1."""
+    key: str
+    state: str
+    """"sent"; "refused" for good; "deferred": another run tries it again; "in_doubt": it may have arrived; "queued" in
+    the mailer's queue; "bad": the row, or what the template makes of it; "done" by an earlier run; "suppressed";
+    "preview" and "written": nothing was sent."""
+    why: str = ""
+    receipt: Optional[Receipt] = None
+    message: Optional[bytes] = None
+    """Of a preview."""
+    path: Optional[Path] = None
+    """Of what was written."""
+
+
+class _Ready:
+    """A letter that may go."""
+
+    def __init__(self, row: int, key: str, letter: Letter) -> None:
+        self.row, self.key, self.letter = row, key, letter
+
+
+def _state_of(receipt: Receipt) -> Tuple[str, str]:
+    missed = [r for r in receipt.recipients if r.status is not Status.ACCEPTED]
+    reply = next((" ".join(str(p) for p in (r.code, r.enhanced, r.text) if p) for r in missed), "")
+    why = reply or (str(receipt.error) if receipt.error else "")
+    if receipt.all_accepted:
+        return "sent", ""
+    if receipt.in_doubt:
+        return "in_doubt", why or "its content left and no reply came"
+    if receipt.accepted or receipt.rejected:
+        return "refused", why  # to try the others again would make a duplicate
+    error = receipt.error
+    return ("deferred" if error is None or error.transient or receipt.not_attempted else "refused"), why
+
+
+class Merge:
+    """One run. Rows are taken as there is room; what is begun is on the disk before it may leave."""
+
+    def __init__(
+        self,
+        mailer: Optional[Mailer],
+        rows: Iterable[Any],
+        template: Template,
+        *,
+        key: str,
+        resume: Union[str, os.PathLike[str], None],
+        in_doubt: str,
+        suppressed: Container[str],
+        lasting: bool,
+        limit: int,
+        wishes: Queued,
+    ) -> None:
+        self._mailer = mailer
+        self._rows = enumerate(mappings(rows), 1)
+        self._template, self._key = template, key
+        self._run = RunFile(resume, template.name)
+        self._retry = in_doubt == "retry"
+        self._suppressed = suppressed
+        self._lasting = lasting
+        self._limit = limit
+        self._wishes = wishes
+        self._under_way: Dict[int, Tuple[_Ready, Operation]] = {}
+        self._ended = _core.Completions()
+        self._without_answer = 0
+        self._failure: Optional[Error] = None
+
+    def letters(self) -> Iterator[Union[Merged, _Ready]]:
+        for n, given in self._rows:
+            key = ""
+            try:
+                row = as_row(given)
+                key = self._key_of(row)
+                settled = self._settled(n, key)
+                yield settled or _Ready(n, key, self._letter(row, key))
+            except (BadRow, Error) as e:
+                if isinstance(e, Error) and e.code == "not_installed":
+                    raise
+                yield Merged(n, key, "bad", str(e))
+
+    def _key_of(self, row: Dict[str, Any]) -> str:
+        if self._key not in row:
+            known = ", ".join(map(str, row))
+            raise BadRow(f"it has no {self._key!r}, which tells rows apart: it has {known or 'nothing'}")
+        key = str("" if row[self._key] is None else row[self._key]).strip()
+        if not key:
+            raise BadRow(f"its {self._key!r} is empty")
+        return key
+
+    def _settled(self, row: int, key: str) -> Optional[Merged]:
+        """What is known before a letter is made."""
+        first = self._run.first_seen(key.lower(), row)
+        if first != row:
+            return Merged(row, key, "bad", f"it has the same {self._key!r} as row {first}")
+        state, why = self._run.state(key.lower()) or ("", "")
+        if state == "in_doubt" and not self._retry and not self._lasting:
+            return Merged(row, key, "in_doubt", why)
+        if state in ("sent", "refused", "queued"):
+            return Merged(row, key, "done", why)
+        return Merged(row, key, "suppressed") if key in self._suppressed else None
+
+    def _letter(self, row: Dict[str, Any], key: str) -> Letter:
+        letter = self._template.render(row, to=key, message_id=self._run.message_id(key.lower()))
+        if any(address in self._suppressed for address in letter.recipients):
+            raise BadRow("one of its recipients is suppressed")
+        return letter
+
+    def run(self) -> Iterator[Merged]:
+        letters = self.letters()
+        more, failure = True, None
+        states: Dict[str, Tuple[str, str]] = {}
+        try:
+            while more or self._under_way:
+                told: List[Merged] = []
+                begun: List[_Ready] = []
+                while more and len(self._under_way) + len(begun) < self._limit and len(told) < 1000:
+                    try:
+                        found = next(letters)
+                    except StopIteration:
+                        more = False
+                    except Exception as e:  # of the rows themselves; what is under way has its outcome first
+                        more, failure = False, e
+                    else:
+                        told.append(found) if isinstance(found, Merged) else begun.append(found)
+                states.update({r.key.lower(): ("begun", "") for r in begun})
+                self._run.write(states)
+                states = {}
+                told += self._start(begun, states)
+                if self._under_way and (not told or not more or len(self._under_way) >= self._limit):
+                    told += self._outcomes(states)
+                    self._run.write(states)
+                    states = {}
+                yield from told
+                self._give_up()
+            self._run.write(states)
+            if failure is not None:
+                raise failure
+        finally:
+            try:
+                self._abandon()
+            finally:
+                self._run.close()
+
+    def _start(self, begun: List[_Ready], states: Dict[str, Tuple[str, str]]) -> List[Merged]:
+        told = []
+        for ready in begun:
+            try:
+                state = self._submit(ready) if self._lasting else self._begin(ready)
+            except Error as e:
+                state = "bad" if isinstance(e, InvalidInput) else "deferred"
+                told.append(Merged(ready.row, ready.key, state, str(e)))
+                states[ready.key.lower()] = ("deferred", str(e))
+                continue
+            if state:
+                states[ready.key.lower()] = (state, "")
+                told.append(Merged(ready.row, ready.key, state))
+        return told
+
+    def _wishes_of(self, letter: Letter, **more: Any) -> Dict[str, Any]:
+        tag = letter.tag or self._wishes.get("tag", "")
+        return wishes_of(None, {**self._wishes, "tag": tag, **more})  # type: ignore[typeddict-item]
+
+    def _begin(self, ready: _Ready) -> str:
+        assert self._mailer is not None
+        to = [a.encode() for a in ready.letter.recipients]
+        wishes = self._wishes_of(ready.letter)
+        core = self._mailer._core
+        operation = core.start(ready.letter.message._core, None, to, wishes, self._ended, ready.row)
+        self._under_way[ready.row] = (ready, operation)
+        return ""
+
+    def _submit(self, ready: _Ready) -> str:
+        """The queue knows the key, so that a row that was begun is submitted again without harm."""
+        assert self._mailer is not None
+        wishes = self._wishes_of(ready.letter, idempotency_key=f"{self._run.id} {ready.key.lower()}")
+        recipients = list(ready.letter.recipients)
+        try:
+            operation = waiting(self._mailer._submit, ready.letter.message, None, recipients, wishes, True)
+            if operation.refused():
+                finished(operation)
+        except AlreadyQueued:
+            pass
+        return "queued"
+
+    def _outcomes(self, states: Dict[str, Tuple[str, str]]) -> List[Merged]:
+        """At least one; all that are there."""
+        told = []
+        tag = waiting(self._ended.get, None)
+        while tag is not None:
+            ready, operation = self._under_way.pop(tag)
+            receipt = receipt_of(operation, tag)
+            state, why = _state_of(receipt)
+            states[ready.key.lower()] = (state, why)
+            told.append(Merged(ready.row, ready.key, state, why, receipt))
+            answered = receipt.error is None or any(r.code for r in receipt.recipients)
+            self._without_answer = 0 if answered else self._without_answer + 1
+            self._failure = receipt.error
+            tag = self._ended.get(0.0)
+        return told
+
+    def _give_up(self) -> None:
+        """The rest would fare no better; another run goes on."""
+        if self._without_answer > 2 * self._limit and self._failure is not None:
+            raise self._failure
+
+    def _abandon(self) -> None:
+        """Who leaves early is told nothing more, but the file is."""
+        if self._mailer is None or self._mailer.inherited or not self._under_way:
+            return
+        for _, operation in self._under_way.values():
+            operation.cancel()
+        end = time.monotonic() + _GRACE
+        states: Dict[str, Tuple[str, str]] = {}
+        while self._under_way and (left := end - time.monotonic()) > 0:
+            tag = self._ended.get(left)
+            if tag is not None:
+                ready, operation = self._under_way.pop(tag)
+                states[ready.key.lower()] = _state_of(receipt_of(operation))
+        self._run.write(states)
+
+
+def _file_name(row: int, key: str) -> str:
+    return f"{row:06d}-{re.sub(r'[^A-Za-z0-9.@_+-]', '_', key)[:100]}.eml"
+
+
+def unsent(merge: Merge, preview: Optional[int], folder: Optional[Path]) -> Iterator[Merged]:
+    """The same without sending: the first ones to look at, or all of them as files."""
+    shown = 0
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        for found in merge.letters():
+            if isinstance(found, Merged):
+                yield found
+                continue
+            octets = bytes(found.letter.message)
+            shown += 1
+            if folder is None:
+                yield Merged(found.row, found.key, "preview", message=octets)
+            else:
+                path = folder / _file_name(found.row, found.key)
+                path.write_bytes(octets)
+                yield Merged(found.row, found.key, "written", path=path)
+            if shown == preview:
+                return
+    finally:
+        merge._run.close()
+
+
+def start(
+    mailer: Optional[Mailer],
+    rows: Iterable[Any],
+    template: Union[str, os.PathLike[str], Template],
+    key: str,
+    resume: Union[str, os.PathLike[str], None],
+    preview: Optional[int],
+    dry_run: Union[str, os.PathLike[str], None],
+    in_doubt: str,
+    suppressed: Container[str],
+    limit: int,
+    options: Queued,
+) -> Iterator[Merged]:
+    """As Mailer.merge(), which documents it; without a mailer only for what sends nothing."""
+    if "idempotency_key" in options:
+        raise TypeError("unexpected keyword argument 'idempotency_key': the rows have their own")
+    choice("in_doubt", in_doubt, ["park", "retry"])
+    only_look = preview is not None or dry_run is not None
+    merge = Merge(
+        mailer,
+        rows,
+        template if isinstance(template, Template) else Template(template),
+        key=key,
+        resume=None if only_look else resume,
+        in_doubt=in_doubt,
+        suppressed=suppressed,
+        lasting=mailer is not None and mailer._lasting,
+        limit=count("limit", limit, 100_000) or 1,
+        wishes={"traffic_class": 1, **options},
+    )
+    if only_look:
+        return unsent(merge, count("preview", preview, 1_000_000_000), None if dry_run is None else Path(dry_run))
+    return merge.run()

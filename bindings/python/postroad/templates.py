@@ -1,0 +1,392 @@
+"""Letters from templates: a file for the text, one for the HTML, one for the header; Jinja2. See docs/templates.md."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NoReturn, Optional, Tuple, Union
+
+from ._errors import InvalidInput
+from ._message import Dkim, Message
+from ._messages import mailboxes
+from .unsubscribe import Unsubscribe
+
+if TYPE_CHECKING:
+    import os
+
+    from jinja2 import Environment
+    from jinja2 import Template as Compiled
+
+_ADDRESSES = {"from": "from_", "to": "to", "cc": "cc", "bcc": "bcc", "reply-to": "reply_to", "sender": "sender"}
+_ADDRESS = re.compile(r"[^\s<>()\[\],;:\"\\@]+@[^\s<>()\[\],;:\"\\@]+")
+_SPECIAL = re.compile(r'[<>()\[\],;:"\\@.]')
+_EXPRESSION = re.compile(r"\{[{%#]")
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What a template makes of a row."""
+
+    message: Message
+    recipients: Tuple[str, ...]
+    """Of the envelope: those of To, Cc and Bcc."""
+    text: Optional[str]
+    html: Optional[str]
+    tag: str = ""
+    """What it belongs to; as of Mailer.send()."""
+
+
+def _wrong(text: str, cause: Optional[BaseException] = None) -> NoReturn:
+    raise InvalidInput(text, code="invalid_template", phase="prepare") from cause
+
+
+def _jinja() -> Any:
+    try:
+        import jinja2
+    except ImportError:
+        text = "templates need the Python package jinja2: pip install 'postroad[templates]'"
+        raise InvalidInput(text, code="not_installed") from None
+    return jinja2
+
+
+def _shown(value: object) -> object:
+    return "" if value is None else value
+
+
+def _shielded(value: object) -> object:
+    """A value within a field of addresses: a name is quoted where it must be, so that it never becomes an address."""
+    text = str(_shown(value))
+    if _ADDRESS.fullmatch(text) or not _SPECIAL.search(text):
+        return text
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}"'
+
+
+class _Images(HTMLParser):
+    """Where images stand that are files beside the template."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: List[Tuple[int, int, str]] = []
+        self._starts = [0]
+        for line in text.splitlines(keepends=True):
+            self._starts.append(self._starts[-1] + len(line))
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: List[Tuple[str, Optional[str]]]) -> None:
+        source = next((value for name, value in attrs if name in ("src", "background")), None)
+        if (
+            tag not in ("img", "table", "td", "body")
+            or not source
+            or re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//|/|#", source)
+        ):
+            return
+        line, column = self.getpos()
+        at = self._starts[line - 1] + column
+        tag_text = self.get_starttag_text() or ""
+        for hit in re.finditer(r"\b(?:src|background)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]+)", tag_text, re.I):
+            if html.unescape(hit[1].strip("\"'")) == source:
+                self.found.append((at + hit.start(1), at + hit.end(1), source))
+                return
+
+    handle_startendtag = handle_starttag
+
+
+def _text_of(page: str) -> str:
+    try:
+        from bs4 import BeautifulSoup
+        from markdownify import MarkdownConverter
+    except ImportError:
+        text = "text from HTML needs the Python package markdownify: pip install 'postroad[templates]', or write a .txt"
+        raise InvalidInput(text, code="not_installed") from None
+    soup = BeautifulSoup(page, "html.parser")
+    for part in soup(["head", "style", "script", "title", "img"]):
+        part.decompose()
+    options: Dict[str, Any] = {
+        "heading_style": "ATX",
+        "escape_misc": False,
+        "escape_asterisks": False,
+        "escape_underscores": False,
+    }
+    found: str = MarkdownConverter(**options).convert_soup(soup)
+    return re.sub(r"\n{3,}", "\n\n", found).strip() + "\n"
+
+
+def _place(trace: Optional[TracebackType], folder: str) -> str:
+    """Where in a template something was raised: Jinja2 puts its files and lines into the traceback."""
+    place = ""
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if name.startswith(folder):
+            place = f"{name[len(folder) :].lstrip('/')}, line {trace.tb_lineno}: "
+        trace = trace.tb_next
+    return place
+
+
+class Template:
+    """A letter: NAME.html, NAME.txt, or both, and NAME.head, which holds fields of the header (Subject, From, Reply-To,
+    Cc, own ones), Attach, a file, and Tag; all of them Jinja2. NAME.de.html and so on are for rows whose `language` is
+    "de". Any thread may use it.
+
+    path: of NAME, without an end, in the folder that also holds what it inherits, includes and shows.
+    subject, from_: templates, instead of those fields in NAME.head.
+    sign: signs each letter.
+    unsubscribe: adds one-click unsubscription, and the variable `unsubscribe_url`.
+    inline_css: None: if css-inline is installed.
+
+    Raises InvalidInput, which names file and line, for what is wrong in any of it.
+    """
+
+    def __init__(
+        self,
+        path: Union[str, os.PathLike[str]],
+        *,
+        subject: Optional[str] = None,
+        from_: Optional[str] = None,
+        sign: Optional[Dkim] = None,
+        unsubscribe: Optional[Unsubscribe] = None,
+        inline_css: Optional[bool] = None,
+    ) -> None:
+        given = Path(path)
+        self.name = given.name
+        self._folder = given.parent.resolve()
+        if not self._folder.is_dir():
+            _wrong(f"{given.parent} is no folder: give the path of a template, such as letters/welcome")
+        self._sign, self._unsubscribe = sign, unsubscribe
+        self._images: Dict[Path, bytes] = {}
+        self._inliner = _inliner(inline_css)
+        jinja = _jinja()
+        self._env: Environment = jinja.Environment(
+            loader=jinja.FileSystemLoader(self._folder),
+            undefined=jinja.StrictUndefined,
+            autoescape=lambda name: name is not None and name.endswith(".html"),
+            keep_trailing_newline=True,
+            finalize=_shown,
+        )
+        self._address_env = self._env.overlay(finalize=_shielded)
+        self._bodies = self._compile_bodies()
+        self._heads = self._compile_heads({"Subject": subject, "From": from_})
+
+    def _compile_bodies(self) -> Dict[str, Compiled]:
+        pattern = re.compile(rf"{re.escape(self.name)}(\.[A-Za-z]+(?:-[A-Za-z0-9]+)*)?\.(html|txt)")
+        names = sorted(p.name for p in self._folder.iterdir() if pattern.fullmatch(p.name))
+        if not names:
+            _wrong(f"there is neither {self.name}.html nor {self.name}.txt in {self._folder}")
+        return {name: self._compiled(name, self._env.get_template, name) for name in names}
+
+    def _compiled(self, where: str, make: Any, source: str) -> Compiled:
+        jinja = _jinja()
+        try:
+            result: Compiled = make(source)
+        except jinja.TemplateSyntaxError as e:
+            _wrong(f"{e.name or where}, line {e.lineno}: {e.message}", e)
+        except jinja.TemplateNotFound as e:
+            _wrong(f"{where}: there is no template {e.name} in {self._folder}", e)
+        except UnicodeDecodeError as e:
+            _wrong(f"{where} is not UTF-8: convert it", e)
+        return result
+
+    def _compile_heads(self, given: Mapping[str, Optional[str]]) -> Dict[str, List[Tuple[str, str, Compiled]]]:
+        pattern = re.compile(rf"{re.escape(self.name)}(?:\.([A-Za-z]+(?:-[A-Za-z0-9]+)*))?\.head")
+        files = {(found[1] or ""): p for p in self._folder.iterdir() if (found := pattern.fullmatch(p.name))}
+        heads = {}
+        for language, path in {"": None, **files}.items():
+            fields = [] if path is None else _fields(path)
+            fields = [f for f in fields if given.get(f[0].title()) is None]
+            fields += [(name, value, "argument") for name, value in given.items() if value is not None]
+            heads[language] = [
+                (name, value, self._compiled(f"{where}", self._env_of(name).from_string, value))
+                for name, value, where in fields
+            ]
+        return heads
+
+    def _env_of(self, name: str) -> Environment:
+        return self._address_env if name.lower() in _ADDRESSES else self._env
+
+    def render(self, row: Mapping[str, Any], to: Optional[str] = None, message_id: Optional[str] = None) -> Letter:
+        """The letter for one row.
+
+        row: the variables. What a template names and the row lacks is an error.
+        to: the recipient, where NAME.head has no To.
+        message_id: of the message, what stands before the domain, which is that of From.
+
+        Raises InvalidInput: what is missing, an image that is not there, a line break in a field, an address that is
+        none."""
+        language = str(row.get("language") or "")
+        head = self._head(row, language)
+        recipients = [a for n in ("to", "cc", "bcc") for a in head.addresses(n)] if head.has("to") else []
+        if not head.has("to"):
+            if not to:
+                raise InvalidInput("nobody is named: the row has no address, and the head no To", code="no_recipients")
+            head.values.insert(0, ("to", to))
+            recipients = [a for n in ("to", "cc", "bcc") for a in head.addresses(n)]
+        if not head.has("from"):
+            _wrong(f"{self.name}: no sender is known: write From into {self.name}.head, or give from_")
+        variables = dict(row)
+        link = None
+        if self._unsubscribe is not None:
+            variables["unsubscribe_url"] = link = self._unsubscribe.link(recipients[0])
+        page, text = self._body("html", variables, language), self._body("txt", variables, language)
+        images: Dict[str, Path] = {}
+        if page is not None:
+            page = self._styled(page)
+            text = _text_of(page) if text is None else text
+            page, images = self._embedded(page)
+        domain = head.addresses("from")[0].rpartition("@")[2]
+        message = self._message(
+            head, text, page, f"<{message_id}@{domain}>" if message_id and domain.isascii() else None
+        )
+        for content_id, path in images.items():
+            message.attach(self._octets(path), name=path.name, content_id=content_id, inline=True)
+        for path in head.attachments:
+            message.attach(path)
+        if self._unsubscribe is not None and link is not None:
+            message.set_list(self._unsubscribe.list_id, one_click=link, unsubscribe=self._unsubscribe.mailto)
+        if self._sign is not None:
+            message._core.set("sign", self._sign._values)
+        return Letter(message, tuple(dict.fromkeys(recipients)), text, page, head.tag)
+
+    def _message(self, head: _Head, text: Optional[str], page: Optional[str], message_id: Optional[str]) -> Message:
+        known: Dict[str, Any] = {_ADDRESSES[n]: head.boxes(n) for n in _ADDRESSES if head.has(n)}
+        if "sender" in known:
+            known["sender"] = known["sender"][0]
+        own = {name: value for name, value in head.values if name not in _ADDRESSES and name != "subject"}
+        subject = next((v for n, v in head.values if n == "subject"), None)
+        return Message(**known, subject=subject, text=text, html=page, message_id=message_id, headers=own)
+
+    def _chosen(self, language: str, there: Any) -> Any:
+        """Of "de-AT": that, then "de", then the one without a language."""
+        while language:
+            if language in there:
+                return there[language]
+            language = language.rpartition("-")[0]
+        return there.get("")
+
+    def _rendered(self, compiled: Compiled, variables: Mapping[str, Any], where: str) -> str:
+        try:
+            return compiled.render(variables)
+        except InvalidInput:
+            raise
+        except Exception as e:
+            place = _place(e.__traceback__, str(self._folder)) or f"{where}: "
+            kind = "" if type(e).__name__ == "UndefinedError" else f"{type(e).__name__}: "
+            _wrong(f"{place}{kind}{e}", e)
+
+    def _body(self, end: str, variables: Mapping[str, Any], language: str) -> Optional[str]:
+        there = {}
+        for name, compiled in self._bodies.items():
+            if name.endswith(f".{end}"):
+                there[name[len(self.name) : -len(end) - 1].lstrip(".")] = compiled
+        compiled = self._chosen(language, there)
+        return None if compiled is None else self._rendered(compiled, variables, compiled.name or self.name)
+
+    def _head(self, row: Mapping[str, Any], language: str) -> _Head:
+        head = _Head()
+        for name, source, compiled in self._chosen(language, self._heads):
+            value = self._rendered(compiled, row, f"{self.name}.head, {name}").strip()
+            if name.lower() == "attach":
+                if value:
+                    head.attachments.append(self._attachment(source, value))
+            elif name.lower() == "tag":
+                head.tag = value
+            elif value:
+                head.values.append((name.lower() if name.lower() in (*_ADDRESSES, "subject") else name, value))
+        return head
+
+    def _attachment(self, source: str, value: str) -> Path:
+        """A variable leads to no file outside the folder that the template itself names."""
+        fixed = _EXPRESSION.split(source)[0]
+        base = (self._folder / fixed).resolve() if fixed.endswith("/") else (self._folder / fixed).resolve().parent
+        base = self._folder if not fixed else base
+        path = (self._folder / value).resolve()
+        if base not in path.parents:
+            _wrong(f"{self.name}.head: the attachment {value!r} is outside of {base}")
+        if not path.is_file():
+            _wrong(f"{self.name}.head: there is no file {path} to attach")
+        return path
+
+    def _styled(self, page: str) -> str:
+        if self._inliner is None or "<style" not in page:
+            return page
+        try:
+            styled: str = self._inliner.inline(page)
+        except Exception as e:  # css-inline has no public base of its errors
+            _wrong(f"{self.name}.html: its CSS cannot be inlined: {e}", e)
+        return styled
+
+    def _embedded(self, page: str) -> Tuple[str, Dict[str, Path]]:
+        images: Dict[str, Path] = {}
+        parts, end = [], 0
+        for start, stop, source in _Images(page).found:
+            path = (self._folder / source).resolve()
+            if self._folder not in path.parents or not path.is_file():
+                _wrong(f"{self.name}.html: the image {source!r} is not in {self._folder}: put it there")
+            content_id = hashlib.sha256(str(path).encode()).hexdigest()[:16] + path.suffix.lower()
+            images[content_id] = path
+            parts += [page[end:start], f'"cid:{content_id}"']
+            end = stop
+        return "".join([*parts, page[end:]]), images
+
+    def _octets(self, path: Path) -> bytes:
+        if path not in self._images:
+            self._images[path] = path.read_bytes()
+        return self._images[path]
+
+
+class _Head:
+    def __init__(self) -> None:
+        self.values: List[Tuple[str, str]] = []
+        self.attachments: List[Path] = []
+        self.tag = ""
+
+    def has(self, name: str) -> bool:
+        return any(n == name for n, _ in self.values)
+
+    def boxes(self, name: str) -> List[Any]:
+        given = [value for n, value in self.values if n == name]
+        return [(who.decode(), address.decode()) for text in given for _, who, address in mailboxes(name, text)]
+
+    def addresses(self, name: str) -> List[str]:
+        return [address for _, address in self.boxes(name)]
+
+
+def _fields(path: Path) -> List[Tuple[str, str, str]]:
+    """Name, template of the value, and where it stands. The values are templates of their own, so that no variable can
+    begin another field."""
+    fields: List[Tuple[str, str, str]] = []
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as e:
+        _wrong(f"{path.name} is not UTF-8: convert it", e)
+    for n, line in enumerate(lines, 1):
+        name, colon, value = line.partition(":")
+        if line[:1] in (" ", "\t") and fields and line.strip():
+            name, value, where = fields.pop()
+            fields.append((name, f"{value} {line.strip()}", where))
+        elif not line.strip() or line.startswith("#"):
+            continue
+        elif not colon or not re.fullmatch(r"[!-9;-~]+", name):
+            _wrong(f"{path.name}, line {n}: write Name: value")
+        else:
+            fields.append((name, value.strip(), f"{path.name}, line {n}"))
+    return fields
+
+
+def _inliner(wanted: Optional[bool]) -> Any:
+    if wanted is False:
+        return None
+    try:
+        import css_inline
+    except ImportError:
+        if wanted:
+            text = "inline_css needs the Python package css-inline: pip install 'postroad[templates]'"
+            raise InvalidInput(text, code="not_installed") from None
+        return None
+    # nothing is fetched from anywhere
+    return css_inline.CSSInliner(load_remote_stylesheets=False, keep_style_tags=True)

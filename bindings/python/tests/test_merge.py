@@ -1,0 +1,332 @@
+"""Mailer.merge() and postroad merge: each row once, whatever happens, and what is wrong by its row."""
+
+from __future__ import annotations
+
+import collections
+import email
+import email.policy
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import postroad
+import pytest
+from postroad import _rows
+from postroad.__main__ import main
+from postroad.templates import Template
+from postroad.unsubscribe import Suppressed
+
+pytest.importorskip("jinja2")
+
+
+@pytest.fixture
+def template(tmp_path, monkeypatch):
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    (folder / "hi.txt").write_text("Dear {{ name }},\n")
+    (folder / "hi.head").write_text("Subject: Hello {{ name }}\nFrom: shop@example.com\n")
+    monkeypatch.setenv("POSTROAD_CONFIG", str(tmp_path / "postroad.toml"))
+    (tmp_path / "postroad.toml").write_text("")
+    return folder / "hi"
+
+
+def people(n, start=0):
+    return [{"email": f"p{i}@example.org", "name": f"P {i}"} for i in range(start, start + n)]
+
+
+def states(merged):
+    return {m.key: m.state for m in merged}
+
+
+def received(server):
+    return collections.Counter(r for m in server.messages for r in m.recipients)
+
+
+def test_each_row_gets_its_letter(server, template):
+    with postroad.Mailer(server.url) as mail:
+        found = list(mail.merge(iter(people(50)), template, limit=8))
+    assert sorted(m.row for m in found) == list(range(1, 51))
+    assert {m.state for m in found} == {"sent"}
+    assert received(server) == {p["email"]: 1 for p in people(50)}
+    m = email.message_from_bytes(server.messages[0].content, policy=email.policy.default)
+    assert m["Subject"] == f"Hello {m.get_content().strip()[5:-1]}"
+
+
+def test_a_bad_row_is_named_and_stops_no_other(server, template):
+    rows = [
+        {"email": "a@x.example", "name": "A"},
+        {"email": "b@x.example"},
+        {"email": "no address", "name": "C"},
+        {"email": "", "name": "D"},
+        {"name": "E"},
+        "text",
+        {"email": "a@X.example", "name": "again"},
+        {"email": "f@x.example", "name": "a\r\nBcc: eve@x.example"},
+        _rows.BadRow("line 9: it is not UTF-8"),
+        {"email": "z@x.example", "name": "Z"},
+    ]
+    with postroad.Mailer(server.url) as mail:
+        found = {m.row: m for m in mail.merge(rows, template)}
+    assert {n for n, m in found.items() if m.state == "sent"} == {1, 10}
+    assert {n for n, m in found.items() if m.state == "bad"} == set(range(2, 10))
+    for row, says in [(2, "'name' is undefined"), (4, "'email' is empty"), (5, "it has no 'email'"), (6, "str")]:
+        assert says in found[row].why
+    assert "the same 'email' as row 1" in found[7].why
+    assert found[9].why == "line 9: it is not UTF-8"
+    assert received(server) == {"a@x.example": 1, "z@x.example": 1}
+
+
+def test_what_the_rows_raise_comes_after_the_outcomes(server, template):
+    def rows():
+        yield from people(5)
+        raise RuntimeError("the cursor is closed")
+
+    found = []
+    with postroad.Mailer(server.url) as mail, pytest.raises(RuntimeError, match="cursor"):
+        found.extend(mail.merge(rows(), template))
+        for m in mail.merge(rows(), template):
+            found.append(m)
+    assert len(found) == 5
+    assert len(server.messages) == 5
+
+
+def test_a_cursor_is_rows(server, template):
+    db = sqlite3.connect(":memory:")
+    db.execute("CREATE TABLE t (email, name)")
+    db.executemany("INSERT INTO t VALUES (?, ?)", [("a@x.example", "A"), ("b@x.example", None)])
+    with postroad.Mailer(server.url) as mail:
+        assert set(states(mail.merge(db.execute("SELECT * FROM t"), template)).values()) == {"sent"}
+    assert any(b"Dear ,\r\n" in m.content for m in server.messages)
+
+
+def test_refusals_and_deferrals_are_told_apart_and_only_the_latter_go_again(make_server, template, tmp_path):
+    rows = [{"email": f"{n}@x.example", "name": n} for n in ("ok", "rejected", "deferred")]
+    run = tmp_path / "run.db"
+    first, second = make_server(), make_server(replies={"RCPT": "250 2.1.5 ok"})
+    with postroad.Mailer(first.url) as mail:
+        found = list(mail.merge(rows, template, resume=run))
+    assert states(found) == {"ok@x.example": "sent", "rejected@x.example": "refused", "deferred@x.example": "deferred"}
+    assert "550 5.1.1 no such user" in [m.why for m in found]
+    with postroad.Mailer(second.url) as mail:
+        found = list(mail.merge(rows, template, resume=run))
+    assert states(found) == {"ok@x.example": "done", "rejected@x.example": "done", "deferred@x.example": "sent"}
+    assert received(second) == {"deferred@x.example": 1}
+
+
+def test_a_file_remembers_by_key_and_not_by_place(server, template, tmp_path):
+    run = tmp_path / "run.db"
+    with postroad.Mailer(server.url) as mail:
+        list(mail.merge(people(5), template, resume=run))
+        found = list(mail.merge(people(6, start=-1), template, resume=run))
+    assert states(found)["p-1@example.org"] == "sent"
+    assert len(server.messages) == 6
+
+
+def test_a_run_file_belongs_to_one_template_and_one_process(server, template, tmp_path):
+    run = tmp_path / "run.db"
+    (template.parent / "other.txt").write_text("x")
+    (template.parent / "other.head").write_text("From: a@x.example")
+    with postroad.Mailer(server.url) as mail:
+        merge = mail.merge(people(3), template, resume=run)
+        next(merge)
+        with pytest.raises(postroad.Error, match="in use by another merge") as e:
+            mail.merge(people(3), template, resume=run)
+        assert e.value.transient
+        list(merge)
+        with pytest.raises(postroad.InvalidInput, match="is of the template 'hi'"):
+            mail.merge(people(3), template.parent / "other", resume=run)
+        (tmp_path / "diary.txt").write_text("Dear diary, " * 100)
+        with pytest.raises(postroad.InvalidInput, match="is no file of a merge"):
+            mail.merge(people(3), template, resume=tmp_path / "diary.txt")
+
+
+def test_a_reply_that_never_came_is_in_doubt_until_somebody_decides(make_server, template, tmp_path):
+    run = tmp_path / "run.db"
+    broken, good = make_server(replies={"content": "drop"}), make_server()
+    with postroad.Mailer(broken.url) as mail:
+        assert states(mail.merge(people(1), template, resume=run)) == {"p0@example.org": "in_doubt"}
+    with postroad.Mailer(good.url) as mail:
+        assert states(mail.merge(people(1), template, resume=run)) == {"p0@example.org": "in_doubt"}
+        assert good.messages == []
+        assert states(mail.merge(people(1), template, resume=run, in_doubt="retry")) == {"p0@example.org": "sent"}
+
+
+def test_leaving_early_cancels_and_the_next_run_goes_on(make_server, template, tmp_path):
+    run = tmp_path / "run.db"
+    server = make_server(stall="RCPT TO:<p3@")
+    with postroad.Mailer(server.url, connections=1) as mail:
+        merge = mail.merge(people(20), template, resume=run, limit=4)
+        for found in merge:
+            assert found.state == "sent"
+            if server.stalled.is_set() or found.row == 3:
+                break
+        server.stalled.wait(30)
+        server.resume.set()
+        merge.close()
+        rest = states(mail.merge(people(20), template, resume=run))
+    assert set(rest.values()) <= {"sent", "done", "in_doubt"}
+    count = received(server)
+    assert max(count.values()) == 1
+    assert set(count) | {k for k, s in rest.items() if s == "in_doubt"} == {p["email"] for p in people(20)}
+
+
+def test_a_server_that_is_away_ends_the_run_and_nothing_is_lost(make_server, template, tmp_path):
+    away, run = make_server(), tmp_path / "run.db"
+    away.close()
+    with postroad.Mailer(away.url) as mail, pytest.raises(postroad.NoConnection):
+        for found in mail.merge(people(1000), template, resume=run, limit=4):
+            assert found.state == "deferred"
+            assert found.row < 100
+    good = make_server()
+    with postroad.Mailer(good.url) as mail:
+        list(mail.merge(people(1000), template, resume=run))
+    assert received(good) == {p["email"]: 1 for p in people(1000)}
+
+
+def test_a_preview_and_a_dry_run_send_nothing(server, template, tmp_path):
+    with postroad.Mailer(server.url) as mail:
+        shown = list(mail.merge(people(10), template, preview=3))
+        written = list(mail.merge([{"email": "no"}, *people(10)], template, dry_run=tmp_path / "out"))
+    assert [m.state for m in shown] == ["preview"] * 3
+    assert shown[2].message.startswith(b"From:") or b"Subject: Hello P 2" in shown[2].message
+    assert [m.state for m in written] == ["bad"] + ["written"] * 10
+    assert len(list((tmp_path / "out").glob("*.eml"))) == 10
+    assert written[-1].path.name == "000011-p9@example.org.eml"
+    assert server.messages == []
+
+
+def test_who_left_gets_nothing(server, template, tmp_path):
+    left = Suppressed(tmp_path / "left.db")
+    left.add("P1@example.org")
+    with postroad.Mailer(server.url) as mail:
+        found = states(mail.merge(people(3), template, suppressed=left))
+    assert found["p1@example.org"] == "suppressed"
+    assert set(received(server)) == {"p0@example.org", "p2@example.org"}
+
+
+def test_a_queue_has_each_row_once_and_nothing_is_in_doubt(server, template, tmp_path):
+    run, queue = tmp_path / "run.db", tmp_path / "queue.db"
+    options = {"queue": queue, "submit_only": True}
+    with postroad.Mailer(server.url, **options) as mail:
+        merge = mail.merge(people(10), template, resume=run)
+        next(merge)
+        merge.close()
+    # as if the process had died between the two files
+    db = sqlite3.connect(run)
+    db.execute("UPDATE merged SET state = 'begun'")
+    db.commit()
+    db.close()
+    with postroad.Mailer(server.url, **options) as mail:
+        assert set(states(mail.merge(people(10), template, resume=run)).values()) <= {"queued", "done"}
+    assert postroad.Queue(queue).count().total == 10
+    assert {job.traffic_class for job in postroad.Queue(queue).jobs()} == {1}
+
+
+KILLED = """
+import sys, postroad
+url, template, run, n = sys.argv[1:]
+rows = ({"email": f"p{i}@example.org", "name": f"P {i}"} for i in range(int(n)))
+with postroad.Mailer(url) as mail:
+    for m in mail.merge(rows, template, resume=run, limit=8):
+        if m.state != "done":
+            print(m.key, m.state, flush=True)
+"""
+
+
+def test_killed_again_and_again_each_is_delivered_once_or_named_in_doubt(server, template, tmp_path):
+    n, run = int(os.environ.get("POSTROAD_MERGE_ROWS", "600")), str(tmp_path / "run.db")
+    command = [sys.executable, "-c", KILLED, server.url, str(template), run, str(n)]
+    for _ in range(int(os.environ.get("POSTROAD_MERGE_KILLS", "5"))):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        for _ in range(random.randint(1, n // 8)):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    in_doubt = {line.split()[0] for line in done.stdout.splitlines() if line.endswith("in_doubt")}
+    count = received(server)
+    everybody = {f"p{i}@example.org" for i in range(n)}
+    assert max(count.values()) == 1
+    assert set(count) | in_doubt == everybody
+    assert len(in_doubt) <= 8 * 5
+    ids = [email.message_from_bytes(m.content)["Message-ID"] for m in server.messages]
+    assert len(set(ids)) == n - len(everybody - set(count))
+
+
+def test_the_command_merges_csv_and_says_what_is_wrong_by_row(server, template, tmp_path, capsys):
+    rows = tmp_path / "rows.csv"
+    rows.write_bytes(
+        b'\xef\xbb\xbfemail;name\r\na@x.example;"A; a"\r\nb@x.example\r\nc@x.example;J\xf6rg\r\n'
+        b'rejected@x.example;R\r\n\r\nd@x.example;D\r\n"e@x.example;E\r\n'
+    )
+    assert main(["merge", server.url, str(template), str(rows)]) == 65
+    out, err = capsys.readouterr()
+    assert received(server) == {"a@x.example": 1, "d@x.example": 1}
+    assert out == "3 bad, 2 sent, 1 refused\n"
+    assert f"postroad: {rows}: row 2: bad: line 3: 1 fields where the first line names 2\n" in err
+    assert f"{rows}: row 3: bad: line 4: it is not UTF-8\n" in err
+    assert f"{rows}: row 4 (rejected@x.example): refused: 550 5.1.1 no such user\n" in err
+    assert f"{rows}: row 6: bad: line 8: unexpected end of data\n" in err
+
+
+def test_the_command_merges_json_lines_and_resumes(server, template, tmp_path, capsys):
+    rows, run = tmp_path / "rows.jsonl", str(tmp_path / "run.db")
+    lines = [json.dumps(p) for p in people(3)]
+    rows.write_text("\n".join([*lines, "", "{", "[]"]) + "\n")
+    command = ["merge", "--resume", run, "--json", server.url, str(template), str(rows)]
+    assert main(command) == 65
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert collections.Counter(f["state"] for f in found) == {"sent": 3, "bad": 2}
+    assert main(command) == 65
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert collections.Counter(f["state"] for f in found) == {"done": 3, "bad": 2}
+    assert len(server.messages) == 3
+
+
+def test_the_command_previews_without_a_server(template, tmp_path, capfdbinary):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("email,name\na@x.example,A\nb@x.example,B\n")
+    assert main(["merge", "--preview", "1", str(template), str(rows)]) == 0
+    out = capfdbinary.readouterr().out
+    assert b"Subject: Hello A" in out
+    assert b"Hello B" not in out
+    assert main(["merge", "--dry-run", str(tmp_path / "out"), str(template), str(rows)]) == 0
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    assert main(["merge", "--queue", str(tmp_path / "q.db"), str(template), str(rows)]) == 0
+    assert postroad.Queue(tmp_path / "q.db").count().total == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["{t}"], 64, "TEMPLATE ROWS"),
+        (["{t}", "missing.csv"], 66, "missing.csv: No such file"),
+        (["{d}/nothing", "{rows}"], 65, "neither nothing.html nor nothing.txt"),
+        (["{t}", "{d}/letters/hi.txt"], 64, "--format"),
+        (["{t}", "{d}/empty.csv"], 65, "name the columns"),
+        (["{t}", "{d}/twice.csv"], 65, "a name of its own"),
+        (["--unsubscribe", "https://x.example/", "{t}", "{rows}"], 64, "POSTROAD_UNSUBSCRIBE_SECRET"),
+        (["--dry-run", "{rows}", "{t}", "{rows}"], 73, "rows.csv"),
+    ],
+)
+def test_the_command_says_what_to_do(server, template, tmp_path, capsys, arguments, status, says):
+    (tmp_path / "rows.csv").write_text("email,name\na@x.example,A\n")
+    (tmp_path / "empty.csv").write_text("\n")
+    (tmp_path / "twice.csv").write_text("email,email\n")
+    given = [a.format(t=template, d=tmp_path, rows=tmp_path / "rows.csv") for a in arguments]
+    assert main(["merge", server.url, *given]) == status
+    err = capsys.readouterr().err
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_the_key_need_not_be_the_address(server, template):
+    (template.parent / "hi.head").write_text("Subject: s\nFrom: a@x.example\nTo: {{ name }} <{{ mail }}>\n")
+    rows = [{"id": n, "mail": "same@x.example", "name": "N"} for n in range(3)]
+    with postroad.Mailer(server.url) as mail:
+        assert states(mail.merge(rows, Template(template), key="id")) == {"0": "sent", "1": "sent", "2": "sent"}
+    assert received(server) == {"same@x.example": 3}

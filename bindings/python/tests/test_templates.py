@@ -1,0 +1,327 @@
+"""postroad.templates: what becomes of a template and a row, and what is refused."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import io
+import re
+import sys
+import wsgiref.util
+import wsgiref.validate
+
+import postroad
+import pytest
+from postroad.templates import Template
+from postroad.unsubscribe import Suppressed, Unsubscribe
+
+pytest.importorskip("jinja2")
+ROW = {"email": "bob@example.org", "name": "Bob"}
+SECRET = b"0123456789abcdef"
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Files of a template "hi" in a folder, and what it makes of a row."""
+
+    def write(**files):
+        files.setdefault("head", "Subject: Hello {{ name }}\nFrom: Shop <shop@example.com>\n")
+        for end, content in files.items():
+            name = f"hi.{end.replace('_', '.')}" if end in ("html", "txt", "head") or "_" in end else end
+            (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        return tmp_path / "hi"
+
+    return write
+
+
+def read(letter):
+    return email.message_from_bytes(bytes(letter.message), policy=email.policy.default)
+
+
+def test_a_letter_has_what_the_files_say(write):
+    path = write(txt="Dear {{ name }},\nbye.\n", html="<p>Dear <b>{{ name }}</b>")
+    letter = Template(path).render(ROW, to="bob@example.org")
+    m = read(letter)
+    assert letter.recipients == ("bob@example.org",)
+    assert (m["Subject"], m["From"], m["To"]) == ("Hello Bob", "Shop <shop@example.com>", "bob@example.org")
+    assert m.get_body(["plain"]).get_content().splitlines() == ["Dear Bob,", "bye."]
+    assert m.get_body(["html"]).get_content().strip() == "<p>Dear <b>Bob</b>"
+
+
+def test_html_is_escaped_and_text_is_not(write):
+    path = write(txt="{{ name }}", html="<p>{{ name }}")
+    letter = Template(path).render({"name": "<script>alert(1)</script> & Söhne"}, to="b@x.example")
+    assert letter.text == "<script>alert(1)</script> & Söhne"
+    assert letter.html == "<p>&lt;script&gt;alert(1)&lt;/script&gt; &amp; Söhne"
+
+
+def test_what_is_null_is_empty(write):
+    assert Template(write(txt="a{{ x }}b", head="From: a@x.example")).render({"x": None}, to="b@x.example").text == "ab"
+
+
+def test_templates_inherit_and_include(write, tmp_path):
+    (tmp_path / "base.html").write_text("<title>{% block title %}{% endblock %}</title>{% block main %}{% endblock %}")
+    (tmp_path / "foot.html").write_text("<i>{{ name }}</i>")
+    child = "{% extends 'base.html' %}{% block main %}<p>x</p>{% include 'foot.html' %}{% endblock %}"
+    assert Template(write(html=child)).render({"name": "<b>"}, to="b@x.example").html == (
+        "<title></title><p>x</p><i>&lt;b&gt;</i>"
+    )
+
+
+def test_text_is_made_of_html_where_there_is_none(write):
+    pytest.importorskip("markdownify")
+    page = "<head><style>p {color: red}</style></head><h1>News</h1><p>Dear {{ name }},</p>"
+    page += "<ul><li>one</li><li><a href='https://x.example/a_b'>two</a></li></ul><script>x()</script>"
+    text = Template(write(html=page)).render({"name": "<Bob>"}, to="b@x.example").text
+    assert "# News" in text
+    assert "Dear <Bob>," in text
+    assert "[two](https://x.example/a_b)" in text
+    assert "red" not in text
+    assert "x()" not in text
+
+
+def test_css_is_inlined_and_nothing_is_fetched(write):
+    pytest.importorskip("css_inline")
+    page = "<html><head><style>p { color: red } @media (max-width: 9px) { p { color: blue } }</style>"
+    page += "<link rel=stylesheet href='http://127.0.0.1:9/x.css'></head><body><p>Hi</p></body></html>"
+    html = Template(write(html=page, txt="Hi")).render(ROW, to="b@x.example").html
+    assert '<p style="color: red' in html
+    assert "@media" in html
+
+
+def test_images_of_the_folder_are_embedded_and_others_stay(write, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/logo & co.gif").write_bytes(b"GIF89a")
+    page = '<img alt="src=x" src="pictures/logo &amp; co.gif"><img src=\'https://x.example/a.png\'>'
+    page += "<img src='pictures/logo &amp; co.gif'><img src=cid:own><img src='data:image/gif;base64,R0lGODlh'>"
+    letter = Template(write(html=page, txt="Hi")).render(ROW, to="b@x.example")
+    (image,) = [p for p in read(letter).walk() if p.get_content_type() == "image/gif"]
+    content_id = image["Content-ID"].strip("<>")
+    assert letter.html.count(f'src="cid:{content_id}"') == 2
+    assert image.get_content() == b"GIF89a"
+    assert image.get_content_disposition() == "inline"
+    for kept in ("https://x.example/a.png", "cid:own", "data:image/gif", 'alt="src=x"'):
+        assert kept in letter.html
+
+
+@pytest.mark.parametrize(("language", "text"), [("de-AT", "Servus"), ("de", "Hallo"), ("fr", "Hello"), (None, "Hello")])
+def test_a_language_has_its_files(write, language, text):
+    path = write(
+        txt="Hello",
+        de_txt="Hallo",
+        **{"hi.de-AT.txt": "Servus", "hi.de.head": "Subject: {{ name }} de\nFrom: a@x.example"},
+    )
+    letter = Template(path).render({**ROW, "language": language}, to="b@x.example")
+    assert letter.text == text
+    assert read(letter)["Subject"] == ("Bob de" if text != "Hello" else "Hello Bob")
+
+
+def test_the_head_names_everything_of_a_row(write, tmp_path):
+    (tmp_path / "bills").mkdir()
+    (tmp_path / "bills/7.pdf").write_bytes(b"%PDF-1.7")
+    head = (
+        "# a comment\nSubject: Bill {{ n }}\n  of {{ name }}\nFrom: {{ who }} <shop@example.com>\n"
+        "To: {{ name }} <{{ email }}>\nCc: {{ boss }}\nReply-To: re@example.com\nX-Bill: {{ n }}\nX-None: {{ none }}\n"
+        "Attach: bills/{{ n }}.pdf\nAttach: {{ none }}\nTag: bills\n"
+    )
+    row = {**ROW, "n": 7, "who": "Müller, Söhne & Co.", "boss": "", "none": ""}
+    letter = Template(write(txt="x", head=head)).render(row)
+    m = read(letter)
+    assert letter.recipients == ("bob@example.org",)
+    assert letter.tag == "bills"
+    assert (m["Subject"], m["Reply-To"], m["X-Bill"]) == ("Bill 7 of Bob", "re@example.com", "7")
+    assert m["From"].addresses[0].display_name == "Müller, Söhne & Co."
+    assert m["X-None"] is m["Cc"] is m["Attach"] is m["Tag"] is None
+    assert [p.get_content() for p in m.iter_attachments()] == [b"%PDF-1.7"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x@evil.example, y",
+        'Bob" <x@evil.example>, "',
+        "a, b",
+        "x@evil.example",
+        "\\",
+        "Bob <x@evil.example>",
+        "g: x@evil.example;",
+    ],
+)
+def test_a_name_never_becomes_a_recipient(write, name):
+    template = Template(write(txt="x", head="Subject: s\nFrom: a@x.example\nTo: {{ name }} <{{ email }}>\n"))
+    try:
+        letter = template.render({**ROW, "name": name})
+    except postroad.InvalidInput:
+        return
+    assert letter.recipients == ("bob@example.org",)
+    assert [a.addr_spec for a in read(letter)["To"].addresses] == ["bob@example.org"]
+
+
+@pytest.mark.parametrize("value", ["a\r\nBcc: eve@x.example", "a\nb", "a\rb", "a\0b"])
+@pytest.mark.parametrize("field", ["Subject", "X-Own", "Reply-To"])
+def test_a_variable_never_becomes_a_field(write, field, value):
+    path = write(txt="x", head=f"From: a@x.example\n{field}: x{{{{ value }}}}y\n")
+    with pytest.raises(postroad.InvalidInput):
+        bytes(Template(path).render({"value": value}, to="b@x.example").message)
+
+
+@pytest.mark.parametrize(
+    ("source", "file", "says"),
+    [
+        ("Attach: {{ file }}", "/etc/hostname", "outside"),
+        ("Attach: {{ file }}", "../secret.txt", "outside"),
+        ("Attach: bills/{{ file }}", "../hi.txt", "outside"),
+        ("Attach: bills/{{ file }}", "none.pdf", "there is no file"),
+        ("Attach: bills/{{ file }}", "", "outside"),
+    ],
+)
+def test_an_attachment_comes_from_the_folder_that_the_template_names(write, tmp_path, source, file, says):
+    (tmp_path / "bills").mkdir()
+    head = f"From: a@x.example\n{source}\n"
+    with pytest.raises(postroad.InvalidInput, match=says):
+        Template(write(txt="x", head=head)).render({"file": file}, to="b@x.example")
+
+
+@pytest.mark.parametrize("source", ["none.png", "../../etc/hostname", "..%2fhostname", "{{ name }}"])
+def test_an_image_that_is_not_in_the_folder_is_named(write, source):
+    with pytest.raises(postroad.InvalidInput, match="is not in"):
+        Template(write(html=f"<img src='{source}'>", txt="x")).render({"name": "../x.png"}, to="b@x.example")
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"txt": "a\n{{ nme }}\n"}, "hi.txt, line 2: 'nme' is undefined"),
+        ({"txt": "x", "head": "From: a@x.example\nSubject: {{ nme }}"}, "hi.head, Subject: 'nme' is undefined"),
+        ({"txt": "{{ 1 / 0 }}"}, "hi.txt, line 1: ZeroDivisionError"),
+        ({"txt": "\n{% include 'part.html' %}", "part.html": "\n\n{{ gone }}"}, "part.html, line 3: 'gone'"),
+    ],
+)
+def test_a_missing_variable_is_named_with_its_place(write, files, says):
+    template = Template(write(**files))
+    with pytest.raises(postroad.InvalidInput) as e:
+        template.render(ROW, to="b@x.example")
+    assert says in str(e.value)
+    assert e.value.code == "invalid_template"
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({}, "neither hi.html nor hi.txt"),
+        ({"txt": "a\n{% if %}"}, "hi.txt, line 2"),
+        ({"txt": "{{ 'a' | nofilter }}"}, "nofilter"),
+        ({"txt": b"\xff\xfe"}, "hi.txt is not UTF-8"),
+        ({"txt": "x", "head": b"Subject: \xff"}, "hi.head is not UTF-8"),
+        ({"txt": "x", "head": "Subject: a\nno colon\n"}, "hi.head, line 2: write Name: value"),
+        ({"txt": "x", "head": "Subject: a\nX: {{ b\n"}, "hi.head, line 2"),
+    ],
+)
+def test_a_template_that_is_wrong_is_refused_at_once(write, files, says):
+    with pytest.raises(postroad.InvalidInput, match=re.escape(says)):
+        Template(write(**files))
+
+
+def test_what_a_base_lacks_is_named(write):
+    with pytest.raises(postroad.InvalidInput, match="gone"):
+        Template(write(html="{% extends 'gone.html' %}", txt="x")).render(ROW, to="b@x.example")
+
+
+def test_who_sends_must_be_known(write):
+    with pytest.raises(postroad.InvalidInput, match=r"write From into hi\.head"):
+        Template(write(txt="x", head="Subject: s")).render(ROW, to="b@x.example")
+
+
+def test_arguments_count_more_than_the_head(write):
+    template = Template(write(txt="x"), subject="{{ name }}!", from_="Ann <ann@x.example>")
+    m = read(template.render(ROW, to="b@x.example"))
+    assert (m["Subject"], m["From"]) == ("Bob!", "Ann <ann@x.example>")
+
+
+@pytest.mark.parametrize(
+    ("module", "files", "options"),
+    [
+        ("jinja2", {"txt": "x"}, {}),
+        ("markdownify", {"html": "x"}, {}),
+        ("css_inline", {"txt": "x"}, {"inline_css": True}),
+    ],
+)
+def test_a_package_that_is_missing_is_named(write, monkeypatch, module, files, options):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(postroad.InvalidInput, match=r"pip install 'postroad\[templates\]'") as e:
+        Template(write(**files), **options).render(ROW, to="b@x.example")
+    assert e.value.code == "not_installed"
+
+
+def test_one_click_unsubscription_is_in_the_header_and_in_the_text(write):
+    leave = Unsubscribe("https://x.example/leave", SECRET, "news.x.example", "mailto:leave@x.example")
+    letter = Template(write(txt="{{ unsubscribe_url }}"), unsubscribe=leave).render(ROW, to="bob@example.org")
+    m = read(letter)
+    assert m["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert f"<{letter.text}>" in m["List-Unsubscribe"]
+    assert leave.verify(letter.text.partition("u=")[2]) == "bob@example.org"
+
+
+def call(leave, take, token, method="GET"):
+    environ = {"QUERY_STRING": f"u={token}", "REQUEST_METHOD": method, "wsgi.input": io.BytesIO(b"")}
+    environ["CONTENT_LENGTH"] = "0"
+    wsgiref.util.setup_testing_defaults(environ)
+    told = []
+    body = wsgiref.validate.validator(leave.app(take))(environ, lambda status, headers: told.append(status))
+    text = b"".join(body).decode()
+    body.close()
+    return told[0], text
+
+
+def test_the_application_asks_who_looks_and_takes_who_posts(tmp_path):
+    leave = Unsubscribe("https://x.example/leave?a=b", SECRET, "news.x.example")
+    left = Suppressed(tmp_path / "left.db")
+    link = leave.link("Bob+<i>@example.org")
+    assert link.startswith("https://x.example/leave?a=b&u=")
+    token = link.partition("u=")[2]
+    status, page = call(leave, left.add, token)
+    assert status == "200 OK"
+    assert "Bob+&lt;i&gt;@example.org" in page
+    assert "Bob+<i>@example.org" not in left
+    assert call(leave, left.add, token, "POST")[0] == "200 OK"
+    assert "bob+<I>@example.org" in left
+    assert "bob+<i>@example.org" in Suppressed(tmp_path / "left.db")
+    left.discard("BOB+<i>@example.org")
+    assert "bob+<i>@example.org" not in left
+
+
+def test_a_forged_link_takes_nobody_off():
+    leave = Unsubscribe("https://x.example/leave", SECRET, "news.x.example")
+    token = leave.link("bob@example.org").partition("u=")[2]
+    other_list = Unsubscribe("https://x.example/leave", SECRET, "other.x.example").link("bob@example.org")
+    forged = [Unsubscribe("https://x.example/leave", b"another secret!!", "news.x.example").link("bob@example.org")]
+    tokens = [t.partition("u=")[2] for t in [*forged, other_list]] + [
+        "",
+        ".",
+        "ä",
+        "x" * 100_000,
+        token[:-2],
+        token + "A",
+    ]
+    tokens += [token[:i] + ("A" if token[i] != "A" else "B") + token[i + 1 :] for i in range(len(token) - 1)]
+    taken = []
+    for bad in tokens:
+        assert call(leave, taken.append, bad, "POST")[0] == "404 Not Found"
+    assert taken == []
+
+
+def test_a_secret_can_be_changed():
+    before = Unsubscribe("https://x.example/", SECRET, "l.x.example")
+    after = Unsubscribe("https://x.example/", [b"another secret!!", SECRET], "l.x.example")
+    token = before.link("bob@example.org").partition("u=")[2]
+    assert after.verify(token) == "bob@example.org"
+    assert before.verify(after.link("bob@example.org").partition("u=")[2]) is None
+    assert "0123456789abcdef" not in repr(before)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("http://x.example/", SECRET), ("https://x.example/", b"short"), ("https://x.example/", [])]
+)
+def test_a_link_that_would_not_do_is_refused(arguments):
+    with pytest.raises(postroad.InvalidInput):
+        Unsubscribe(*arguments, "l.x.example")
