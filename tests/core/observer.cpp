@@ -2,6 +2,7 @@
 #include <postroad/core/transcript.hpp>
 
 #include <chrono>
+#include <memory>
 #include <ostream>
 #include <stdexcept>
 #include <string>
@@ -12,6 +13,8 @@ using namespace std::string_literals;
 using postroad::json_lines;
 using postroad::observation;
 using postroad::observed;
+using postroad::observer;
+using postroad::observers;
 using postroad::phase;
 using postroad::transcript;
 using postroad::without_addresses;
@@ -145,4 +148,47 @@ TEST_CASE("a line of JSON has what is known, and nothing else") {
 TEST_CASE("a log that throws stops nothing") {
     json_lines log([](std::string_view) { throw std::runtime_error("disk full"); });
     log.on(command("QUIT"));
+}
+
+TEST_CASE("several observers are one: each is told, also when another throws, and may go") {
+    struct counting final : observer {
+        void on(const observation&) override { ++count; }
+        int count = 0;
+    };
+    struct throwing final : observer {
+        void on(const observation&) override { throw std::runtime_error("no"); }
+    };
+    const auto first = std::make_shared<counting>();
+    const auto last = std::make_shared<counting>();
+    observers all({first, std::make_shared<throwing>()});
+    all.add(last);
+    all.add(nullptr);
+    all.on({});
+    CHECK(first->count == 1);
+    CHECK(last->count == 1);
+    all.remove(first);
+    all.remove(first);
+    all.on({});
+    CHECK(first->count == 1);
+    CHECK(last->count == 2);
+}
+
+TEST_CASE("an observer may leave while it is told") {
+    struct leaving final : observer {
+        explicit leaving(observers& from) : all(from) {}
+        void on(const observation&) override {
+            ++count;
+            all.remove(self.lock());
+        }
+        observers& all;
+        std::weak_ptr<observer> self = {};
+        int count = 0;
+    };
+    observers all;
+    const auto one = std::make_shared<leaving>(all);
+    one->self = one;
+    all.add(one);
+    all.on({});
+    all.on({});
+    CHECK(one->count == 1);
 }

@@ -80,8 +80,13 @@ TEST_CASE("docs: lines of JSON, and an observer of one's own") {
     CHECK(log.str().find("bob@") == std::string::npos);
 
     postroad::mailer mail{server.url()};
-    const auto counter = std::make_shared<refusals>();
-    mail.observe(counter);
+    const auto refused = std::make_shared<refusals>();
+    //[observers
+    const auto all = std::make_shared<postroad::observers>();
+    all->add(std::make_shared<postroad::transcript>());
+    all->add(refused);
+    mail.observe(all);
+    //]
     (void)mail.send(invoice());
-    CHECK(counter->count == 0);
+    CHECK(refused->count == 0);
 }

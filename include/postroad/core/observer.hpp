@@ -7,8 +7,12 @@
 #include <postroad/core/outcome.hpp>
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace postroad {
 
@@ -57,6 +61,23 @@ public:
     virtual ~observer() = default;
 
     virtual void on(const observation& o) = 0;
+};
+
+/// Several observers as one: each is told, in their order, and what one throws keeps nothing from the others. Members
+/// may come and go on any thread; who goes may be told once more on another.
+class observers final : public observer {
+public:
+    observers() = default;
+    explicit observers(std::vector<std::shared_ptr<observer>> all) : all_(std::move(all)) {}
+
+    POSTROAD_DECL void add(std::shared_ptr<observer> one);
+    /// No effect if it is none of them.
+    POSTROAD_DECL void remove(const std::shared_ptr<observer>& one);
+    POSTROAD_DECL void on(const observation& o) override;
+
+private:
+    std::mutex mutex_;
+    std::vector<std::shared_ptr<observer>> all_;
 };
 
 /// `text` with each mail address replaced by "[address]": what stands between `<` and `>`, and words with an `@`.

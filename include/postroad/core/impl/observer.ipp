@@ -42,6 +42,32 @@ inline std::size_t path_end(std::string_view text) noexcept {
 
 }  // namespace detail
 
+POSTROAD_DECL void observers::add(std::shared_ptr<observer> one) {
+    const std::lock_guard lock(mutex_);
+    if (one) all_.push_back(std::move(one));
+}
+
+POSTROAD_DECL void observers::remove(const std::shared_ptr<observer>& one) {
+    const std::lock_guard lock(mutex_);
+    std::erase(all_, one);
+}
+
+POSTROAD_DECL void observers::on(const observation& o) {
+    // Told without the lock: one of them may add or remove.
+    std::vector<std::shared_ptr<observer>> all;
+    {
+        const std::lock_guard lock(mutex_);
+        all = all_;
+    }
+    for (const auto& one : all) {
+        try {
+            one->on(o);
+        } catch (...) {
+            // It missed this one.
+        }
+    }
+}
+
 POSTROAD_DECL std::string_view to_string(observed o) noexcept {
     switch (o) {
         case observed::dialing: return "dialing";
