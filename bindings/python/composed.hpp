@@ -2,6 +2,7 @@
 // postroad.Message: the C++ message, as the package's Python code fills it.
 
 #include "envelope.hpp"
+#include "reports.hpp"
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -10,6 +11,8 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -45,14 +48,38 @@ inline content content_of(const py_message& m) {
     return mail_of(message_from(m), anybody).content;
 }
 
-/// `v`: domain, selector, key, password, the forms of header and body, which fields, identity, seconds.
-inline dkim_signature signature_of(const std::vector<std::string>& v) {
+/// A key that Python holds: `sign` gets a digest and gives a signature. Any thread may sign with it.
+inline dkim_key key_of(const std::string& algorithm, py::object sign) {
+    // whoever lets go of it last may not have the GIL
+    const std::shared_ptr<py::object> held(new py::object(std::move(sign)), [](const py::object* o) {
+        const py::gil_scoped_acquire gil;
+        delete o;
+    });
+    return {algorithm, [held](std::span<const unsigned char, 32> digest) {
+                const py::gil_scoped_acquire gil;
+                try {
+                    const py::bytes octets(reinterpret_cast<const char*>(digest.data()), digest.size());
+                    const auto signature = (*held)(octets);
+                    if (!py::isinstance<py::bytes>(signature))
+                        throw error(errc::signing_failed, "the key gave no bytes");
+                    return std::string(py::bytes(signature));
+                } catch (py::error_already_set& e) {
+                    // not its text, which may hold anything
+                    throw error(errc::signing_failed,
+                                "the key raised " + std::string(py::str(e.type().attr("__name__"))));
+                }
+            }};
+}
+
+/// `v`: domain, selector, PEM or algorithm, password, the forms of header and body, which fields, identity, seconds.
+/// `key`: a function that signs, or None.
+inline dkim_signature signature_of(const std::vector<std::string>& v, const py::object& key) {
     const auto form = [](const std::string& word) {
         return word == "simple" ? canonicalization::simple : canonicalization::relaxed;
     };
     dkim_signature s{.domain = v[0],
                      .selector = v[1],
-                     .key = dkim_key::rsa(secret(v[2]), secret(v[3])),
+                     .key = key.is_none() ? dkim_key::rsa(secret(v[2]), secret(v[3])) : key_of(v[2], key),
                      .header = form(v[4]),
                      .body = form(v[5]),
                      .identity = v[7],
@@ -112,7 +139,8 @@ inline void set(composed_message& to, const std::string& what, const std::vector
     using setter = void (*)(message&, args);
     static const std::map<std::string, setter> setters = {
         {"subject", [](message& m, args v) { m.subject(v[0]); }},
-        {"text", [](message& m, args v) { m.text(v[0]); }},
+        {"text", [](message& m, args v) { m.text(v[0], {.type = v[1]}); }},
+        {"alternative", [](message& m, args v) { m.alternative(v[0], {.type = v[1]}); }},
         {"html", [](message& m, args v) { m.html(v[0]); }},
         {"calendar", [](message& m, args v) { m.calendar(v[0]); }},
         {"message_id", [](message& m, args v) { m.message_id(v[0]); }},
@@ -138,14 +166,21 @@ inline void set(composed_message& to, const std::string& what, const std::vector
         {"owner", [](message& m, args v) { m.list(list_url::owner, v[0]); }},
         {"archive", [](message& m, args v) { m.list(list_url::archive, v[0]); }},
     };
-    if (what == "sign") return to.signatures.push_back(signature_of(values));
     setters.at(what)(to.message, values);
 }
 
-/// `about`: name, type, Content-ID, description.
-inline void attach(composed_message& to, const std::variant<py::bytes, message_file>& what,
-                   const std::vector<std::string>& about, disposition where) {
+/// `about`: name, type, Content-ID, description, and any number of names and values of fields.
+inline part part_of(const std::vector<std::string>& about, disposition where) {
     part p{.type = about[1], .name = about[0], .description = about[3], .content_id = about[2], .disposition = where};
+    for (std::size_t i = 4; i + 1 < about.size(); i += 2) p.fields.emplace_back(about[i], about[i + 1]);
+    return p;
+}
+
+using octets_or_file = std::variant<py::bytes, message_file>;
+
+inline void attach(composed_message& to, const octets_or_file& what, const std::vector<std::string>& about,
+                   disposition where) {
+    auto p = part_of(about, where);
     if (const auto* octets = std::get_if<py::bytes>(&what))
         to.message.attach(source::memory(*octets), std::move(p));
     else
@@ -159,10 +194,21 @@ inline void define_message(py::module_& m) {
         .def("set", &set, py::arg("what"), py::arg("values"))
         .def(
             "attach",
-            [](composed_message& self, const std::variant<py::bytes, message_file>& what,
-               const std::vector<std::string>& about,
+            [](composed_message& self, const octets_or_file& what, const std::vector<std::string>& about,
                bool in_line) { attach(self, what, about, in_line ? disposition::in_line : disposition::attachment); },
             py::arg("what"), py::arg("about"), py::arg("in_line"))
+        .def(
+            "alternative",
+            [](composed_message& self, const py::bytes& what, const std::string& type) {
+                self.message.alternative(source::memory(what), {.type = type});
+            },
+            py::arg("what"), py::arg("media_type"))
+        .def(
+            "sign",
+            [](composed_message& self, const std::vector<std::string>& values, const py::object& key) {
+                self.signatures.push_back(signature_of(values, key));
+            },
+            py::arg("values"), py::arg("key"))
         .def(
             "attach_message",
             [](composed_message& self, const py_message& nested, const std::string& name) {
@@ -176,15 +222,17 @@ inline void define_message(py::module_& m) {
         });
     m.def("mailboxes", &parsed, py::arg("where"), py::arg("text"), py::arg("one"));
     m.def(
-        "check_signature", [](const std::vector<std::string>& v) { (void)signature_of(v); }, py::arg("values"));
+        "check_signature", [](const std::vector<std::string>& v, const py::object& key) { (void)signature_of(v, key); },
+        py::arg("values"), py::arg("key"));
     m.def(
         "signed",
-        [](const py_message& given, const std::vector<std::string>& v) {
+        [](const py_message& given, const std::vector<std::string>& v, const py::object& key) {
             const auto now = std::chrono::system_clock::now();
-            const auto c = dkim_signer(signature_of(v)).sign(content_of(given), now);
+            const auto c = dkim_signer(signature_of(v, key)).sign(content_of(given), now);
             return py::bytes(std::string(c.text()));
         },
-        py::arg("message"), py::arg("values"));
+        py::arg("message"), py::arg("values"), py::arg("key"));
+    define_reports(m);
 }
 
 }  // namespace postroad::python

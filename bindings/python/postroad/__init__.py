@@ -30,6 +30,7 @@ from ._mailer import Mailer, send
 from ._message import Dkim, Message
 from ._outbox import Outbox, Stored
 from ._receipts import Receipt, RecipientOutcome, Status
+from ._reports import Report, ReportedRecipient, read_report, write_report
 from ._services import Service, services
 from ._stats import Stats
 from ._tickets import Ticket
@@ -64,6 +65,8 @@ __all__ = [
     "Queued",
     "Receipt",
     "RecipientOutcome",
+    "Report",
+    "ReportedRecipient",
     "Service",
     "Stats",
     "Status",
@@ -76,6 +79,8 @@ __all__ = [
     "Unsupported",
     "__version__",
     "diagnose",
+    "read_report",
     "send",
     "services",
+    "write_report",
 ]

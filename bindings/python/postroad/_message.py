@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import binascii
 import os
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterable, Mapping, NoReturn, Optional, Union
+from typing import TYPE_CHECKING, BinaryIO, Callable, Iterable, Mapping, NoReturn, Optional, Tuple, Union
 
 from . import _core
 from ._errors import InvalidInput
@@ -18,6 +19,50 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _SECOND = timedelta(seconds=1)
 
 
+# PEM, the path of it, or an algorithm and a function that signs a digest
+Key = Union[str, bytes, "os.PathLike[str]", Tuple[str, Callable[[bytes], bytes]]]
+_ED25519 = b"\x06\x03\x2b\x65\x70"  # its identifier, as PKCS #8 has it
+
+
+def _ed25519(pem: bytes, password: str) -> Optional[Callable[[bytes], bytes]]:
+    """What signs with the Ed25519 key in the PEM; None if it is another."""
+    body = pem.partition(b"-----BEGIN PRIVATE KEY-----")[2].partition(b"-----END")[0]
+    try:
+        plain = _ED25519 in binascii.a2b_base64(body)[:24]
+    except binascii.Error:
+        plain = False
+    if not plain and b"-----BEGIN ENCRYPTED PRIVATE KEY-----" not in pem:
+        return None
+    try:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    except ImportError:
+        if not plain:
+            return None
+        why = "DKIM: an Ed25519 key needs the package cryptography: pip install postroad[ed25519]"
+        raise InvalidInput(why, code="invalid_option", phase="prepare") from None
+    try:
+        key = load_pem_private_key(pem, octets("password", password) or None)
+    except Exception:  # the C++ part says what is wrong, and without the key
+        return None
+    return key.sign if isinstance(key, Ed25519PrivateKey) else None
+
+
+def _key_of(key: Key, password: str) -> Tuple[bytes, Optional[Callable[[bytes], bytes]]]:
+    """PEM and None, or an algorithm and what signs."""
+    if isinstance(key, tuple):
+        if len(key) != 2 or not isinstance(key[0], str) or not callable(key[1]):
+            raise TypeError("key must be (algorithm, function), as ('rsa-sha256', sign)")
+        return octets("the algorithm of a key", key[0]), key[1]
+    if isinstance(key, os.PathLike):
+        key = Path(key).read_bytes()
+    elif not isinstance(key, (str, bytes)):
+        raise TypeError(f"key must be PEM as str or bytes, or a pathlib.Path, not {type(key).__name__}")
+    pem = key if isinstance(key, bytes) else octets("key", key)
+    sign = _ed25519(pem, password)
+    return (pem, None) if sign is None else (b"ed25519-sha256", sign)
+
+
 def _file(path: os.PathLike[str]) -> _core.File:
     return _core.File(file_octets("the path", path) or b"")
 
@@ -28,6 +73,7 @@ class Message:
 
     Addresses are a str as it stands in a header, `Ann Lee <ann@example.com>, bob@example.org`, or an iterable in which
     each element is one mailbox: a str, (name, address), or an email.headerregistry.Address.
+    `text_type` is the type of the text with its parameters: "text/plain; format=flowed".
     `date` needs a time zone. Where it or `message_id` is missing, it is made each time the message is sent.
     """
 
@@ -42,6 +88,7 @@ class Message:
         sender: Optional[Mailbox] = None,
         subject: Optional[str] = None,
         text: Optional[str] = None,
+        text_type: str = "",
         html: Optional[str] = None,
         calendar: Optional[str] = None,
         date: Optional[datetime] = None,
@@ -58,7 +105,7 @@ class Message:
             if found := given and mailboxes(name, given):
                 self._core.set_mailboxes(name.lower().replace("-", "_"), found, b"")
         values = {
-            **{"subject": subject, "text": text, "html": html, "calendar": calendar},
+            **{"subject": subject, "html": html, "calendar": calendar},
             **{"message_id": message_id, "in_reply_to": in_reply_to, "references": references},
             "importance": choice("importance", importance, ["low", "normal", "high"]),
             "automatic": choice("automatic", automatic, ["generated", "replied"]),
@@ -66,6 +113,8 @@ class Message:
         for field, value in values.items():
             if value is not None:
                 self._set(field, value)
+        if text is not None:
+            self._set("text", text, text_type)
         for name, own in (headers or {}).items():
             if isinstance(own, str):
                 self._set("header", name, own)
@@ -89,17 +138,54 @@ class Message:
         content_id: str = "",
         description: str = "",
         inline: bool = False,
+        headers: Optional[Mapping[str, str]] = None,
     ) -> None:
         """Attaches octets, or a file that is read while it is sent: a pathlib.Path, since a str could be either. What
         is not given follows from the name. With a `content_id` it belongs to the HTML, which shows it where it names
-        `cid:...`."""
-        about = [octets("a part", text, "invalid_header") for text in (name, media_type, content_id, description)]
+        `cid:...`. `headers` are further fields of the part."""
+        texts = [name, media_type, content_id, description, *(x for pair in (headers or {}).items() for x in pair)]
+        about = [octets("a part", text, "invalid_header") for text in texts]
         if isinstance(what, os.PathLike):
             self._core.attach(_file(what), about, inline)
         elif isinstance(what, (bytes, bytearray, memoryview)):
             self._core.attach(bytes(what), about, inline)
         else:
             raise TypeError(f"what is attached is bytes or a pathlib.Path, not {type(what).__name__}")
+
+    def attach_stream(
+        self,
+        stream: Union[BinaryIO, Iterable[bytes]],
+        *,
+        name: str = "",
+        media_type: str = "",
+        content_id: str = "",
+        description: str = "",
+        inline: bool = False,
+        headers: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        """Attaches what a file object or an iterable of bytes gives: all of it now, into memory."""
+        read = getattr(stream, "read", None)
+        chunks = [read()] if read is not None else list(stream)
+        if isinstance(stream, (str, bytes)) or not all(isinstance(c, (bytes, bytearray, memoryview)) for c in chunks):
+            raise TypeError("a stream is a binary file object or an iterable of bytes")
+        self.attach(
+            b"".join(chunks),
+            name=name,
+            media_type=media_type,
+            content_id=content_id,
+            description=description,
+            inline=inline,
+            headers=headers,
+        )
+
+    def add_alternative(self, what: Union[str, bytes], media_type: str) -> None:
+        """Adds another form of the text: a str of a text/ type, poorer than the HTML, or octets of any other type."""
+        if isinstance(what, str):
+            self._set("alternative", what, media_type)
+        elif isinstance(what, bytes):
+            self._core.alternative(what, octets("a part", media_type, "invalid_header"))
+        else:
+            raise TypeError(f"an alternative is str or bytes, not {type(what).__name__}")
 
     def attach_message(self, nested: MessageLike, *, name: str = "") -> None:
         """Attaches a message (message/rfc822), as "message.eml" if no name is given."""
@@ -126,7 +212,7 @@ class Message:
         self,
         domain: str,
         selector: str,
-        key: Union[str, bytes, os.PathLike[str]],
+        key: Key,
         *,
         password: str = "",
         header: str = "relaxed",
@@ -147,7 +233,7 @@ class Message:
             identity=identity,
             valid_for=valid_for,
         )
-        self._core.set("sign", signer._values)
+        self._core.sign(signer._values, signer._function)
 
     def __bytes__(self) -> bytes:
         """The message as it would be sent now, in the form that every server takes."""
@@ -160,7 +246,9 @@ class Message:
 class Dkim:
     """Signs messages with DKIM (RFC 6376): any that can be sent.
 
-    `key` is an RSA key: its PEM as str or bytes, or the path of one (a pathlib.Path). `header` and `body` are "relaxed"
+    `key` is an RSA or Ed25519 key: its PEM as str or bytes, or the path of one (a pathlib.Path); Ed25519 needs the
+    package cryptography. It may also be (algorithm, function), for a key kept elsewhere: the function gets a SHA-256
+    digest and returns the signature, in whatever thread sends. `header` and `body` are "relaxed"
     or "simple". `fields` is "standard"; "mailing_list_safe", which leaves out what lists change; or "strict", where
     nobody can add a field that the message does not have. `identity` is for whom in the domain it is signed (i=);
     `valid_for` says for how many seconds it holds (x=)."""
@@ -169,7 +257,7 @@ class Dkim:
         self,
         domain: str,
         selector: str,
-        key: Union[str, bytes, os.PathLike[str]],
+        key: Key,
         *,
         password: str = "",
         header: str = "relaxed",
@@ -178,21 +266,17 @@ class Dkim:
         identity: str = "",
         valid_for: Optional[float] = None,
     ) -> None:
-        if isinstance(key, os.PathLike):
-            key = Path(key).read_bytes()
-        elif not isinstance(key, (str, bytes)):
-            raise TypeError(f"key must be PEM as str or bytes, or a pathlib.Path, not {type(key).__name__}")
+        pem, self._function = _key_of(key, password)
         forms = [choice(what, form, ["relaxed", "simple"]) for what, form in (("header", header), ("body", body))]
         forms.append(choice("fields", fields, ["standard", "mailing_list_safe", "strict"]))
         texts = [octets("DKIM", text or "") for text in (domain, selector, password, *forms, identity)]
-        pem = key if isinstance(key, bytes) else octets("key", key)
         lifetime = seconds("valid_for", valid_for) or 0
         self._values = [*texts[:2], pem, *texts[2:], str(int(lifetime)).encode()]
-        _core.check_signature(self._values)
+        _core.check_signature(self._values, self._function)
 
     def sign(self, message: MessageLike) -> bytes:
         """The message with a signature on top. Bcc is not in it: give `recipients` when you send it."""
-        return _core.signed(given_message(message), self._values)
+        return _core.signed(given_message(message), self._values, self._function)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Dkim holds a key and cannot be pickled or copied")

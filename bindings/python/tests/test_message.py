@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import email
 import email.policy
@@ -10,8 +11,9 @@ from datetime import datetime, timedelta, timezone
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formataddr
-from io import BytesIO
+from io import BytesIO, StringIO
 
+import dkim
 import postroad
 import pytest
 from postroad.__main__ import main
@@ -95,14 +97,92 @@ def test_it_is_signed(tmp_path):
 
 def test_a_header_in_utf8_goes_to_a_server_that_takes_ascii_only(make_server):
     server = make_server(extensions=("8BITMIME",))
-    content = "From: Jörg <a@bücher.example>\nTo: b@x.example\nSubject: Grüße an alle\n\nzwölf\n".encode()
+    content = "From: Jörg <a@bücher.example>\nTo: b@x.example\nSubject: Grüße an alle\n"
+    content += "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nzwölf\n"
     with postroad.Mailer(server.url) as mail:
-        mail.send(content).require_accepted()
+        mail.send(content.encode()).require_accepted()
     raw = server.messages[0].content
     assert raw.isascii()
     got = email.message_from_bytes(raw, policy=email.policy.default)
     assert (got["Subject"], got.get_content()) == ("Grüße an alle", "zwölf\r\n")
     assert got["From"] == "Jörg <a@xn--bcher-kva.example>"
+
+
+def verified(signed, public, kind):
+    record = f"v=DKIM1; k={kind}; p={base64.b64encode(public).decode()}".encode()
+    return dkim.verify(signed, dnsfunc=lambda name, timeout=5: record)
+
+
+def openssl(*arguments):
+    return subprocess.run(["openssl", *arguments], check=True, capture_output=True).stdout
+
+
+def test_ed25519_signs_and_so_does_a_key_kept_elsewhere(tmp_path):
+    ed, enc, rsa = (tmp_path / name for name in ("ed.pem", "enc.pem", "rsa.pem"))
+    openssl("genpkey", "-algorithm", "ed25519", "-out", ed)
+    openssl("pkcs8", "-topk8", "-in", ed, "-passout", "pass:pw", "-out", enc)
+    openssl("genrsa", "-out", rsa, "2048")
+    public = openssl("pkey", "-in", ed, "-pubout", "-outform", "DER")[-32:]
+    m = postroad.Message(**BASE, subject="Hi", text="x")
+    for key, password in ((ed, ""), (ed.read_text(), ""), (enc, "pw")):
+        signed = postroad.Dkim("example.com", "s", key, password=password).sign(m)
+        assert b"a=ed25519-sha256" in signed
+        assert verified(signed, public, "ed25519")
+    asked = []
+
+    def sign(digest):
+        asked.append(digest)
+        given = tmp_path / "digest"
+        given.write_bytes(digest)
+        return openssl("pkeyutl", "-sign", "-inkey", rsa, "-in", given, "-pkeyopt", "digest:sha256")
+
+    m.sign("example.com", "s", ("rsa-sha256", sign))
+    assert verified(bytes(m), openssl("pkey", "-in", rsa, "-pubout", "-outform", "DER"), "rsa")
+    assert [len(digest) for digest in asked] == [32]
+    with pytest.raises(postroad.InvalidInput, match="is it this password"):
+        postroad.Dkim("example.com", "s", enc, password="hunter2")
+
+
+def test_a_key_that_fails_is_told_without_what_it_said(server):
+    def broken(digest):
+        raise ValueError("hunter2")
+
+    for sign, why in ((broken, "the key raised ValueError"), (lambda digest: "text", "the key gave no bytes")):
+        m = postroad.Message(**BASE, text="x")
+        m.sign("example.com", "s", ("rsa-sha256", sign))
+        with postroad.Mailer(server.url) as mail, pytest.raises(postroad.Error, match=why) as e:
+            mail.send(m)
+        assert "hunter2" not in str(e.value)
+    for wrong in (("rsa-sha256",), ("rsa-sha256", 1), (1, broken)):
+        with pytest.raises(TypeError):
+            postroad.Dkim("example.com", "s", wrong)
+    with pytest.raises(postroad.InvalidInput):
+        postroad.Dkim("example.com", "s", ("a b", broken))
+    assert not server.messages
+
+
+def test_a_text_an_alternative_and_a_part_say_what_they_are():
+    m = postroad.Message(**BASE, text="a \nb", text_type="text/plain; format=flowed; delsp=yes", html="<p>")
+    m.add_alternative("*a*", "text/markdown")
+    m.add_alternative(b"%PDF", "application/pdf")
+    m.attach(b"x", name="a.bin", headers={"Content-Language": "de", "X-Own": "Größe"})
+    m.attach_stream(BytesIO(b"file"), name="b.bin")
+    m.attach_stream((bytes([n]) for n in range(3)), name="c.bin")
+    parts = [p for p in read(m).walk() if not p.is_multipart()]
+    kinds = ["text/plain", "text/markdown", "text/html", "application/pdf", *["application/octet-stream"] * 3]
+    assert [p.get_content_type() for p in parts] == kinds
+    assert parts[0]["Content-Type"].params["format"] == "flowed"
+    assert (parts[4]["Content-Language"], parts[4]["X-Own"]) == ("de", "Größe")
+    assert [p.get_content() for p in parts[5:]] == [b"file", b"\0\1\2"]
+    for wrong in ("text", b"octets", StringIO("x"), ["x"], [1]):
+        with pytest.raises(TypeError):
+            m.attach_stream(wrong, name="x")
+    with pytest.raises(TypeError):
+        m.attach_stream(1, name="x")
+    with pytest.raises(postroad.InvalidInput, match="Content-Type"):
+        m.attach(b"x", name="x", headers={"Content-Type": "text/plain"})
+    with pytest.raises(postroad.InvalidInput, match="text/plain"):
+        postroad.Message(**BASE, text="x", text_type="text/html")
 
 
 ADDRESSES = [
