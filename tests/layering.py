@@ -26,6 +26,7 @@ LAYERS = [
     "engine",
     "mailer.hpp",
     "diagnose.hpp",
+    "libraries.hpp",
     "postroad.hpp",
     "testing",
     "src.hpp",

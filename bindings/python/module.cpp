@@ -13,6 +13,7 @@
 #include "settings.hpp"
 #include "words.hpp"
 
+#include <postroad/libraries.hpp>
 #include <postroad/message/dkim.hpp>
 #include <postroad/message/eml.hpp>
 #ifdef POSTROAD_WITH_SQLITE
@@ -32,6 +33,10 @@
 #include <utility>
 #include <variant>
 #include <vector>
+
+#ifdef POSTROAD_WITH_SQLITE
+#include <sqlite3.h>
+#endif
 
 namespace postroad::python {
 namespace {
@@ -335,6 +340,12 @@ given_envelope envelope_from(const std::optional<py::bytes>& sender, const std::
 PYBIND11_MODULE(_core, m) {
     using namespace postroad::python;
     m.attr("version") = POSTROAD_VERSION_STRING;
+    py::dict libraries;
+    for (const auto& l : postroad::libraries()) libraries[py::str(l.name)] = l.version;
+#ifdef POSTROAD_WITH_SQLITE
+    libraries["SQLite"] = sqlite3_libversion();
+#endif
+    m.attr("libraries") = libraries;
 
     translate_errors();
 

@@ -17,6 +17,7 @@
 #include <postroad/engine/impl/sites.ipp>
 #include <postroad/engine/impl/verdict.ipp>
 #include <postroad/impl/diagnose.ipp>
+#include <postroad/impl/libraries.ipp>
 #include <postroad/impl/mailer.ipp>
 #include <postroad/message/impl/address.ipp>
 #include <postroad/message/impl/body_part.ipp>

@@ -87,6 +87,11 @@ def _diagnose(args: argparse.Namespace) -> int:
     return status_of(found.error)
 
 
+def _version() -> str:
+    inside = ", ".join(f"{name} {version}" for name, version in _core.libraries.items())
+    return f"{__version__} ({inside})"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="postroad",
@@ -95,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         "78 the configuration; 66 a file cannot be read; 69 refused or failed; 75 what failed may succeed later; "
         "77 credentials were refused.",
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     _compose_cli.register(commands)

@@ -1,6 +1,7 @@
 from typing import Any, Callable, Dict, List, Literal, Optional, Tuple, Union
 
 version: str
+libraries: Dict[str, str]
 
 class Completions:
     def __init__(self) -> None: ...

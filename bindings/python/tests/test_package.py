@@ -6,6 +6,9 @@ import ast
 import importlib.metadata
 import inspect
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import FunctionType
 
@@ -23,6 +26,31 @@ def test_the_version_is_that_of_the_library():
     (version,) = re.findall(r'POSTROAD_VERSION_STRING "(.+)"', config)
     assert postroad.__version__ == version
     assert importlib.metadata.version("postroad") == version
+
+
+def test_the_libraries_inside_are_named():
+    assert {"mbedTLS", "libidn2", "libunistring"} <= set(_core.libraries)
+    assert all(re.fullmatch(r"[\w.]+", version) for version in _core.libraries.values())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into ELF")
+def test_the_module_is_hardened():
+    readelf = shutil.which("readelf")
+    if not readelf:
+        pytest.skip("readelf of binutils is missing")
+    out = subprocess.run(
+        [readelf, "--wide", "--program-headers", "--dynamic", "--dyn-syms", _core.__file__],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    assert "GNU_RELRO" in out
+    assert "BIND_NOW" in out or re.search(r"FLAGS_1.*\bNOW\b", out)
+    assert re.search(r"GNU_STACK .* RW +0x", out)
+    assert "__stack_chk_fail" in out
+    assert re.search(r"__\w+_chk\b", out)
+    assert "RPATH" not in out
+    assert "RUNPATH" not in out
 
 
 def test_types_are_installed():

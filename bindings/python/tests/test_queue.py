@@ -63,7 +63,10 @@ def test_wrong_options_of_a_message_are_refused(server, options, kind):
 
 
 def test_a_key_without_a_queue_in_a_file_is_named(server):
-    with postroad.Mailer(server.url) as mail, pytest.raises(postroad.InvalidInput, match="key needs a queue"):
+    with (
+        postroad.Mailer(server.url) as mail,
+        pytest.raises(postroad.InvalidInput, match="idempotency_key needs a queue"),
+    ):
         mail.send(compose(), idempotency_key="k")
 
 
