@@ -4,6 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
+import re
+import smtplib
+import subprocess
 import time
 
 import pytest
@@ -105,6 +108,58 @@ def test_a_token_of_another_key_is_an_error_without_it(server, url, mechanism, o
     assert run.errors() == ["authentication_rejected"], run.output
     assert forged not in run.output
     assert server.messages("alice") == []
+
+
+@pytest.mark.parametrize("name", ["submission-starttls", "submission-implicit"])
+def test_a_scram_that_lacks_its_secret_is_no_obstacle(postfix, name, one):
+    url = url_of(postfix, SERVERS[name][1].replace("{user}", f"hashed:{PASSWORD}@"))
+    run = send_folder(one, url, postfix.ca, "alice")
+    assert run.code == 0, run.output
+    postfix.wait("alice", 1)
+    assert "method=PLAIN," in postfix.log()
+
+
+@pytest.fixture
+def offer(postfix):
+    """Makes Dovecot's submission offer these mechanisms; all of them again at the end."""
+    conf = postfix.dir / "dovecot/dovecot.conf"
+    before = conf.read_text()
+
+    def set_to(text: str, names: set[str]) -> None:
+        conf.write_text(text)
+        subprocess.run(["doveadm", "-c", conf, "reload"], check=True)
+        end = time.monotonic() + 30
+        while offered(postfix.ports["dovecot_submission"]) != names:
+            assert time.monotonic() < end, postfix.log()
+            time.sleep(0.05)
+
+    every = offered(postfix.ports["dovecot_submission"])
+    setting = re.compile("(?m)^(auth_mechanisms = ).*")
+    yield lambda *names: set_to(setting.sub(rf"\1{' '.join(names)}", before), {*names})
+    set_to(before, every)
+
+
+def offered(port: int) -> set[str]:
+    try:
+        with smtplib.SMTP("127.0.0.1", port, timeout=5) as server:
+            server.ehlo("client.example")
+            return set(server.esmtp_features.get("auth", "").split())
+    except (OSError, smtplib.SMTPException):
+        return set()  # it is being started again
+
+
+@pytest.mark.parametrize("user", ["alice", "hashed"])
+def test_login_works_whichever_mechanisms_are_switched_off(postfix, offer, user, one):
+    every = ("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN")
+    url = url_of(postfix, SERVERS["submission-starttls"][1].replace("{user}", f"{user}:{PASSWORD}@"))
+    for bits in range(1, 16):
+        names = [name for i, name in enumerate(every) if bits >> i & 1]
+        offer(*names)
+        run = send_folder(one, url, postfix.ca, "alice")
+        able = user == "alice" or {"PLAIN", "LOGIN"} & set(names)
+        assert run.code == (0 if able else 1), (names, run.output)
+        if not able:
+            assert run.errors() == ["authentication_rejected"], (names, run.output)
 
 
 def test_no_mechanism_in_common_is_an_error(exim, one):

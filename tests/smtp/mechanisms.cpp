@@ -152,6 +152,71 @@ TEST_CASE("a token goes by another mechanism too, where the first is beyond the 
     CHECK(r.tried == std::vector<std::string>{"OAUTHBEARER"});
 }
 
+namespace {
+
+// What the client says to each line of the server, from EHLO's reply on.
+std::vector<std::string> conversation(const smtp::credentials& c, const std::vector<std::string>& server,
+                                      std::optional<smtp::closed>& over) {
+    const time_point now{std::chrono::hours(1)};
+    smtp::session s({.server = {"mx", 465, security::implicit},
+                     .client_name = "client.example",
+                     .credentials = c,
+                     .nonce = "rOprNGfwEbeRWgbNEkqO"});
+    std::vector<std::string> said;
+    const auto listen = [&] {
+        std::string all;
+        std::array<std::string_view, 3> parts;
+        while (const auto count = s.output(parts)) {
+            std::size_t n = 0;
+            for (std::size_t i = 0; i < count; ++i) all += parts[i], n += parts[i].size();
+            s.consumed(n, now);
+        }
+        return all;
+    };
+    s.started(now);
+    s.received("220 mx\r\n", now);
+    (void)listen();
+    for (const auto& line : server) {
+        s.received(line + "\r\n", now);
+        said.push_back(listen());
+    }
+    while (auto e = s.poll())
+        if (auto* end = std::get_if<smtp::closed>(&*e)) over = std::move(*end);
+    return said;
+}
+
+}  // namespace
+
+TEST_CASE("why a token is refused is read in any form, and answered as the mechanism wants it") {
+    const smtp::credentials c{.user = "tim", .token = secret("ya29.token")};
+    for (const std::string name : {"XOAUTH2", "OAUTHBEARER"})
+        for (const bool encoded : {true, false}) {
+            CAPTURE(name);
+            CAPTURE(encoded);
+            const std::string why = R"({"status":"401","schemes":"bearer","token":"ya29.token"})";
+            std::optional<smtp::closed> over;
+            const auto said = conversation(
+                c, {"250-mx\r\n250 AUTH " + name, "334 " + (encoded ? base64_encode(why) : why), "535 5.7.8 no"}, over);
+            CHECK(said[1] == (name == "XOAUTH2" ? "\r\n" : base64_encode("\x01") + "\r\n"));
+            CHECK(said[2] == "QUIT\r\n");
+            REQUIRE(over);
+            CHECK(over->error == errc::authentication_rejected);
+            CHECK(over->details.explanation.find("refuses the token: 401") != std::string::npos);
+            CHECK(over->details.explanation.find("ya29") == std::string::npos);
+        }
+}
+
+TEST_CASE("without initial responses a SCRAM exchange has a nonce of its own") {
+    const smtp::credentials c{.user = "user", .password = secret("pencil")};
+    std::optional<smtp::closed> over;
+    const auto said = conversation(c, {"250-mx\r\n250 AUTH SCRAM-SHA-256", "500 5.5.2 line too long", "334 "}, over);
+    CHECK(said[1] == "AUTH SCRAM-SHA-256\r\n");
+    CHECK(said[2] != said[0].substr(said[0].rfind(' ') + 1));
+    std::string first;
+    CHECK(base64_decode(said[2].substr(0, said[2].size() - 2), first));
+    CHECK(first == "n,,n=user,r=rOprNGfwEbeRWgbNEkqO1");
+}
+
 TEST_CASE("SCRAM that is refused with its proof is not followed by the password, and the error says what to name") {
     const time_point now{std::chrono::hours(1)};
     smtp::session s({.server = {"mx", 465, security::implicit},

@@ -66,8 +66,10 @@ public:
     /// Whether anything went out that depends on the secret. Before that a refusal is the mechanism's, and another one
     /// may be tried.
     bool proved() const noexcept { return sent_ || (scram_ && state_ >= state::awaiting_verification); }
-    /// Whether it looks into challenges; what LOGIN is asked is known.
-    bool reads_challenges() const noexcept { return info_ && info_->kind != detail::mechanism::login; }
+    /// Whether its responses depend on challenges; of the others a server may ask in any words.
+    bool reads_challenges() const noexcept {
+        return info_ && (info_->kind == detail::mechanism::scram || info_->kind == detail::mechanism::cram_md5);
+    }
 
     /// Whether it proves who we are with a token, which may have expired.
     bool uses_token() const noexcept { return info_ && info_->needs_token(); }

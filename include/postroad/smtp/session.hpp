@@ -168,8 +168,8 @@ public:
 
     // What the connection tells.
 
-    /// The greeting must be here by then, whatever timeouts::greeting says: the rest of the time for getting there. Before
-    /// started().
+    /// The greeting must be here by then, whatever timeouts::greeting says: the rest of the time for getting there.
+    /// Before started().
     void greet_by(time_point deadline) noexcept { greeting_deadline_ = deadline; }
     /// The wire is up: connected, and TLS is established if it comes first. Waits for the greeting.
     void started(time_point now);
@@ -321,6 +321,7 @@ private:
     std::optional<authenticator> next_exchange(error_code& ec, std::string& why) const;
     void begin_exchange();
     bool try_another(const reply& r);
+    bool try_without_initial(const reply& r);
     void on_auth(const reply& r);
     void on_challenge(const reply& r);
     void on_auth_refused(const reply& r);
@@ -398,6 +399,7 @@ private:
     std::string binding_data_;
     std::optional<secret> initial_response_;  // until the server took it
     bool initial_sent_ = false;               // with the command
+    bool no_initial_ = false;                 // the server takes none
     std::string commands_;                    // octets of commands: written up to commands_done_,
     std::size_t commands_done_ = 0;           // in segments up to commands_cut_
     std::size_t commands_cut_ = 0;

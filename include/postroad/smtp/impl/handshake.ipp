@@ -161,8 +161,9 @@ POSTROAD_DECL std::optional<authenticator> session::next_exchange(error_code& ec
             why = "the server can do none of the mechanisms";
             return {};
         }
-        nonce += std::to_string(unsuited_.size());  // fresh for each exchange
     }
+    // fresh for each exchange
+    if (const auto before = unsuited_.size() + (no_initial_ ? 1 : 0)) nonce += std::to_string(before);
     authenticator a(c, capabilities_.auth, channel, std::move(nonce), ec);
     if (ec) {
         why = a.explanation();
@@ -183,7 +184,7 @@ POSTROAD_DECL void session::begin_exchange() {
         initial_response_.emplace(base64_encode(initial));
         const auto shown = initial.empty() ? std::string_view("=") : initial_response_->reveal();
         // Too long for a command line: the server asks for it with an empty challenge.
-        initial_sent_ = line.size() + shown.size() + 3 <= detail::max_auth_command;
+        initial_sent_ = !no_initial_ && line.size() + shown.size() + 3 <= detail::max_auth_command;
         if (initial_sent_) line.append(" ").append(shown);
     }
     command(phase::auth, line + "\r\n");
@@ -202,12 +203,17 @@ POSTROAD_DECL void session::on_auth(const reply& r) {
 }
 
 POSTROAD_DECL void session::on_challenge(const reply& r) {
-    // With an empty challenge some servers ask for what they did not take from the command.
-    if (const auto initial = std::exchange(initial_response_, {}); initial && (!initial_sent_ || r.text.empty()))
+    // With an empty challenge, or in words, some servers ask for what they did not take from the command. Behind a
+    // token that was sent it says why it is refused.
+    const bool asks = r.text.empty() || !(authenticator_->reads_challenges() || authenticator_->uses_token());
+    if (const auto initial = std::exchange(initial_response_, {}); initial && (!initial_sent_ || asks))
         return command(phase::auth, std::string(initial->reveal()) + "\r\n");
     std::string challenge;
-    if (authenticator_->reads_challenges() && !base64_decode(r.text, challenge))
-        return part(errc::authentication_failed, phase::auth, "the server's challenge is not base64", r);
+    if (!base64_decode(r.text, challenge)) {
+        if (authenticator_->reads_challenges())
+            return part(errc::authentication_failed, phase::auth, "the server's challenge is not base64", r);
+        challenge = authenticator_->uses_token() ? r.text : std::string();
+    }
     error_code ec;
     const auto response = authenticator_->respond(challenge, ec);
     if (ec) return part(ec, phase::auth, authenticator_->explanation(), r);
@@ -230,9 +236,27 @@ POSTROAD_DECL void session::on_auth_refused(const reply& r) {
     part(errc::authentication_rejected, phase::auth, "the server rejected the credentials by " + rejected_by(), r);
 }
 
+// Some servers take no initial response, though they must (RFC 4954 section 4): to them it is a syntax error, and
+// nothing was said about the secret.
+POSTROAD_DECL bool session::try_without_initial(const reply& r) {
+    const bool syntax = r.code == 500 || r.code == 501 || r.code == 555;
+    if (!syntax || no_initial_ || !initial_sent_ || !initial_response_) return false;
+    no_initial_ = true;
+    error_code ec;
+    std::string why;
+    authenticator_ = next_exchange(ec, why);
+    if (ec) return false;
+    if (observer_)
+        note_decision(phase::auth, "the server takes no initial response: " + std::string(authenticator_->mechanism()) +
+                                       " is tried without");
+    begin_exchange();
+    return true;
+}
+
 // Listed, and beyond the server (RFC 4954 section 6): too weak, not known, or nothing of SCRAM is stored for this user,
 // which some say by 535. A secret that was refused is not tried again.
 POSTROAD_DECL bool session::try_another(const reply& r) {
+    if (try_without_initial(r)) return true;
     const bool beyond = r.code == 502 || r.code == 504 || r.code == 534 || (r.code == 535 && !authenticator_->proved());
     if (!beyond) return false;
     unsuited_.emplace_back(authenticator_->mechanism());
