@@ -29,7 +29,7 @@ inline diagnosis diagnose_for(const py::dict& options, const std::string& sender
         std::exception_ptr failure;
         bool done = false;
     };
-    const auto url = options["url"].cast<std::string>();
+    const auto url = submission_url(options["url"].cast<std::string>());
     const auto parts = transport::parse_url(url);
     refuse_both(options, parts);
     const auto from_url = transport_of(url, options);

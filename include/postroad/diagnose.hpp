@@ -50,9 +50,15 @@ struct diagnose_options {
     std::shared_ptr<observer> also = {};
 };
 
+/// The URL of the submission server for this mail address, without credentials: of well-known providers, from a table
+/// (nothing is asked on the network). What has `://` in it comes back as it is. Throws `error`: errc::invalid_url for
+/// the address of a domain that is not in the table, errc::invalid_address for what is none.
+POSTROAD_DECL std::string submission_url(std::string_view address_or_url);
+
 /// Looks up, connects, establishes TLS, greets, authenticates, and asks about sender and recipients (MAIL and RCPT,
-/// then QUIT), at each server of `url`. Blocks until that is done. The credentials are used, once at each server.
-/// Throws `error` for a URL or an address that is wrong; what goes wrong on the way is in the diagnosis.
+/// then QUIT), at each server of `url`, which may be a mail address, see submission_url(). Blocks until that is done.
+/// The credentials are used, once at each server. Throws `error` for a URL or an address that is wrong; what goes wrong
+/// on the way is in the diagnosis.
 POSTROAD_DECL diagnosis diagnose(std::string_view url, const diagnose_options& options = {});
 
 /// The same for a transport and a TLS policy.

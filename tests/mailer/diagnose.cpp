@@ -135,3 +135,23 @@ TEST_CASE("what is wrong with the input is thrown, not diagnosed") {
     CHECK_THROWS_AS((void)diagnose("mail.example.com"), error);
     CHECK_THROWS_AS((void)diagnose("smtp://mail.example.com", {.to = {"bob"}}), error);
 }
+
+TEST_CASE("a mail address stands for the server of its provider, a URL for itself") {
+    CHECK(submission_url("ann@gmail.com") == "smtps://smtp.gmail.com");
+    CHECK(submission_url("ann@GMX.de") == "smtps://mail.gmx.net");
+    CHECK(submission_url("ann@me.com") == "smtp://smtp.mail.me.com");
+    for (const auto* url : {"smtp://ann:x@gmail.com", "smtps://a@b", "mail.example.com", ""})
+        CHECK(submission_url(url) == url);
+    for (const auto* unknown :
+         {"ann@example.org", "ann@mail.com", "ann@com", "ann@gmail.com.example", "ann@xgmail.com"})
+        CHECK_THROWS_AS((void)submission_url(unknown), error);
+    CHECK_THROWS_WITH((void)submission_url("ann@example.org"),
+                      "no submission server is known for the domain example.org of the address; "
+                      "give its URL, such as smtps://smtp.example.com");
+    // Each row is a server that TLS protects, under a name that can be its certificate's.
+    for (const auto& p : postroad::detail::provider_table) {
+        const transport::smtp t{std::string(p.url)};
+        CHECK(t.hosts({}).front().security != security::insecure_none);
+        CHECK(t.hosts({}).front().security != security::opportunistic);
+    }
+}

@@ -64,10 +64,10 @@ def diagnose(
     patience: Optional[float] = 30.0,
 ) -> Diagnosis:
     """Looks up, connects, establishes TLS, greets, authenticates, and asks about `sender` and `recipients`, at each
-    server of `url`; sends nothing. Each step may take `patience` seconds. The other arguments (`user`, `password`,
-    `token`, `auth`, `insecure_authentication`, `ca_file`, `key_passphrase`) are those of Mailer, an address stands
-    without a name. Raises InvalidInput for a URL or an address that is wrong; what goes wrong on the way is in the
-    Diagnosis.
+    server of `url`, which may be a mail address of a well-known provider; sends nothing. Each step may take `patience`
+    seconds. The other arguments (`user`, `password`, `token`, `auth`, `insecure_authentication`, `ca_file`,
+    `key_passphrase`) are those of Mailer, an address stands without a name. Raises InvalidInput for a URL or an address
+    that is wrong; what goes wrong on the way is in the Diagnosis.
     """
     if not isinstance(insecure_authentication, (bool, type(None))):
         raise TypeError("insecure_authentication must be a bool")

@@ -133,8 +133,53 @@ POSTROAD_DECL transport::smtp detail::impatient(const transport::smtp& transport
     return transport::smtp(std::move(o));
 }
 
+namespace detail {
+
+struct provider {
+    std::string_view url;
+    std::string_view domains;  // separated by spaces
+};
+
+// As they tell their users.
+inline constexpr provider provider_table[] = {
+    {"smtps://smtp.gmail.com", "gmail.com googlemail.com"},
+    {"smtp://smtp-mail.outlook.com",
+     "outlook.com outlook.de outlook.fr hotmail.com hotmail.de hotmail.fr live.com msn.com"},
+    {"smtps://smtp.mail.yahoo.com", "yahoo.com yahoo.de yahoo.fr yahoo.co.uk ymail.com rocketmail.com"},
+    {"smtp://smtp.mail.me.com", "icloud.com me.com mac.com"},
+    {"smtps://smtp.aol.com", "aol.com"},
+    {"smtps://mail.gmx.net", "gmx.net gmx.de gmx.at gmx.ch"},
+    {"smtps://mail.gmx.com", "gmx.com"},
+    {"smtps://smtp.web.de", "web.de"},
+    {"smtps://securesmtp.t-online.de", "t-online.de"},
+    {"smtps://smtp.orange.fr", "orange.fr wanadoo.fr"},
+    {"smtps://smtp.fastmail.com", "fastmail.com fastmail.fm"},
+    {"smtps://smtp.zoho.com", "zoho.com zohomail.com"},
+    {"smtps://smtp.yandex.com", "yandex.com yandex.ru ya.ru"},
+    {"smtps://smtp.mail.ru", "mail.ru inbox.ru list.ru bk.ru"},
+    {"smtps://smtp.qq.com", "qq.com foxmail.com"},
+    {"smtps://smtp.163.com", "163.com"},
+    {"smtps://smtp.126.com", "126.com"},
+};
+
+}  // namespace detail
+
+POSTROAD_DECL std::string submission_url(std::string_view address_or_url) {
+    if (address_or_url.find("://") != std::string_view::npos || address_or_url.find('@') == std::string_view::npos)
+        return std::string(address_or_url);
+    const auto domain = [&] {
+        std::string lower = ' ' + std::string(address(address_or_url).domain()) + ' ';
+        for (char& c : lower) c = detail::to_lower(c);
+        return lower;
+    }();
+    for (const auto& p : detail::provider_table)
+        if ((' ' + std::string(p.domains) + ' ').find(domain) != std::string::npos) return std::string(p.url);
+    throw error(errc::invalid_url, "no submission server is known for the domain" + escaped(domain, 260) +
+                                       "of the address; give its URL, such as smtps://smtp.example.com");
+}
+
 POSTROAD_DECL diagnosis diagnose(std::string_view url, const diagnose_options& options) {
-    const transport::smtp transport(url);
+    const transport::smtp transport(submission_url(url));
     return diagnose(transport, detail::adjusted(tls::automatic{}, transport), options);
 }
 
