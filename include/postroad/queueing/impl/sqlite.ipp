@@ -13,9 +13,11 @@
 #include <deque>
 #include <exception>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <span>
 #include <thread>
 #include <unordered_map>
@@ -304,6 +306,7 @@ private:
                 if (poll && !last) look_around();
                 write(jobs, changes);
                 for (const auto& t : tasks) t.what();
+                if (!last) check_some();
             }
             say();
             if (!last) {
@@ -332,7 +335,7 @@ private:
         for (auto& f : std::exchange(said_, {})) f();
     }
     // After a failure it tries again with each poll.
-    bool owes() const { return !failing_ && (!changes_.empty() || (sends_ && load_) || wants_more()); }
+    bool owes() const { return !failing_ && (!changes_.empty() || (sends_ && load_) || wants_more() || unchecked_); }
     bool wants_more() const {
         return sends_ && std::ranges::any_of(lanes_, [](const auto& l) { return hungry(l.second); });
     }
@@ -396,6 +399,7 @@ private:
     // Somebody else sends: what is leased here is theirs.
     void resign() {
         sends_ = false;
+        unchecked_.reset();
         lock_.give_back();
         for (auto& [of, l] : lanes_)
             for (auto& j : std::exchange(l.ready, {})) leave_in_file(std::move(j));
@@ -449,12 +453,28 @@ private:
             throw;
         }
         const std::scoped_lock lock(mutex_);
+        unchecked_ = std::numeric_limits<std::int64_t>::min();
         epoch_ = file_.left().epoch;
         sends_ = true;
         lanes_.clear();
         expect_more();
     }
 
+    // A sender looks once whether each job will be found, some at a time, beside its work.
+    void check_some() {
+        static constexpr std::size_t some = 200;
+        auto place = unchecked_;
+        if (!place) return;
+        try {
+            if (!file_.well_kept(place, some))
+                throw error(errc::storage_damaged, "a job is in the file, and not where it is looked for");
+        } catch (const error& e) {
+            met(e);
+            place.reset();
+        }
+        const std::scoped_lock lock(mutex_);
+        unchecked_ = place;
+    }
     // Who waits here for a message of which there are parts.
     std::shared_ptr<gathering> gathering_of(job_id whole) {
         if (auto found = gatherings_.find(whole)) return found;
@@ -997,9 +1017,16 @@ private:
             to_cache = known.cached == 0 && found->at.size <= read_at_once && cached_ + size <= cache;
             if (to_cache) cached_ += known.cached = size;
         }
-        if (to_cache)
-            j.mail = std::make_shared<const mail_object>(mail_object{
-                j.mail->envelope, content::restored(found->facts, source::memory(file_.octets(found->at)))});
+        if (to_cache) {
+            try {
+                j.mail = std::make_shared<const mail_object>(mail_object{
+                    j.mail->envelope, content::restored(found->facts, source::memory(file_.octets(found->at)))});
+            } catch (const error& e) {
+                if (e.code() != errc::storage_damaged) throw;
+                transaction([&] { file_.hold(place); });
+                throw;
+            }
+        }
         const std::scoped_lock lock(mutex_);
         known_.insert_or_assign(j.id, std::move(known));
         in_memory_.emplace(place, j.id);
@@ -1072,7 +1099,8 @@ private:
     std::function<void()> wake_;
     std::size_t held_ = 0;
     std::size_t cached_ = 0;
-    time_point horizon_ = time_point::min();  // up to here it was asked for what is due
+    time_point horizon_ = time_point::min();      // up to here it was asked for what is due
+    std::optional<std::int64_t> unchecked_ = {};  // behind this one; written by the thread
     bool sends_ = false;
     bool poll_ = false;
     bool load_ = false;

@@ -27,16 +27,18 @@ struct sqlite_statements {
     statement insert{
         file,
         "INSERT INTO jobs(place, state, due, class, id, submitted, deadline, submitter, part, size, facts, "
-        "tenant, tag, key, envelope, domain) VALUES(?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+        "tenant, tag, key, envelope, domain, sum) VALUES(?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     statement divide{
         file,
         "INSERT INTO jobs(place, state, due, class, id, submitted, deadline, submitter, part, size, facts, tenant, "
-        "tag, envelope, progress, whole, domain) SELECT ?, 0, 0, class, ?, submitted, deadline, submitter, part, size, "
-        "facts, tenant, tag, ?, ?, ?, ? FROM jobs WHERE place = ? AND state < 2"};
+        "tag, envelope, progress, whole, domain, sum) SELECT ?, 0, 0, class, ?, submitted, deadline, submitter, part, "
+        "size, "
+        "facts, tenant, tag, ?, ?, ?, ?, ? FROM jobs WHERE place = ? AND state < 2"};
+    statement facts{file, "SELECT facts FROM jobs WHERE place = ?"};
     statement by_whole{file, "SELECT place FROM jobs WHERE whole = ? LIMIT 1"};
     statement goes_on{file, "SELECT place FROM jobs WHERE whole = ? AND state <> 4 LIMIT 1"};
-    statement insert_part{file, "INSERT INTO parts VALUES(?, ?)"};
-    statement part{file, "SELECT octets FROM parts WHERE part = ?"};
+    statement insert_part{file, "INSERT INTO parts(part, octets, sum) VALUES(?, ?, ?)"};
+    statement part{file, "SELECT octets, sum FROM parts WHERE part = ?"};
     statement mark{file, "UPDATE jobs SET state = 1 WHERE place = ? AND state < 2"};
     statement back{file,
                    "UPDATE jobs SET state = ?, due = ?, deadline = ?, progress = ? WHERE place = ? AND state < 2"};
@@ -64,6 +66,12 @@ struct sqlite_statements {
         file, "SELECT place FROM jobs WHERE place > ? AND place < ? AND due IS NULL AND state < 2 ORDER BY place"};
     statement delayed{file,
                       "SELECT place, due FROM jobs WHERE class = ? AND due IS NOT NULL AND state < 2 ORDER BY due"};
+    statement kept{file,
+                   "SELECT place, EXISTS(SELECT 1 FROM jobs INDEXED BY ids WHERE id = j.id AND place = j.place) AND "
+                   "EXISTS(SELECT 1 FROM jobs INDEXED BY lines WHERE state = j.state AND (due IS NOT NULL) = (j.due IS "
+                   "NOT NULL) AND submitted = j.submitted AND place = j.place) AND (j.due IS NULL OR EXISTS(SELECT 1 "
+                   "FROM jobs INDEXED BY delayed WHERE class = j.class AND due = j.due AND place = j.place)) FROM jobs "
+                   "AS j NOT INDEXED WHERE place > ? ORDER BY place LIMIT ?"};
     statement retry{file, "UPDATE jobs SET state = 0, due = 0 WHERE place = ? AND state <> 4"};
     statement hold{file, "UPDATE jobs SET state = 2, due = NULL WHERE place = ? AND state <> 4"};
 };
@@ -147,10 +155,19 @@ public:
         if (const auto ec = insert_parts(j.mail->content)) return ec;
         at.place = first_place(j.traffic_class) + ++now_.place;
         const auto& e = j.mail->envelope;
+        const auto text = queueing::written(e);
+        const lasting same{.place = at.place,
+                           .id = static_cast<std::int64_t>(j.id),
+                           .part = at.part,
+                           .size = at.size,
+                           .facts = sqlite_rows::bits_of(known),
+                           .tenant = j.tenant,
+                           .tag = j.tag,
+                           .envelope = text};
         sql().insert.run(at.place, due_of(j), j.traffic_class, j.id,
                          j.submitted == time_point::min() ? clocks.now() : clocks.stored(j.submitted), deadline_of(j),
-                         at.submitter, at.part, at.size, sqlite_rows::bits_of(known), j.tenant, j.tag,
-                         j.idempotency_key, queueing::written(e), domain_of(e));
+                         at.submitter, at.part, at.size, same.facts, j.tenant, j.tag, j.idempotency_key, text,
+                         domain_of(e), same.sum());
         ++now_.jobs;
         // Not of one that is refused.
         if (!j.idempotency_key.empty())
@@ -178,12 +195,22 @@ public:
     /// In place of the job come parts of it, with new ids; false if it is gone. They share its content, and are one
     /// message.
     bool divide(const spot& at, std::vector<job>& parts) {
+        const auto facts = sql().facts.find(at.place).value_or(0);
         for (auto& p : parts) {
             const auto place = first_place(p.traffic_class) + ++now_.place;
             p.id = static_cast<job_id>(part_id(place));
             const auto& e = p.mail->envelope;
-            if (sql().divide.run(place, p.id, written_part(p) + queueing::written(e), written_progress(p), p.whole,
-                                 domain_of(e), at.place) == 0)
+            const auto text = written_part(p) + queueing::written(e);
+            const lasting same{.place = place,
+                               .id = part_id(place),
+                               .part = at.part,
+                               .size = at.size,
+                               .facts = facts,
+                               .tenant = p.tenant,
+                               .tag = p.tag,
+                               .envelope = text};
+            if (sql().divide.run(place, p.id, text, written_progress(p), p.whole, domain_of(e), same.sum(), at.place) ==
+                0)
                 return false;
         }
         sql().erase_job.run(at.place);
@@ -271,6 +298,23 @@ public:
         auto& row = sql().delayed;
         row.each([&] { return f(row.number(0), row.number(1)); }, of);
     }
+    /// Whether `most` jobs behind `place`, which moves on, are where the indexes say: one that is in none of them would
+    /// wait for ever. At the end there is no place any more.
+    bool well_kept(std::optional<std::int64_t>& place, std::size_t most) {
+        bool well = true;
+        std::size_t n = 0;
+        auto& row = sql().kept;
+        row.each(
+            [&] {
+                place = row.number(0);
+                well = row.number(1) == 1;
+                ++n;
+                return well;
+            },
+            *place, most);
+        if (n < most) place.reset();
+        return well;
+    }
     std::optional<filed_job> read(std::int64_t place) { return on().rows.read(place); }
     job_info info(const filed_job& f, time_point now) { return on().rows.info(f, now); }
     mail_ptr read_later(envelope e, const content::facts& facts, const spot& at) {
@@ -283,7 +327,10 @@ public:
         for (auto part = at.part; part < at.part + parts_of(at.size); ++part)
             row.each(
                 [&] {
-                    all += row.text(0);
+                    const auto octets = row.text(0);
+                    if (!row.null(1) && row.number(1) != sum_of(octets))
+                        on().file.refuse(errc::storage_damaged, "a stored message is damaged");
+                    all += octets;
                     return false;
                 },
                 part);
@@ -354,7 +401,7 @@ private:
         if (!c.streams()) {
             for (auto rest = c.text(); !rest.empty();) {
                 const auto part = rest.substr(0, sqlite_part);
-                sql().insert_part.run(now_.part++, blob{part});
+                sql().insert_part.run(now_.part++, blob{part}, sum_of(part));
                 rest.remove_prefix(part.size());
             }
             return {};
@@ -367,7 +414,7 @@ private:
             part += next.substr(0, n);
             from.consume(n);
             if (part.size() < sqlite_part && !from.peek().empty()) continue;
-            sql().insert_part.run(now_.part++, blob{part});
+            sql().insert_part.run(now_.part++, blob{part}, sum_of(part));
             part.clear();
         }
         if (from.failed()) sql().erase_parts.run(first, now_.part);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/random.hpp>
 #include <postroad/message/utf8.hpp>
 #include <postroad/net/wall_clock.hpp>
 #include <postroad/queueing/impl/sqlite_database.ipp>
@@ -10,6 +11,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -40,6 +42,41 @@ inline std::string domain_of(const envelope& e) {
     for (auto& c : domain) c = postroad::detail::to_lower(c);
     return domain;
 }
+
+/// A number that says whether octets are as they were, beside a bad disk; no proof against somebody who wants to
+/// deceive.
+inline std::int64_t sum_of(std::string_view octets, std::int64_t before = 0) noexcept {
+    auto sum = postroad::detail::scrambled(static_cast<std::uint64_t>(before) ^ octets.size());
+    while (!octets.empty()) {
+        std::uint64_t word = 0;
+        const auto n = std::min(octets.size(), sizeof word);
+        std::memcpy(&word, octets.data(), n);
+        sum = postroad::detail::scrambled(sum ^ word);
+        octets.remove_prefix(n);
+    }
+    return static_cast<std::int64_t>(sum);
+}
+inline std::int64_t sum_of(std::int64_t number, std::int64_t before) noexcept {
+    return static_cast<std::int64_t>(postroad::detail::scrambled(static_cast<std::uint64_t>(before ^ number)));
+}
+/// What of a row never changes.
+struct lasting {
+    std::int64_t place = 0;
+    std::int64_t id = 0;
+    std::int64_t part = 0;
+    std::int64_t size = 0;
+    std::int64_t facts = 0;
+    std::string_view tenant = {};
+    std::string_view tag = {};
+    std::string_view envelope = {};
+
+    std::int64_t sum() const noexcept {
+        std::int64_t all = 0;
+        for (const auto n : {place, id, part, size, facts}) all = sum_of(n, all);
+        for (const auto text : {tenant, tag, envelope}) all = sum_of(text, all);
+        return all;
+    }
+};
 
 /// Steady time as nanoseconds since 1970, and back. The offset is kept while the clocks agree, so that a time comes
 /// back exactly as it was.
@@ -84,12 +121,14 @@ public:
             if (file_identity::of(path_) != is_)
                 throw error(errc::changed_file, "the queue '" + escaped(path_, 1000) + "' was moved or deleted");
             file_.emplace(path_, SQLITE_OPEN_READONLY);
-            read_.emplace(*file_, "SELECT octets FROM parts WHERE part = ?");
+            read_.emplace(*file_, "SELECT octets, sum FROM parts WHERE part = ?");
         }
         std::optional<std::string> found;
         read_->each(
             [&] {
                 found = read_->text(0);
+                if (!read_->null(1) && read_->number(1) != sum_of(*found))
+                    throw error(errc::changed_file, "a stored message is damaged");
                 return false;
             },
             part);
@@ -163,7 +202,7 @@ public:
           parts_(std::move(parts)),
           row_(file,
                "SELECT state, due, class, id, submitted, deadline, submitter, part, size, facts, tenant, tag, key, "
-               "envelope, progress, whole, failed FROM jobs WHERE place = ?"),
+               "envelope, progress, whole, failed, sum FROM jobs WHERE place = ?"),
           with_id_(file, "SELECT count(*) FROM jobs WHERE id = ?"),
           octets_in_(file, "SELECT total(length(octets)) FROM parts WHERE part >= ? AND part < ?") {}
 
@@ -262,6 +301,16 @@ private:
         j.tag = row.text(11);
         j.idempotency_key = row.text(12);
         r.at.failed = r.state == filed_job::failed;
+        const lasting same{.place = place,
+                           .id = row.number(3),
+                           .part = row.number(7),
+                           .size = row.number(8),
+                           .facts = row.number(9),
+                           .tenant = row.text(10),
+                           .tag = row.text(11),
+                           .envelope = row.text(13)};
+        if (!row.null(17) && row.number(17) != same.sum())
+            r.damage = "a stored job cannot be read: it is not as it was stored";
         try {
             j.mail = read_later(read_envelope(row.text(13)), r.facts, r.at);
             read_part(row.text(13), j);
@@ -269,7 +318,7 @@ private:
             if (!row.null(14)) read_progress(row.text(14), j);
         } catch (const error& e) {
             j.mail = {};
-            r.damage = e.details().explanation;
+            if (r.damage.empty()) r.damage = e.details().explanation;
         }
         return r;
     }

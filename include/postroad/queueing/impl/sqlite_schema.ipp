@@ -52,6 +52,8 @@ DROP TABLE state;
 ALTER TABLE jobs ADD COLUMN whole INTEGER;   -- of a part: the id of the message
 ALTER TABLE jobs ADD COLUMN domain TEXT;     -- of the first recipient, in lower case
 ALTER TABLE jobs ADD COLUMN failed INTEGER;  -- when
+ALTER TABLE jobs ADD COLUMN sum INTEGER;     -- of what never changes; NULL: not known
+ALTER TABLE parts ADD COLUMN sum INTEGER;
 )"};
 inline constexpr std::array sqlite_indexes = {
     "CREATE INDEX IF NOT EXISTS keys_until ON keys(until)",
@@ -69,8 +71,8 @@ inline constexpr std::array<std::pair<std::string_view, std::string_view>, 5> sq
     {"counters", "epoch jobs failed place part"},
     {"jobs",
      "place state due class id submitted deadline submitter part size facts tenant tag key envelope progress whole "
-     "domain failed"},
-    {"parts", "part octets"},
+     "domain failed sum"},
+    {"parts", "part octets sum"},
     {"keys", "key until"},
     {"outcomes", "id submitter at envelope progress"},
 }};
