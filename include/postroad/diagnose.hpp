@@ -122,7 +122,7 @@ public:
         connection_ = std::make_shared<wire>(context_->get_executor(),
                                              typename wire::link_type(std::move(session), start, maker), *this);
         where_ = to_string(to);
-        connection_->dial(to, transport_.dialing());
+        connection_->dial(to, to.addresses.all, transport_.dialing());
         context_->run();
     }
 

@@ -73,6 +73,7 @@
 #include <postroad/testing/impl/simulated_hosts.ipp>
 #include <postroad/testing/impl/sink.ipp>
 #include <postroad/tls/impl/constraints.ipp>
+#include <postroad/tls/impl/dane.ipp>
 #include <postroad/tls/impl/insecure_none.ipp>
 #include <postroad/tls/impl/mbedtls_certificate.ipp>
 #include <postroad/tls/impl/mbedtls_context.ipp>

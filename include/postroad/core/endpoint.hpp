@@ -4,6 +4,7 @@
 #include <compare>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace postroad {
 
@@ -21,6 +22,16 @@ enum class protocol : unsigned char {
     lmtp,  ///< RFC 2033: the last hop into a mail store, with one reply for each recipient; never on port 25
 };
 
+/// Addresses of a server whose name was looked up already, as text. Equal to all others: they may change while the
+/// server stays the same.
+struct known_addresses {
+    std::vector<std::string> all = {};
+    friend bool operator==(const known_addresses&, const known_addresses&) noexcept { return true; }
+    friend std::strong_ordering operator<=>(const known_addresses&, const known_addresses&) noexcept {
+        return std::strong_ordering::equal;
+    }
+};
+
 /// A server: a name to look up (or an address literal without brackets) and a port; or a Unix-domain socket, whose
 /// `name` is its absolute path and whose port is 0.
 struct endpoint {
@@ -32,6 +43,11 @@ struct endpoint {
     std::uint16_t preference = 0;
     /// Its share of the connections among those of one preference; at least 1.
     std::uint16_t weight = 1;
+    /// RDATA of its TLSA records (RFC 6698 section 2.1), that a validating resolver found. With any of them TLS is
+    /// required, and they say which certificates it may show instead of the CAs (RFC 7672 section 2.2).
+    std::vector<std::string> tlsa = {};
+    /// Where it is connected to, without a look-up; none: `name` is looked up.
+    known_addresses addresses = {};
 
     bool is_local() const noexcept { return name.starts_with('/'); }
 

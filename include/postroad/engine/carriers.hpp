@@ -149,7 +149,7 @@ public:
                     gate_->executor(), typename wire::link_type(std::move(session), start, engine_maker(o.to)), c);
                 if (observer_) watch(c);
                 const auto keep = c.connection;
-                keep->dial(o.to, transport_.dialing());
+                keep->dial(o.to, o.to.addresses.all, transport_.dialing());
             } else {
                 c.here.emplace(traits::make_session(transport_, o.to, fresh_nonce(), o.known));
                 if constexpr (requires { c.here->on_wake(std::function<void()>()); }) c.here->on_wake(waker(o.id));

@@ -63,8 +63,8 @@ public:
     static constexpr std::size_t output_limit = 64 * 1024;
 
     /// `peer` is the server that is meant, a host name or an address literal; the server side ignores it. With
-    /// security::opportunistic the certificate is looked at and taken in any case: facts() tells. Does not throw for a
-    /// bad name: the handshake then fails and says so.
+    /// security::opportunistic the certificate is looked at and taken in any case: facts() tells. With endpoint::tlsa
+    /// these records decide, not the CAs. Does not throw for a bad name: the handshake then fails and says so.
     explicit mbedtls_engine(std::shared_ptr<const mbedtls_context> context, const endpoint& peer = {});
     mbedtls_engine(const mbedtls_engine&) = delete;
     mbedtls_engine& operator=(const mbedtls_engine&) = delete;
@@ -96,6 +96,7 @@ private:
     void keep_session(bool once);
     bool certificate_is_good(mbedtls_x509_crt& certificate, int depth, std::uint32_t flags);
     void established();
+    void check_tlsa();
     bool speaks_1_3() const noexcept;
     bool has_input() const noexcept { return in_used_ < in_.size(); }
     std::size_t waiting() const noexcept { return sending_.size() - sent_ + pending_.size(); }
@@ -109,6 +110,7 @@ private:
     mbedtls_ssl_context ssl_;
     state state_ = state::handshaking;
     bool lenient_ = false;
+    std::vector<std::string> tlsa_;
     bool ended_ = false;
     bool peer_closed_ = false;
     bool name_checked_ = false;

@@ -61,8 +61,8 @@ public:
     static constexpr std::size_t output_limit = 64 * 1024;
 
     /// `peer` is the server that is meant, a host name or an address literal; the server side ignores it. With
-    /// security::opportunistic the certificate is looked at and taken in any case: facts() tells. Does not throw for a
-    /// bad name: the handshake then fails and says so.
+    /// security::opportunistic the certificate is looked at and taken in any case: facts() tells. With endpoint::tlsa
+    /// these records decide, not the CAs. Does not throw for a bad name: the handshake then fails and says so.
     explicit openssl_engine(std::shared_ptr<const openssl_context> context, const endpoint& peer = {});
     openssl_engine(const openssl_engine&) = delete;
     openssl_engine& operator=(const openssl_engine&) = delete;
@@ -96,6 +96,7 @@ private:
     void keep_session(SSL_SESSION* session);
     bool chain_is_good(X509_STORE_CTX* chain);
     void established();
+    void check_tlsa();
     std::size_t waiting() const noexcept;
     void fail(errc code, std::string explanation);
     void fail_handshake(int why);
@@ -109,6 +110,7 @@ private:
     BIO* out_ = nullptr;
     state state_ = state::handshaking;
     bool lenient_ = false;
+    std::vector<std::string> tlsa_;
     bool ended_ = false;
     bool peer_closed_ = false;
     bool chain_good_ = false;

@@ -16,6 +16,9 @@ POSTROAD_DECL site* sites::place(transport::location&& where, time_point now) {
             s.servers.clear();
             for (auto& e : where.servers) s.servers.push_back({.at = std::move(e)});
         }
+        for (auto& v : s.servers)
+            for (auto& e : where.servers)
+                if (v.at == e) v.at.addresses = std::move(e.addresses);
         return &s;
     }
     const auto id = ++last_id_;

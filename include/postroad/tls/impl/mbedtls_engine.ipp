@@ -1,6 +1,7 @@
 #pragma once
 
 #include <postroad/tls/constraints.hpp>
+#include <postroad/tls/dane.hpp>
 #include <postroad/tls/impl/mbedtls_certificate.ipp>
 #include <postroad/tls/impl/mbedtls_context.ipp>
 #include <postroad/tls/mbedtls_engine.hpp>
@@ -67,7 +68,10 @@ inline std::string hint([[maybe_unused]] int rc, bool alert, std::string_view me
 }  // namespace detail
 
 POSTROAD_DECL mbedtls_engine::mbedtls_engine(std::shared_ptr<const mbedtls_context> context, const endpoint& peer)
-    : context_(std::move(context)), expected_(peer.name), lenient_(peer.security == security::opportunistic) {
+    : context_(std::move(context)),
+      expected_(peer.name),
+      lenient_(peer.security == security::opportunistic || !peer.tlsa.empty()),
+      tlsa_(peer.tlsa) {
     const auto& parts = *context_->parts_;
     if (!parts.server_name.empty()) expected_ = parts.server_name;
     if (expected_.ends_with('.')) expected_.pop_back();
@@ -93,7 +97,8 @@ POSTROAD_DECL void mbedtls_engine::setup() {
         return fail(errc::tls_configuration, "TLS cannot be set up: " + detail::mbedtls_text(rc));
     if (parts.verify == verification::insecure_none) return;
     mbedtls_ssl_set_verify(&ssl_, &verify, this);
-    offer_session();
+    // A session knows no records: each connection shows its certificates.
+    if (tlsa_.empty()) offer_session();
 }
 
 // Within the same context only, so under the same CAs, pins and certificate of ours.
@@ -116,7 +121,7 @@ POSTROAD_DECL void mbedtls_engine::offer_session() {
 
 POSTROAD_DECL void mbedtls_engine::keep_session(bool once) {
     auto& parts = *context_->parts_;
-    if (!parts.client || !verified_ || parts.resume == resumption::never) return;
+    if (!parts.client || !verified_ || !tlsa_.empty() || parts.resume == resumption::never) return;
     mbedtls_ssl_session session;
     mbedtls_ssl_session_init(&session);
     std::size_t size = 0;
@@ -249,11 +254,28 @@ POSTROAD_DECL void mbedtls_engine::established() {
             return fail(errc::tls_certificate, "the certificate of " + expected_ + " was not verified");
         if (!verified_ && reasons_.empty() && parts.verify == verification::full)
             reasons_ = detail::usage_reason(flags);
+        if (parts.verify == verification::full && !tlsa_.empty()) check_tlsa();
+        if (state_ == state::failed) return;
     } else {
         verified_ = parts.trusted != 0;
     }
     state_ = state::established;
     if (!speaks_1_3()) keep_session(false);
+}
+
+// What the CAs say counts no more.
+POSTROAD_DECL void mbedtls_engine::check_tlsa() {
+    const auto records = usable_tlsa(tlsa_);
+    verified_ = false;
+    if (records.empty()) {
+        reasons_ = "has TLSA records that cannot be used";
+        return;
+    }
+    std::vector<std::string> chain;
+    for (const auto* c = mbedtls_ssl_get_peer_cert(&ssl_); c; c = c->next) chain.emplace_back(detail::text_of(c->raw));
+    reasons_ = dane_violation(records, chain, expected_);
+    verified_ = reasons_.empty();
+    if (!verified_) fail(errc::tls_certificate, "certificate of " + expected_ + " " + reasons_);
 }
 
 POSTROAD_DECL bool mbedtls_engine::speaks_1_3() const noexcept {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/tls/dane.hpp>
 #include <postroad/tls/detail/material.hpp>
 #include <postroad/tls/impl/openssl_certificate.ipp>
 #include <postroad/tls/impl/openssl_context.ipp>
@@ -21,7 +22,10 @@ inline constexpr const char* strong_suites =
 }  // namespace detail
 
 inline openssl_engine::openssl_engine(std::shared_ptr<const openssl_context> context, const endpoint& peer)
-    : context_(std::move(context)), expected_(peer.name), lenient_(peer.security == security::opportunistic) {
+    : context_(std::move(context)),
+      expected_(peer.name),
+      lenient_(peer.security == security::opportunistic || !peer.tlsa.empty()),
+      tlsa_(peer.tlsa) {
     const auto& parts = *context_->parts_;
     if (!parts.server_name.empty()) expected_ = parts.server_name;
     if (expected_.ends_with('.')) expected_.pop_back();
@@ -59,14 +63,15 @@ inline bool openssl_engine::setup() {
     // SNI carries no address (RFC 6066 section 3).
     if (named && SSL_set_tlsext_host_name(ssl_, expected_.c_str()) != 1) return false;
     // Where it is that or the clear, weak is better (RFC 7435).
-    if (!lenient_) {
+    if (!lenient_ || !tlsa_.empty()) {
         if (SSL_set_cipher_list(ssl_, detail::strong_suites) != 1) return false;
         SSL_set_security_level(ssl_, std::max(2, SSL_get_security_level(ssl_)));
     }
     if (parts.verify == verification::insecure_none) return true;
     // Without SSL_VERIFY_PEER what verify() says is noted, and the handshake goes on.
     if (lenient_) SSL_set_verify(ssl_, SSL_VERIFY_NONE, nullptr);
-    offer_session();
+    // A session knows no records: each connection shows its certificates.
+    if (tlsa_.empty()) offer_session();
     return true;
 }
 
@@ -99,7 +104,7 @@ inline int openssl_engine::session_made(SSL* ssl, SSL_SESSION* session) {
 inline void openssl_engine::keep_session(SSL_SESSION* session) {
     auto& parts = *context_->parts_;
     const bool resumed = offered_ && SSL_session_reused(ssl_);
-    if (parts.verify != verification::full || !(chain_good_ || resumed)) return;
+    if (parts.verify != verification::full || !tlsa_.empty() || !(chain_good_ || resumed)) return;
     const int size = i2d_SSL_SESSION(session, nullptr);
     if (size <= 0) return;
     std::string text(static_cast<std::size_t>(size), '\0');
@@ -243,6 +248,23 @@ inline void openssl_engine::established() {
     if (parts.verify == verification::insecure_none) return;
     verified_ = SSL_get_verify_result(ssl_) == X509_V_OK && reasons_.empty() && (chain_good_ || (offered_ && resumed_));
     if (!lenient_ && !verified_) fail(errc::tls_certificate, "the certificate of " + expected_ + " was not verified");
+    if (!tlsa_.empty()) check_tlsa();
+}
+
+// What the CAs say counts no more.
+inline void openssl_engine::check_tlsa() {
+    const auto records = usable_tlsa(tlsa_);
+    verified_ = false;
+    if (records.empty()) {
+        reasons_ = "has TLSA records that cannot be used";
+        return;
+    }
+    std::vector<std::string> chain;
+    const auto* all = SSL_get_peer_cert_chain(ssl_);
+    for (int i = 0; i < sk_X509_num(all); ++i) chain.push_back(detail::der_of(sk_X509_value(all, i)));
+    reasons_ = dane_violation(records, chain, expected_);
+    verified_ = reasons_.empty();
+    if (!verified_) fail(errc::tls_certificate, "certificate of " + expected_ + " " + reasons_);
 }
 
 inline read_result openssl_engine::read(char* to, std::size_t size) {
