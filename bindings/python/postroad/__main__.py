@@ -10,7 +10,7 @@ import sys
 from typing import Iterator, Optional, Sequence
 
 from . import __version__, _compose_cli, _core, _merge_cli, _queue, _run, _sendmail, diagnose
-from ._config import load
+from ._config import Account, load
 from ._credentials import CredentialsRequest
 from ._errors import Error
 from ._messages import STANDS_ONCE
@@ -76,7 +76,12 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _diagnose(args: argparse.Namespace) -> int:
-    url, account, recipients = destination(args.what, args, load())
+    config = load()
+    if not config.accounts and args.what and "@" in args.what[0] and "://" not in args.what[0]:
+        # An address stands for its provider's server where no account says which.
+        url, account, recipients = args.what[0], Account(), args.what[1:]
+    else:
+        url, account, recipients = destination(args.what, args, config)
     login = proof(args, url, account)
     if token := login.pop("credentials", None):
         login["token"] = token(CredentialsRequest(url))

@@ -456,6 +456,8 @@ class Mailer(Operations):
         """
         from ._merge import start
 
+        if self.inherited:
+            raise RuntimeError("this belongs to the process that fork() was called in; make a new Mailer")
         return start(self, rows, template, key, resume, preview, dry_run, in_doubt, suppressed, limit, options)
 
     def pause(self, *, tenant: Optional[str] = None, tag: Optional[str] = None) -> None:

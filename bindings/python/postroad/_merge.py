@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Container, Dict, Iterable, Iterator, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Container, Dict, Iterable, Iterator, List, Optional, Protocol, Tuple, Union
 
 from . import _core
 from ._delivery import Queued, wishes_of
@@ -22,10 +22,29 @@ from .templates import Letter, Template
 if TYPE_CHECKING:
     import os
 
-    from ._core import Operation
-    from ._mailer import Mailer
+    from ._core import Mailer, Operation
+    from ._messages import MessageLike
 
 _GRACE = 5.0
+
+
+class Sender(Protocol):
+    """Of a postroad.Mailer, whose module imports this one."""
+
+    _core: Mailer
+    _lasting: bool
+
+    @property
+    def inherited(self) -> bool: ...
+
+    def _submit(
+        self,
+        message: MessageLike,
+        sender: Optional[str],
+        recipients: Union[str, Iterable[str], None],
+        wishes: Dict[str, Any],
+        wait: bool,
+    ) -> Operation: ...
 
 
 @dataclass(frozen=True)
@@ -73,7 +92,7 @@ class Merge:
 
     def __init__(
         self,
-        mailer: Optional[Mailer],
+        mailer: Optional[Sender],
         rows: Iterable[Any],
         template: Template,
         *,
@@ -282,7 +301,7 @@ def unsent(merge: Merge, preview: Optional[int], folder: Optional[Path]) -> Iter
 
 
 def start(
-    mailer: Optional[Mailer],
+    mailer: Optional[Sender],
     rows: Iterable[Any],
     template: Union[str, os.PathLike[str], Template],
     key: str,

@@ -27,6 +27,7 @@ CALLS = {
         "asubmit": "asyncio.run(mail.asubmit(compose()))",
         "send_many": "next(mail.send_many([compose()]))",
         "asend_many": "asyncio.run(first(mail.asend_many([compose()])))",
+        "merge": "next(mail.merge([{'email': 'bob@b.example'}], 'letter'))",
         "stats": "mail.stats()",
         "jobs": "mail.jobs()",
         "count": "mail.count()",

@@ -244,9 +244,9 @@ def test_the_key_of_a_certificate_may_be_encrypted(secured, message, encrypted_i
 @pytest.mark.parametrize(
     ("environment", "status", "text"),
     [
-        ({}, 2, "POSTROAD_PASSWORD"),
-        ({"POSTROAD_PASSWORD": ""}, 2, "POSTROAD_PASSWORD"),
-        ({"POSTROAD_PASSWORD": "x", "POSTROAD_TOKEN": "x"}, 2, "both set"),
+        ({}, 64, "POSTROAD_PASSWORD"),
+        ({"POSTROAD_PASSWORD": ""}, 64, "POSTROAD_PASSWORD"),
+        ({"POSTROAD_PASSWORD": "x", "POSTROAD_TOKEN": "x"}, 64, "both set"),
         ({"POSTROAD_PASSWORD": SECRET}, 0, ""),
     ],
 )
