@@ -1,6 +1,7 @@
 #pragma once
 // Everything that needs Asio and mbedTLS only.
 
+#include <postroad/engine/runtime.hpp>
 #include <postroad/mailer.hpp>
 #include <postroad/message/eml.hpp>
 #include <postroad/pooling/one_shot.hpp>

@@ -11,10 +11,16 @@
 #include <postroad/core/impl/observer.ipp>
 #include <postroad/core/impl/outcome.ipp>
 #include <postroad/core/impl/transcript.ipp>
+#include <postroad/engine/impl/any_runtime.ipp>
 #include <postroad/engine/impl/attempt.ipp>
+#include <postroad/engine/impl/carriers.ipp>
 #include <postroad/engine/impl/domains.ipp>
+#include <postroad/engine/impl/executors.ipp>
+#include <postroad/engine/impl/gate.ipp>
 #include <postroad/engine/impl/ledger.ipp>
+#include <postroad/engine/impl/mailer_base.ipp>
 #include <postroad/engine/impl/sites.ipp>
+#include <postroad/engine/impl/ticket.ipp>
 #include <postroad/engine/impl/verdict.ipp>
 #include <postroad/impl/diagnose.ipp>
 #include <postroad/impl/libraries.ipp>
@@ -43,6 +49,7 @@
 #include <postroad/message/impl/server_text.ipp>
 #include <postroad/message/impl/source.ipp>
 #include <postroad/net/impl/dialing.ipp>
+#include <postroad/net/impl/executor.ipp>
 #include <postroad/net/impl/eyeballs.ipp>
 #include <postroad/net/impl/tunnel.ipp>
 #include <postroad/queueing/impl/amqp_message.ipp>

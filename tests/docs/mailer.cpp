@@ -1,6 +1,8 @@
 // The code of docs/mailer.md, docs/policies.md, docs/outcomes.md, docs/destinations.md and docs/errors.md.
 #include <doctest/doctest.h>
 
+#include "bulk_mailer.hpp"
+
 #include <postroad/postroad.hpp>
 #include <postroad/testing/sink.hpp>
 
@@ -69,6 +71,15 @@ TEST_CASE("as_tuple gives the error and the outcome") {
         [](std::exception_ptr e) { CHECK(e == nullptr); });
     context.run();
     CHECK(server.messages().size() == 1);
+}
+
+TEST_CASE("a mailer whose engine another source file compiles sends, and takes questions") {
+    postroad::testing::sink server;
+    bulk_mailer mail{server.url(), {}};
+    postroad::mailer_base& any = mail;
+    any.send(invoice()).require_accepted();
+    CHECK(mail.count().total() == 0);
+    mail.pause({.by = postroad::scheduling::selection::kind::tag, .name = "campaign"});
 }
 
 void compose_mailers() {

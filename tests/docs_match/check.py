@@ -167,7 +167,7 @@ def read_all(*patterns):
 
 def main():
     self_test()
-    sources = read_all("tests/docs/*.cpp", "examples/*.cpp")
+    sources = read_all("tests/docs/*.[ch]pp", "examples/*.cpp")
     if sys.argv[1:] == ["--fix"]:
         for path, page in read_all("README.md", "docs/*.md").items():
             (ROOT / path).write_text(fixed(page, pieces_of(sources)), encoding="utf-8")

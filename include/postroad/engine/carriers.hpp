@@ -2,13 +2,14 @@
 // The connections of a mailer, and the turn: in rounds, what their sessions say goes to the dispatcher, what it wants
 // goes to the sessions, and what they have to write is written. See docs/sans_io.md.
 
-#include <postroad/core/base64.hpp>
 #include <postroad/core/clock.hpp>
+#include <postroad/core/config.hpp>
 #include <postroad/core/observer.hpp>
 #include <postroad/core/thrown.hpp>
+#include <postroad/engine/careful_observer.hpp>
 #include <postroad/engine/carrier.hpp>
 #include <postroad/engine/dispatcher.hpp>
-#include <postroad/engine/entrance.hpp>
+#include <postroad/engine/gate.hpp>
 #include <postroad/net/asio.hpp>
 #include <postroad/smtp/credentials_source.hpp>
 #include <postroad/tls/policy.hpp>
@@ -18,7 +19,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <type_traits>
 #include <unordered_map>
@@ -29,28 +29,7 @@
 namespace postroad::engine {
 
 /// Eighteen random octets in base64.
-inline std::string fresh_nonce() {
-    std::random_device source;
-    std::string octets;
-    while (octets.size() < 18) octets += static_cast<char>(source() & 0xff);
-    return base64_encode(octets);
-}
-
-/// An observer of whom nothing that is thrown gets out.
-class careful_observer final : public observer {
-public:
-    explicit careful_observer(std::shared_ptr<observer> to) : to_(std::move(to)) {}
-    void on(const observation& o) noexcept override {
-        try {
-            to_->on(o);
-        } catch (...) {
-            // It missed this one.
-        }
-    }
-
-private:
-    std::shared_ptr<observer> to_;
-};
+POSTROAD_DECL std::string fresh_nonce();
 
 /// Lives on the mailer's executor, and in its runtime. What a session throws ends its connection; what a policy throws
 /// when it opens one is a failed opening; all else that is thrown goes through.
@@ -398,3 +377,7 @@ private:
 };
 
 }  // namespace postroad::engine
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/engine/impl/carriers.ipp>
+#endif

@@ -1,16 +1,11 @@
 #pragma once
-// What any thread may do to a mailer: put jobs into its queue, and post to its executor for as long as that may be
-// used.
+// Where jobs come into the queue of a mailer, on any thread.
 
 #include <postroad/core/clock.hpp>
 #include <postroad/core/error.hpp>
 #include <postroad/core/random.hpp>
 #include <postroad/core/thrown.hpp>
-#include <postroad/net/asio.hpp>
-#include <postroad/net/handler.hpp>
 #include <postroad/queueing/policy.hpp>
-
-#include <asio/system_executor.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -21,46 +16,6 @@
 #include <utility>
 
 namespace postroad::engine {
-
-/// The way to a mailer's executor. Outlives the mailer, and holds nothing of its context once it is shut: who has this
-/// may use it whenever and wherever he likes.
-class gate {
-public:
-    /// `inside` says whether the calling thread is one that runs the mailer.
-    gate(asio::any_io_executor executor, std::function<bool()> inside)
-        : executor_(std::move(executor)), inside_(std::move(inside)) {}
-
-    /// Runs `f` on the executor, unless the mailer is over. What `f` refers to may be gone by then.
-    template <class F>
-    void post(F f) const {
-        const std::scoped_lock lock(mutex_);
-        if (executor_) net::post(executor_, std::move(f));
-    }
-    /// A handler that has no executor of its own runs on the mailer's, and on the system's if the mailer is over.
-    template <class... Results, class Handler>
-    net::any_handler<Results...> handler(Handler&& h) const {
-        const std::scoped_lock lock(mutex_);
-        return {std::forward<Handler>(h), executor_ ? executor_ : asio::any_io_executor(asio::system_executor())};
-    }
-    asio::any_io_executor executor() const {
-        const std::scoped_lock lock(mutex_);
-        return executor_ ? executor_ : asio::any_io_executor(asio::system_executor());
-    }
-    bool inside() const {
-        const std::scoped_lock lock(mutex_);
-        return inside_ && inside_();
-    }
-    void shut() {
-        const std::scoped_lock lock(mutex_);
-        executor_ = asio::any_io_executor();
-        inside_ = nullptr;
-    }
-
-private:
-    mutable std::mutex mutex_;
-    asio::any_io_executor executor_;
-    std::function<bool()> inside_;
-};
 
 /// Tells who waits for `j` that it never came into the queue.
 inline void refuse(job& j, error_code ec, std::string why = {}) {

@@ -1,9 +1,10 @@
 #pragma once
 // What submit() returns: the outcome can be waited for, or not.
 
+#include <postroad/core/config.hpp>
 #include <postroad/core/error.hpp>
 #include <postroad/core/outcome.hpp>
-#include <postroad/engine/entrance.hpp>
+#include <postroad/engine/gate.hpp>
 #include <postroad/net/handler.hpp>
 #include <postroad/queueing/job.hpp>
 
@@ -25,35 +26,10 @@ class mailbox_of_one {
 public:
     using handler = net::any_handler<outcome>;
 
-    void set(error_code ec, outcome&& o) {
-        std::vector<handler> waiting;
-        {
-            const std::scoped_lock lock(mutex_);
-            ec_ = ec;
-            outcome_ = std::move(o);
-            done_ = true;
-            waiting.swap(waiting_);
-        }
-        arrived_.notify_all();
-        for (auto& h : waiting) h(ec_, outcome(outcome_));
-    }
-    outcome wait(error_code& ec) const {
-        std::unique_lock lock(mutex_);
-        arrived_.wait(lock, [this] { return done_; });
-        ec = ec_;
-        return outcome_;
-    }
-    void add(handler h) {
-        {
-            const std::scoped_lock lock(mutex_);
-            if (!done_) return waiting_.push_back(std::move(h));
-        }
-        h(ec_, outcome(outcome_));
-    }
-    bool done() const {
-        const std::scoped_lock lock(mutex_);
-        return done_;
-    }
+    POSTROAD_DECL void set(error_code ec, outcome&& o);
+    POSTROAD_DECL outcome wait(error_code& ec) const;
+    POSTROAD_DECL void add(handler h);
+    POSTROAD_DECL bool done() const;
 
 private:
     mutable std::mutex mutex_;
@@ -62,20 +38,6 @@ private:
     error_code ec_;
     outcome outcome_;
     bool done_ = false;
-};
-
-/// Puts an outcome where a ticket finds it.
-class ticket_waiter final : public waiter {
-public:
-    explicit ticket_waiter(std::shared_ptr<mailbox_of_one> to) : to_(std::move(to)) {}
-    // Who waits is told in any case.
-    ~ticket_waiter() override {
-        if (to_) complete(errc::shut_down, {});
-    }
-    void complete(error_code ec, outcome&& o) noexcept override { std::exchange(to_, nullptr)->set(ec, std::move(o)); }
-
-private:
-    std::shared_ptr<mailbox_of_one> to_;
 };
 
 }  // namespace engine
@@ -97,20 +59,9 @@ public:
     bool done() const { return box_ && box_->done(); }
 
     /// Blocks until the outcome is known. Throws `send_error` as mailer::send does.
-    outcome wait() const {
-        error_code ec;
-        auto o = wait(ec);
-        if (ec) throw send_error(ec, std::move(o));
-        return o;
-    }
+    POSTROAD_DECL outcome wait() const;
     /// Blocks until the outcome is known. errc::would_deadlock on a thread that runs the mailer, and for no message.
-    outcome wait(error_code& ec) const {
-        if (!done() && (!box_ || gate_->inside())) {
-            ec = errc::would_deadlock;
-            return {};
-        }
-        return box_->wait(ec);
-    }
+    POSTROAD_DECL outcome wait(error_code& ec) const;
 
     /// Completes with (error_code, outcome) when it is known; without an executor of its own on the mailer's, or on
     /// asio::system_executor once the mailer is gone. Cancelling the wait is not possible; cancel() ends the message
@@ -137,3 +88,7 @@ private:
 };
 
 }  // namespace postroad
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/engine/impl/ticket.ipp>
+#endif

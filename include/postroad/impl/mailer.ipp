@@ -1,11 +1,7 @@
 #pragma once
 // Separate compilation only: the engine of the default mailer, which mailer.hpp declares extern.
 
+#include <postroad/engine/runtime.hpp>
 #include <postroad/mailer.hpp>
 
-namespace postroad {
-
-template class engine::runtime<transport::smtp, tls::automatic, pooling::keep_alive, queueing::memory,
-                               scheduling::fifo>;
-
-}  // namespace postroad
+POSTROAD_COMPILE_MAILER(postroad::mailer<>);

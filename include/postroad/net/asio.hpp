@@ -1,30 +1,20 @@
 #pragma once
-// The parts of Asio that are used, and what differs between its versions (1.22 to current).
+// The parts of Asio that the engine uses: sockets, timers, strands.
 
-#include <asio/any_io_executor.hpp>
+#include <postroad/net/executor.hpp>
+
 #include <asio/buffer.hpp>
-#include <asio/dispatch.hpp>
 #include <asio/error.hpp>
-#include <asio/executor_work_guard.hpp>
 #include <asio/generic/stream_protocol.hpp>
-#include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/local/stream_protocol.hpp>
-#include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/strand.hpp>
-#include <asio/version.hpp>
-
-#if ASIO_VERSION < 102200
-#error "postroad needs Asio 1.22 or newer"
-#endif
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <system_error>
-#include <typeinfo>
-#include <utility>
 
 namespace postroad::net {
 
@@ -32,23 +22,6 @@ namespace postroad::net {
 inline std::error_code plain(const std::error_code& ec) noexcept {
     return ec.category() == asio::error::get_system_category() ? std::error_code(ec.value(), std::system_category())
                                                                : ec;
-}
-
-using plain_executor = asio::io_context::executor_type;
-
-/// What `e` holds, if it is that; Asio 1.22 does not check it in target().
-template <class Executor>
-const Executor* target(const asio::any_io_executor& e) noexcept {
-    return e.target_type() == typeid(Executor) ? e.target<Executor>() : nullptr;
-}
-
-/// As asio::post(): what is posted takes one block of memory in a plain_executor, and two by way of any_io_executor.
-template <class F>
-void post(const asio::any_io_executor& e, F&& f) {
-    if (const auto* known = target<plain_executor>(e))
-        asio::post(*known, std::forward<F>(f));
-    else
-        asio::post(e, std::forward<F>(f));
 }
 
 /// A socket option with one int.

@@ -2,12 +2,13 @@
 // A user's completion handler without its type: the border between tokens and the engine.
 
 #include <postroad/core/error.hpp>
-#include <postroad/net/asio.hpp>
+#include <postroad/net/executor.hpp>
 
 #include <asio/associated_allocator.hpp>
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/associated_executor.hpp>
 #include <asio/associator.hpp>
+#include <asio/executor_work_guard.hpp>
 
 #include <memory>
 #include <optional>

@@ -1,9 +1,12 @@
-#include <postroad/mailer.hpp>
-#include <postroad/transport/discard.hpp>
+#include "discarding.hpp"
 
 int main() {
-    postroad::mailer mail{postroad::transport::discard{}};
+    discarding mail{postroad::transport::discard{}};
     const auto outcome =
         mail.send(postroad::message{}.from("ann@example.com").to("bob@example.org").subject("Hello").text("Hi"));
-    return outcome.all_accepted() ? 0 : 1;
+    // The default one, compiled once, and made known by its base.
+    postroad::mailer other{"smtp://localhost"};
+    postroad::mailer_base& any = other;
+    any.shutdown();
+    return outcome.all_accepted() && mail.count().total() == 0 ? 0 : 1;
 }

@@ -1,0 +1,5 @@
+#include "discarding.hpp"
+
+#include <postroad/engine/runtime.hpp>
+
+POSTROAD_COMPILE_MAILER(discarding);
