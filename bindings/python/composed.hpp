@@ -121,6 +121,7 @@ inline void set_mailboxes(composed_message& to, const std::string& what, const s
     auto& m = to.message;
     if (what == "to_group") m.to(mailbox_group{name, std::move(list)});
     if (what == "cc_group") m.cc(mailbox_group{name, std::move(list)});
+    if (what == "reply_to_group") m.reply_to(mailbox_group{name, std::move(list)});
     if (what == "header") m.header(name, std::move(list));
     if (what == "from") m.from(std::move(list));
     if (what == "to") m.to(std::move(list));
@@ -138,6 +139,9 @@ inline void set(composed_message& to, const std::string& what, const std::vector
     using args = const std::vector<std::string>&;
     using setter = void (*)(message&, args);
     static const std::map<std::string, setter> setters = {
+        {"to", [](message& m, args v) { m.to(v[0]); }},
+        {"cc", [](message& m, args v) { m.cc(v[0]); }},
+        {"reply_to", [](message& m, args v) { m.reply_to(v[0]); }},
         {"subject", [](message& m, args v) { m.subject(v[0]); }},
         {"text", [](message& m, args v) { m.text(v[0], {.type = v[1]}); }},
         {"alternative", [](message& m, args v) { m.alternative(v[0], {.type = v[1]}); }},

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "failure.hpp"
+
 using postroad::address;
 using postroad::address_syntax;
 using postroad::errc;
@@ -450,4 +452,20 @@ TEST_CASE("a domain whose mapping makes what no domain holds has no ASCII form")
     // account of, fullwidth @ and <, a number with a full stop, a joiner
     for (const auto* domain : {"\u2100.example", "x\uff20y.example", "x\uff1cy.example", "\u2488.example", "a\u200d.x"})
         CHECK(postroad::address("a@" + std::string(domain)).ascii_domain() == "");
+}
+
+TEST_CASE("groups in a list keep their names and their members, and errors name the address") {
+    const auto found = postroad::parse_address_list("a@x, Team: b@x, C <c@x>;, =?utf-8?q?=C3=A4?= b : ;, d@x");
+    REQUIRE(found.mailboxes.size() == 2);
+    CHECK(found.mailboxes[1].address == address("d@x"));
+    REQUIRE(found.groups.size() == 2);
+    CHECK(found.groups[0].name == "Team");
+    REQUIRE(found.groups[0].members.size() == 2);
+    CHECK(found.groups[0].members[1].name == "C");
+    CHECK(found.groups[1].name == "\u00e4 b");
+    CHECK(found.groups[1].members.empty());
+    CHECK(postroad::parse_address_list("").groups.empty());
+    const auto f = failure_of([] { (void)postroad::parse_address_list("a@x, Team: b@x, c c@x;"); });
+    CHECK(f.code == errc::invalid_address);
+    CHECK(f.text == "expected a dot, @ or a comma at octet 18 of 'a@x, Team: b@x, c c@x;', in address 3");
 }

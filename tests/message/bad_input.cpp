@@ -184,7 +184,8 @@ TEST_CASE("a message without recipients, or without a sender, is refused") {
     CHECK(failure_of([] { (void)message{}.from("a@x").to(mailbox_group{.name = "G"}).freeze(now); }).code ==
           errc::no_recipients);
     CHECK(failure_of([] { (void)message{}.to("a@x").text("x").freeze(now); }).code == errc::no_sender);
-    for (const auto* none : {"", " ", "()", "G:;"}) {
+    CHECK(failure_of([] { (void)message{}.from("a@x").to("G:;").freeze(now); }).code == errc::no_recipients);
+    for (const auto* none : {"", " ", "()"}) {
         const auto f = failure_of([&] { (void)message{}.from("a@x").to(none); });
         CHECK(f.code == errc::invalid_address);
         CHECK(f.text.starts_with("To: "));

@@ -329,3 +329,19 @@ TEST_CASE("the header is UTF-8 only when a local part in it has to be") {
     CHECK(failure_of([] { simple().to("a@\xf0\x9f\x92\xa9\xe2\x80\x8d.x").freeze(now); }).code ==
           errc::invalid_address);
 }
+
+TEST_CASE("a group given as text keeps its name in each field that has groups") {
+    const auto m = message{}
+                       .from("a@x")
+                       .to("none:;")
+                       .cc("c@y, Team: d@y;")
+                       .reply_to("Office: e@y;")
+                       .reply_to(postroad::mailbox_group{"More", {}})
+                       .freeze(std::chrono::system_clock::time_point{});
+    const auto text = text_of(m.content);
+    CHECK(text.find("To: none:;\r\n") != std::string::npos);
+    CHECK(text.find("Cc: c@y, Team: d@y;\r\n") != std::string::npos);
+    CHECK(text.find("Reply-To: Office: e@y;, More:;\r\n") != std::string::npos);
+    CHECK(m.envelope.recipients.size() == 2);
+    CHECK_THROWS_AS(message{}.to(" "), postroad::error);
+}

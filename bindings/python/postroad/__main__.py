@@ -35,7 +35,16 @@ from ._shell import (
 def _notices(content: bytes, found: _core.Examined) -> Iterator[str]:
     _, longest_line, eight_bit, international, binary = found[2:]
     if international:
-        yield "the header is UTF-8: the server must offer SMTPUTF8"
+        yield "the header is UTF-8: a server without SMTPUTF8 gets it in ASCII, but for addresses"
+    if content.startswith(b"\xef\xbb\xbf"):
+        yield "a byte order mark is taken off"
+    if content.lstrip(b"\xef\xbb\xbf").startswith(b"From "):
+        yield "the From line of an mbox is taken off"
+    header = content.partition(b"\n\n")[0].partition(b"\r\n\r\n")[0]
+    try:
+        header.decode()
+    except UnicodeDecodeError:
+        yield "fields that are no UTF-8 become encoded words in the charset of Content-Type"
     if eight_bit:
         yield "it holds 8-bit octets: a server without 8BITMIME gets it encoded anew"
     if binary:

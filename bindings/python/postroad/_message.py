@@ -102,8 +102,12 @@ class Message:
         self._core = _core.Message()
         lists = {"From": from_, "Sender": sender or (), "To": to, "Cc": cc, "Bcc": bcc, "Reply-To": reply_to}
         for name, given in lists.items():
-            if found := given and mailboxes(name, given):
-                self._core.set_mailboxes(name.lower().replace("-", "_"), found, b"")
+            what = name.lower().replace("-", "_")
+            if given and isinstance(given, str) and name in ("To", "Cc", "Reply-To"):
+                # with the groups in it
+                self._core.set(what, [octets(name, given, "invalid_address")])
+            elif found := given and mailboxes(name, given):
+                self._core.set_mailboxes(what, found, b"")
         values = {
             **{"subject": subject, "html": html, "calendar": calendar},
             **{"message_id": message_id, "in_reply_to": in_reply_to, "references": references},
@@ -192,8 +196,9 @@ class Message:
         self._core.attach_message(given_message(nested), octets("a part", name, "invalid_header"))
 
     def add_group(self, name: str, members: Mailboxes = (), *, field: str = "to") -> None:
-        """Adds recipients under one name to the field `to` or `cc`; it may be empty: undisclosed-recipients."""
-        group = f"{choice('field', field, ['to', 'cc'])}_group"
+        """Adds recipients under one name to the field `to`, `cc` or `reply_to`; it may be empty:
+        undisclosed-recipients."""
+        group = f"{choice('field', field, ['to', 'cc', 'reply_to'])}_group"
         found = mailboxes("members", members) if members else []
         self._core.set_mailboxes(group, found, octets("a group", name, "invalid_header"))
 

@@ -208,6 +208,20 @@ def test_a_mailbox_may_be_given_in_each_form(server, field, given):
         assert (found.display_name, found.addr_spec) == ("Jörg Müller", "a@x.example")
 
 
+@pytest.mark.parametrize("field", ["to", "cc", "reply_to"])
+def test_a_group_keeps_its_name_in_each_field(field):
+    m = postroad.Message(**{**BASE, field: "Zwölf: a@x.example, Ann <b@x.example>;, c@x.example, none:;"})
+    m.add_group("Team", ["d@x.example"], field=field)
+    groups = read(m)[field.replace("_", "-")].groups
+    found = [(g.display_name, [a.addr_spec for a in g.addresses]) for g in groups]
+    assert found == [
+        (None, ["c@x.example"]),
+        ("Zwölf", ["a@x.example", "b@x.example"]),
+        ("none", []),
+        ("Team", ["d@x.example"]),
+    ]
+
+
 @pytest.mark.parametrize(
     "elements",
     [

@@ -86,9 +86,20 @@ enum class address_syntax : unsigned char {
 /// Team: b@x.example, c@x.example;`. Takes comments and folding. Encoded words in names are decoded when the list has
 /// been read, so they cannot bring in an address; those in other charsets than UTF-8 and Latin-1 stay as they are. Of a
 /// route only the address behind it counts. Throws `error` (errc::invalid_address) that names the octet, counted from
-/// 0. The result is empty if the list is.
+/// 0, and behind the first address which one it is, counted from 1. The result is empty if the list is.
 POSTROAD_DECL mailbox_list parse_mailboxes(std::string_view field_value,
                                            address_syntax syntax = address_syntax::current);
+
+/// A list of addresses with its groups, which may be empty: `undisclosed-recipients:;`.
+struct address_list {
+    mailbox_list mailboxes = {};  ///< those of no group
+    std::vector<mailbox_group> groups = {};
+    friend bool operator==(const address_list&, const address_list&) = default;
+};
+
+/// The same as parse_mailboxes, with groups kept apart.
+POSTROAD_DECL address_list parse_address_list(std::string_view field_value,
+                                              address_syntax syntax = address_syntax::current);
 
 /// One mailbox: `Ann <a@x.example>` or `a@x.example`. Also throws when there are more, or none: for what a stranger
 /// gives as one.

@@ -61,7 +61,7 @@ public:
     message& to(std::string_view list) &;
     message& to(mailbox recipient) &;
     message& to(mailbox_list recipients) &;
-    /// Recipients under one name. Groups in a list given as text lose their names.
+    /// Recipients under one name; those in a list given as text keep theirs.
     message& to(mailbox_group group) &;
     message& cc(std::string_view list) &;
     message& cc(mailbox recipient) &;
@@ -74,6 +74,7 @@ public:
     message& reply_to(std::string_view list) &;
     message& reply_to(mailbox where) &;
     message& reply_to(mailbox_list where) &;
+    message& reply_to(mailbox_group group) &;
     message& subject(std::string_view text) &;
     /// The body, text/plain. CRLF, CR and LF are line ends. Throws errc::invalid_message for ill-formed UTF-8 and NUL.
     message& text(std::string_view body) &;
@@ -155,6 +156,7 @@ public:
     message&& reply_to(std::string_view list) && { return std::move(reply_to(list)); }
     message&& reply_to(mailbox where) && { return std::move(reply_to(std::move(where))); }
     message&& reply_to(mailbox_list where) && { return std::move(reply_to(std::move(where))); }
+    message&& reply_to(mailbox_group group) && { return std::move(reply_to(std::move(group))); }
     message&& subject(std::string_view text) && { return std::move(subject(text)); }
     message&& text(std::string_view body) && { return std::move(text(body)); }
     message&& text(std::string_view body, part p) && { return std::move(text(body, std::move(p))); }
@@ -236,6 +238,7 @@ private:
     mailbox_list cc_;
     std::vector<mailbox_group> to_groups_;
     std::vector<mailbox_group> cc_groups_;
+    std::vector<mailbox_group> reply_to_groups_;
     mailbox_list bcc_;
     mailbox_list reply_to_;
     std::vector<field> fields_;

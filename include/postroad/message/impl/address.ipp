@@ -166,6 +166,7 @@ public:
                 finish(bare_address());
             } else if (c == ':' && !in_group_ && !words_.empty()) {
                 in_group_ = true;
+                groups_.push_back({display_name(), {}});
                 had_comma_ = false;
                 ++at_;
                 continue;
@@ -178,6 +179,16 @@ public:
         }
     }
 
+    address_list run_apart() {
+        auto all = run();
+        address_list result;
+        result.groups = std::move(groups_);
+        for (std::size_t i = 0; i < all.size(); ++i)
+            (group_of_[i] == 0 ? result.mailboxes : result.groups[group_of_[i] - 1].members)
+                .push_back(std::move(all[i]));
+        return result;
+    }
+
 private:
     struct word {
         std::size_t at;
@@ -187,7 +198,9 @@ private:
     };
 
     [[noreturn]] void fail(std::size_t at, const char* what) const {
-        throw error(errc::invalid_address, explain({at, what}, text_));
+        auto why = explain({at, what}, text_);
+        if (!found_.empty()) why += ", in address " + std::to_string(found_.size() + 1);
+        throw error(errc::invalid_address, std::move(why));
     }
 
     char32_t take() {
@@ -405,6 +418,7 @@ private:
 
     void finish(address a) {
         found_.push_back({std::exchange(name_, {}), std::move(a)});
+        group_of_.push_back(in_group_ ? groups_.size() : 0);
         words_.clear();
     }
 
@@ -434,6 +448,8 @@ private:
     std::string name_;
     std::vector<word> words_;
     mailbox_list found_;
+    std::vector<mailbox_group> groups_;  // without their members
+    std::vector<std::size_t> group_of_;  // of each that was found: 0 none, else the number of its group
 };
 
 }  // namespace detail
@@ -482,6 +498,10 @@ POSTROAD_DECL std::string address::ascii_domain() const {
 
 POSTROAD_DECL mailbox_list parse_mailboxes(std::string_view field_value, address_syntax syntax) {
     return detail::mailbox_parser(field_value, syntax).run();
+}
+
+POSTROAD_DECL address_list parse_address_list(std::string_view field_value, address_syntax syntax) {
+    return detail::mailbox_parser(field_value, syntax).run_apart();
 }
 
 POSTROAD_DECL mailbox parse_mailbox(std::string_view text, address_syntax syntax) {

@@ -27,6 +27,21 @@ inline mailbox_list checked_list(std::string_view name, std::string_view list) {
     }
 }
 
+// Adds what stands in the list; a group may be empty, the list not.
+inline void append_list(std::string_view name, std::string_view list, mailbox_list& to,
+                        std::vector<mailbox_group>& groups) {
+    check_value(name, list);
+    address_list found;
+    try {
+        found = parse_address_list(list);
+        if (found == address_list{}) throw error(errc::invalid_address, "expected an address");
+    } catch (const error& e) {
+        throw error(errc::invalid_address, std::string(name) + ": " + e.details().explanation);
+    }
+    std::ranges::move(found.mailboxes, std::back_inserter(to));
+    std::ranges::move(found.groups, std::back_inserter(groups));
+}
+
 inline mailbox_list checked_mailboxes(std::string_view name, mailbox_list list) {
     for (const auto& m : list) {
         check_value(name, m.name);
@@ -128,7 +143,7 @@ POSTROAD_DECL message& message::sender(std::string_view one) & {
     return *this;
 }
 POSTROAD_DECL message& message::to(std::string_view list) & {
-    detail::append(to_, detail::checked_list("To", list));
+    detail::append_list("To", list, to_, to_groups_);
     return *this;
 }
 POSTROAD_DECL message& message::to(mailbox_list recipients) & {
@@ -148,7 +163,7 @@ POSTROAD_DECL message& message::cc(mailbox_group group) & {
     return *this;
 }
 POSTROAD_DECL message& message::cc(std::string_view list) & {
-    detail::append(cc_, detail::checked_list("Cc", list));
+    detail::append_list("Cc", list, cc_, cc_groups_);
     return *this;
 }
 POSTROAD_DECL message& message::cc(mailbox_list recipients) & {
@@ -172,7 +187,7 @@ POSTROAD_DECL message& message::bcc(mailbox recipient) & {
     return *this;
 }
 POSTROAD_DECL message& message::reply_to(std::string_view list) & {
-    detail::append(reply_to_, detail::checked_list("Reply-To", list));
+    detail::append_list("Reply-To", list, reply_to_, reply_to_groups_);
     return *this;
 }
 POSTROAD_DECL message& message::reply_to(mailbox_list where) & {
@@ -181,6 +196,11 @@ POSTROAD_DECL message& message::reply_to(mailbox_list where) & {
 }
 POSTROAD_DECL message& message::reply_to(mailbox where) & {
     detail::append(reply_to_, detail::checked_one("Reply-To", std::move(where)));
+    return *this;
+}
+
+POSTROAD_DECL message& message::reply_to(mailbox_group group) & {
+    reply_to_groups_.push_back(detail::checked_group("Reply-To", std::move(group)));
     return *this;
 }
 
@@ -280,7 +300,7 @@ POSTROAD_DECL bool message::international() const noexcept {
     const auto needs = [](const mailbox& m) { return !detail::is_ascii(m.address.local()); };
     for (const auto* list : {&from_, &sender_, &reply_to_, &to_, &cc_})
         if (std::ranges::any_of(*list, needs)) return true;
-    for (const auto* groups : {&to_groups_, &cc_groups_})
+    for (const auto* groups : {&to_groups_, &cc_groups_, &reply_to_groups_})
         for (const auto& g : *groups)
             if (std::ranges::any_of(g.members, needs)) return true;
     return std::ranges::any_of(fields_, [&](const field& f) { return std::ranges::any_of(f.mailboxes, needs); });
@@ -301,7 +321,7 @@ POSTROAD_DECL std::string message::composed_header(std::chrono::system_clock::ti
     w.plain("Date", detail::format_date(date.when, date.offset));
     write("From", from_);
     write("Sender", sender_);
-    write("Reply-To", reply_to_);
+    write("Reply-To", reply_to_, reply_to_groups_);
     write("To", to_, to_groups_);
     write("Cc", cc_, cc_groups_);
     if (subject_) w.unstructured("Subject", *subject_, value_kind::text);
