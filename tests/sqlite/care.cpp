@@ -1,6 +1,8 @@
 // Looking after a queue in a file, with a mailer and without; several queues on one file.
 #include "sqlite/outbox.hpp"
 
+#include <postroad/queueing/traits.hpp>
+
 #include <sys/stat.h>
 
 using namespace sqlite_test;
@@ -303,4 +305,32 @@ TEST_CASE("the files of a queue are for their user only, whatever the umask") {
         }
     }
     ::umask(before);
+}
+
+TEST_CASE("many jobs are taken out together, those that are leased excepted") {
+    const folder f;
+    outbox box({.path = f.file()});
+    box.start();
+    std::vector<job_id> ids;
+    for (int i = 0; i < 300; ++i) {
+        auto j = outbox::make(mail_with("\r\n"));
+        ids.push_back(j.id);
+        REQUIRE_FALSE(box.queue.enqueue(j));
+    }
+    auto waits = outbox::make(mail_with("\r\n"));
+    std::promise<told> p;
+    waits.waiter = std::make_unique<promised>(std::move(p));
+    ids.push_back(waits.id);
+    REQUIRE_FALSE(box.submit(std::move(waits)));
+    const auto leased = box.lease(10);
+    ids.push_back(7);  // nobody's
+    const auto before = number(f.file(), "SELECT count(*) FROM jobs");
+    CHECK(before == 301);
+    auto taken = queueing::queueing_traits<queueing::sqlite>::take_all(box.queue, ids);
+    CHECK(taken.size() == 291);
+    CHECK(taken.back().waiter);
+    CHECK(box.queue.size() == 10);
+    for (const auto& j : leased) box.queue.settle(j);
+    CHECK(box.drained());
+    CHECK(box.queue.size() == 0);
 }

@@ -79,6 +79,7 @@ public:
     bool sends() const;
 
     std::optional<job> take(job_id id);
+    std::vector<job> take_all(const std::vector<job_id>& ids);
     void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) const;
     void count(time_point now, queue_counts& counts) const;
     std::size_t retry_now(const job_filter& which, time_point now);

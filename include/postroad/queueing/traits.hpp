@@ -45,6 +45,13 @@ struct queueing_traits {
         "postroad: the queueing policy's divide would never be called: void divide(job&&, std::vector<job>&&) "
         "(docs/queueing.md)");
     static_assert(
+        !requires { &Q::take_all; } ||
+            requires(Q q, const std::vector<job_id>& ids) {
+                { q.take_all(ids) } -> std::same_as<std::vector<job>>;
+            },
+        "postroad: the queueing policy's take_all would never be called: std::vector<job> take_all(const "
+        "std::vector<job_id>&) (docs/queueing.md)");
+    static_assert(
         !requires { &Q::revoked; } ||
             requires(Q q, std::vector<job_id>& out) {
                 { q.revoked(out) } -> std::same_as<void>;
@@ -91,6 +98,18 @@ struct queueing_traits {
             return q.take_parts(whole);
         else
             return {};
+    }
+    /// Takes out those of these jobs that are not leased, as take() does each; together where each alone would wait for
+    /// a disk.
+    static std::vector<job> take_all(Q& q, const std::vector<job_id>& ids) {
+        if constexpr (requires { q.take_all(ids); }) {
+            return q.take_all(ids);
+        } else {
+            std::vector<job> all;
+            for (const auto id : ids)
+                if (auto j = q.take(id)) all.push_back(*std::move(j));
+            return all;
+        }
     }
     /// Appends jobs that another process took out before their mark was stored.
     static void revoked(Q& q, std::vector<job_id>& out) {

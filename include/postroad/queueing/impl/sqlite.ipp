@@ -201,6 +201,14 @@ public:
             return {};  // they stay where they are
         }
     }
+    std::vector<job> take_all(const std::vector<job_id>& ids) {
+        try {
+            (void)leased_places();
+            return drop(view_.places(ids), {}, not_over(), time_point{});
+        } catch (const error&) {
+            return {};  // they stay where they are
+        }
+    }
     std::optional<job> take(job_id id) {
         {
             const std::scoped_lock lock(mutex_);
@@ -302,7 +310,7 @@ private:
 
             {
                 const std::scoped_lock work(working_);
-                file_.clocks.look();
+                if (file_.clocks.look()) expect_other_times();
                 if (poll && !last) look_around();
                 write(jobs, changes);
                 for (const auto& t : tasks) t.what();
@@ -415,6 +423,11 @@ private:
     void expect_more() {
         discover_ = load_ = true;
         for (auto& [of, l] : lanes_) l.more = true;
+    }
+    // What waits for a time may be due now.
+    void expect_other_times() {
+        const std::scoped_lock lock(mutex_);
+        load_ = true;
     }
     void leave(std::size_t n) { held_ -= std::min(held_, n); }
 
@@ -792,12 +805,11 @@ private:
         return places;
     }
 
-    // Calls `act` for those in these states that match and are not leased, and returns for how many it was true. Some
-    // at a time, so that others get their turn; `done` grows with each time, whatever comes of the next.
+    // Calls `act` for those of the places that are in these states, match and are not leased. Some at a time, so that
+    // others get their turn; `done`, for how many it was true, grows with each time, whatever comes of the next.
     template <class F>
-    void change_matching(const job_filter& which, state_set states, time_point now, F act, std::size_t& done) {
-        (void)leased_places();
-        const auto places = view_.places(which, states, now);
+    void change_places(const std::vector<std::int64_t>& places, const job_filter& which, state_set states,
+                       time_point now, F act, std::size_t& done) {
         for (std::size_t at = 0; at < places.size(); at += slice) {
             const auto some = std::span(places).subspan(at, std::min(slice, places.size() - at));
             ask([&] { done += change_slice(some, which, states, now, act); });
@@ -806,7 +818,8 @@ private:
     template <class F>
     std::size_t change_matching(const job_filter& which, state_set states, time_point now, F act) {
         std::size_t done = 0;
-        change_matching(which, states, now, std::move(act), done);
+        (void)leased_places();
+        change_places(view_.places(which, states, now), which, states, now, std::move(act), done);
         return done;
     }
     template <class F>
@@ -838,6 +851,11 @@ private:
         return changed.size();
     }
     std::vector<job> drop(const job_filter& which, state_set states, time_point now) {
+        (void)leased_places();
+        return drop(view_.places(which, states, now), which, states, now);
+    }
+    std::vector<job> drop(const std::vector<std::int64_t>& places, const job_filter& which, state_set states,
+                          time_point now) {
         std::vector<job> dropped;
         std::size_t done = 0;
         const auto erase = [&](filed_job& f) {
@@ -846,7 +864,7 @@ private:
             return true;
         };
         try {
-            change_matching(which, states, now, erase, done);
+            change_places(places, which, states, now, erase, done);
         } catch (const error&) {
             // Those of the slices before are gone, and somebody may wait for them.
             if (done == 0) throw;
@@ -1147,6 +1165,7 @@ inline bool sqlite::drained(time_point now) const { return store_->drained(now);
 inline void sqlite::stop() { store_->stop(); }
 inline bool sqlite::sends() const { return store_->sends(); }
 inline std::optional<job> sqlite::take(job_id id) { return store_->take(id); }
+inline std::vector<job> sqlite::take_all(const std::vector<job_id>& ids) { return store_->take_all(ids); }
 inline void sqlite::list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) const {
     store_->list(which, limit, now, out);
 }

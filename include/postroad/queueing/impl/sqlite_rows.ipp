@@ -79,13 +79,17 @@ struct lasting {
 };
 
 /// Steady time as nanoseconds since 1970, and back. The offset is kept while the clocks agree, so that a time comes
-/// back exactly as it was.
+/// back exactly as it was. Where the wall clock is set, what is stored moves with it.
 class calendar {
 public:
-    void look() noexcept {
-        const auto found = now() - nanoseconds(clock::now().time_since_epoch());
+    /// Whether the wall clock was set since the last time.
+    bool look() noexcept { return look(now(), clock::now()); }
+    bool look(std::int64_t wall, time_point steady) noexcept {
+        const auto found = wall - nanoseconds(steady.time_since_epoch());
         const auto had = offset_.load();
-        if (found > had + tolerance || found < had - tolerance) offset_.store(found);
+        if (found <= had + tolerance && found >= had - tolerance) return false;
+        offset_.store(found);
+        return true;
     }
     std::int64_t stored(time_point t) const noexcept {
         return after(t, std::chrono::nanoseconds(offset_)).time_since_epoch().count();

@@ -156,6 +156,19 @@ public:
         });
         return found;
     }
+    std::vector<std::int64_t> places(const std::vector<job_id>& ids) {
+        std::vector<std::int64_t> found;
+        look([&](connection& c) {
+            for (const auto id : ids)
+                c.with_id.each(
+                    [&] {
+                        found.push_back(c.with_id.number(0));
+                        return true;
+                    },
+                    id);
+        });
+        return found;
+    }
     /// Calls `f(place, info)` for jobs that match, oldest first, until it returns false. `skip(place)` says which are
     /// passed over.
     template <class Skip, class F>
@@ -221,6 +234,7 @@ private:
         statement delayed{file,
                           "SELECT count(*) FROM jobs INDEXED BY lines WHERE state = 0 AND (due IS NOT NULL) = 1 AND "
                           "due > ?"};
+        statement with_id{file, "SELECT place FROM jobs INDEXED BY ids WHERE id = ?"};
         statement one{file, "SELECT state, due FROM jobs WHERE place = ?"};
         statement oldest{
             file,
