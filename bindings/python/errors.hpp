@@ -4,6 +4,7 @@
 #include "words.hpp"
 
 #include <postroad/core/error.hpp>
+#include <postroad/smtp/advice.hpp>
 
 #include <pybind11/pybind11.h>
 
@@ -29,7 +30,8 @@ inline py::tuple error_parts(error_code ec, const diagnostics& d) {
     for (const auto& [which, name] : condition_names)
         if (ec == which) conditions.append(name);
     return py::make_tuple(code_name(ec), py::tuple(conditions), text(describe(ec, d)), text(d.host),
-                          text(to_string(d.where)), text(d.reply));
+                          text(to_string(d.where)), text(d.reply),
+                          text(postroad::smtp::advise(postroad::smtp::situation_of(ec, d))));
 }
 
 inline void raise(error_code ec, const diagnostics& d) {

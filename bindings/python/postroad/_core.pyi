@@ -17,7 +17,7 @@ class Operation:
     def result(
         self,
     ) -> Tuple[
-        Optional[Tuple[str, Tuple[str, ...], str, str, str, str]],
+        Optional[Tuple[str, Tuple[str, ...], str, str, str, str, str]],
         Tuple[Tuple[str, str, str, Optional[int], Optional[str], str], ...],
         int,
     ]: ...
@@ -44,7 +44,7 @@ def examine(content: bytes) -> Examined: ...
 def diagnose(
     options: Dict[str, Any], sender: bytes, recipients: List[bytes], patience: float
 ) -> Tuple[
-    Optional[Tuple[str, Tuple[str, ...], str, str, str, str]],
+    Optional[Tuple[str, Tuple[str, ...], str, str, str, str, str]],
     Tuple[Tuple[str, str, Literal["good", "notice", "bad"], float, str, str], ...],
     str,
 ]: ...

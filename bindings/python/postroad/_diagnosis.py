@@ -89,6 +89,8 @@ def diagnose(
         recipient_octets(recipients) or [],
         30.0 if limit is None else limit,
     )
-    return Diagnosis(
-        tuple(DiagnosisStep(*step) for step in steps), None if error is None else from_core(error), text.rstrip("\n")
-    )
+    found = tuple(DiagnosisStep(*step) for step in steps)
+    failed = None if error is None else from_core(error)
+    if failed:
+        failed.advice = next((step.advice for step in found if step.grade == "bad"), "")
+    return Diagnosis(found, failed, text.rstrip("\n"))

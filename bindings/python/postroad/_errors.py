@@ -30,6 +30,8 @@ class Error(smtplib.SMTPException):
     """What is known of each recipient."""
     transient: bool
     """Whether the same may succeed later."""
+    advice: str
+    """What is wrong and what to do, in a sentence or two, where that is known; else empty."""
     smtp_code: int
     """The code in `reply`, as smtplib has it; -1: there is none."""
     smtp_error: Union[bytes, str]
@@ -45,6 +47,7 @@ class Error(smtplib.SMTPException):
         reply: Optional[str] = None,
         receipt: Optional[Receipt] = None,
         transient: bool = False,
+        advice: str = "",
     ) -> None:
         # not by super(): some of smtplib's classes take other arguments
         OSError.__init__(self, message)
@@ -54,6 +57,7 @@ class Error(smtplib.SMTPException):
         self.reply = reply
         self.receipt = receipt
         self.transient = transient
+        self.advice = advice
         self.smtp_code = _reply_code(reply)
         self.smtp_error = (reply or "")[0 if self.smtp_code < 0 else 4 :].encode()
 
@@ -288,15 +292,16 @@ def error_name(code: str) -> str:
     return code
 
 
-def from_core(parts: Tuple[str, Tuple[str, ...], str, str, str, str]) -> Error:
+def from_core(parts: Tuple[str, Tuple[str, ...], str, str, str, str, str]) -> Error:
     """The exception for an error of the C++ library."""
-    code, conditions, message, host, phase, reply = parts
+    code, conditions, message, host, phase, reply, advice = parts
     return _kind(code, conditions)(
         message,
         code=error_name(code),
         host=host or None,
         phase=phase,
         reply=reply or None,
+        advice=advice,
         # these two are of either kind, by the reply
         transient="transient" in conditions or (code in ("hello_refused", "tls_refused") and reply.startswith("4")),
     )

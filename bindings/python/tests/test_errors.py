@@ -202,6 +202,16 @@ def test_a_repr_names_the_server_only():
     assert repr(mail) == "<postroad.Mailer smtp.example.com:2587>"
 
 
+def test_an_error_says_what_to_do_where_that_is_known(message):
+    with postroad.Mailer(f"smtp+insecure://127.0.0.1:{unused_port()}") as mail:
+        with pytest.raises(postroad.NoConnection) as e:
+            mail.send(message)
+    assert e.value.advice.startswith("Nothing listens at this port. Submission is 587 (smtp://)")
+    with pytest.raises(postroad.InvalidInput) as e:
+        postroad.Mailer("nowhere")
+    assert e.value.advice == ""
+
+
 def test_exceptions_and_receipts_can_be_pickled(message):
     with postroad.Mailer(f"smtp+insecure://127.0.0.1:{unused_port()}") as mail:
         with pytest.raises(postroad.TransientError) as e:
@@ -209,6 +219,7 @@ def test_exceptions_and_receipts_can_be_pickled(message):
     copy = pickle.loads(pickle.dumps(e.value))
     assert type(copy) is type(e.value)
     assert (str(copy), copy.code, copy.host, copy.phase) == (str(e.value), "ECONNREFUSED", e.value.host, "connect")
+    assert copy.advice == e.value.advice
     assert copy.receipt.recipients == e.value.receipt.recipients
     assert copy.receipt.error is copy
 
