@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Iterator, Optional, Sequence
 
-from . import __version__, _compose_cli, _core, _merge_cli, _queue, _run, _sendmail, diagnose
+from . import __version__, _compose_cli, _core, _merge_cli, _queue, _run, _sendmail, catch, diagnose
 from ._config import Account, load
 from ._credentials import CredentialsRequest
 from ._errors import Error
@@ -119,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _compose_cli.register(commands)
     _merge_cli.register(commands)
+    catch.register(commands)
 
     check = commands.add_parser(
         "check", help="look at messages", description="Says what envelope each FILE has and what it needs of a server."

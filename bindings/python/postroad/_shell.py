@@ -69,7 +69,7 @@ def worse(one: int, other: int) -> int:
 def status_of(error: BaseException) -> int:
     if isinstance(error, Error):
         if isinstance(error, InvalidInput):
-            known = {"invalid_config": BAD_CONFIG, "not_installed": FAILED}
+            known = {"invalid_config": BAD_CONFIG, "not_installed": FAILED, "cannot_listen": FAILED}
             return known.get(error.code, WRONG_INPUT if error.code in _WRONG_OPTION else BAD_MESSAGE)
         if error.transient:
             return TRY_LATER
