@@ -115,6 +115,10 @@ class Merge:
         self._wishes = wishes
         self._under_way: Dict[int, Tuple[_Ready, Operation]] = {}
         self._ended = _core.Completions()
+        self._more = True
+        self._broken: Optional[Exception] = None
+        self._states: Dict[str, Tuple[str, str]] = {}
+        """What is not on the disk yet."""
         self._without_answer = 0
         self._failure: Optional[Error] = None
 
@@ -160,41 +164,49 @@ class Merge:
 
     def run(self) -> Iterator[Merged]:
         letters = self.letters()
-        more, failure = True, None
-        states: Dict[str, Tuple[str, str]] = {}
         try:
-            while more or self._under_way:
+            while self._more or self._under_way:
                 told: List[Merged] = []
-                begun: List[_Ready] = []
-                while more and len(self._under_way) + len(begun) < self._limit and len(told) < 1000:
-                    try:
-                        found = next(letters)
-                    except StopIteration:
-                        more = False
-                    except Exception as e:  # of the rows themselves; what is under way has its outcome first
-                        more, failure = False, e
-                    else:
-                        told.append(found) if isinstance(found, Merged) else begun.append(found)
-                states.update({r.key.lower(): ("begun", "") for r in begun})
-                self._run.write(states)
-                states = {}
-                told += self._start(begun, states)
-                if self._under_way and (not told or not more or len(self._under_way) >= self._limit):
-                    told += self._outcomes(states)
-                    self._run.write(states)
-                    states = {}
+                # by halves, since each time something is begun the disk is waited for
+                if self._more and len(self._under_way) <= self._limit // 2:
+                    told += self._fill(letters)
+                if self._under_way and not told:
+                    told += self._outcomes()
                 yield from told
                 self._give_up()
-            self._run.write(states)
-            if failure is not None:
-                raise failure
+            if self._broken is not None:
+                raise self._broken
         finally:
             try:
                 self._abandon()
+                self._write()
             finally:
                 self._run.close()
 
-    def _start(self, begun: List[_Ready], states: Dict[str, Tuple[str, str]]) -> List[Merged]:
+    def _write(self) -> None:
+        states, self._states = self._states, {}
+        self._run.write(states)
+
+    def _fill(self, letters: Iterator[Union[Merged, _Ready]]) -> List[Merged]:
+        told: List[Merged] = []
+        begun: List[_Ready] = []
+        while len(self._under_way) + len(begun) < self._limit and len(told) < 1000:
+            try:
+                found = next(letters, None)
+            except Exception as e:  # of the rows themselves; what is under way has its outcome first
+                self._broken = e
+                found = None
+            if found is None:
+                self._more = False
+                break
+            told.append(found) if isinstance(found, Merged) else begun.append(found)
+        if begun:
+            self._states.update({r.key.lower(): ("begun", "") for r in begun})
+            self._write()
+            told += self._start(begun)
+        return told
+
+    def _start(self, begun: List[_Ready]) -> List[Merged]:
         told = []
         for ready in begun:
             try:
@@ -202,10 +214,10 @@ class Merge:
             except Error as e:
                 state = "bad" if isinstance(e, InvalidInput) else "deferred"
                 told.append(Merged(ready.row, ready.key, state, str(e)))
-                states[ready.key.lower()] = ("deferred", str(e))
+                self._states[ready.key.lower()] = ("deferred", str(e))
                 continue
             if state:
-                states[ready.key.lower()] = (state, "")
+                self._states[ready.key.lower()] = (state, "")
                 told.append(Merged(ready.row, ready.key, state))
         return told
 
@@ -235,15 +247,15 @@ class Merge:
             pass
         return "queued"
 
-    def _outcomes(self, states: Dict[str, Tuple[str, str]]) -> List[Merged]:
-        """At least one; all that are there."""
+    def _outcomes(self) -> List[Merged]:
+        """At least one; all that are there. They are on the disk before the next letters go."""
         told = []
         tag = waiting(self._ended.get, None)
         while tag is not None:
             ready, operation = self._under_way.pop(tag)
             receipt = receipt_of(operation, tag)
             state, why = _state_of(receipt)
-            states[ready.key.lower()] = (state, why)
+            self._states[ready.key.lower()] = (state, why)
             told.append(Merged(ready.row, ready.key, state, why, receipt))
             answered = receipt.error is None or any(r.code for r in receipt.recipients)
             self._without_answer = 0 if answered else self._without_answer + 1
@@ -263,13 +275,11 @@ class Merge:
         for _, operation in self._under_way.values():
             operation.cancel()
         end = time.monotonic() + _GRACE
-        states: Dict[str, Tuple[str, str]] = {}
         while self._under_way and (left := end - time.monotonic()) > 0:
             tag = self._ended.get(left)
             if tag is not None:
                 ready, operation = self._under_way.pop(tag)
-                states[ready.key.lower()] = _state_of(receipt_of(operation))
-        self._run.write(states)
+                self._states[ready.key.lower()] = _state_of(receipt_of(operation))
 
 
 def _file_name(row: int, key: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import socket
 from typing import TYPE_CHECKING, Any, List, Sequence, Tuple
@@ -40,7 +41,7 @@ def _listening(option: str, given: str) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=512)
     except OSError as e:
-        text = f"{option} {given}: {e.strerror}: name another, such as {host}:0 for a free port"
+        text = f"{option} {given}: {os.strerror(e.errno or 0)}: name another, such as {host}:0 for a free port"
         raise InvalidInput(text, code="cannot_listen") from None
 
 
