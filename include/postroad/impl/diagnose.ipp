@@ -1,6 +1,7 @@
 #pragma once
 
 #include <postroad/diagnose.hpp>
+#include <postroad/message/utf8.hpp>
 #include <postroad/smtp/advice.hpp>
 
 #include <algorithm>
