@@ -3,11 +3,14 @@
 
 #include "bulk_mailer.hpp"
 
+#include <postroad/message/dkim.hpp>
 #include <postroad/postroad.hpp>
 #include <postroad/testing/sink.hpp>
 
 #include <asio/awaitable.hpp>
 #include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/signal_set.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/use_future.hpp>
 #if ASIO_VERSION >= 102400
@@ -19,6 +22,7 @@ using asio::experimental::as_tuple;
 #endif
 
 #include <chrono>
+#include <csignal>
 #include <future>
 #include <iostream>
 #include <string>
@@ -80,6 +84,20 @@ TEST_CASE("a mailer whose engine another source file compiles sends, and takes q
     any.send(invoice()).require_accepted();
     CHECK(mail.count().total() == 0);
     mail.pause({.by = postroad::scheduling::selection::kind::tag, .name = "campaign"});
+}
+
+void sign_everything(postroad::mailer<>& mail, const std::string& pem) {
+    //[sign_by
+    mail.sign_by(postroad::dkim_signer{
+        {.domain = "example.com", .selector = "mail2026", .key = postroad::dkim_key::rsa(postroad::secret(pem))}});
+    //]
+}
+
+void drain_at_sigterm(asio::io_context& context, postroad::mailer<>& mail) {
+    //[drain
+    asio::signal_set signals{context, SIGTERM, SIGINT};
+    signals.async_wait([&](postroad::error_code, int) { mail.async_drain(std::chrono::seconds(10), asio::detached); });
+    //]
 }
 
 void compose_mailers() {

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -56,9 +57,13 @@ public:
     POSTROAD_DECL void use(std::function<void(time_point)> f);
     /// `to` is told what happens from now on; null: nobody is. Whom it replaces is let go.
     POSTROAD_DECL void observe(std::shared_ptr<observer> to);
-    /// Takes no more jobs, lets those that are held finish, and ends the connections. After `patience` what is left is
-    /// cancelled with errc::shut_down. `done` is called on the executor.
-    POSTROAD_DECL void shutdown(duration patience, std::function<void()> done);
+    /// Takes no more jobs, lets those that are held finish (only what is under way, if it `drains`), and ends the
+    /// connections. After `patience` what is left is cancelled with errc::shut_down. `done` is called on the executor.
+    POSTROAD_DECL void shutdown(duration patience, bool drains, std::function<void()> done);
+    /// `f` makes of each message what is queued instead. On any thread, as those that send are.
+    POSTROAD_DECL void finish_by(std::function<mail_ptr(mail_ptr)> f);
+    /// What finish_by() says of it, or itself.
+    POSTROAD_DECL mail_ptr finished(mail_ptr mail) const;
 
     /// Ends a job early: see gate().
     POSTROAD_DECL void cancel(job_id id, cancel_kind kind);
@@ -99,6 +104,7 @@ private:
     virtual void rung(time_point now) = 0;  // the time that was given to arm() has come
     virtual void end_early(job_id id, cancel_kind kind, time_point now) = 0;
     virtual void show_to(std::shared_ptr<careful_observer> to) = 0;
+    virtual void drain(time_point now) = 0;
     // Takes no more jobs. On any thread.
     virtual void close() = 0;
     virtual void end() = 0;
@@ -115,6 +121,8 @@ private:
     std::shared_ptr<engine::gate> gate_;
     std::unique_ptr<alarms> alarms_;
     std::vector<std::function<void()>> when_shut_;
+    mutable std::mutex finishing_;
+    std::shared_ptr<const std::function<mail_ptr(mail_ptr)>> finish_;
     // wake() is on its way. Shared with the queue, which may ask for it when all this is gone.
     std::shared_ptr<std::atomic<bool>> woken_ = std::make_shared<std::atomic<bool>>(false);
     time_point rings_at_ = never;

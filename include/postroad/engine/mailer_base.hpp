@@ -11,8 +11,10 @@
 #include <postroad/engine/ticket.hpp>
 #include <postroad/message/mail_object.hpp>
 #include <postroad/message/message.hpp>
+#include <postroad/message/signer.hpp>
 #include <postroad/net/executor.hpp>
 #include <postroad/net/handler.hpp>
+#include <postroad/net/wall_clock.hpp>
 #include <postroad/queueing/inspection.hpp>
 
 #include <asio/associated_cancellation_slot.hpp>
@@ -63,7 +65,7 @@ public:
     POSTROAD_DECL ticket queue(const any_mail& mail, const send_options& options,
                                std::function<void(error_code)> queued) const;
     POSTROAD_DECL void queue(const any_mail& mail, const send_options& options, net::any_handler<ticket> handler) const;
-    POSTROAD_DECL void shut_down(duration patience, net::any_handler<> handler) const;
+    POSTROAD_DECL void shut_down(duration patience, bool drains, net::any_handler<> handler) const;
 
     // What makes asio::cancel_after work.
     using executor_type = asio::any_io_executor;
@@ -101,8 +103,8 @@ struct submit_initiation : entry {
 struct shutdown_initiation : entry {
     using entry::entry;
     template <class Handler>
-    void operator()(Handler&& handler, duration patience) const {
-        shut_down(patience, erased<>(std::forward<Handler>(handler)));
+    void operator()(Handler&& handler, duration patience, bool drains) const {
+        shut_down(patience, drains, erased<>(std::forward<Handler>(handler)));
     }
 };
 
@@ -176,13 +178,32 @@ public:
     /// docs/troubleshooting.md.
     void observe(std::shared_ptr<observer> to) { runtime_->observe(std::move(to)); }
 
+    /// From now on each message is signed before it is queued, by this signer, such as a dkim_signer: on the thread
+    /// that sends it, so several at a time. What it throws comes as other errors of the message do. The one before is
+    /// let go.
+    template <message_signer S>
+    void sign_by(S signer) {
+        runtime_->finish_by([signer = std::move(signer)](mail_ptr mail) -> mail_ptr {
+            return std::make_shared<const mail_object>(sign(*mail, signer, net::wall_clock_now()));
+        });
+    }
+
     /// Takes no more messages, waits until those it holds have their outcome, and ends the connections with QUIT. What
     /// is left after `patience` is cancelled with errc::shut_down.
     POSTROAD_DECL void shutdown(duration patience = std::chrono::seconds(30));
     /// As shutdown(); completes with (error_code), which is never set.
     template <asio::completion_token_for<void(error_code)> Token>
     auto async_shutdown(duration patience, Token&& token) {
-        return asio::async_initiate<Token, void(error_code)>(detail::shutdown_initiation(runtime_), token, patience);
+        return asio::async_initiate<Token, void(error_code)>(detail::shutdown_initiation(runtime_), token, patience,
+                                                             false);
+    }
+    /// As shutdown(), but begins nothing new: what waits ends with errc::shut_down at once, and stays in a durable
+    /// queue; what a server has gets its reply, for which it may take `grace`. For SIGTERM.
+    POSTROAD_DECL void drain(duration grace = std::chrono::seconds(10));
+    /// As drain(); completes with (error_code), which is never set.
+    template <asio::completion_token_for<void(error_code)> Token>
+    auto async_drain(duration grace, Token&& token) {
+        return asio::async_initiate<Token, void(error_code)>(detail::shutdown_initiation(runtime_), token, grace, true);
     }
 
 protected:
@@ -213,6 +234,7 @@ private:
     POSTROAD_DECL outcome send_and_wait(const detail::any_mail& mail, const send_options& options,
                                         error_code& ec) const;
     POSTROAD_DECL ticket submit_and_wait(const detail::any_mail& mail, const send_options& options) const;
+    POSTROAD_DECL void shut_and_wait(duration patience, bool drains);
     POSTROAD_DECL void stop() noexcept;
 
     std::shared_ptr<detail::own_thread> thread_;

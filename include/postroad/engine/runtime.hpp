@@ -79,6 +79,10 @@ private:
         entrance_.unpark(id);
         dispatcher_.cancel(id, kind, errc::cancelled, now);
     }
+    void drain(time_point now) override {
+        entrance_.admit();
+        dispatcher_.drain(now);
+    }
     void show_to(std::shared_ptr<careful_observer> to) override { carriers_.observe(std::move(to)); }
     void rung(time_point now) override { dispatcher_.tick(now); }
 

@@ -62,14 +62,30 @@ POSTROAD_DECL void any_runtime::observe(std::shared_ptr<observer> to) {
                                                                 : nullptr] { self->show_to(careful); });
 }
 
-POSTROAD_DECL void any_runtime::shutdown(duration patience, std::function<void()> done) {
+POSTROAD_DECL void any_runtime::shutdown(duration patience, bool drains, std::function<void()> done) {
     close();
-    net::post_function(executor_, [self = shared_from_this(), patience, done = std::move(done)] {
+    net::post_function(executor_, [self = shared_from_this(), patience, drains, done = std::move(done)] {
         if (self->stopped_) return done();
         self->when_shut_.push_back(done);
         self->stop_at(after(clock::now(), patience));
+        if (drains) self->guarded([&](time_point now) { self->drain(now); });
         self->turn_now();
     });
+}
+
+POSTROAD_DECL void any_runtime::finish_by(std::function<mail_ptr(mail_ptr)> f) {
+    auto made = std::make_shared<const std::function<mail_ptr(mail_ptr)>>(std::move(f));
+    const std::lock_guard lock(finishing_);
+    finish_.swap(made);
+}
+
+POSTROAD_DECL mail_ptr any_runtime::finished(mail_ptr mail) const {
+    std::shared_ptr<const std::function<mail_ptr(mail_ptr)>> f;
+    {
+        const std::lock_guard lock(finishing_);
+        f = finish_;
+    }
+    return f ? (*f)(std::move(mail)) : mail;
 }
 
 POSTROAD_DECL void any_runtime::cancel(job_id id, cancel_kind kind) {

@@ -67,6 +67,7 @@ inline void enqueue(engine::any_runtime* r, job_id id, const any_mail& mail, con
     failure why;
     try {
         j.mail = mail.prepared();
+        if (r) j.mail = r->finished(std::move(j.mail));
         if (r) return r->enqueue(std::move(j), options, std::move(queued));
         name_recipients(j);
         why.code = errc::shut_down;
@@ -121,10 +122,10 @@ POSTROAD_DECL void entry::queue(const any_mail& mail, const send_options& option
             [h, t](error_code ec) { (*h)(ec, ticket(t)); });
 }
 
-POSTROAD_DECL void entry::shut_down(duration patience, net::any_handler<> handler) const {
+POSTROAD_DECL void entry::shut_down(duration patience, bool drains, net::any_handler<> handler) const {
     const auto done = [h = std::make_shared<net::any_handler<>>(std::move(handler))] { (*h)(error_code{}); };
     if (const auto r = to_.lock())
-        r->shutdown(patience, done);
+        r->shutdown(patience, drains, done);
     else
         done();
 }
@@ -202,8 +203,15 @@ POSTROAD_DECL ticket mailer_base::submit_and_wait(const detail::any_mail& mail, 
 
 POSTROAD_DECL void mailer_base::shutdown(duration patience) {
     if (detail::runs_on(base_)) throw error(errc::would_deadlock, "shutdown() blocks; use async_shutdown()");
+    shut_and_wait(patience, false);
+}
+POSTROAD_DECL void mailer_base::drain(duration grace) {
+    if (detail::runs_on(base_)) throw error(errc::would_deadlock, "drain() blocks; use async_drain()");
+    shut_and_wait(grace, true);
+}
+POSTROAD_DECL void mailer_base::shut_and_wait(duration patience, bool drains) {
     const auto done = std::make_shared<std::promise<void>>();
-    runtime_->shutdown(patience, [done] { done->set_value(); });
+    runtime_->shutdown(patience, drains, [done] { done->set_value(); });
     done->get_future().wait();
 }
 
