@@ -21,6 +21,7 @@ from ._message import Dkim, Message
 from ._messages import mailboxes
 from ._progress import Bar
 from ._receipts import Receipt, Status, outcome_text, printable
+from ._report import Report, options_of
 from ._shell import (
     GOOD,
     INTERRUPTED,
@@ -327,11 +328,13 @@ def _with_mailer(
         options.update(queue=args.queue, submit_only=True)
     else:
         options.update(proof(args, url, account))
-    if args.transcript:
-        options["on_event"] = _show
+    report = Report(args.report) if args.report else None
+    options.update(options_of(report, [_show] if args.transcript else []))
     with Mailer(url, **options) as mail, interruptible(mail) as interrupted:
         contents.stopped = interrupted
         (_queue_up if args.queue else _send_now)(args, contents, mail, envelope)
+    if report is not None:
+        report.write()
     if interrupted.is_set():
         if contents.left:
             complain(f"interrupted: {contents.left} more were not begun")
@@ -378,6 +381,7 @@ def register(commands: Any) -> None:
     group.add_argument("--attempts", type=int, default=1, help="try what is deferred again, up to so many times")
     group.add_argument("--dry-run", action="store_true", help="write the message to standard output and send nothing")
     group.add_argument("--transcript", action="store_true", help="show the conversation on standard error")
+    group.add_argument("--report", metavar="FILE", help="write what happened as a page of HTML, with plots")
     group.add_argument("--json", action="store_true", help="a line of JSON for each recipient")
     group.add_argument("--quiet", action="store_true", help="say nothing of what was accepted")
     parser.set_defaults(run=_send)

@@ -17,6 +17,7 @@ from ._errors import InvalidInput
 from ._mailer import Mailer
 from ._merge import Merged
 from ._progress import Bar
+from ._report import Report, options_of
 from ._rows import read_file
 from ._shell import (
     BAD_MESSAGE,
@@ -124,7 +125,8 @@ def _run(
     if args.preview is not None or args.dry_run is not None:
         return _told(args, file, _merge.start(None, rows, *fixed, {}), args.preview or _total(file))
     options: Any = {"tag": args.tag} if args.tag else {}
-    with _mailer(args, url, account) as mail, interruptible(mail) as interrupted:
+    report = Report(args.report) if args.report else None
+    with _mailer(args, url, account, report) as mail, interruptible(mail) as interrupted:
 
         def until_interrupted() -> Iterator[Any]:
             for row in rows:
@@ -133,14 +135,16 @@ def _run(
                 yield row
 
         status = _told(args, file, _merge.start(mail, until_interrupted(), *fixed, options), _total(file))
+    if report is not None:
+        report.write()
     return INTERRUPTED if interrupted.is_set() else status
 
 
-def _mailer(args: argparse.Namespace, url: str, account: Account) -> ContextManager[Mailer]:
+def _mailer(args: argparse.Namespace, url: str, account: Account, report: Optional[Report]) -> ContextManager[Mailer]:
     common: Any = {"connections": args.connections, "pace": args.pace, "ca_file": account.ca_file or None}
     if args.queue:
         return Mailer(url, queue=args.queue, submit_only=True, when_full="wait")
-    return Mailer(url, **common, **proof(args, url, account))
+    return Mailer(url, **common, **options_of(report), **proof(args, url, account))
 
 
 def register(commands: Any) -> None:
@@ -170,5 +174,6 @@ def register(commands: Any) -> None:
     parser.add_argument("--limit", metavar="N", type=int, default=16, help="most letters under way (16)")
     parser.add_argument("--connections", metavar="N", type=int, help="most connections at a time (4)")
     parser.add_argument("--pace", metavar="N", type=float, help="most letters a second")
+    parser.add_argument("--report", metavar="FILE", help="write what happened as a page of HTML, with plots")
     parser.add_argument("--json", action="store_true", help="a line of JSON for each row")
     parser.set_defaults(run=_merge_rows)

@@ -24,6 +24,12 @@ from ._receipts import Receipt, Status, printable
 GOOD, WRONG_INPUT, BAD_MESSAGE, NO_FILE, FAILED = 0, 64, 65, 66, 69
 CANNOT_WRITE, TRY_LATER, NO_ENTRY, BAD_CONFIG, INTERRUPTED = 73, 75, 77, 78, 130
 _ORDER = (GOOD, TRY_LATER, FAILED, NO_ENTRY, NO_FILE, BAD_MESSAGE, CANNOT_WRITE, BAD_CONFIG, WRONG_INPUT, INTERRUPTED)
+_BY_CODE = {
+    "invalid_config": BAD_CONFIG,
+    "not_installed": FAILED,
+    "cannot_listen": FAILED,
+    "cannot_write": CANNOT_WRITE,
+}
 _WRONG_OPTION = ("invalid_option", "invalid_url", "contradiction", "invalid_credentials")
 
 USER_HELP = (
@@ -69,8 +75,7 @@ def worse(one: int, other: int) -> int:
 def status_of(error: BaseException) -> int:
     if isinstance(error, Error):
         if isinstance(error, InvalidInput):
-            known = {"invalid_config": BAD_CONFIG, "not_installed": FAILED, "cannot_listen": FAILED}
-            return known.get(error.code, WRONG_INPUT if error.code in _WRONG_OPTION else BAD_MESSAGE)
+            return _BY_CODE.get(error.code, WRONG_INPUT if error.code in _WRONG_OPTION else BAD_MESSAGE)
         if error.transient:
             return TRY_LATER
         return NO_ENTRY if isinstance(error, AuthenticationError) else FAILED

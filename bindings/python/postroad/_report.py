@@ -1,0 +1,225 @@
+"""What a run of send or merge did, as one page of HTML. See docs/command.md."""
+
+from __future__ import annotations
+
+import html
+import io
+import random
+import threading
+import time
+from collections import Counter, defaultdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Callable, DefaultDict, Dict, Iterable, List, Sequence, Tuple
+from typing import Counter as Counts
+
+from ._errors import InvalidInput
+from ._events import Event
+from ._receipts import Status
+
+_SAMPLES = 50_000
+_SHOWN = 50
+_COLOURS = {
+    "accepted": "#2b8a3e",
+    "rejected": "#c92a2a",
+    "deferred": "#e67700",
+    "in_doubt": "#862e9c",
+    "not_attempted": "#868e96",
+}
+_STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1c2430}
+h1{margin-bottom:0}h2{margin-top:2.5rem;font-size:1.15rem}table{border-collapse:collapse;font-size:.9rem;margin:.5rem 0}
+td,th{padding:.25rem .8rem;border-bottom:1px solid #dde1e7;text-align:left;overflow-wrap:anywhere}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}svg{max-width:100%;height:auto}.faint{color:#66707f}"""
+
+
+def _percentile(values: Sequence[float], share: float) -> float:
+    return values[min(len(values) - 1, int(share * len(values)))] if values else 0.0
+
+
+def figure_class() -> Any:
+    """Raises InvalidInput where matplotlib is not installed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        text = "--report needs the Python package matplotlib: pip install 'postroad[report]'"
+        raise InvalidInput(text, code="not_installed") from None
+    return Figure
+
+
+class Report:
+    """Is told the events of a mailer, from any thread, and writes the page. Holds sums and samples, not the events."""
+
+    def __init__(self, path: str) -> None:
+        figure_class()
+        self._path = Path(path)
+        try:
+            with self._path.open("a"):
+                pass  # what cannot be written is said before anything is sent
+        except OSError as e:
+            text = f"{path}: {e.strerror}: name a file that can be written"
+            raise InvalidInput(text, code="cannot_write") from None
+        self._lock = threading.Lock()
+        self._began, self._clock = datetime.now().astimezone(), time.monotonic()
+        self._by_second: DefaultDict[int, Counts[str]] = defaultdict(Counter)
+        self._by_domain: DefaultDict[str, Counts[str]] = defaultdict(Counter)
+        self._by_reply: Counts[Tuple[str, str]] = Counter()
+        self._phases: DefaultDict[str, List[float]] = defaultdict(list)
+        self._asked: Counts[str] = Counter()
+        self._in_doubt: List[str] = []
+        self._kinds: Counts[str] = Counter()
+
+    def told(self, event: Event) -> None:
+        with self._lock:
+            self._kinds[event.kind] += 1
+            if event.kind == "reply":
+                self._reply(event)
+            elif event.kind == "outcome" and event.status is not None:
+                self._outcome(event, event.status)
+
+    def _reply(self, event: Event) -> None:
+        samples = self._phases[event.phase]
+        self._asked[event.phase] += 1
+        if len(samples) < _SAMPLES:
+            samples.append(event.took)
+        elif (n := random.randrange(self._asked[event.phase])) < _SAMPLES:
+            samples[n] = event.took
+
+    def _outcome(self, event: Event, status: Status) -> None:
+        self._by_second[max(0, int(event.time - self._clock))][status.value] += 1
+        domain = event.text.rpartition("@")[2].lower()
+        self._by_domain[domain if len(self._by_domain) < 100_000 or domain in self._by_domain else "others"][
+            status.value
+        ] += 1
+        if status is not Status.ACCEPTED:
+            words = " ".join(str(p) for p in (event.code, event.enhanced, event.reply) if p)
+            reply = (words or event.error or "no server was asked")[:200]
+            if len(self._by_reply) < 100_000 or (status.value, reply) in self._by_reply:
+                self._by_reply[status.value, reply] += 1
+        if status is Status.IN_DOUBT and len(self._in_doubt) < 1000:
+            self._in_doubt.append(event.text)
+
+    def write(self) -> None:
+        """Replaces the file as a whole."""
+        with self._lock:
+            page = "".join(self._page())
+        beside = self._path.with_name(self._path.name + ".part")
+        beside.write_text(page, "utf-8", "backslashreplace")
+        beside.replace(self._path)
+
+    def _page(self) -> Iterable[str]:
+        total: Counts[str] = sum(self._by_second.values(), Counter())
+        seconds = max(self._by_second, default=0) + 1
+        yield '<!doctype html><html lang="en"><meta charset="utf-8"><title>postroad report</title>'
+        yield f"<style>{_STYLE}</style>"
+        yield f"<h1>Report</h1><p class=faint>{self._began:%Y-%m-%d %H:%M:%S %z}, {seconds} s, "
+        yield f"{sum(total.values()) / seconds:.1f} recipients a second"
+        if self._kinds["lost"]:
+            yield "; some events were lost, so the numbers are too low"
+        yield "</p>"
+        yield _table(("Outcome", "Recipients"), [(_words(s), total[s]) for s in _COLOURS if total[s]])
+        yield _table(("Of the run", ""), [("put off to be tried again", self._kinds["retry"])])
+        yield from self._over_time(seconds)
+        yield from self._latency()
+        yield from self._destinations()
+        yield "<h2>What was not accepted, by reply</h2>"
+        rows = [(_words(s), reply, n) for (s, reply), n in self._by_reply.most_common(_SHOWN)]
+        yield _table(("Outcome", "Reply", "Recipients"), rows)
+        if self._in_doubt:
+            yield "<h2>In doubt</h2><p>It may have arrived; sending again may make a duplicate.</p>"
+            yield _table(("Recipient",), [(address,) for address in self._in_doubt])
+
+    def _over_time(self, seconds: int) -> Iterable[str]:
+        step = max(1, seconds // 200)
+        times = list(range(0, seconds + step, step))
+
+        def draw(axes: Any) -> None:
+            for status, colour in _COLOURS.items():
+                sums = [sum(c[status] for s, c in self._by_second.items() if s < t) for t in times]
+                if sums[-1]:
+                    axes.plot(times, sums, color=colour, label=_words(status))
+            axes.set(xlabel="seconds", ylabel="recipients in all", ylim=(0, None))
+            axes.legend(frameon=False)
+
+        yield "<h2>Progress</h2>" + _plot(draw)
+        shown = sorted(self._by_second)
+        parts = shown[:: max(1, len(shown) // 20)]
+        rows = [(s, self._by_second[s]["accepted"], sum(self._by_second[s].values())) for s in parts]
+        yield _table(("Second", "Accepted in it", "All outcomes in it"), rows)
+
+    def _latency(self) -> Iterable[str]:
+        phases = {p: sorted(samples) for p, samples in self._phases.items()}
+
+        def draw(axes: Any) -> None:
+            names = list(phases)[::-1]
+            axes.barh(names, [1000 * _percentile(phases[n], 0.95) for n in names], color="#c5d9f1", label="95 %")
+            axes.barh(names, [1000 * _percentile(phases[n], 0.5) for n in names], color="#1a5fb4", label="50 %")
+            axes.set(xlabel="milliseconds until the reply")
+            axes.legend(frameon=False)
+
+        yield "<h2>How long servers took</h2>" + (_plot(draw) if phases else "")
+        rows = [
+            (p, self._asked[p], *(f"{1000 * _percentile(s, q):.1f}" for q in (0.5, 0.95, 0.99)))
+            for p, s in phases.items()
+        ]
+        yield _table(("Step", "Replies", "50 %, ms", "95 %, ms", "99 %, ms"), rows)
+
+    def _destinations(self) -> Iterable[str]:
+        top = sorted(self._by_domain.items(), key=lambda d: -sum(d[1].values()))[:_SHOWN]
+
+        def draw(axes: Any) -> None:
+            names = [d for d, _ in top[:15]][::-1]
+            left = [0] * len(names)
+            for status, colour in _COLOURS.items():
+                counts = [self._by_domain[d][status] for d in names]
+                if any(counts):
+                    axes.barh(names, counts, left=left, color=colour, label=_words(status))
+                    left = [a + b for a, b in zip(left, counts)]
+            axes.set(xlabel="recipients")
+            axes.legend(frameon=False)
+
+        yield "<h2>Destinations</h2>" + (_plot(draw) if top else "")
+        rows = [(domain, *(counts[s] for s in _COLOURS)) for domain, counts in top]
+        yield _table(("Domain", *map(_words, _COLOURS)), rows)
+
+
+def _words(status: str) -> str:
+    return status.replace("_", " ")
+
+
+def _cell(tag: str, value: object) -> str:
+    number = isinstance(value, int) or str(value).replace(".", "", 1).isdigit()
+    return f"<{tag}{' class=n' if number else ''}>{html.escape(str(value))}</{tag}>"
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    if not rows:
+        return "<p class=faint>None.</p>"
+    head = "".join(_cell("th", n) for n in names)
+    return (
+        f"<table><tr>{head}</tr>{''.join('<tr>' + ''.join(_cell('td', c) for c in r) + '</tr>' for r in rows)}</table>"
+    )
+
+
+def _plot(draw: Callable[[Any], None]) -> str:
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "postroad", "text.parse_math": False}):
+        figure = figure_class()(figsize=(9, 3.2), layout="constrained")
+        axes = figure.subplots()
+        axes.spines[["top", "right"]].set_visible(False)
+        draw(axes)
+        drawn = io.StringIO()
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    text = drawn.getvalue()
+    return text[text.index("<svg") :]
+
+
+def options_of(report: Any, others: Sequence[Callable[[Event], object]] = ()) -> Dict[str, Any]:
+    """The arguments of a Mailer with which all of them are told."""
+    told = [*others, *([report.told] if report is not None else [])]
+
+    def tell(event: Event) -> None:
+        for one in told:
+            one(event)
+
+    return {"on_event": tell} if told else {}

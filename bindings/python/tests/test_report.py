@@ -1,0 +1,99 @@
+"""--report of send and merge: one page that says what happened."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from html.parser import HTMLParser
+
+import pytest
+from postroad import Event, Status
+from postroad.__main__ import main
+from postroad._report import Report
+
+pytest.importorskip("matplotlib")
+MAIL = b"From: ann@example.com\r\nTo: %s\r\nSubject: Hi\r\n\r\nHello.\r\n"
+
+
+@pytest.fixture
+def mail(tmp_path, monkeypatch):
+    monkeypatch.setenv("POSTROAD_CONFIG", str(tmp_path / "postroad.toml"))
+    (tmp_path / "postroad.toml").write_text("")
+    (tmp_path / "mail.eml").write_bytes(MAIL % b"bob@example.org, rejected@example.com")
+    return str(tmp_path / "mail.eml")
+
+
+def rows(page):
+    cells = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in re.findall(r"<tr>(.*?)</tr>", page)]
+    return [tuple(c) for c in cells]
+
+
+def test_a_page_says_what_became_of_the_messages(server, mail, tmp_path):
+    report = tmp_path / "report.html"
+    assert main(["send", "--report", str(report), server.url, mail]) == 69
+    found = rows(report.read_text())
+    assert ("accepted", "1") in found
+    assert ("rejected", "550 5.1.1 no such user", "1") in found
+    assert ("example.org", "1", "0", "0", "0", "0") in found
+    assert any(row[:2] == ("rcpt", "2") for row in found)
+    assert report.read_text().count("<svg") == 3
+
+
+def test_a_merge_has_one_too(server, tmp_path, mail):
+    (tmp_path / "hi.txt").write_text("x")
+    (tmp_path / "hi.head").write_text("From: a@x.example")
+    (tmp_path / "rows.csv").write_text("email\n" + "".join(f"p{n}@example.org\n" for n in range(20)))
+    report = tmp_path / "report.html"
+    assert main(["merge", "--report", str(report), server.url, str(tmp_path / "hi"), str(tmp_path / "rows.csv")]) == 0
+    assert ("accepted", "20") in rows(report.read_text())
+
+
+def test_what_a_server_says_is_text_and_nothing_is_fetched(make_server, mail, tmp_path):
+    server = make_server(replies={"RCPT": "550 <script>alert(1)</script> $x^ \\frac{"})
+    report = tmp_path / "report.html"
+    assert main(["send", "--report", str(report), server.url, mail]) == 69
+    tags = []
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            tags.append(tag)
+
+    Tags().feed(report.read_text())
+    assert not {"script", "link", "img", "iframe"} & set(tags)
+    assert "&lt;script&gt;" in report.read_text()
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_sent(server, mail, tmp_path, capsys):
+    assert main(["send", "--report", str(tmp_path / "no/report.html"), server.url, mail]) == 73
+    assert "report.html: No such file" in capsys.readouterr().err
+    assert server.messages == []
+
+
+def test_a_package_that_is_missing_is_named(server, mail, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(["send", "--report", str(tmp_path / "report.html"), server.url, mail]) == 69
+    assert "pip install 'postroad[report]'" in capsys.readouterr().err
+    assert server.messages == []
+
+
+def event(kind, **about):
+    usual = {"connection": 1, "message": 1, "server": "", "phase": "rcpt", "text": "", "code": None, "enhanced": None}
+    usual.update(reply="", status=None, octets=0, took=0.0, error=None, time=time.monotonic())
+    return Event(kind=kind, **{**usual, **about})
+
+
+def test_a_long_run_is_held_in_sums(tmp_path):
+    report = Report(str(tmp_path / "report.html"))
+    start = time.monotonic()
+    for n in range(60_000):
+        report.told(event("reply", took=n / 60_000))
+        report.told(event("outcome", text=f"a@d{n}.example", status=Status.ACCEPTED, time=start + n))
+    report.told(event("outcome", text="bob@x.example", status=Status.IN_DOUBT, error="connection_closed"))
+    report.told(event("lost"))
+    report.write()
+    page = (tmp_path / "report.html").read_text()
+    assert len(page) < 300_000
+    assert "some events were lost" in page
+    assert ("bob@x.example",) in rows(page)
+    assert ("in doubt", "connection_closed", "1") in rows(page)
