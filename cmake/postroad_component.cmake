@@ -54,6 +54,8 @@ function(postroad_install)
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_openssl.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_sqlite.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_rabbitmq.cmake"
+                "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_unbound.cmake"
+                "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_curl.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_idn2.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_unistring.cmake" DESTINATION ${destination})
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}

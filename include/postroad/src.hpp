@@ -49,8 +49,11 @@
 #include <postroad/message/impl/server_text.ipp>
 #include <postroad/message/impl/source.ipp>
 #include <postroad/net/impl/dialing.ipp>
+#include <postroad/net/impl/dns.ipp>
 #include <postroad/net/impl/executor.ipp>
 #include <postroad/net/impl/eyeballs.ipp>
+#include <postroad/net/impl/mta_sts.ipp>
+#include <postroad/net/impl/sts_cache.ipp>
 #include <postroad/net/impl/tunnel.ipp>
 #include <postroad/queueing/impl/amqp_message.ipp>
 #include <postroad/queueing/impl/inspection.ipp>
@@ -73,6 +76,7 @@
 #include <postroad/smtp/impl/writing.ipp>
 #include <postroad/testing/impl/certificates.ipp>
 #include <postroad/testing/impl/fault.ipp>
+#include <postroad/testing/impl/scripted_resolver.ipp>
 #include <postroad/testing/impl/server_session.ipp>
 #include <postroad/testing/impl/server_session_auth.ipp>
 #include <postroad/testing/impl/server_session_mail.ipp>
