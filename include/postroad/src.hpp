@@ -92,5 +92,7 @@
 #include <postroad/tls/impl/names.ipp>
 #include <postroad/tls/impl/policies.ipp>
 #include <postroad/transport/impl/maildir_writer.ipp>
+#include <postroad/transport/impl/mx_lookup.ipp>
+#include <postroad/transport/impl/mx_transport.ipp>
 #include <postroad/transport/impl/smtp.ipp>
 #include <postroad/transport/impl/url.ipp>

@@ -1,0 +1,321 @@
+#pragma once
+
+#include <postroad/core/random.hpp>
+#include <postroad/tls/names.hpp>
+#include <postroad/transport/mx_lookup.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <set>
+
+namespace postroad::transport {
+
+POSTROAD_DECL const std::vector<mx_provider>& known_providers() {
+    static const std::vector<mx_provider> all = {
+        {".google.com", "google"},
+        {".googlemail.com", "google"},
+        {".olc.protection.outlook.com", "outlook.com"},
+        {".protection.outlook.com", "microsoft 365"},
+        {".mx.microsoft", "microsoft 365"},
+        {".yahoodns.net", "yahoo"},
+        {".mail.icloud.com", "icloud"},
+        {".gmx.net", "gmx"},
+        {".web.de", "gmx"},
+        {".qq.com", "qq"},
+        {".netease.com", "netease"},
+        {".comcast.net", "comcast"},
+        {".orange.fr", "orange"},
+        {".pphosted.com", "proofpoint"},
+    };
+    return all;
+}
+
+POSTROAD_DECL mx_lookup::mx_lookup(std::string domain, const mx_rules& rules, std::uint64_t seed)
+    : domain_(std::move(domain)), rules_(&rules), seed_(seed ^ std::hash<std::string>()(domain_)) {
+    if (domain_.starts_with('['))
+        literal(domain_);
+    else if (domain_.empty() || !net::to_labels(domain_))
+        fail(errc::domain_unknown, "\"" + escaped(domain_) + "\" is no domain of the DNS (5.1.2)");
+    else
+        ask(domain_, net::record_type::mx);
+    if (rules_->mta_sts && !questions_.empty()) ask("_mta-sts." + domain_, net::record_type::txt);
+}
+
+// The mailbox is at that address: there is nothing to look up (RFC 5321 section 4.1.3).
+POSTROAD_DECL void mx_lookup::literal(std::string_view text) {
+    text.remove_prefix(1);
+    if (text.ends_with(']')) text.remove_suffix(1);
+    constexpr std::string_view tag = "ipv6:";
+    const bool tagged = text.size() > tag.size() && std::ranges::equal(text.substr(0, tag.size()), tag, {}, [](char c) {
+                            return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+                        });
+    if (tagged) text.remove_prefix(tag.size());
+    host h{.name = std::string(text)};
+    net::dns_answer as_found{.status = net::dns_status::found, .valid_until = never};
+    const auto octets = postroad::tls::address_octets(text);
+    if (octets.empty()) return fail(errc::domain_unknown, escaped(domain_) + " is no address (5.1.2)");
+    as_found.records.push_back(octets);
+    h.missing = 1;
+    hosts_.push_back(std::move(h));
+    address_of(hosts_.front(), as_found);
+}
+
+POSTROAD_DECL void mx_lookup::fail(errc e, std::string why) {
+    error_ = e;
+    why_ = std::move(why);
+    questions_.clear();
+}
+
+POSTROAD_DECL std::optional<mx_lookup::question> mx_lookup::poll() {
+    if (questions_.empty()) return std::nullopt;
+    auto q = std::move(questions_.front());
+    questions_.pop_front();
+    ++asked_;
+    return q;
+}
+
+POSTROAD_DECL void mx_lookup::answered(const question& q, net::dns_answer a) {
+    --asked_;
+    if (a.trust == net::dns_trust::bogus) a.status = net::dns_status::failed;
+    if (q.type == net::record_type::txt) return policy_record(a);
+    if (a.status != net::dns_status::failed) until(a.valid_until);
+    if (q.type == net::record_type::mx) return servers(a);
+    const auto whose = std::ranges::find(about_, q, &std::pair<question, std::size_t>::first);
+    if (whose == about_.end()) return;
+    auto& h = hosts_[whose->second];
+    about_.erase(whose);
+    if (q.type == net::record_type::tlsa) return tlsa_of(h, q, a);
+    address_of(h, a);
+}
+
+POSTROAD_DECL void mx_lookup::policy_record(const net::dns_answer& a) {
+    sts_.emplace();
+    sts_->known = a.status != net::dns_status::failed;
+    std::vector<std::string> texts;
+    for (const auto& rdata : a.records)
+        if (auto text = net::read_txt(rdata)) texts.push_back(*std::move(text));
+    if (sts_->known) sts_->id = net::read_sts_record(texts).value_or("");
+}
+
+POSTROAD_DECL void mx_lookup::servers(net::dns_answer& a) {
+    using net::dns_status;
+    if (a.status == dns_status::failed)
+        return fail(errc::resolve_failed, "the servers of " + domain_ + " cannot be looked up (4.4.3): " + a.why);
+    if (a.status == dns_status::no_name)
+        return fail(errc::domain_unknown, "the domain " + domain_ + " does not exist (5.1.2)");
+    const bool is_signed = a.trust == net::dns_trust::secure;
+    std::vector<net::mx_record> found;
+    if (a.status == dns_status::no_data) {
+        // The domain itself is the server (RFC 5321 section 5.1).
+        found.push_back({.preference = 0, .host = domain_});
+    } else {
+        for (const auto& rdata : a.records)
+            if (auto r = net::read_mx(rdata)) found.push_back(*std::move(r));
+        if (found.size() == 1 && found.front().host.empty())
+            return fail(errc::domain_takes_no_mail, "the domain " + domain_ + " takes no mail (5.1.10, RFC 7505)");
+        std::erase_if(found, [](const net::mx_record& r) { return r.host.empty(); });
+        if (found.empty()) return fail(errc::domain_unknown, "no MX record of " + domain_ + " names a server (5.4.4)");
+    }
+    // Sorted with the names, so that the order depends on the seed and not on the order of the answer.
+    std::ranges::sort(found);
+    auto draw = seed_;
+    for (auto first = found.begin(); first != found.end();) {
+        const auto last =
+            std::find_if(first, found.end(), [&](const auto& r) { return r.preference != first->preference; });
+        for (auto n = last - first; n > 1; --n) {
+            draw = postroad::detail::scrambled(draw);
+            std::iter_swap(first + n - 1, first + static_cast<std::ptrdiff_t>(draw % static_cast<std::uint64_t>(n)));
+        }
+        first = last;
+    }
+    std::set<std::string_view> seen;
+    for (auto& r : found)
+        if (seen.insert(r.host).second)
+            hosts_.push_back({.name = r.host, .preference = r.preference, .secure = is_signed, .own = is_own(r.host)});
+    stop_at_own();
+    if (hosts_.empty()) return;
+    if (hosts_.size() > max_servers) hosts_.resize(max_servers);
+    for (std::size_t i = 0; i < hosts_.size(); ++i) {
+        auto& h = hosts_[i];
+        const auto want = [&](net::record_type type) {
+            ask(h.name, type);
+            about_.emplace_back(questions_.back(), i);
+            ++h.missing;
+        };
+        if (rules_->family != net::address_family::ipv4) want(net::record_type::aaaa);
+        if (rules_->family != net::address_family::ipv6) want(net::record_type::a);
+    }
+}
+
+// Who is no better than we are would send the mail back to us.
+POSTROAD_DECL void mx_lookup::stop_at_own() {
+    const auto own = std::ranges::find_if(hosts_, &host::own);
+    if (own == hosts_.end()) return;
+    const auto name = own->name;
+    const auto preference = own->preference;
+    std::erase_if(hosts_, [&](const host& h) { return h.preference >= preference; });
+    if (hosts_.empty())
+        fail(errc::domain_takes_no_mail,
+             "mail for " + domain_ + " loops: " + name + ", its best server, is this host (5.4.6)");
+}
+
+POSTROAD_DECL void mx_lookup::address_of(host& h, net::dns_answer& a) {
+    --h.missing;
+    const bool is_signed = a.trust == net::dns_trust::secure;
+    if (a.status == net::dns_status::failed) {
+        h.unknown = true;
+        h.why = "the addresses of " + h.name + " cannot be looked up (4.4.3): " + a.why;
+    }
+    if (a.status == net::dns_status::found)
+        for (const auto& rdata : a.records) {
+            auto address = net::read_address(rdata);
+            if (!address) continue;
+            if (is_own(*address)) {
+                h.own = true;
+            } else if (!rules_->private_addresses && !net::is_public(*address)) {
+                h.not_public = true;
+                h.why = h.name + " is at " + *address + ", which is no public address";
+            } else {
+                if (is_signed) h.signed_ones.push_back(*address);
+                h.addresses.push_back(*std::move(address));
+            }
+        }
+    if (is_signed && !a.canonical.empty()) h.canonical = std::move(a.canonical);
+    if (h.missing > 0 || !rules_->dane || !h.secure || h.signed_ones.empty()) return;
+    ask_tlsa(h, h.canonical.empty() ? h.name : h.canonical);
+}
+
+POSTROAD_DECL std::string mx_lookup::tlsa_name(const std::string& base) const {
+    return "_" + std::to_string(rules_->port) + "._tcp." + base;
+}
+
+POSTROAD_DECL void mx_lookup::ask_tlsa(host& h, const std::string& base) {
+    ask(tlsa_name(base), net::record_type::tlsa);
+    about_.emplace_back(questions_.back(), static_cast<std::size_t>(&h - hosts_.data()));
+}
+
+POSTROAD_DECL void mx_lookup::tlsa_of(host& h, const question& q, net::dns_answer& a) {
+    using net::dns_status;
+    if (a.status == dns_status::failed) {
+        // Whoever can make it fail must not be able to take the demand away (RFC 7672 section 2.1.2).
+        h.unknown = true;
+        h.addresses.clear();
+        h.why = "the TLSA records of " + h.name + " cannot be looked up (4.7.5): " + a.why;
+        return;
+    }
+    if (a.trust != net::dns_trust::secure) return;
+    if (a.status == dns_status::found) {
+        // The name that has the records is the one that the server is asked for (RFC 7672 section 2.2.3).
+        if (q.name != tlsa_name(h.name)) h.name = h.canonical;
+        h.tlsa = std::move(a.records);
+        std::ranges::sort(h.tlsa);
+        h.addresses = h.signed_ones;
+    } else if (q.name != tlsa_name(h.name)) {
+        // An alias: first by the name it stands for, then by its own (RFC 7672 section 2.2.2).
+        ask_tlsa(h, h.name);
+    }
+}
+
+POSTROAD_DECL located mx_lookup::result() {
+    if (!why_.empty()) return {.where = {}, .error = error_, .why = std::move(why_)};
+    stop_at_own();
+    if (!why_.empty()) return {.where = {}, .error = error_, .why = std::move(why_)};
+    obey_policy();
+    if (!why_.empty()) return {.where = {}, .error = error_, .why = std::move(why_)};
+    const auto all = hosts_;
+    std::erase_if(hosts_, [](const host& h) { return h.addresses.empty(); });
+    if (hosts_.empty()) {
+        hosts_ = all;
+        nothing_left();
+        return {.where = {}, .error = error_, .why = std::move(why_)};
+    }
+    choose();
+    location where{.site = site_name(), .provider = provider(), .servers = {}, .valid_until = valid_until_};
+    for (auto& h : hosts_)
+        where.servers.push_back(
+            {.name = std::move(h.name),
+             .port = rules_->port,
+             .security = h.tlsa.empty() && !h.verified ? security::opportunistic : security::starttls,
+             .preference = h.preference,
+             .tlsa = std::move(h.tlsa),
+             .addresses = {std::move(h.addresses)}});
+    return {.where = std::move(where), .error = {}, .why = {}};
+}
+
+// Whoever the policy does not name is none of ours. TLSA records go before the CAs (RFC 8461 section 2).
+POSTROAD_DECL void mx_lookup::obey_policy() {
+    if (!policy_ || policy_->mode != net::sts_mode::enforce) return;
+    std::string names;
+    for (const auto& h : hosts_) names += (names.empty() ? "" : ", ") + h.name;
+    std::erase_if(hosts_, [&](const host& h) { return !policy_->names(h.name); });
+    for (auto& h : hosts_) h.verified = h.tlsa.empty();
+    if (hosts_.empty())
+        fail(errc::resolve_failed,
+             "the policy of " + domain_ + " (MTA-STS) names none of its servers (4.7.5): " + names);
+}
+
+// No more addresses than are worth trying, and preferences by rank: 10 and 20 say the same as 1 and 5.
+POSTROAD_DECL void mx_lookup::choose() {
+    auto left = max_addresses;
+    for (auto& h : hosts_) {
+        if (h.addresses.size() > left) h.addresses.resize(left);
+        left -= h.addresses.size();
+    }
+    std::erase_if(hosts_, [](const host& h) { return h.addresses.empty(); });
+    std::uint16_t rank = 0;
+    auto of_rank = hosts_.front().preference;
+    for (auto& h : hosts_) {
+        if (h.preference != of_rank) ++rank;
+        of_rank = std::exchange(h.preference, rank);
+    }
+}
+
+POSTROAD_DECL void mx_lookup::nothing_left() {
+    const auto first = [&](auto is) { return std::ranges::find_if(hosts_, is); };
+    if (const auto h = first(&host::unknown); h != hosts_.end()) return fail(errc::resolve_failed, h->why);
+    if (const auto h = first(&host::not_public); h != hosts_.end())
+        return fail(errc::domain_takes_no_mail, h->why + " (5.4.4); private_addresses allows it");
+    std::string names;
+    for (const auto& h : hosts_) names += (names.empty() ? "" : ", ") + h.name;
+    fail(errc::domain_unknown, "no server of " + domain_ + " has an address (5.4.4): " + names);
+}
+
+// Names of one rank in order, ranks apart; then what this domain demands of them.
+POSTROAD_DECL std::string mx_lookup::site_name() const {
+    auto sorted = hosts_;
+    std::ranges::sort(sorted, {}, [](const host& h) { return std::pair(h.preference, std::string_view(h.name)); });
+    std::string name;
+    std::string demands;
+    bool verified = false;
+    std::uint16_t rank = 0;
+    for (const auto& h : sorted) {
+        if (!name.empty()) name += h.preference == rank ? "," : ";";
+        rank = h.preference;
+        name += h.name;
+        verified = verified || h.verified;
+        if (h.tlsa.empty()) continue;
+        demands += h.name;
+        for (const auto& record : h.tlsa) demands += record;
+    }
+    if (verified) name += " verified";
+    if (demands.empty()) return name;
+    char digest[32];
+    std::snprintf(digest, sizeof digest, " with DANE %08x",
+                  static_cast<unsigned>(postroad::detail::scrambled(std::hash<std::string>()(demands)) & 0xffffffffu));
+    return name + digest;
+}
+
+POSTROAD_DECL std::string mx_lookup::provider() const {
+    const auto& best = hosts_.front().name;
+    for (const auto& p : rules_->providers)
+        if (best.ends_with(p.suffix)) return p.name;
+    auto name = site_name();
+    return name.substr(0, name.find(' '));
+}
+
+POSTROAD_DECL bool mx_lookup::is_own(std::string_view name_or_address) const {
+    return std::ranges::find(rules_->own, name_or_address) != rules_->own.end();
+}
+
+}  // namespace postroad::transport

@@ -1,0 +1,208 @@
+#pragma once
+// Sends mail straight to the servers of each recipient's domain, over any resolver. transport/mx.hpp has it with
+// libunbound. See docs/direct.md.
+
+#include <postroad/core/config.hpp>
+#include <postroad/core/random.hpp>
+#include <postroad/core/thrown.hpp>
+#include <postroad/transport/mx_lookup.hpp>
+#include <postroad/transport/url.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace postroad::transport {
+
+/// Named domains that go elsewhere, or nowhere.
+struct mx_route {
+    /// "example.com"; "*.example.com" for all below it; "*" for all. In any case, A-labels.
+    std::string domain = {};
+    /// A server, as in url.hpp: name, port, how TLS starts, user and password. No options.
+    std::string url = {};
+    /// Instead of `url`: why mail for it is refused.
+    std::string refusal = {};
+};
+
+struct mx_options {
+    /// What EHLO says. Should be the name that the address we come from has in the DNS, and lead back to it: large
+    /// providers refuse others.
+    std::string client_name = {};
+    /// Names and addresses of this host, besides `client_name` and dialing::local_addresses: when they are among the
+    /// servers of a domain, its mail would come back to us (RFC 5321 section 5.1).
+    std::vector<std::string> own = {};
+    /// The first that fits decides; what fits none is looked up.
+    std::vector<mx_route> routes = {};
+    /// Servers whose names end so share limits; the first that fits decides. Others: by the set of their names.
+    std::vector<mx_provider> providers = known_providers();
+    /// Of the servers that are looked up. For tests.
+    std::uint16_t port = 25;
+    /// Whether mail may go to this machine and to private networks, because the DNS of strangers says so.
+    bool private_addresses = false;
+    /// Whether TLSA records are looked up and obeyed (RFC 7672). Needs a resolver that validates.
+    bool dane = true;
+    /// Who finds policies of MTA-STS (RFC 8461), such as net::https_policies; none: they are not looked for.
+    net::sts_source policies = {};
+    postroad::smtp::pipelining pipelining = postroad::smtp::pipelining::envelope;
+    std::size_t window = 16;
+    /// As in smtp_options.
+    std::size_t recipients_per_transaction = 0;
+    bool down_convert = true;
+    postroad::smtp::timeouts timeouts = {};
+    net::dialing dialing = {};
+};
+
+namespace detail {
+
+// The options, read once.
+struct mx_table {
+    struct route {
+        std::string domain;
+        std::optional<url_parts> to;
+        std::string refusal;
+    };
+    mx_options options;
+    mx_rules rules;
+    std::vector<route> routes;
+    std::uint64_t seed = 0;
+
+    explicit mx_table(mx_options o);
+    const route* route_of(std::string_view domain) const noexcept;
+    const route* route_to(const endpoint& host) const noexcept;
+    /// Of a domain with a route.
+    located along(const route& r, const std::string& domain) const;
+    std::string domain_of(const address& to) const;
+    postroad::smtp::session make_session(const endpoint& host, std::string nonce, const lessons& known) const;
+};
+
+}  // namespace detail
+
+/// The servers of a domain by its MX records, asked of `Resolver`. Each recipient goes to its domain; a message for
+/// several is divided. TLS is opportunistic, and required and verified by TLSA where there are such records.
+template <class Resolver>
+class basic_mx {
+    static_assert(net::dns_resolver<Resolver>, "postroad: basic_mx needs a model of net::dns_resolver");
+
+public:
+    using axis = postroad::axis::transport;
+    using session_type = postroad::smtp::session;
+    static constexpr bool needs_wire = true;
+
+    /// Throws `error` for a client name that cannot be sent, a route that cannot be used, or what cannot be dialled.
+    explicit basic_mx(mx_options options) : basic_mx(std::move(options), std::make_shared<Resolver>()) {}
+    /// Shares a resolver, and its cache.
+    basic_mx(mx_options options, std::shared_ptr<Resolver> resolver)
+        : policies_(std::make_shared<const net::sts_source>(options.policies)),
+          table_(std::make_shared<const detail::mx_table>(std::move(options))),
+          resolver_(std::move(resolver)) {}
+
+    /// Without mx_options::policies.
+    const mx_options& options() const noexcept { return table_->options; }
+
+    /// The domain in A-labels and lower case.
+    std::string route(const envelope&, const address& to) const { return table_->domain_of(to); }
+    void locate(const std::string& domain, locate_handler done) const {
+        if (const auto* r = table_->route_of(domain)) return done(table_->along(*r, domain));
+        go_on(std::make_shared<search>(domain, table_, policies_, resolver_, std::move(done)));
+    }
+    const net::dialing& dialing() const noexcept { return table_->options.dialing; }
+    session_type make_session(const endpoint& host, std::string nonce, const lessons& known = {}) const {
+        return table_->make_session(host, std::move(nonce), known);
+    }
+
+private:
+    // A search for one domain. Answers come on any thread, and do not keep alive who gives them.
+    struct search {
+        search(const std::string& d, std::shared_ptr<const detail::mx_table> t, std::weak_ptr<const net::sts_source> p,
+               std::weak_ptr<Resolver> r, locate_handler h)
+            : domain(d),
+              table(std::move(t)),
+              policies(std::move(p)),
+              resolver(std::move(r)),
+              done(std::move(h)),
+              state(d, table->rules, table->seed) {}
+
+        // The next question; without one, whom to tell what was found, if it is over.
+        std::optional<mx_lookup::question> next(locate_handler& over, located& found) {
+            const std::scoped_lock lock(mutex);
+            auto q = state.poll();
+            if (q || !state.done() || waits_for_policy || !done) return q;
+            over = std::exchange(done, nullptr);
+            found = state.result();
+            return q;
+        }
+        // Whether the policy is to be asked for now; once.
+        bool wants_policy() {
+            const std::scoped_lock lock(mutex);
+            if (!state.sts() || policy_asked) return false;
+            return waits_for_policy = policy_asked = true;
+        }
+        void policy_found(std::optional<net::sts_policy> p) {
+            const std::scoped_lock lock(mutex);
+            waits_for_policy = false;
+            if (p) state.enforce(*std::move(p));
+        }
+        void answered(const mx_lookup::question& q, net::dns_answer a) {
+            const std::scoped_lock lock(mutex);
+            state.answered(q, std::move(a));
+        }
+
+        std::string domain;
+        std::shared_ptr<const detail::mx_table> table;
+        std::weak_ptr<const net::sts_source> policies;
+        std::weak_ptr<Resolver> resolver;
+        std::mutex mutex;
+        bool policy_asked = false;
+        bool waits_for_policy = false;
+        locate_handler done;
+        mx_lookup state;
+    };
+
+    static void go_on(const std::shared_ptr<search>& s) {
+        if (s->wants_policy()) ask_policy(s);
+        const auto resolver = s->resolver.lock();
+        locate_handler over;
+        located found;
+        while (const auto q = s->next(over, found)) {
+            if (!resolver) return;  // the mailer is gone, and with it whoever waits
+            try {
+                resolver->ask(q->name, q->type, [s, q = *q](net::dns_answer a) {
+                    s->answered(q, std::move(a));
+                    go_on(s);
+                });
+            } catch (...) {
+                s->answered(*q, {.why = thrown().details.explanation});
+            }
+        }
+        if (over) over(std::move(found));
+    }
+
+    static void ask_policy(const std::shared_ptr<search>& s) {
+        const auto found = [s](std::optional<net::sts_policy> p) {
+            s->policy_found(std::move(p));
+            go_on(s);
+        };
+        const auto policies = s->policies.lock();
+        if (!policies) return;  // the mailer is gone, and with it whoever waits
+        try {
+            (*policies)(s->domain, *s->state.sts(), found);
+        } catch (...) {
+            s->policy_found(std::nullopt);
+        }
+    }
+
+    std::shared_ptr<const net::sts_source> policies_;
+    std::shared_ptr<const detail::mx_table> table_;
+    std::shared_ptr<Resolver> resolver_;
+};
+
+}  // namespace postroad::transport
+
+#ifdef POSTROAD_HEADER_ONLY
+#include <postroad/transport/impl/mx_transport.ipp>
+#endif

@@ -1,0 +1,220 @@
+// Mail that is really delivered: a mailer that looks domains up in a scripted DNS, and servers in this process.
+#include <postroad/postroad.hpp>
+#include <postroad/testing/scripted_resolver.hpp>
+#include <postroad/testing/sink.hpp>
+#include <postroad/transport/mx_transport.hpp>
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+using namespace postroad;
+using testing::scripted_resolver;
+using testing::sink;
+using direct = transport::basic_mx<scripted_resolver>;
+
+namespace {
+
+message to(const std::vector<std::string>& recipients) {
+    auto m = message{}.from("ann@sender.example").subject("Hello").text("Hello");
+    for (const auto& r : recipients) m.to(r);
+    return m;
+}
+
+struct world {
+    std::shared_ptr<scripted_resolver> dns = std::make_shared<scripted_resolver>();
+    transport::mx_options options = {.client_name = "out.sender.example", .private_addresses = true};
+
+    direct transport(const sink& s) {
+        options.port = s.port();
+        return direct(options, dns);
+    }
+};
+
+std::string codes(const outcome& o) {
+    std::string all;
+    for (const auto& r : o.recipients)
+        all += (all.empty() ? "" : ", ") + std::string(to_string(r.status)) +
+               (r.error ? " " + r.error.message() : std::string());
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("a message for several domains reaches the servers of each, and who has none is told why") {
+    sink s;
+    world w;
+    w.dns->mx("one.example", 10, "mx.one.example").address("mx.one.example", "127.0.0.1");
+    w.dns->address("two.example", "127.0.0.1");
+    w.dns->mx("null.example", 0, "");
+    mailer mail{w.transport(s)};
+    const auto o =
+        mail.send(to({"a@one.example", "b@two.example", "c@null.example", "d@gone.example", "e@ONE.example"}));
+    CHECK(codes(o) == "accepted, accepted, rejected " + make_error_code(errc::domain_takes_no_mail).message() +
+                          ", rejected " + make_error_code(errc::domain_unknown).message() + ", accepted");
+    CHECK(o.recipients[2].why.find("5.1.10") != std::string::npos);
+    REQUIRE(s.messages().size() == 2);
+    CHECK(s.messages()[0].hello == "out.sender.example");
+    std::size_t recipients = 0;
+    for (const auto& m : s.messages()) recipients += m.recipients.size();
+    CHECK(recipients == 3);
+}
+
+TEST_CASE("the next server is tried within the same attempt") {
+    sink s;
+    world w;
+    // Nobody listens at the first one.
+    w.dns->mx("one.example", 10, "dead.example").address("dead.example", "127.0.0.9");
+    w.dns->mx("one.example", 20, "mx.example").address("mx.example", "127.0.0.1");
+    mailer mail{w.transport(s)};
+    const auto o = mail.send(to({"a@one.example"}));
+    CHECK(o.all_accepted());
+    CHECK(o.attempts == 1);
+}
+
+TEST_CASE("nothing goes to this machine because a stranger's DNS says so") {
+    sink s;
+    world w;
+    w.options.private_addresses = false;
+    w.dns->mx("one.example", 10, "localhost.example").address("localhost.example", "127.0.0.1");
+    mailer mail{w.transport(s)};
+    for (const auto* recipient : {"a@one.example", "b@[127.0.0.1]"}) {
+        try {
+            (void)mail.send(to({recipient}));
+            FAIL("nobody can take it");
+        } catch (const send_error& e) {
+            CHECK(e.code() == errc::domain_takes_no_mail);
+            CHECK(e.result().all_are(status::rejected));
+        }
+    }
+    CHECK(s.state().counts().connections_ever == 0);
+}
+
+TEST_CASE("routes lead elsewhere, in order, without a look-up") {
+    sink s;
+    sink relay({.users = {{"ann", "secret"}}, .auth_in_clear = true, .require_auth = false});
+    world w;
+    w.options.routes = {{.domain = "no.corp.example", .refusal = "closed since May"},
+                        {.domain = "*.Corp.example", .url = relay.url()}};
+    w.dns->address("other.example", "127.0.0.1");
+    mailer mail{w.transport(s)};
+    const auto o = mail.send(to({"a@x.corp.example", "b@no.corp.example", "c@other.example"}));
+    CHECK(codes(o) == "accepted, rejected " + make_error_code(errc::suppressed).message() + ", accepted");
+    CHECK(o.recipients[1].why.find("closed since May") != std::string::npos);
+    CHECK(relay.messages().size() == 1);
+    CHECK(s.messages().size() == 1);
+    CHECK(w.dns->questions() == std::vector<std::string>{"MX other.example", "AAAA other.example", "A other.example"});
+}
+
+TEST_CASE("options that cannot be used are refused at once") {
+    const auto refused = [](transport::mx_options o) {
+        try {
+            direct made(std::move(o));
+        } catch (const error& e) {
+            return e.code();
+        }
+        return error_code{};
+    };
+    CHECK(refused({.client_name = ""}) == errc::invalid_host_name);
+    CHECK(refused({.client_name = "a b"}) == errc::invalid_host_name);
+    CHECK(refused({.client_name = "a.example", .port = 0}) == errc::invalid_option);
+    CHECK(refused({.client_name = "a.example", .window = 0}) == errc::invalid_option);
+    CHECK(refused({.client_name = "a.example", .routes = {{.domain = "b.example"}}}) == errc::invalid_option);
+    CHECK(refused({.client_name = "a.example",
+                   .routes = {{.domain = "b.example", .url = "smtp://c.example", .refusal = "both"}}}) ==
+          errc::invalid_option);
+    CHECK(refused({.client_name = "a.example", .routes = {{.domain = "b.example", .url = "ftp://c.example"}}}) ==
+          errc::invalid_url);
+    CHECK_FALSE(refused({.client_name = "a.example"}));
+}
+
+TEST_CASE("international domains are looked up as A-labels") {
+    sink s;
+    world w;
+    w.dns->mx("xn--mnchen-3ya.example", 10, "mx.example").address("mx.example", "127.0.0.1");
+    mailer mail{w.transport(s)};
+    CHECK(mail.send(to({"a@M\xc3\xbcnchen.example"})).all_accepted());
+    CHECK(w.dns->questions().front() == "MX xn--mnchen-3ya.example");
+}
+
+TEST_CASE("TLS is used where it is offered, whoever answers; a handshake that breaks goes in the clear at once") {
+    world w;
+    w.dns->mx("one.example", 10, "mx.example").address("mx.example", "127.0.0.1");
+    SUBCASE("a certificate of a CA that nobody knows, for another name") {
+        sink s({.security = security::starttls});
+        mailer mail{w.transport(s)};
+        CHECK(mail.send(to({"a@one.example"})).all_accepted());
+        REQUIRE(s.messages().size() == 1);
+        CHECK(s.messages()[0].tls);
+    }
+    SUBCASE("a handshake that breaks") {
+        sink s({.security = security::starttls, .faults = {testing::parse_fault("starttls:0:220 go|drop")}});
+        mailer mail{w.transport(s)};
+        const auto o = mail.send(to({"a@one.example"}));
+        CHECK(o.all_accepted());
+        CHECK(o.attempts == 1);
+        REQUIRE(s.messages().size() == 1);
+        CHECK_FALSE(s.messages()[0].tls);
+    }
+}
+
+TEST_CASE("TLSA records that the server does not meet, or no TLS at all, keep the mail back") {
+    world w;
+    w.dns->sign("example");
+    w.dns->mx("one.example", 10, "mx.example").address("mx.example", "127.0.0.1");
+    const auto why = [&](sink& s) -> std::string {
+        w.dns->tlsa("_" + std::to_string(s.port()) + "._tcp.mx.example", 3, 1, 1, std::string(32, 'x'));
+        mailer mail{w.transport(s)};
+        try {
+            (void)mail.send(to({"a@one.example"}));
+        } catch (const send_error& e) {
+            CHECK_FALSE(e.result().any_are(status::accepted));
+            return e.what();
+        }
+        return {};
+    };
+    SUBCASE("another certificate") {
+        sink s({.security = security::starttls});
+        CHECK(why(s).find("TLSA") != std::string::npos);
+        CHECK(s.messages().empty());
+    }
+    SUBCASE("STARTTLS is not offered") {
+        sink s;
+        CHECK(why(s).find("STARTTLS") != std::string::npos);
+        CHECK(s.messages().empty());
+    }
+}
+
+TEST_CASE("a policy of MTA-STS is asked for once a look-up, and keeps mail from whoever is not verified") {
+    sink s({.security = security::starttls});
+    world w;
+    w.dns->mx("one.example", 10, "mx.example").address("mx.example", "127.0.0.1");
+    w.dns->txt("_mta-sts.one.example", "v=STSv1; id=1;");
+    int asked = 0;
+    net::sts_policy policy{.mode = net::sts_mode::enforce, .max_age = std::chrono::hours(1), .mx = {"mx.example"}};
+    w.options.policies = [&](const std::string& domain, const net::sts_record& record, const net::sts_handler& done) {
+        CHECK(domain == "one.example");
+        CHECK(record.id == "1");
+        ++asked;
+        done(policy);
+    };
+    SUBCASE("no CA that is known") {
+        mailer mail{w.transport(s)};
+        CHECK_THROWS_AS((void)mail.send(to({"a@one.example"})), send_error);
+        CHECK(s.messages().empty());
+    }
+    SUBCASE("in testing mode it goes out") {
+        policy.mode = net::sts_mode::testing;
+        mailer mail{w.transport(s)};
+        CHECK(mail.send(to({"a@one.example"})).all_accepted());
+    }
+    SUBCASE("a certificate of its name and a CA") {
+        sink known({.security = security::starttls}, {.certificate = {.names = {"mx.example"}}});
+        mailer mail{w.transport(known), tls::automatic{{.ca_pem = known.ca_pem()}}};
+        CHECK(mail.send(to({"a@one.example"})).all_accepted());
+        CHECK(known.messages().at(0).tls);
+    }
+    CHECK(asked == 1);
+}
