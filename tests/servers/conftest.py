@@ -5,6 +5,7 @@ import pathlib
 import pytest
 
 from fixtures import (  # noqa: F401
+    dns,
     dovecot,
     exim,
     opensmtpd,

@@ -1,7 +1,7 @@
 """Real mail servers for tests: started on free ports of 127.0.0.1, stopped at the end.
 
 As context managers: `with running("postfix") as server: ...`. As pytest fixtures: `postfix`, `dovecot`, `exim`,
-`opensmtpd`, `proxies` (no mail: ways to the others), `rabbitmq` (no mail either), and `server` for a test with
+`opensmtpd`, `proxies` (no mail: ways to the others), `dns` and `rabbitmq` (no mail either), and `server` for a test with
 `@pytest.mark.parametrize("server", [...], indirect=True)`; a conftest.py imports them from here. One server of a kind
 runs for the whole session; every test finds its mailboxes empty. A server that cannot start is an error, never a skip.
 
@@ -40,6 +40,7 @@ PORTS = {
     "exim": ("smtp", "smtps"),
     "opensmtpd": ("smtp", "smtps", "submission"),
     "proxies": ("socks5", "http"),
+    "dns": ("dns",),
     "rabbitmq": ("amqp", "amqps", "erlang", "epmd"),
 }
 LOGS = ("*.log", "dovecot/*.log", "log/*")
@@ -256,6 +257,7 @@ dovecot = _fixture("dovecot")
 exim = _fixture("exim")
 opensmtpd = _fixture("opensmtpd")
 proxies = _fixture("proxies")
+dns = _fixture("dns")
 rabbitmq = _fixture("rabbitmq")
 
 

@@ -1,0 +1,59 @@
+// Sends a message to each recipient directly, with the DNS of start-dns. For the tests beside it.
+//
+//   direct_worker DNS_PORT ANCHORS SMTP_PORT CA TO...
+//
+// Prints a line for each: the address, its status, the name of the error or "-", and the reply or what else
+// is told people.
+#include <postroad/postroad.hpp>
+#include <postroad/transport/mx.hpp>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+namespace {
+
+using namespace postroad;
+
+void print(const std::string& to, const outcome& result, error_code ec, const std::string& text) {
+    const auto& r = result.recipients.at(0);
+    const auto name = ec.category() == error_category() ? std::string(to_string(static_cast<errc>(ec.value())))
+                                                        : std::string(ec ? "system" : "-");
+    std::printf("%s %s %s %s\n", to.c_str(), std::string(to_string(r.status)).c_str(), name.c_str(), text.c_str());
+}
+
+int run(char** argv) {
+    net::unbound_options dns;
+    dns.stubs = {{"test", std::string("127.0.0.1@") + argv[1]}};
+    dns.anchors_file = argv[2];
+    dns.more = {{"do-not-query-localhost", "no"}, {"local-zone", "test. transparent"}};
+    transport::mx_options options;
+    options.client_name = "out.sender.example";
+    options.port = static_cast<std::uint16_t>(std::stoi(argv[3]));
+    options.private_addresses = true;
+    options.dialing.family = net::address_family::ipv4;
+    mailer direct{transport::mx{options, std::make_shared<net::unbound>(dns)},
+                  tls::automatic{.options = {.ca_file = argv[4]}}};
+    for (char** to = argv + 5; *to; ++to) {
+        try {
+            const auto result =
+                direct.send(message{}.from("ann@sender.example").to(*to).subject("Hello").text("Hello"));
+            print(*to, result, {}, to_string(result.recipients.at(0).reply));
+        } catch (const send_error& e) {
+            print(*to, e.result(), e.code(), e.what());
+        }
+    }
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 6) return 2;
+    try {
+        return run(argv);
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "%s\n", e.what());
+        return 1;
+    }
+}
