@@ -427,6 +427,11 @@ TEST_CASE("OAuth: only a token that was refused for good is asked for again") {
         t.session.credentials(token("a-token"), t.now);
         CHECK(t.client() == bearer("a-token"));
         t.server(line);
+        // What may be about the initial response is said once more, without.
+        if (line == std::string("500 what?")) {
+            CHECK(t.client() == "AUTH OAUTHBEARER\r\n");
+            t.server(line);
+        }
         CHECK(t.error() == error);
         CHECK(t.wanted.size() == 1);
     }
