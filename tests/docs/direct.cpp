@@ -51,7 +51,7 @@ TEST_CASE("mail to domains that a test makes up") {
         direct{{.client_name = "out.example.com", .port = server.port(), .private_addresses = true}, dns}};
     const auto result = mail.send(postroad::message{}
                                       .from("ann@example.com")
-                                      .to("bob@example.org", "carol@no-mail.example")
+                                      .to("bob@example.org, carol@no-mail.example")
                                       .subject("Hello")
                                       .text("Hello"));
     //]
