@@ -31,8 +31,8 @@ namespace {
 
 const std::string good = "version: STSv1\r\nmode: enforce\r\nmx: mx.example\r\nmax_age: 86400\r\n";
 
-std::string reply(const std::string& body, const std::string& status = "200 OK",
-                  const std::string& type = "text/plain; charset=utf-8") {
+std::string http_reply(const std::string& body, const std::string& status = "200 OK",
+                       const std::string& type = "text/plain; charset=utf-8") {
     return "HTTP/1.1 " + status + "\r\nContent-Type: " + type + "\r\nContent-Length: " + std::to_string(body.size()) +
            "\r\nConnection: close\r\n\r\n" + body;
 }
@@ -161,12 +161,12 @@ const net::sts_record one{.known = true, .id = "1"}, two{.known = true, .id = "2
 }  // namespace
 
 TEST_CASE("a policy is fetched once, and again when its id is new") {
-    web_server web(reply(good));
+    web_server web(http_reply(good));
     const https_policies policies(web.options());
     for (int i = 0; i < 3; ++i) CHECK(ask(policies, one)->mx == std::vector<std::string>{"mx.example"});
     CHECK(web.requests() == 1);
     CHECK(web.request().starts_with("GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: mta-sts.d.example:"));
-    web.answer(reply("version: STSv1\nmode: none\nmax_age: 86400\n"));
+    web.answer(http_reply("version: STSv1\nmode: none\nmax_age: 86400\n"));
     CHECK(ask(policies, two)->mode == sts_mode::none);
     CHECK(web.requests() == 2);
     CHECK(ask(policies, gone)->mode == sts_mode::none);
@@ -180,13 +180,13 @@ TEST_CASE("what is no policy, or comes in another way, is as none; what was know
         std::string answer;
     };
     for (const auto& row : std::initializer_list<row>{
-             {"another status", reply(good, "404 Not Found")},
+             {"another status", http_reply(good, "404 Not Found")},
              {"a redirect", "HTTP/1.1 301 Moved\r\nLocation: https://mta-sts.d.example/x\r\nContent-Length: 0\r\n\r\n"},
-             {"HTML", reply(good, "200 OK", "text/html")},
-             {"a type that only begins so", reply(good, "200 OK", "text/plainer")},
-             {"nonsense", reply("nonsense")},
-             {"more than 64 KiB", reply(good + "x: " + std::string(70'000, 'x'))},
-             {"cut off", reply(good).substr(0, reply(good).size() - 10)},
+             {"HTML", http_reply(good, "200 OK", "text/html")},
+             {"a type that only begins so", http_reply(good, "200 OK", "text/plainer")},
+             {"nonsense", http_reply("nonsense")},
+             {"more than 64 KiB", http_reply(good + "x: " + std::string(70'000, 'x'))},
+             {"cut off", http_reply(good).substr(0, http_reply(good).size() - 10)},
              {"no HTTP", "220 mail.example ESMTP\r\n"},
          }) {
         CAPTURE(row.what);
@@ -197,16 +197,16 @@ TEST_CASE("what is no policy, or comes in another way, is as none; what was know
         CHECK_FALSE(ask(policies, one));
         CHECK(web.requests() == 1);
     }
-    web_server web(reply(good));
+    web_server web(http_reply(good));
     const https_policies policies(web.options());
     CHECK(ask(policies, one));
-    web.answer(reply(good, "500 Broken"));
+    web.answer(http_reply(good, "500 Broken"));
     CHECK(ask(policies, two)->mode == sts_mode::enforce);
     CHECK(web.requests() == 2);
 }
 
 TEST_CASE("the server of policies must show a certificate of its name, at a public address") {
-    web_server web(reply(good), "other.example");
+    web_server web(http_reply(good), "other.example");
     auto options = web.options();
     const auto port = std::to_string(options.port);
     SUBCASE("another name") {
@@ -225,7 +225,7 @@ TEST_CASE("the server of policies must show a certificate of its name, at a publ
 }
 
 TEST_CASE("policies outlive the process, in a file") {
-    web_server web(reply(good));
+    web_server web(http_reply(good));
     auto options = web.options();
     options.file = web.file();
     CHECK(ask(https_policies(options), one));
