@@ -56,6 +56,7 @@ class Mail:
 
     def __init__(self, octets: bytes) -> None:
         self.octets = octets
+        self._fields: Dict[str, str] = {}
         self._message = email.message_from_bytes(octets, policy=email.policy.default)
         leaves = [p for p in self._message.walk() if not p.is_multipart()]
         self._text = self._first(leaves, "text/plain")
@@ -75,7 +76,9 @@ class Mail:
         return Part(name, part.get_content_type(), content_id, octets if isinstance(octets, bytes) else b"")
 
     def field(self, name: str) -> str:
-        return _field(self._message, name)
+        if name not in self._fields:
+            self._fields[name] = _field(self._message, name)
+        return self._fields[name]
 
     @property
     def header(self) -> List[Tuple[str, str]]:
