@@ -25,3 +25,16 @@ TEST_CASE("new addresses of the same servers are used from then on, also while c
     // Other demands are another server.
     CHECK(all.place(at({"192.0.2.2"}, {"\3\1\1"}), now) == nullptr);
 }
+
+TEST_CASE("a site that has its provider's name shares limits with the other sites of it") {
+    engine::sites all(false);
+    const auto at = [](std::string site, std::string provider) {
+        return transport::location{
+            .site = std::move(site), .provider = std::move(provider), .servers = {{.name = "mx.example"}}};
+    };
+    const auto plain = all.place(at("mx.example", "mx.example"), {})->place();
+    const auto verified = all.place(at("mx.example verified", "mx.example"), {})->place();
+    CHECK(plain.site != verified.site);
+    CHECK(plain.provider == verified.provider);
+    CHECK(all.place(at("other.example", {}), {})->place().provider != plain.provider);
+}

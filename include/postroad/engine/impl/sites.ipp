@@ -26,7 +26,7 @@ POSTROAD_DECL site* sites::place(transport::location&& where, time_point now) {
     s.id = s.alone.id = id;
     s.group = &s.alone;
     s.name = std::move(where.site);
-    if (!where.provider.empty() && where.provider != s.name) {
+    if (!where.provider.empty()) {
         s.provider_name = std::move(where.provider);
         s.group = &providers_[s.provider_name];
         if (s.group->sites++ == 0) s.group->id = ++last_id_;
