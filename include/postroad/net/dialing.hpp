@@ -42,9 +42,9 @@ enum class address_family : unsigned char { any, ipv4, ipv6 };
 
 /// What a transport says about getting to its servers.
 struct dialing {
-    /// For everything until the server has greeted: look-up, attempts, the talk with a proxy, TLS if it comes first, and
-    /// the greeting, all together. One that lets callers wait for long (RFC 5321 section 4.5.3.2.1 speaks of 5 minutes)
-    /// needs more.
+    /// For everything until the server has greeted: look-up, attempts, the talk with a proxy, TLS if it comes first,
+    /// and the greeting, all together. One that lets callers wait for long (RFC 5321 section 4.5.3.2.1 speaks of 5
+    /// minutes) needs more.
     duration timeout = std::chrono::seconds(30);
     /// How long an address may keep silent before the next one is tried beside it (RFC 8305 section 5); at least 10 ms.
     duration attempt_delay = std::chrono::milliseconds(250);

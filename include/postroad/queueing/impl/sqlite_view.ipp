@@ -64,7 +64,7 @@ private:
     std::string sql() {
         const auto best = best_index();
         std::string where = "WHERE ";
-        for (const auto& t : terms_) where += t.condition + " AND ";
+        for (const auto& t : terms_) (where += t.condition) += " AND ";
         if (best)
             return "SELECT place, submitted FROM jobs INDEXED BY " + std::string(*best) + ' ' + where + '(' +
                    joined(lines(), " OR ") + ") ORDER BY submitted, place";

@@ -261,6 +261,7 @@ inline void openssl_engine::check_tlsa() {
     }
     std::vector<std::string> chain;
     const auto* all = SSL_get_peer_cert_chain(ssl_);
+    chain.reserve(static_cast<std::size_t>(std::max(sk_X509_num(all), 0)));
     for (int i = 0; i < sk_X509_num(all); ++i) chain.push_back(detail::der_of(sk_X509_value(all, i)));
     reasons_ = dane_violation(records, chain, expected_);
     verified_ = reasons_.empty();
