@@ -31,6 +31,10 @@ void take(const std::string& text) {
     try {
         const auto o = postroad::parse_eml(text, given);
         check_lines(o.content.text());
+        postroad::error_code ec;
+        const auto narrow = o.content.as(postroad::transfer::seven_bit, ec);
+        require(ec || (!narrow.eight_bit() && narrow.longest_line() <= 998));
+        check_lines(narrow.text());
         require(all_of(postroad::content::from_source(postroad::source::memory(text))) ==
                 all_of(postroad::content::from_text(text)));
         const auto header = o.content.text().substr(0, o.content.text().find("\r\n\r\n"));

@@ -34,6 +34,7 @@
 #include <postroad/message/impl/conversion.ipp>
 #include <postroad/message/impl/delivery_report.ipp>
 #include <postroad/message/impl/dkim.ipp>
+#include <postroad/message/impl/embed_images.ipp>
 #include <postroad/message/impl/eml.ipp>
 #include <postroad/message/impl/encoding.ipp>
 #include <postroad/message/impl/encrypted_key.ipp>

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <postroad/message/dkim.hpp>
+#include <postroad/message/embed_images.hpp>
 #include <postroad/message/eml.hpp>
 #include <postroad/message/message.hpp>
 
@@ -60,6 +61,11 @@ TEST_CASE("the parts of the page") {
     //]
     CHECK_NOTHROW((void)m.freeze(now));
     CHECK_THROWS_AS((void)signed_with("no key", m.freeze(now), now), postroad::error);
+
+    //[embed
+    m.html(postroad::embed_images(m, "<img src=\"data:image/png;base64,UE5H\"><p>Hello"));
+    //]
+    CHECK_NOTHROW((void)m.freeze(now));
 
     //[tree
     const auto tree = postroad::body_part::multipart(

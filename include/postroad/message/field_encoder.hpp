@@ -13,8 +13,8 @@ namespace postroad::detail {
 POSTROAD_DECL bool is_known_charset(std::string_view name) noexcept;
 
 /// The field with what is not ASCII in encoded words of `charset` (RFC 2047), in parameters as RFC 2231 says; domains
-/// become A-labels, all else stays, folding too. Throws `error` (errc::internationalised_unsupported) for an address
-/// whose local part is not ASCII.
+/// become A-labels, all else stays, folding too. Throws `error` for an address whose local part is not ASCII:
+/// errc::internationalised_unsupported, or errc::invalid_header in another charset than UTF-8.
 POSTROAD_DECL std::string field_in_ascii(const header_field& f, std::string_view charset);
 
 }  // namespace postroad::detail

@@ -141,10 +141,11 @@ private:
         error_code ec;
         const auto a = address::parse(token, ec);
         auto domain = ec || !is_ascii(a.local()) ? std::string{} : a.ascii_domain();
+        const bool is_utf8 = octets_ == octets_of_characters::utf8;
         if (domain.empty())
-            throw error(errc::internationalised_unsupported,
-                        std::string(name_) + ": '" + escaped(token, 300) +
-                            "' has no form in ASCII, so only a server with SMTPUTF8 takes it");
+            throw error(is_utf8 ? errc::internationalised_unsupported : errc::invalid_header,
+                        std::string(name_) + ": '" + escaped(token, 300) + "' has no form in ASCII" +
+                            (is_utf8 ? ", so only a server with SMTPUTF8 takes it" : " and is no UTF-8"));
         return std::string(a.local()) + '@' + domain;
     }
 
