@@ -1,15 +1,20 @@
 // One process of those that share a queue at a broker.
 //
 //   amqp_worker send BROKER NAME SMTP_PORT [--as WORD] [--doubt park] [--prefetch N] [--per-destination N]
-//       [--connections N] [--shards N] [--ca FILE]
-//   amqp_worker submit BROKER NAME FIRST COUNT DOMAINS [--shards N] [--wait]
+//       [--connections N] [--shards N] [--ca FILE] [--each]
+//   amqp_worker submit BROKER NAME FIRST COUNT DOMAINS [--shards N] [--patience MS] [--each] [--wait] [--asks]
 //   amqp_worker count BROKER NAME
+//   amqp_worker list BROKER NAME STATE [--most N]
+//   amqp_worker retry BROKER NAME STATE [--most N]
 //
 // `send` sends what is queued to 127.0.0.1:SMTP_PORT, as WORD.test and a destination for each domain, until SIGTERM,
-// and then shows on stderr what it did last; with `doubt N` it says of which message it is in doubt, by the number in
-// the reverse path, before it sends it again. `submit` queues numbered messages, to domains in turn, and says
-// `queued N` once the broker has each; with --wait, `outcome N STATUS`, too. `count` says how many jobs are in which
-// state.
+// and then shows on stderr what it did last; with `doubt N DOMAIN` it says of which message it is in doubt, by the
+// number in the reverse path, before it sends it again; with --each every recipient is routed, so that messages are
+// divided. `submit` queues numbered messages, to domains in turn, with --each to all of them and to two of the first,
+// and says `queued N` once the broker has each, or `failed N WHY`; with --wait, `outcome N STATUS`, too; with --asks it
+// is connected first and waits for a line. `count` says how many jobs are in
+// which state, `list` the numbers of those in one: `job N`. `retry` lists them, and lets them go one by one, by id; it
+// says `retried N`.
 #include <postroad/core/transcript.hpp>
 #include <postroad/postroad.hpp>
 #include <postroad/queueing/amqp.hpp>
@@ -38,6 +43,14 @@ public:
 };
 static_assert(transport::transport_policy<by_domain>);
 
+/// The same for each recipient.
+class by_recipient : public by_domain {
+public:
+    using by_domain::by_domain;
+    std::string_view route(const envelope&, const address& to) const noexcept { return to.domain(); }
+};
+static_assert(transport::transport_policy<by_recipient> && transport::routes_recipients<by_recipient>);
+
 unsigned number(std::string_view text) {
     unsigned n = 0;
     std::from_chars(text.data(), text.data() + text.size(), n);
@@ -59,7 +72,7 @@ struct arguments {
     arguments(int argc, char** argv) {
         for (int i = 1; i < argc; ++i) {
             const std::string word = argv[i];
-            if (word == "--wait")
+            if (word == "--wait" || word == "--each" || word == "--asks")
                 options[word] = "yes";
             else if (word.starts_with("--") && i + 1 < argc)
                 options[word] = argv[++i];
@@ -80,10 +93,11 @@ queueing::amqp_options queue_options(const arguments& a) {
             .shards = number(a.option("--shards", "4")),
             .prefetch = static_cast<std::uint16_t>(number(a.option("--prefetch", "64"))),
             .when_full = queueing::when_full::wait,
-            .patience = 60s,
+            .patience = std::chrono::milliseconds(number(a.option("--patience", "60000"))),
             .heartbeat = 2s};
 }
 
+template <class Transport>
 int send(const arguments& a) {
     sigset_t ends;
     sigemptyset(&ends);
@@ -94,14 +108,15 @@ int send(const arguments& a) {
         fair.in_doubt = scheduling::park{};
     else
         fair.in_doubt = scheduling::ask{[](const job& j, time_point now) {
-            say("doubt", j.mail->envelope.reverse_path.local().substr(1));
+            const auto& e = j.mail->envelope;
+            say("doubt", e.reverse_path.local().substr(1), e.recipients.front().domain());
             return verdict{verdict::kind::retry, now + 200ms};
         }};
     auto& retry = fair.retry;
     retry.unreachable = retry.greylisted = retry.busy = retry.full = retry.unknown = 500ms;
     auto to = transport::smtp("smtp+insecure://127.0.0.1:" + a.words.at(3)).options();
     to.client_name = a.option("--as", "worker") + ".test";
-    mailer m{by_domain(std::move(to)), pooling::keep_alive{.max_connections = number(a.option("--connections", "4"))},
+    mailer m{Transport(std::move(to)), pooling::keep_alive{.max_connections = number(a.option("--connections", "4"))},
              queueing::amqp{queue_options(a)}, std::move(fair)};
     const auto log = std::make_shared<transcript>();
     m.observe(log);
@@ -118,6 +133,10 @@ int submit(const arguments& a) {
     options.role = queueing::amqp_role::submits;
     mailer m{by_domain("smtp+insecure://127.0.0.1:1"), queueing::amqp{options}};
     const auto first = number(a.words.at(3)), count = number(a.words.at(4)), domains = number(a.words.at(5));
+    if (a.options.contains("--asks")) {
+        say("ready", "to submit");
+        (void)std::getchar();
+    }
     std::vector<std::thread> threads;
     const bool waits = a.options.contains("--wait");
     for (unsigned t = 0; t < 8; ++t)
@@ -126,6 +145,10 @@ int submit(const arguments& a) {
                 const auto id = std::to_string(n);
                 message msg;
                 msg.from("n" + id + "@example.test").to("to@d" + std::to_string(n % domains) + ".test");
+                if (a.options.contains("--each")) {
+                    for (unsigned d = 1; d < domains; ++d) msg.to("to@d" + std::to_string((n + d) % domains) + ".test");
+                    msg.to("too@d" + std::to_string(n % domains) + ".test");
+                }
                 msg.subject("number " + id).text("Message " + id + ".\n");
                 try {
                     auto ticket = m.submit(msg);
@@ -141,13 +164,39 @@ int submit(const arguments& a) {
     return 0;
 }
 
-int count(const arguments& a) {
+queueing::amqp looker(const arguments& a) {
     auto options = queue_options(a);
     options.role = queueing::amqp_role::submits;
-    mailer m{by_domain("smtp+insecure://127.0.0.1:1"), queueing::amqp{options}};
-    const auto counts = m.count();
+    return queueing::amqp{options};
+}
+
+int count(const arguments& a) {
+    auto queue = looker(a);
+    queueing::queue_counts counts;
+    queue.count(clock::now(), counts);
     for (std::size_t s = 0; s < queueing::job_states; ++s)
         say(to_string(static_cast<queueing::job_state>(s)), std::to_string(counts.by_state[s]));
+    return 0;
+}
+
+std::vector<queueing::job_info> listed(const queueing::amqp& queue, const arguments& a) {
+    std::vector<queueing::job_info> jobs;
+    for (std::size_t s = 0; s < queueing::job_states; ++s)
+        if (const auto state = static_cast<queueing::job_state>(s); to_string(state) == a.words.at(3))
+            queue.list({.state = state}, number(a.option("--most", "1000000")), clock::now(), jobs);
+    return jobs;
+}
+
+int list(const arguments& a) {
+    for (const auto& j : listed(looker(a), a)) say("job", j.sender.substr(1, j.sender.find('@') - 1));
+    return 0;
+}
+
+int retry(const arguments& a) {
+    auto queue = looker(a);
+    for (const auto& j : listed(queue, a))
+        if (queue.retry_now({.id = j.id}, clock::now()) == 1)
+            say("retried", j.sender.substr(1, j.sender.find('@') - 1));
     return 0;
 }
 
@@ -155,9 +204,12 @@ int count(const arguments& a) {
 
 int main(int argc, char** argv) try {
     const arguments a(argc, argv);
-    if (a.words.size() == 4 && a.words[0] == "send") return send(a);
+    if (a.words.size() == 4 && a.words[0] == "send")
+        return a.options.contains("--each") ? send<by_recipient>(a) : send<by_domain>(a);
     if (a.words.size() == 6 && a.words[0] == "submit") return submit(a);
     if (a.words.size() == 3 && a.words[0] == "count") return count(a);
+    if (a.words.size() == 4 && a.words[0] == "list") return list(a);
+    if (a.words.size() == 4 && a.words[0] == "retry") return retry(a);
     std::fputs("usage: see the head of amqp_worker.cpp\n", stderr);
     return 2;
 } catch (const std::exception& e) {

@@ -37,6 +37,7 @@ class Sink(socketserver.ThreadingTCPServer):
 
         def talk(self) -> None:
             sink, domain, number, name = self.server, None, 0, ""
+            to: list[str] = []
             self.say("220 sink ESMTP")
             try:
                 while line := self.rfile.readline():
@@ -48,7 +49,9 @@ class Sink(socketserver.ThreadingTCPServer):
                     if word == b"QUIT":
                         break
                     if word == b"MAIL":
-                        number = int(re.search(rb"<n(\d+)@", line)[1])
+                        number, to = int(re.search(rb"<n(\d+)@", line)[1]), []
+                    if word == b"RCPT":
+                        to.append(re.search(rb"<([^>]+)>", line)[1].decode())
                     if word == b"RCPT" and domain is None:
                         domain = re.search(rb"@([^>]+)>", line)[1].decode()
                         with sink.lock:
@@ -61,6 +64,7 @@ class Sink(socketserver.ThreadingTCPServer):
                                 return
                         with sink.lock:
                             sink.got[number] += 1
+                            sink.recipients.update((number, each) for each in to)
                             sink.times[number] = time.time()
                             sink.sent[name].append((number, domain))
                         time.sleep(sink.delay)
@@ -77,6 +81,7 @@ class Sink(socketserver.ThreadingTCPServer):
         self.delay = delay
         self.lock = threading.Lock()
         self.got: collections.Counter[int] = collections.Counter()
+        self.recipients: collections.Counter[tuple[int, str]] = collections.Counter()
         self.times: dict[int, float] = {}
         self.sent: dict[str, list[tuple[int, str]]] = collections.defaultdict(list)
         self.open: collections.Counter[str] = collections.Counter()

@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -47,8 +48,11 @@ class Relay:
             except OSError:
                 return
             self.open += [client, server]
-            threading.Thread(target=self.pump, args=(client, server), daemon=True).start()
+            threading.Thread(target=self.pump_up, args=(client, server), daemon=True).start()
             threading.Thread(target=self.pump, args=(server, client), daemon=True).start()
+
+    def pump_up(self, client: socket.socket, broker: socket.socket) -> None:
+        self.pump(client, broker)
 
     def pump(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -76,13 +80,51 @@ class Relay:
         self.listener.close()
 
 
+class Executioner(Relay):
+    """A way to the broker on which a worker dies: at the `at`th frame of those that it writes from the first part of a
+    message that it divides on. That frame does not reach the broker."""
+
+    PUBLISH, ACK = (60, 40), (60, 80)
+
+    def __init__(self, to: int, exchange: str) -> None:
+        super().__init__(to)
+        self.exchange = exchange.encode()
+        self.victim: Worker | None = None
+        self.at = 0
+        self.writes = 0
+        self.divided = False  # the message was acknowledged before the worker died
+
+    def pump_up(self, client: socket.socket, broker: socket.socket) -> None:
+        with contextlib.suppress(OSError), client.makefile("rb") as frames:
+            broker.sendall(frames.read(8))  # "AMQP", and the version
+            while len(head := frames.read(7)) == 7:
+                kind, channel, size = struct.unpack(">BHI", head)
+                frame = frames.read(size + 1)
+                if self.victim and self.kills(kind, channel, frame):
+                    self.victim.process.kill()
+                    broker.shutdown(socket.SHUT_RDWR)
+                    return
+                broker.sendall(head + frame)
+
+    def kills(self, kind: int, channel: int, frame: bytes) -> bool:
+        method = struct.unpack(">HH", frame[:4]) if kind == 1 else ()
+        if not self.writes and not (method == self.PUBLISH and frame[7 : 7 + frame[6]] == self.exchange):
+            return False
+        if kind in (1, 2, 3):  # no heartbeat
+            self.writes += 1
+        if self.writes == self.at:
+            return True
+        self.divided |= method == self.ACK and channel == 1
+        return False
+
+
 class Worker:
     """A process of amqp_worker.cpp."""
 
     def __init__(self, *command: object) -> None:
         program = os.environ.get("POSTROAD_AMQP_WORKER")
         assert program, "POSTROAD_AMQP_WORKER must name the program built from tests/servers/amqp_worker.cpp"
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | {"text": True}
         self.process = subprocess.Popen([program, *map(str, command)], **pipes)
         self.lines: list[str] = []
         self.errors = ""
@@ -108,10 +150,15 @@ class Worker:
         assert self.lines, f"{self.process.returncode}: {self.ended()}"
         return self
 
+    def goes_on(self) -> None:
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
     def ended(self, deadline: float = DEADLINE) -> str:
         self.process.wait(deadline)
         for each in self.readers:
             each.join(deadline)
+        self.process.stdin.close()
         self.process.stdout.close()
         self.process.stderr.close()
         return self.errors
@@ -137,8 +184,8 @@ class Queue:
         self.workers.append(worker)
         return worker.ready()
 
-    def submits(self, first: int, count: int, domains: int = 5, *options: object) -> Worker:
-        worker = Worker("submit", self.url(), self.name, first, count, domains, *options)
+    def submits(self, first: int, count: int, domains: int = 5, *options: object, url: str | None = None) -> Worker:
+        worker = Worker("submit", url or self.url(), self.name, first, count, domains, *options)
         self.workers.append(worker)
         return worker
 
@@ -147,8 +194,19 @@ class Queue:
         assert worker.ended() == ""
         return {line.split()[0]: int(line.split()[1]) for line in worker.lines}
 
+    def listed(self, state: str, *options: object) -> list[int]:
+        """The numbers of the jobs in a state."""
+        worker = Worker("list", self.url(), self.name, state, *options)
+        assert worker.ended() == ""
+        return [int(line.split()[1]) for line in worker.lines]
+
     def doubted(self) -> set[int]:
         return set().union(*(worker.said("doubt") for worker in self.workers))
+
+    def parts_doubted(self) -> set[tuple[int, str]]:
+        """The message, and the domain of its part."""
+        lines = [line.split() for worker in self.workers for line in list(worker.lines) if line.startswith("doubt ")]
+        return {(int(number), domain) for _, number, domain in lines}
 
     def all_arrive(self, numbers: set[int]) -> None:
         with contextlib.suppress(AssertionError):
@@ -234,6 +292,37 @@ def test_killed_workers_lose_nothing_and_double_what_they_doubted(queue):
     queue.in_order(numbers)
     # Not all that the dead had taken ahead: only what had left.
     assert len(queue.doubted()) <= 4 * 20 * 4
+
+
+def test_a_worker_that_is_killed_at_any_write_of_a_division_leaves_each_recipient_once(queue):
+    got = queue.sink.recipients
+
+    def to(number: int) -> set[tuple[int, str]]:
+        everybody = [f"to@d{n}.test" for n in range(3)] + [f"too@d{number % 3}.test"]
+        return {(number, each) for each in everybody}
+
+    def sends() -> tuple[Executioner, Worker]:
+        relay = stack.enter_context(Executioner(queue.broker.ports["amqp"], queue.name))
+        return relay, queue.sends("--each", url=queue.url(relay.port))
+
+    with contextlib.ExitStack() as stack:
+        relay, victim = sends()
+        number = 0
+        divided = False
+        while not divided:
+            number += 1
+            relay.at, relay.victim = number, victim
+            assert queue.submits(number, 1, 3, "--each").ended() == ""
+            wait_until(lambda victim=victim: victim.process.poll() is not None, f"it dies at write {number}")
+            divided = relay.divided
+            relay, victim = sends()
+            wait_until(lambda number=number: to(number) <= set(got), f"all of message {number} arrives")
+        victim.end(signal.SIGTERM)
+    assert number > 3 * 3  # method, header and body of each part, and the acknowledgement
+    assert sum(queue.count().values()) == 0
+    assert set(got) == set().union(*(to(n) for n in range(1, number + 1)))
+    twice = {(n, to.split("@")[1]) for (n, to), times in got.items() if times > 1}
+    assert twice <= queue.parts_doubted()
 
 
 def test_what_is_parked_never_comes_twice(queue):
