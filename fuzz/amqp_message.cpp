@@ -1,5 +1,5 @@
 // A message that anybody may have published: a job, or a reason why it is none; and a job published again is the same.
-// A line a header, "KIND NAME=VALUE"; behind an empty line, the body.
+// A line a header, "KIND NAME=VALUE", with | for the line ends in a value of kind m; behind an empty line, the body.
 #include <postroad/queueing/amqp_message.hpp>
 
 #include <algorithm>
@@ -28,6 +28,11 @@ void add(amqp_message& m, std::string_view line) {
     const std::string value(line.substr(equals + 1));
     switch (line.front()) {
         case 'c': m.content_type = value; break;
+        case 'e': m.content_encoding = value; break;
+        case 'm':
+            m.headers[name] = value;
+            std::ranges::replace(std::get<std::string>(m.headers[name]), '|', '\n');
+            break;
         case 't': m.timestamp = number(value); break;
         case 'b': m.headers[name] = value == "1"; break;
         case 'i': m.headers[name] = number(value); break;
@@ -67,6 +72,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!again || again->mail->envelope != j->mail->envelope) std::abort();
     if (again->mail->content.text() != j->mail->content.text()) std::abort();
     if (again->tenant != j->tenant || again->tag != j->tag || again->traffic_class != j->traffic_class) std::abort();
+    if (again->whole != j->whole || again->places != j->places) std::abort();
     if (again->result.recipients != j->result.recipients || again->result.attempts != j->result.attempts) std::abort();
     return 0;
 }

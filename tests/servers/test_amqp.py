@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import gzip
 import os
 import re
 import signal
@@ -473,6 +474,40 @@ def test_anybody_may_publish_mail_in_plain_amqp(queue):
     ]
     assert worker.process.poll() is None
     assert set(queue.sink.got) == {1, 2, 3}
+
+
+def publish(queue: Queue, where: str, number: int, headers: dict[str, object] | None = None, **properties) -> None:
+    all_headers = {"reverse_path": f"n{number}@example.test", "recipients": ["to@d1.test"]} | (headers or {})
+    with queue.channel() as channel:
+        channel.basic_publish(
+            "",
+            f"{queue.name}.{where}",
+            properties.pop("body", MAIL),
+            pika.BasicProperties(headers=all_headers, delivery_mode=2, **properties),
+        )
+
+
+def test_a_dead_letter_says_the_true_reason(queue):
+    worker = queue.sends()
+    publish(queue, "in", 1, body=gzip.compress(MAIL), content_encoding="gzip", message_id="a")
+    publish(queue, "in", 2, {"give_up_at": int(time.time()) - 60}, message_id="b")
+    publish(queue, "in", 3, content_encoding="UTF-8", message_id="c")
+    queue.all_arrive({3})
+    reasons = {}
+    with queue.channel() as channel:
+        dead = f"{queue.name}.dead"
+        wait_until(lambda: channel.queue_declare(dead, passive=True).method.message_count >= 2, "2 are dead")
+        while (found := channel.basic_get(dead, auto_ack=True))[0]:
+            reasons[found[1].headers["reverse_path"][:2]] = found[1].headers["postroad_reason"]
+            if found[1].headers["reverse_path"].startswith("n1"):
+                assert found[1].content_encoding == "gzip"
+                assert gzip.decompress(found[2]) == MAIL
+    assert reasons == {
+        "n1": "the content encoding is gzip: only what is not encoded is sent",
+        "n2": "it was given up: its time was over while it waited for a connection to d1.test",
+    }
+    worker.end(signal.SIGTERM)
+    assert set(queue.sink.got) == {3}
 
 
 def test_errors_name_what_is_wrong_and_no_password(queue):

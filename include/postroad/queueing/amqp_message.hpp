@@ -25,6 +25,7 @@ struct amqp_message {
     using value = std::variant<bool, std::int64_t, double, std::string, strings>;
 
     std::string content_type = {};
+    std::string content_encoding = {};
     std::string message_id = {};
     std::string reply_to = {};
     std::optional<std::int64_t> timestamp = {};

@@ -161,6 +161,7 @@ inline std::optional<amqp_message::value> amqp_value(const amqp_field_value_t& v
 
 inline void read_properties(const amqp_basic_properties_t& p, amqp_message& m) {
     if (p._flags & AMQP_BASIC_CONTENT_TYPE_FLAG) m.content_type = amqp_text(p.content_type);
+    if (p._flags & AMQP_BASIC_CONTENT_ENCODING_FLAG) m.content_encoding = amqp_text(p.content_encoding);
     if (p._flags & AMQP_BASIC_MESSAGE_ID_FLAG) m.message_id = amqp_text(p.message_id);
     if (p._flags & AMQP_BASIC_REPLY_TO_FLAG) m.reply_to = amqp_text(p.reply_to);
     if (p._flags & AMQP_BASIC_TIMESTAMP_FLAG) m.timestamp = static_cast<std::int64_t>(p.timestamp);
@@ -283,6 +284,10 @@ inline std::uint64_t amqp_link::publish(int channel, const std::string& exchange
     if (!m.content_type.empty()) {
         p._flags |= AMQP_BASIC_CONTENT_TYPE_FLAG;
         p.content_type = amqp_view(m.content_type);
+    }
+    if (!m.content_encoding.empty()) {
+        p._flags |= AMQP_BASIC_CONTENT_ENCODING_FLAG;
+        p.content_encoding = amqp_view(m.content_encoding);
     }
     if (!m.message_id.empty()) {
         p._flags |= AMQP_BASIC_MESSAGE_ID_FLAG;

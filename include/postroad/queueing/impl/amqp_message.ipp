@@ -145,6 +145,12 @@ POSTROAD_DECL std::size_t amqp_domains(const envelope& e) {
     return all.size();
 }
 
+/// Whether that content encoding leaves the octets as they are. Some clients put a charset there.
+inline bool amqp_as_is(std::string_view encoding) {
+    static constexpr std::string_view all[] = {"", "identity", "binary", "7bit", "8bit", "us-ascii", "utf-8"};
+    return std::ranges::any_of(all, [&](auto each) { return postroad::detail::equal_ignoring_case(each, encoding); });
+}
+
 POSTROAD_DECL std::optional<std::int64_t> amqp_wait_until(time_point due, time_point now) {
     std::optional<std::int64_t> best;
     for (const auto wait : amqp_waits)
@@ -184,6 +190,8 @@ POSTROAD_DECL std::optional<job> from_amqp(amqp_message&& m, both_clocks now, st
     detail::amqp_reader r(m, reason);
     if (!m.content_type.empty() && m.content_type != "message/rfc822" && m.content_type != "message/global")
         r.fail("the content type is not message/rfc822");
+    if (!detail::amqp_as_is(m.content_encoding))
+        r.fail("the content encoding is " + escaped(m.content_encoding, 40) + ": only what is not encoded is sent");
     job j;
     auto mail = std::make_shared<mail_object>();
     // Never guessed from the header of the message: whoever publishes it says whom it is for.
@@ -220,7 +228,7 @@ POSTROAD_DECL std::optional<job> from_amqp(amqp_message&& m, both_clocks now, st
 POSTROAD_DECL std::size_t headers_size(const amqp_message& m) {
     // Of an entry beside its text: the length of its name, its kind, the length of its value.
     static constexpr std::size_t rest = 6;
-    std::size_t size = m.content_type.size() + m.message_id.size() + m.reply_to.size() + 64;
+    std::size_t size = m.content_type.size() + m.content_encoding.size() + m.message_id.size() + m.reply_to.size() + 64;
     for (const auto& [name, v] : m.headers) {
         size += name.size() + rest;
         if (const auto* s = std::get_if<std::string>(&v))
