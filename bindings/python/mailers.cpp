@@ -5,6 +5,7 @@
 #include "local.hpp"
 #include "settings.hpp"
 
+#include <postroad/engine/runtime.hpp>
 #include <postroad/mailer.hpp>
 #include <postroad/scheduling/fair.hpp>
 

@@ -124,7 +124,9 @@ py::tuple diagnosis_parts(const diagnosis& d) {
 class core_mailer {
 public:
     explicit core_mailer(const py::dict& options) : made_(make_mailer(options)), mailer_(std::move(made_.mailer)) {
-        take<std::vector<std::string>>(options, "sign", [this](const auto& v) { signer_.emplace(signature_of(v)); });
+        take<std::vector<std::string>>(options, "sign", [&](const auto& v) {
+            signer_.emplace(signature_of(v, given(options, "sign_key") ? py::object(options["sign_key"]) : py::none()));
+        });
     }
     core_mailer(const core_mailer&) = delete;
     core_mailer& operator=(const core_mailer&) = delete;

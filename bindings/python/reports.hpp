@@ -6,6 +6,7 @@
 
 #include <postroad/message/delivery_report.hpp>
 #include <postroad/message/failure_cause.hpp>
+#include <postroad/message/server_text.hpp>
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -44,8 +45,9 @@ inline std::vector<reported_recipient> recipients_from(const std::vector<given_r
     std::vector<reported_recipient> result;
     for (const auto& g : given) {
         reported_recipient r{.original = g[0], .final = g[1], .status = postroad::detail::status_within(g[3])};
-        for (const auto& [word, action] : postroad::detail::action_words)
-            if (word == g[2]) r.action = action;
+        for (const auto a : {delivery_action::failed, delivery_action::delayed, delivery_action::delivered,
+                             delivery_action::relayed, delivery_action::expanded})
+            if (to_string(a) == g[2]) r.action = a;
         r.diagnostic = g[4];
         r.remote_mta = g[5];
         r.will_retry_until = g[6];

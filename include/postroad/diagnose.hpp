@@ -5,7 +5,10 @@
 #include <postroad/core/error.hpp>
 #include <postroad/core/observer.hpp>
 #include <postroad/core/transcript.hpp>
+#include <postroad/engine/carriers.hpp>
 #include <postroad/mailer.hpp>
+#include <postroad/net/connection.hpp>
+#include <postroad/smtp/session.hpp>
 
 #include <chrono>
 #include <memory>

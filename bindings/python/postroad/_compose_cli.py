@@ -153,7 +153,7 @@ def _composed(args: argparse.Namespace, config: Config, sender: str, signer: Opt
         for file in files or ():
             _attach(message, option, file)
     if signer is not None:
-        message._core.set("sign", signer._values)
+        message._core.sign(signer._values, signer._function)
     return message
 
 

@@ -246,6 +246,7 @@ class Mailer(Operations):
                 "maildir": maildir,
                 "captured": captor is not None,
                 "sign": None if sign is None else sign._values,
+                "sign_key": None if sign is None else sign._function,
                 "user": optional_octets("user", user),
                 "password": optional_octets("password", password),
                 "token": optional_octets("token", token),

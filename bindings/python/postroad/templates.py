@@ -249,7 +249,7 @@ class Template:
         if self._unsubscribe is not None and link is not None:
             message.set_list(self._unsubscribe.list_id, one_click=link, unsubscribe=self._unsubscribe.mailto)
         if self._sign is not None:
-            message._core.set("sign", self._sign._values)
+            message._core.sign(self._sign._values, self._sign._function)
         return Letter(message, tuple(dict.fromkeys(recipients)), text, page, head.tag)
 
     def _message(self, head: _Head, text: Optional[str], page: Optional[str], message_id: Optional[str]) -> Message:
