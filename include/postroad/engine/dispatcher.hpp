@@ -81,7 +81,7 @@ public:
 
     /// deadline() has passed.
     void tick(time_point now) {
-        while (const auto id = book_.deliveries.due(now)) cancel(*id, cancel_kind::at_once, errc::timed_out, now);
+        give_up_due(now);
         in_.tick(now);
         const bool pool_due = pooling_.wakeup() <= now;
         while (const auto id = pooling_.expire(now))
@@ -346,6 +346,24 @@ private:
         // One that rested before its first message may have gone stale, as others may between two.
         if (!std::exchange(c.used, true)) c.carried = now >= after(c.ready_at, silence);
         marks_.give(d);
+    }
+    // What waits in the queue is taken out together: a queue on a disk stores that once.
+    void give_up_due(time_point now) {
+        std::vector<job_id> waiting;
+        while (const auto id = book_.deliveries.due(now))
+            if (book_.deliveries.of(*id).empty())
+                waiting.push_back(*id);
+            else
+                cancel(*id, cancel_kind::at_once, errc::timed_out, now);
+        if (waiting.empty()) return;
+        for (auto& j : queueing_traits::take_all(queueing_, waiting)) {
+            std::erase(waiting, j.id);
+            out_.cancelled(std::move(j), errc::timed_out);
+        }
+        // Parts of a message that was divided.
+        for (const auto id : waiting)
+            for (auto& part : queueing_traits::take_parts(queueing_, id))
+                out_.cancelled(std::move(part), errc::timed_out);
     }
     // Where the queue does not last nobody else takes it out.
     void cancel_queued(errc why) {

@@ -69,8 +69,8 @@ private:
             return "SELECT place, submitted FROM jobs INDEXED BY " + std::string(*best) + ' ' + where + '(' +
                    joined(lines(), " OR ") + ") ORDER BY submitted, place";
         std::vector<std::string> arms;
-        for (const auto& line : lines())
-            arms.push_back("SELECT place, submitted FROM jobs INDEXED BY lines " + where + line);
+        const auto arm = "SELECT place, submitted FROM jobs INDEXED BY lines " + where;
+        for (const auto& line : lines()) arms.push_back(arm + line);
         auto values = std::exchange(values_, {});
         for (std::size_t i = 0; i < arms.size(); ++i)
             values_.all.insert(values_.all.end(), values.all.begin(), values.all.end());
