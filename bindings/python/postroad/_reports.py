@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -63,9 +64,9 @@ class Report:
 def _octets_of(message: MessageLike) -> bytes:
     if isinstance(message, Message):
         return bytes(message)
-    if isinstance(message, (bytes, bytearray, memoryview)) or not hasattr(message, "__fspath__"):
-        return message_octets(message)
-    return Path(message).read_bytes()
+    if isinstance(message, os.PathLike):
+        return Path(message).read_bytes()
+    return message_octets(message)
 
 
 def read_report(message: MessageLike) -> Optional[Report]:
