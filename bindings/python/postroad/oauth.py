@@ -177,7 +177,7 @@ class KeyringStore:
     def __init__(self, service: str, user: str) -> None:
         import keyring
 
-        self._keyring = keyring
+        self._keyring: Any = keyring
         self._place = service, user
 
     def load(self) -> Optional[Tokens]:

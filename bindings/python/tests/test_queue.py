@@ -244,3 +244,17 @@ def test_what_keeps_mail_waiting_is_named(make_server, message, tmp_path):
         assert 0 <= trouble.since < 60
         assert trouble.next_try is None or trouble.next_try >= 0
     assert postroad.Queue(tmp_path / "q.db").count().troubles == ()
+
+
+def test_what_failed_is_kept_to_be_looked_at(server, tmp_path):
+    with postroad.Mailer(server.url, queue=tmp_path / "q.db") as mail:
+        assert len(mail.submit(compose("rejected@x.example"), tag="news").wait(20).rejected) == 1
+        while not (failed := mail.jobs(state="failed")):
+            pass
+        assert mail.jobs() == []
+        assert (mail.count().by_state["failed"], mail.count().total) == (1, 0)
+    (job,) = failed
+    assert (job.state, job.tag, job.recipients[0][0]) == ("failed", "news", "rejected@x.example")
+    assert job.failed >= 0
+    assert "no such user" in job.error
+    assert postroad.Queue(tmp_path / "q.db").jobs(state="failed")[0].id == job.id
