@@ -40,8 +40,8 @@ BANNED = {"iostream", "regex", "format", "expected", "source_location", "asio.hp
 # Parts that need more than Asio and mbedTLS: included by name, always inline, never from src.hpp.
 OPT_IN = {f"tls/impl/openssl_{part}.ipp" for part in ("certificate", "context", "engine")} | {
     f"queueing/impl/{part}.ipp"
-    for part in ("amqp", "amqp_link", "amqp_spread", "amqp_thread", "sqlite", "sqlite_database", "sqlite_file",
-                 "sqlite_fork", "sqlite_rows", "sqlite_schema", "sqlite_view")
+    for part in ("amqp", "amqp_link", "amqp_look", "amqp_spread", "amqp_thread", "sqlite", "sqlite_database",
+                 "sqlite_file", "sqlite_fork", "sqlite_rows", "sqlite_schema", "sqlite_view")
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)

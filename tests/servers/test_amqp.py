@@ -242,6 +242,14 @@ def queue(rabbitmq: ServerInfo, request: pytest.FixtureRequest) -> Iterator[Queu
         sink.shutdown()
 
 
+def shard(domain: str, shards: int = 4) -> int:
+    """As amqp_shard() chooses it: FNV-1a."""
+    value = 14695981039346656037
+    for octet in domain.encode():
+        value = (value ^ octet) * 1099511628211 % 2**64
+    return value % shards
+
+
 def start_again(broker: ServerInfo) -> None:
     command = [str(HERE / "start-rabbitmq"), str(broker.dir), *map(str, broker.ports.values())]
     with open(broker.dir / "again.log", "wb") as log:
@@ -433,6 +441,7 @@ def test_a_killed_broker_loses_nothing(queue):
     queue.in_order(producer.said("queued"))
 
 
+REFUSED, UNREACHABLE = "the broker of the queue refused", "the broker of the queue cannot be reached"
 MAIL = b"From: ann@example.test\nTo: to@d1.test\nSubject: Hi\n\nHello\n"
 
 
@@ -487,6 +496,120 @@ def publish(queue: Queue, where: str, number: int, headers: dict[str, object] | 
         )
 
 
+def park(queue: Queue, numbers: range, where: str = "in_doubt") -> None:
+    with queue.channel() as channel:
+        for number in numbers:
+            headers = {"reverse_path": f"n{number}@example.test", "recipients": [f"to@d{number % 5}.test"]}
+            properties = pika.BasicProperties(headers=headers, delivery_mode=2, message_id=f"postroad:{number + 1}")
+            channel.basic_publish("", f"{queue.name}.{where}", MAIL, properties)
+
+
+@pytest.mark.parametrize("state", ["held", "in_doubt"])
+def test_what_is_parked_is_listed_again_and_again_and_goes_one_by_one(queue, state):
+    numbers = range(600)  # more than are given out at once
+    worker = queue.sends("--doubt", "park")
+    park(queue, numbers, state)
+    for most in (1, 250, 251, 1000):
+        listed = queue.listed(state, "--most", most)
+        assert len(listed) == len(set(listed)) == min(most, len(numbers))
+        assert set(listed) <= set(numbers)
+        assert queue.count()[state] == len(numbers)
+    retries = Worker("retry", queue.url(), queue.name, state, "--most", 12)
+    assert retries.ended() == ""
+    gone = retries.said("retried")
+    assert len(gone) == 12
+    queue.all_arrive(gone)
+    assert set(queue.listed(state)) == set(numbers) - gone
+    worker.end(signal.SIGTERM)
+    assert set(queue.sink.got) == gone
+    assert queue.sink.twice() == set()
+
+
+def test_those_who_look_at_the_same_time_see_everything(queue):
+    queue.sends("--doubt", "park").end(signal.SIGTERM)
+    numbers = range(300)
+    park(queue, numbers)
+    lookers = [Worker("list", queue.url(), queue.name, "in_doubt") for _ in range(4)]
+    counts = [queue.count()["in_doubt"] for _ in range(3)]
+    for each in lookers:
+        assert each.ended() == ""
+        assert each.said("job") == set(numbers)
+    assert counts == [len(numbers)] * 3
+
+
+def test_a_full_shard_stops_no_other(queue):
+    full = shard("d1.test")
+    others = [n for n in range(40) if shard(f"d{n % 5}.test") != full]
+    producer = queue.submits(0, 40, 5, "--patience", 2500, "--asks").ready()
+    policy = f"full_{queue.name}"
+    limits = '{"max-length": 1, "overflow": "reject-publish"}'
+    control(queue.broker, "set_policy", "-p", "postroad", policy, rf"^{queue.name}\.{full}$", limits)
+    try:
+        producer.goes_on()
+        wait_until(lambda: set(others) <= producer.said("queued"), "all for other shards are queued")
+        producer.ended()
+    finally:
+        control(queue.broker, "clear_policy", "-p", "postroad", policy)
+    failed = producer.said("failed")
+    assert failed
+    assert failed | producer.said("queued") == set(range(40))
+    assert {line.split(" ", 2)[2] for line in producer.lines if line.startswith("failed")} == {REFUSED}
+    queue.sends()
+    queue.in_order(producer.said("queued"))
+    assert queue.sink.twice() == set()
+    assert set(queue.sink.got) == producer.said("queued")
+
+
+def test_who_submits_is_told_when_patience_ends_whatever_is_wrong(queue):
+    broker = queue.broker
+    with Relay(broker.ports["amqp"]) as relay:
+
+        def submits(first: int) -> Worker:
+            return queue.submits(first, 8, 5, "--patience", 1500, "--asks", url=queue.url(relay.port)).ready()
+
+        def fail(producer: Worker) -> set[str]:
+            producer.goes_on()
+            producer.ended()
+            failed = [line.split(" ", 2) for line in producer.lines if line.startswith("failed")]
+            assert len(failed) == 8, producer.lines
+            return {why for _, _, why in failed}
+
+        producer = submits(0)
+        relay.end()
+        assert fail(producer) == {UNREACHABLE}
+        relay.cut = False
+
+        producer = submits(8)
+        relay.silent.set()
+        assert fail(producer) == {UNREACHABLE}
+        relay.silent.clear()
+
+        producer = submits(16)
+        control(broker, "change_password", "alice", "rotated")
+        try:
+            relay.end()
+            relay.cut = False
+            assert fail(producer) == {REFUSED}
+        finally:
+            control(broker, "change_password", "alice", PASSWORD)
+
+        producer = submits(24)
+        control(broker, "set_vm_memory_high_watermark", "absolute", "1MB")
+        try:
+            assert fail(producer) <= {UNREACHABLE}
+        finally:
+            control(broker, "set_vm_memory_high_watermark", "absolute", "1GB")
+
+        producer = submits(32)
+        producer.goes_on()
+        assert producer.ended() == ""
+        assert producer.said("queued") == set(range(32, 40))
+
+
+def control(broker: ServerInfo, *command: str) -> None:
+    subprocess.run([str(broker.dir / "ctl"), "-q", *command], check=True, timeout=120, stdin=subprocess.DEVNULL)
+
+
 def test_a_dead_letter_says_the_true_reason(queue):
     worker = queue.sends()
     publish(queue, "in", 1, body=gzip.compress(MAIL), content_encoding="gzip", message_id="a")
@@ -508,6 +631,27 @@ def test_a_dead_letter_says_the_true_reason(queue):
     }
     worker.end(signal.SIGTERM)
     assert set(queue.sink.got) == {3}
+
+
+def test_shards_are_added_while_messages_come_and_go(queue):
+    queue.sink.delay = 0.05
+    old = queue.sends("--shards", 2, "--per-destination", 1)
+    before = queue.submits(0, 300, 12, "--shards", 2)
+    wait_until(lambda: len(queue.sink.got) >= 30, "30 messages arrive")
+    park(queue, range(900, 910), "held")
+    queue.sends("--shards", 6, "--per-destination", 1)
+    after = queue.submits(300, 300, 12, "--shards", 6)
+    wait_until(lambda: len(queue.sink.got) >= 100, "100 messages arrive")
+    old.end(signal.SIGTERM)
+    assert before.ended() == after.ended() == ""
+    assert Worker("retry", queue.url(), queue.name, "held", "--shards", 6).ended() == ""
+    queue.in_order(set(range(600)) | set(range(900, 910)))
+    # Nothing stays in a shard that is not its own.
+    queue.sink.most.clear()
+    queue.sends("--shards", 6, "--per-destination", 1)
+    assert queue.submits(1000, 200, 12, "--shards", 2).ended() == ""
+    queue.in_order(set(range(1000, 1200)))
+    assert set(queue.sink.most.values()) <= {1}, queue.sink.most
 
 
 def test_errors_name_what_is_wrong_and_no_password(queue):

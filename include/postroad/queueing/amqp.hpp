@@ -18,7 +18,7 @@ enum class amqp_role : unsigned char {
     submits,  ///< it only queues; others send
 };
 
-/// How the queue is reached and used. All processes of one queue must agree on `name` and `shards`.
+/// How the queue is reached and used. All processes of one queue must agree on `name`, and in the end on `shards`.
 struct amqp_options {
     /// amqp://user:password@host:port/vhost, or amqps:// with TLS, which is always verified.
     std::string url = "amqp://guest:guest@localhost/";
@@ -27,7 +27,7 @@ struct amqp_options {
     /// What the names of exchanges and queues at the broker begin with.
     std::string name = "postroad";
     /// Queues among which destinations are divided. Each is sent by one process at a time; those with work spread over
-    /// the processes that send. From 1 to 256.
+    /// the processes that send. From 1 to 256. It can grow while the queue is in use, process by process.
     unsigned shards = 8;
     /// Most messages of a shard that the broker gives out before the first of them is over. From 1 to 1000.
     std::uint16_t prefetch = 128;
@@ -36,7 +36,8 @@ struct amqp_options {
     /// Most messages taken by enqueue() that the broker has not confirmed.
     std::size_t capacity = 10'000;
     queueing::when_full when_full = queueing::when_full::refuse;
-    /// How long a message may wait for the broker; then it is refused. It may be queued all the same.
+    /// How long a message may wait for the broker; then it is refused: errc::broker_unreachable, and it may be queued
+    /// all the same, or errc::broker_refused. As long as that may a look at held jobs and those in doubt take.
     std::chrono::milliseconds patience{30'000};
     /// A broker that is silent for twice as long counts as lost.
     std::chrono::seconds heartbeat{10};
@@ -51,8 +52,8 @@ class amqp_store;
 /// enqueue() takes up to `capacity`; after a broken connection whatever was not being sent is given out anew, here or
 /// to another process.
 ///
-/// A thread of its own talks to the broker. Only take(), list(), count(), retry_now(), hold(), drop() and stop() wait
-/// for it, `patience` at most.
+/// A thread of its own talks to the broker; list() and its neighbours have a connection of their own. Only take(),
+/// list(), count(), retry_now(), hold(), drop() and stop() wait for it, `patience` at most.
 class amqp {
 public:
     using axis = postroad::axis::queueing;
@@ -84,7 +85,8 @@ public:
     /// Those that this process has: not confirmed, or given to it by the broker.
     std::size_t size() const;
 
-    /// As take(): nobody can look into a queue that is being consumed.
+    /// Those of take(): nobody can look into a queue that is being consumed. Reads no more than it takes to reach
+    /// `limit`, the oldest first while nobody has looked before; within `patience`. Others who look meanwhile wait.
     void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) const;
     /// All that wait at the broker, too; the age is that of the oldest known here.
     void count(time_point now, queue_counts& counts) const;

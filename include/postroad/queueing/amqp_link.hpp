@@ -59,6 +59,10 @@ public:
 
     using table = std::map<std::string, amqp_message::value, std::less<>>;
     void declare_exchange(const std::string& name, const char* type);
+    /// A queue that only one connection can have at a time; errc::broker_refused if another has it. It ends with the
+    /// connection, or by remove().
+    void declare_own(const std::string& name);
+    void remove(const std::string& queue);
     /// Durable; errc::broker_refused if it exists with other arguments.
     void declare_queue(const std::string& name, const table& arguments);
     void bind(const std::string& queue, const std::string& exchange, const std::string& key);
@@ -78,6 +82,11 @@ public:
     std::uint64_t publish(int channel, const std::string& exchange, const std::string& key, const amqp_message& m);
     void ack(int channel, std::uint64_t tag);
     void requeue(int channel, std::uint64_t tag);
+    /// All that the channel was given, up to that one, and has not acknowledged.
+    void requeue_up_to(int channel, std::uint64_t tag);
+    void requeue_all(int channel) { requeue_up_to(channel, 0); }
+    /// Whether the broker said that it takes nothing that is published now: what is published blocks this thread.
+    bool blocked() const noexcept;
 
     /// The next message of a queue, on the channel `aside`.
     std::optional<amqp_event> get(const std::string& queue);

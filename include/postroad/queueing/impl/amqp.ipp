@@ -5,6 +5,7 @@
 #include <postroad/queueing/amqp.hpp>
 #include <postroad/queueing/amqp_link.hpp>
 #include <postroad/queueing/division.hpp>
+#include <postroad/queueing/impl/amqp_look.ipp>
 #include <postroad/queueing/stored_job.hpp>
 
 #include <algorithm>
@@ -132,7 +133,7 @@ public:
             ++taken_;
             ++under_way_;
         }
-        arrival a{.id = j.id, .shard = amqp_shard(j.mail->envelope, options_.shards)};
+        arrival a{.id = j.id, .shard = home_of(j)};
         const auto now = amqp_now();
         error_code ec;
         try {
@@ -209,11 +210,10 @@ public:
             const std::scoped_lock lock(mutex_);
             for (auto& p : parts) p.whole = whole.whole ? whole.whole : waits_as(whole.id);
         }
-        for (const auto& p : parts)
-            o.parts.push_back({p.places.front(), amqp_shard(p.mail->envelope, options_.shards), to_amqp(p, now)});
+        for (const auto& p : parts) o.parts.push_back({p.places.front(), home_of(p), to_amqp(p, now)});
         give_back(std::move(o), whole);
     }
-    std::vector<job> take_parts(job_id whole) { return drop({.whole = whole}, clock::now()); }
+    std::vector<job> take_parts(job_id whole) { return take_those({.whole = whole}); }
     void put_back(job&& j) {
         const auto now = amqp_now();
         order o{.what = order::kind::move, .id = j.id, .copy = to_amqp(j, now)};
@@ -289,7 +289,7 @@ public:
     }
 
     std::optional<job> take(job_id id) {
-        auto found = drop({.id = id}, clock::now());
+        auto found = take_those({.id = id});
         if (found.empty()) return {};
         return std::move(found.front());
     }
@@ -299,12 +299,12 @@ public:
             const std::scoped_lock lock(mutex_);
             visit(now, [&](const job& j, job_state s) { found.push_back(queueing::describe(j, s, now)); });
         }
-        for (const auto state : {job_state::held, job_state::in_doubt})
-            if (!which.state || *which.state == state)
-                for (auto& j : browse(state, {}, after_browsing::stays))
-                    found.push_back(queueing::describe(j, state, now));
         for (auto& j : found)
             if (out.size() < limit && which.matches(j)) out.push_back(std::move(j));
+        walk(which, [&](const job& j, job_state state, amqp_message&, amqp_look::step&) {
+            if (out.size() < limit) out.push_back(queueing::describe(j, state, now));
+            return out.size() < limit ? amqp_look::next::more : amqp_look::next::enough;
+        });
     }
     void count(time_point now, queue_counts& counts) {
         const auto add = [&](job_state s, std::size_t n) { counts.by_state[static_cast<std::size_t>(s)] += n; };
@@ -318,20 +318,16 @@ public:
         }
         const auto depths = ask<std::map<std::string, std::size_t>>([this] {
             std::map<std::string, std::size_t> all;
-            for (const auto& q : all_queues()) all[q] = link_->look(q).messages;
+            for (const auto& q : moving_queues()) all[q] = link_->look(q).messages;
             if (handover_) all[shard_queue(handover_->shard)] += handover_->aside.size();
             return all;
         });
-        for (const auto& [queue, n] : depths) {
-            if (queue == held_queue())
-                add(job_state::held, n);
-            else if (queue == doubt_queue())
-                add(job_state::in_doubt, n);
-            else if (queue.starts_with(options_.name + ".wait."))
-                add(job_state::delayed, n);
-            else
-                add(job_state::waiting, n);
-        }
+        for (const auto& [queue, n] : depths)
+            add(queue.starts_with(options_.name + ".wait.") ? job_state::delayed : job_state::waiting, n);
+        look([&](amqp_look& at) {
+            add(job_state::held, at.depth(held_queue()));
+            add(job_state::in_doubt, at.depth(doubt_queue()));
+        });
     }
     std::size_t retry_now(const job_filter& which, time_point now) {
         std::size_t n = 0;
@@ -348,9 +344,14 @@ public:
                     ++n;
                 });
         }
-        for (const auto state : {job_state::held, job_state::in_doubt})
-            n += browse(state, which, after_browsing::is_due).size();
-        return n;
+        return n + walk(which, [&](const job& j, job_state, amqp_message& m, amqp_look::step& s) {
+                   m.headers.erase("not_before");
+                   m.headers.erase("postroad_interrupted");
+                   next_step(m);
+                   strip(m);
+                   s = {amqp_look::step::kind::moves, options_.name, std::to_string(home_of(j))};
+                   return after_one(which);
+               });
     }
     std::size_t hold(const job_filter& which, time_point now) {
         auto found = extract(which, now);
@@ -359,13 +360,13 @@ public:
         return n;
     }
     std::vector<job> drop(const job_filter& which, time_point now) {
-        auto found = extract(which, now);
-        for (const auto& j : found) give({.what = order::kind::settle, .id = j.id});
-        for (const auto state : {job_state::held, job_state::in_doubt})
-            for (auto& j : browse(state, which, after_browsing::goes)) found.push_back(std::move(j));
-        const std::scoped_lock lock(mutex_);
-        for (auto& j : found) j.waiter = who_waits_for(j);
-        return found;
+        auto found = drop_here(which, now);
+        walk(which, [&](job& j, job_state, amqp_message&, amqp_look::step& s) {
+            s.what = amqp_look::step::kind::goes;
+            found.push_back(std::move(j));
+            return after_one(which);
+        });
+        return with_waiters(std::move(found));
     }
 
 private:
@@ -412,6 +413,7 @@ private:
         amqp_message what = {};
         std::function<void(error_code)> over = {};  // once it is confirmed, or it is too late
         time_point until = never;
+        bool refused = false;  // by the broker, the last time
         bool survives = true;  // a new connection: otherwise the broker delivers anew what it replaces
         job_id moves = 0;      // the job that it replaces
     };
@@ -437,7 +439,8 @@ private:
         time_point stays_until = time_point::min();
         bool writing = false;
         bool dirty = false;
-        std::vector<job_id> asked = {};  // that are to be marked
+        time_point writes_at = time_point::min();  // the broker did not take its register
+        std::vector<job_id> asked = {};            // that are to be marked
         std::vector<job_id> on_their_way = {};
         std::unordered_set<std::uint64_t> marked = {};     // keys of jobs
         std::unordered_set<std::uint64_t> inherited = {};  // the same of who had the shard before
@@ -455,13 +458,14 @@ private:
     };
     /// What becomes of connections that have nothing to do.
     enum class connections : unsigned char { stay, are_to_close, close, closed };
-    enum class after_browsing : unsigned char { stays, is_due, goes };
 
     // More than a shard's prefetch: then all that the one before us had was delivered, since it goes first.
     static constexpr std::size_t inheritance = 2000;
     // A message that was given out so often and never settled ends whoever gets it.
     static constexpr std::int64_t poison = 50;
     static constexpr int busy_turns = 256;
+    // Nothing is told meanwhile that its time is over.
+    static constexpr std::chrono::milliseconds longest_answer{5'000};
 
     static const amqp_options& checked(const amqp_options& o) {
         const auto need = [](bool good, const char* text) {
@@ -485,12 +489,22 @@ private:
     std::string doubt_queue() const { return options_.name + ".in_doubt"; }
     std::string dead_queue() const { return options_.name + ".dead"; }
     std::string waiting(std::int64_t seconds) const { return options_.name + ".wait." + std::to_string(seconds); }
-    std::vector<std::string> all_queues() const {
-        std::vector<std::string> all{in_queue(), held_queue(), doubt_queue()};
+    /// Those whose messages wait for nobody.
+    std::vector<std::string> moving_queues() const {
+        std::vector<std::string> all{in_queue()};
         for (unsigned n = 0; n < options_.shards; ++n) all.push_back(shard_queue(n));
         for (const auto wait : amqp_waits) all.push_back(waiting(wait));
         return all;
     }
+
+    amqp_address broker() const {
+        return {.url = options_.url,
+                .ca_file = options_.ca_file,
+                .heartbeat = options_.heartbeat,
+                .timeout = std::min(options_.patience, longest_answer)};
+    }
+    /// The shard of a job.
+    unsigned home_of(const job& j) const { return amqp_shard(j.mail->envelope, options_.shards); }
 
     // ---- under the lock
 
@@ -566,6 +580,24 @@ private:
         return found;
     }
 
+    std::vector<job> drop_here(const job_filter& which, time_point now) {
+        auto found = extract(which, now);
+        for (const auto& j : found) give({.what = order::kind::settle, .id = j.id});
+        return found;
+    }
+    std::vector<job> with_waiters(std::vector<job> found) {
+        const std::scoped_lock lock(mutex_);
+        for (auto& j : found) j.waiter = who_waits_for(j);
+        return found;
+    }
+    /// As drop(), often, and mostly of what is nowhere here: without a look where the broker says that nothing rests.
+    std::vector<job> take_those(const job_filter& which) {
+        const bool rest =
+            ask<bool>([this] { return link_->look(held_queue()).messages + link_->look(doubt_queue()).messages > 0; });
+        const auto now = clock::now();
+        return rest ? drop(which, now) : with_waiters(drop_here(which, now));
+    }
+
     /// What `f` returns, called on the other thread while it is connected; nothing if that takes too long.
     template <class R, class F>
     R ask(F f) {
@@ -585,39 +617,46 @@ private:
         }
     }
 
-    std::vector<job> browse(job_state state, const job_filter& which, after_browsing then) {
-        const auto queue = state == job_state::held ? held_queue() : doubt_queue();
-        // A job cannot be copied, and what is asked must be.
-        auto all = ask<std::shared_ptr<std::vector<job>>>([this, state, queue, which, then] {
-            auto found = std::make_shared<std::vector<job>>();
-            std::vector<amqp_event> got;
-            for (auto n = link_->look(queue).messages; n > 0; --n) {
-                auto e = link_->get(queue);
-                if (!e) break;
-                got.push_back(*std::move(e));
+    // ---- over a connection of its own
+
+    /// Does without whatever the broker does not answer in time.
+    template <class F>
+    std::size_t look(F f) const {
+        std::size_t gone = 0;
+        try {
+            amqp_look at(broker(), options_.name + ".looking", after(clock::now(), options_.patience));
+            try {
+                f(at);
+            } catch (const error&) {
+                gone = at.gone();
+                throw;
             }
-            for (auto& e : got) {
-                auto j = read_kept(e.message, state);
-                if (!j || !which.matches(queueing::describe(*j, state, clock::now())) ||
-                    then == after_browsing::stays) {
-                    link_->requeue(amqp_link::aside, e.tag);
-                    if (!j || then != after_browsing::stays) continue;
-                } else if (then == after_browsing::goes) {
-                    link_->ack(amqp_link::aside, e.tag);
-                } else {
-                    e.message.headers.erase("not_before");
-                    e.message.headers.erase("postroad_interrupted");
-                    next_step(e.message);
-                    replace(amqp_link::aside, e.tag, options_.name,
-                            std::to_string(amqp_shard(j->mail->envelope, options_.shards)), std::move(e.message));
-                }
-                found->push_back(*std::move(j));
-            }
-            return found;
-        });
-        return all ? std::move(*all) : std::vector<job>();
+            return at.gone();
+        } catch (const error&) {
+            return gone;
+        }
     }
-    std::optional<job> read_kept(amqp_message m, job_state state) const {
+    /// Shows `visit` the jobs that wait for somebody, and match.
+    template <class Visit>
+    std::size_t walk(const job_filter& which, Visit visit) const {
+        if (which.state && *which.state != job_state::held && *which.state != job_state::in_doubt) return 0;
+        return look([&](amqp_look& at) {
+            auto then = amqp_look::next::more;
+            for (const auto state : {job_state::held, job_state::in_doubt}) {
+                if (then == amqp_look::next::enough || (which.state && *which.state != state)) continue;
+                at.walk(state == job_state::held ? held_queue() : doubt_queue(),
+                        [&](amqp_message& m, amqp_look::step& s) {
+                            auto j = read_kept(m, state);
+                            if (!j || !which.matches(queueing::describe(*j, state, clock::now()))) return then;
+                            return then = visit(*j, state, m, s);
+                        });
+            }
+        });
+    }
+    static amqp_look::next after_one(const job_filter& which) noexcept {
+        return which.id ? amqp_look::next::enough : amqp_look::next::more;
+    }
+    static std::optional<job> read_kept(amqp_message m, job_state state) {
         std::string reason;
         const auto id = amqp_id_for(m.message_id);
         auto j = from_amqp(std::move(m), amqp_now(), reason);
@@ -650,6 +689,9 @@ private:
     void take_over(unsigned n, bool redelivered);
     void happened(amqp_event& e);
     void confirmed(const amqp_event& e);
+    void refused(const amqp_event& e);
+    template <class Container, class F>
+    static void each_of(Container& from, const amqp_event& e, F f);
     void delivered(amqp_event& e);
     void delivered_in(amqp_event& e);
     void replied(amqp_event& e);
@@ -672,6 +714,10 @@ private:
         m.timestamp = h.timestamp;
         m.reply_to = h.reply_to;
         m.headers["postroad_step"] = step;
+    }
+    /// Takes off what the broker adds when a message has waited, in forms that not all can be shown.
+    static void strip(amqp_message& m) {
+        std::erase_if(m.headers, [](const auto& h) { return h.first.starts_with("x-"); });
     }
     static std::int64_t step_of(const amqp_message& m);
     static void next_step(amqp_message& m) { m.headers["postroad_step"] = step_of(m) + 1; }
@@ -717,6 +763,7 @@ private:
     time_point expired_at_ = time_point::min();
     std::deque<order> orders_taken_;
     std::deque<outgoing> unsent_;
+    std::multimap<time_point, outgoing> again_;      // that the broker did not take; when to try
     std::map<std::uint64_t, outgoing> unconfirmed_;  // on the main channel, by number
     std::map<std::uint64_t, unsigned> registers_;    // that are being written, with their shard
     std::vector<shard> shards_;

@@ -35,6 +35,7 @@ struct amqp_link::parts {
     };
     partial coming[3] = {};
     std::deque<amqp_event> put_by = {};  // what came while something else was awaited
+    bool blocked = false;
 
     parts() = default;
     parts(const parts&) = delete;
@@ -218,9 +219,20 @@ inline amqp_link::amqp_link(const amqp_address& to) : parts_(std::make_unique<pa
     amqp_set_handshake_timeout(p.connection, &patience);
     amqp_set_rpc_timeout(p.connection, &patience);
     static constexpr int largest_frame = 131072;
-    p.check(amqp_login(p.connection, where.vhost, 0, largest_frame, static_cast<int>(to.heartbeat.count()),
-                       AMQP_SASL_METHOD_PLAIN, where.user, where.password),
-            "logging in");
+    // Otherwise a broker short of memory or disk says nothing, and stops reading.
+    amqp_table_entry_t says_blocked{};
+    says_blocked.key = amqp_cstring_bytes("connection.blocked");
+    says_blocked.value.kind = AMQP_FIELD_KIND_BOOLEAN;
+    says_blocked.value.value.boolean = 1;
+    amqp_table_entry_t capabilities{};
+    capabilities.key = amqp_cstring_bytes("capabilities");
+    capabilities.value.kind = AMQP_FIELD_KIND_TABLE;
+    capabilities.value.value.table = {1, &says_blocked};
+    const amqp_table_t properties{1, &capabilities};
+    p.check(
+        amqp_login_with_properties(p.connection, where.vhost, 0, largest_frame, static_cast<int>(to.heartbeat.count()),
+                                   &properties, AMQP_SASL_METHOD_PLAIN, where.user, where.password),
+        "logging in");
     for (const int channel : {main, aside}) {
         amqp_channel_open(p.connection, static_cast<amqp_channel_t>(channel));
         p.check_last("opening a channel");
@@ -243,6 +255,16 @@ inline void amqp_link::declare_queue(const std::string& name, const table& argum
     amqp_fields a(arguments);
     amqp_queue_declare(parts_->connection, main, amqp_view(name), 0, 1, 0, 0, a.table());
     parts_->check_last("declaring a queue");
+}
+
+inline void amqp_link::declare_own(const std::string& name) {
+    amqp_queue_declare(parts_->connection, main, amqp_view(name), 0, 0, 1, 1, amqp_empty_table);
+    parts_->check_last("declaring a queue of our own");
+}
+
+inline void amqp_link::remove(const std::string& queue) {
+    amqp_queue_delete(parts_->connection, main, amqp_view(queue), 0, 0);
+    parts_->check_last("removing a queue");
 }
 
 inline void amqp_link::bind(const std::string& queue, const std::string& exchange, const std::string& key) {
@@ -315,6 +337,12 @@ inline void amqp_link::requeue(int channel, std::uint64_t tag) {
     parts_->check(amqp_basic_nack(parts_->connection, static_cast<amqp_channel_t>(channel), tag, 0, 1), "putting back");
 }
 
+inline void amqp_link::requeue_up_to(int channel, std::uint64_t tag) {
+    parts_->check(amqp_basic_nack(parts_->connection, static_cast<amqp_channel_t>(channel), tag, 1, 1), "putting back");
+}
+
+inline bool amqp_link::blocked() const noexcept { return parts_->blocked; }
+
 inline std::optional<amqp_event> amqp_link::get(const std::string& queue) {
     auto& p = *parts_;
     const auto r = amqp_basic_get(p.connection, aside, amqp_view(queue), 0);
@@ -356,6 +384,8 @@ inline amqp_event amqp_link::parts::next(timeval patience) {
         if (f.frame_type == AMQP_FRAME_METHOD) {
             const auto& m = f.payload.method;
             ended(m, "by itself");
+            if (m.id == AMQP_CONNECTION_BLOCKED_METHOD) blocked = true;
+            if (m.id == AMQP_CONNECTION_UNBLOCKED_METHOD) blocked = false;
             e = amqp_confirm(f.channel, m);
             if (m.id == AMQP_BASIC_DELIVER_METHOD) {
                 const auto& d = *static_cast<const amqp_basic_deliver_t*>(m.decoded);

@@ -43,10 +43,7 @@ inline void amqp_store::give_up() {
 }
 
 inline void amqp_store::connect() {
-    auto link = std::make_unique<amqp_link>(amqp_address{.url = options_.url,
-                                                         .ca_file = options_.ca_file,
-                                                         .heartbeat = options_.heartbeat,
-                                                         .timeout = options_.patience});
+    auto link = std::make_unique<amqp_link>(broker());
     // Queues on RabbitMQ 4 lose what was given out 20 times, unless they say otherwise.
     const amqp_link::table quorum{{"x-queue-type", std::string("quorum")},
                                   {"x-delivery-limit", std::int64_t{1'000'000'000}}};
@@ -118,6 +115,7 @@ inline void amqp_store::disconnected(const error& why) {
     unconfirmed_.clear();
     std::move(unsent_.begin(), unsent_.end(), std::back_inserter(again));
     unsent_.clear();
+    for (auto& entry : std::exchange(again_, {})) again.push_back(std::move(entry.second));
     for (auto& o : again) {
         if (o.survives) {
             unsent_.push_back(std::move(o));
@@ -335,6 +333,11 @@ inline void amqp_store::answer_elsewhere(const held& h, order& o) {
 }
 
 inline void amqp_store::send() {
+    const auto now = clock::now();
+    for (; !again_.empty() && again_.begin()->first <= now; again_.erase(again_.begin()))
+        unsent_.push_back(std::move(again_.begin()->second));
+    // What is published to a broker that reads nothing blocks this thread.
+    if (link_->blocked()) return;
     while (!unsent_.empty() && unconfirmed_.size() < options_.window) {
         auto& next = unsent_.front();
         // Who waits for an answer may be gone, and a message to nobody would come back.
@@ -349,7 +352,7 @@ inline void amqp_store::send() {
         unsent_.pop_front();
     }
     for (unsigned n = 0; n < shards_.size(); ++n)
-        if (shards_[n].dirty && !shards_[n].writing) write_register(n);
+        if (shards_[n].dirty && !shards_[n].writing && shards_[n].writes_at <= now) write_register(n);
 }
 
 inline void amqp_store::expire(time_point now) {
@@ -358,12 +361,13 @@ inline void amqp_store::expire(time_point now) {
     expired_at_ = now;
     const auto late = [&](const outgoing& o) { return o.until <= now || now == never; };
     std::vector<outgoing> over;
+    const auto late_entry = [&](const auto& entry) { return late(entry.second); };
+    const auto entry_over = [&](auto& entry) { over.push_back(std::move(entry.second)); };
     amqp_take_if(unsent_, late, [&](outgoing& o) { over.push_back(std::move(o)); });
-    amqp_take_if(
-        unconfirmed_, [&](const auto& entry) { return late(entry.second); },
-        [&](auto& entry) { over.push_back(std::move(entry.second)); });
+    amqp_take_if(again_, late_entry, entry_over);
+    amqp_take_if(unconfirmed_, late_entry, entry_over);
     for (auto& o : over)
-        if (o.over) o.over(trouble_ ? trouble_ : errc::broker_unreachable);
+        if (o.over) o.over(o.refused ? errc::broker_refused : trouble_ ? trouble_ : errc::broker_unreachable);
 }
 
 inline void amqp_store::write_register(unsigned n) {
@@ -430,8 +434,7 @@ inline void amqp_store::take_over(unsigned n, bool redelivered) {
 
 inline void amqp_store::happened(amqp_event& e) {
     if (e.what == amqp_event::kind::confirmed) return confirmed(e);
-    if (e.what == amqp_event::kind::refused)
-        throw error(errc::broker_refused, "the broker does not take messages now: look at its limits and its log");
+    if (e.what == amqp_event::kind::refused) return refused(e);
     if (e.consumer == replies_) return replied(e);
     if (e.consumer == in_queue()) return delivered_in(e);
     // To a consumer that is cancelled.
@@ -439,24 +442,42 @@ inline void amqp_store::happened(amqp_event& e) {
     delivered(e);
 }
 
+template <class Container, class F>
+void amqp_store::each_of(Container& from, const amqp_event& e, F f) {
+    const auto first = e.covers == amqp_event::reach::one ? from.lower_bound(e.tag) : from.begin();
+    const auto last = from.upper_bound(e.tag);
+    std::vector<typename Container::mapped_type> all;
+    for (auto at = first; at != last; ++at) all.push_back(std::move(at->second));
+    from.erase(first, last);
+    for (auto& each : all) f(each);
+}
+
+/// A full queue refuses what is for it, and says nothing of the others.
+inline void amqp_store::refused(const amqp_event& e) {
+    static constexpr std::chrono::seconds rest(1);
+    const auto at = after(clock::now(), rest);
+    if (e.channel == amqp_link::main)
+        return each_of(unconfirmed_, e, [&](outgoing& o) {
+            o.refused = true;
+            again_.emplace(at, std::move(o));
+        });
+    each_of(registers_, e, [&](unsigned n) {
+        auto& s = shards_[n];
+        s.writing = false;
+        s.dirty = true;
+        s.writes_at = at;
+    });
+}
+
 inline void amqp_store::confirmed(const amqp_event& e) {
     trouble_ = {};
-    const auto each = [&](auto& from, auto f) {
-        auto at = e.covers == amqp_event::reach::one ? from.find(e.tag) : from.begin();
-        while (at != from.end() && at->first <= e.tag) {
-            auto done_with = std::move(at->second);
-            at = from.erase(at);
-            f(done_with);
-            if (e.covers == amqp_event::reach::one) break;
-        }
-    };
     if (e.channel == amqp_link::main) {
-        each(unconfirmed_, [](outgoing& o) {
+        each_of(unconfirmed_, e, [](outgoing& o) {
             if (o.over) o.over({});
         });
         return;
     }
-    each(registers_, [this](unsigned n) {
+    each_of(registers_, e, [this](unsigned n) {
         auto& s = shards_[n];
         s.writing = false;
         const std::scoped_lock lock(mutex_);
@@ -518,11 +539,13 @@ inline void amqp_store::delivered(amqp_event& e) {
     auto copy = m;
     auto j = from_amqp(std::move(copy), now, reason);
     if (!j) return bury(amqp_link::main, e.tag, std::move(m), reason);
-    if (const auto wait = amqp_wait_until(j->due, now.steady)) {
+    const auto wait = amqp_wait_until(j->due, now.steady);
+    // Of another shard: somebody queued it who knows of fewer. Upwards only, or he would move it back.
+    if (const auto home = home_of(*j); wait || home > n) {
         if (doubtful) m.headers["postroad_interrupted"] = std::int64_t{1};
         next_step(m);
-        return replace(amqp_link::main, e.tag, waiting(*wait), std::to_string(n), std::move(m),
-                       [this, n, key = h.key] { remember(n, key); });
+        return replace(amqp_link::main, e.tag, wait ? waiting(*wait) : options_.name, std::to_string(home),
+                       std::move(m), [this, n, key = h.key] { remember(n, key); });
     }
     j->id = amqp_id_for(m.message_id);
     if (doubtful) {
@@ -571,8 +594,7 @@ inline void amqp_store::delivered_in(amqp_event& e) {
         if (e.redelivered) m.headers["postroad_interrupted"] = std::int64_t{1};
     }
     const auto wait = amqp_wait_until(j->due, now.steady);
-    replace(amqp_link::main, e.tag, wait ? waiting(*wait) : options_.name,
-            std::to_string(amqp_shard(j->mail->envelope, options_.shards)), std::move(m));
+    replace(amqp_link::main, e.tag, wait ? waiting(*wait) : options_.name, std::to_string(home_of(*j)), std::move(m));
 }
 
 inline void amqp_store::replied(amqp_event& e) {
@@ -602,8 +624,7 @@ inline void amqp_store::bury(int channel, std::uint64_t tag, amqp_message m, std
 
 inline void amqp_store::replace(int channel, std::uint64_t tag, std::string exchange, std::string key, amqp_message m,
                                 std::function<void()> then) {
-    // What the broker adds when a message has waited, in forms that not all can be shown.
-    std::erase_if(m.headers, [](const auto& h) { return h.first.starts_with("x-"); });
+    strip(m);
     unsent_.push_back({.exchange = std::move(exchange),
                        .key = std::move(key),
                        .what = std::move(m),
@@ -649,7 +670,7 @@ inline void amqp_store::remember(unsigned n, std::uint64_t key) {
 
 inline bool amqp_store::idle() {
     const std::scoped_lock lock(mutex_);
-    return under_way_ == 0 && unsent_.empty() && unconfirmed_.empty();
+    return under_way_ == 0 && unsent_.empty() && again_.empty() && unconfirmed_.empty();
 }
 
 inline void amqp_store::tell() {
