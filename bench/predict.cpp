@@ -67,7 +67,7 @@ std::vector<std::uint32_t> draw(std::size_t messages, std::size_t hosts, std::ui
     testing::campaign c{.hosts = hosts, .bulk = messages, .transactional = 0, .seed = seed};
     auto w = testing::make_workload(c);
     std::vector<std::uint32_t> result;
-    while (const auto a = w.next()) result.push_back(a->host);
+    while (const auto a = w.next()) result.push_back(a->domain);
     return result;
 }
 
