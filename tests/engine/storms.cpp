@@ -27,11 +27,12 @@ enum class way : unsigned char {
     login_refused,
     certificate,
     ready_then_421,   // with the last reply of the opening
+    over_when_ready,  // the same, in one segment
     ready_then_ends,  // on MAIL, without a word
     mail_421,
     mail_530,
 };
-constexpr int ways = 8;
+constexpr int ways = 9;
 
 template <class Queueing, class Scheduling>
 class storm {
@@ -72,6 +73,7 @@ public:
 private:
     void act() {
         for (auto did = rig_.did(); !did.empty(); did = rig_.did()) {
+            REQUIRE(opened_.size() < 10'000);
             for (std::size_t at = 0; (at = did.find("open ", at)) != std::string::npos; ++at)
                 opening(std::stoull(did.substr(at + 5)));
             for (std::size_t at = 0; (at = did.find("quit ", at)) != std::string::npos; ++at)
@@ -96,6 +98,7 @@ private:
             case way::login_refused: ++logins_; return rig_.close(id, errc::authentication_rejected, phase::auth);
             case way::certificate: return rig_.close(id, errc::tls_certificate, phase::tls);
             case way::ready_then_421: rig_.ready(id); return end(id, errc::service_closing);
+            case way::over_when_ready: rig_.ready(id, 0); return rig_.close(id, errc::service_closing);
             case way::ready_then_ends:
             case way::mail_421:
             case way::mail_530: return rig_.ready(id);
@@ -316,4 +319,20 @@ TEST_CASE("a session that is exhausted is left, and its message goes on at once,
     // Now it is the message's.
     r.finish(2, 2, enough);
     CHECK(r.did() == "done #2 deferred x1");
+}
+
+TEST_CASE("a connection that is over when it becomes ready is a failed opening, whatever was given to it") {
+    const auto each = [](auto r) {
+        (void)r.add();
+        CHECK(r.did() == "open 1 a.example");
+        SUBCASE("its session takes nothing any more") { r.ready(1, 0); }
+        SUBCASE("nobody has looked yet at what it was given") { r.ready(1); }
+        r.close(1, errc::service_closing);
+        const auto did = r.did();
+        CHECK(did.find("open") == std::string::npos);
+        // It ended, or waits for another try.
+        CHECK((did.find("done #1 not_attempted x0 service_closing") != std::string::npos) != (r.queue.size() == 1));
+    };
+    SUBCASE("in line") { each(rig<>()); }
+    SUBCASE("in turn") { each(rig<keep_alive, memory, fair>()); }
 }

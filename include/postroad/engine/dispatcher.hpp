@@ -101,8 +101,10 @@ public:
         return std::min({in_.wakeup(), book_.deliveries.deadline(), match_.wakeup(), book_.sites.wakeup()});
     }
 
-    /// A connection's session is ready and takes `room` transactions, each within `limits`.
+    /// A connection's session is ready and takes `room` transactions, each within `limits`. With no room it is over
+    /// again, as where the server ends it with the last reply of its opening: closed() says how, and the opening failed.
     void ready(connection_id id, std::size_t room, time_point now, recipient_limits limits = {}) {
+        if (room == 0) return;
         auto& c = book_.connections.at(id);
         book_.sites.opened(*c.at, c.server);
         book_.connections.shift(c, [&] { c.now = connection::state::open; });
