@@ -1,7 +1,7 @@
 // A hostile server under the whole of the engine's decisions: dispatcher, pool, queue and scheduler as shipped,
 // sessions of transport::smtp, virtual time. The first three octets pick the queue, the scheduler, the pipelining and
-// the messages; the rest is what the server does, line by line. Whatever it is: each message ends, once; what is
-// accepted was; no connection is leaked, time goes on, and no server is stormed.
+// the messages; the rest is what the server does, line by line: once, or on each connection anew. Whatever it is:
+// each message ends, once; what is accepted was; no connection is leaked, time goes on, and no server is stormed.
 #include <postroad/engine/dispatcher.hpp>
 #include <postroad/pooling/keep_alive.hpp>
 #include <postroad/queueing/direct.hpp>
@@ -55,6 +55,16 @@ public:
         act();
     }
 
+    // As run(), but each connection hears the whole script: a server that always does the same.
+    void run_again_and_again() {
+        for (int steps = 0; ended_ < submitted_ && steps < 2'000; ++steps) {
+            bool any = false;
+            for (const auto id : ids()) any = hear(id) || any;
+            if (!any) pass();
+        }
+        script_ = {};
+        run();
+    }
     // The server says and does all that; then it is gone, and so is every message in the end.
     void run() {
         while (!script_.empty()) {
@@ -89,6 +99,33 @@ private:
         require(!queue_.enqueue(j));
     }
 
+    std::vector<pooling::connection_id> ids() const {
+        std::vector<pooling::connection_id> all;
+        for (const auto& c : live_) all.push_back(c.first);
+        return all;
+    }
+    // Its next line, and what stands behind '+' with it in one segment. Whether there is one.
+    bool hear(pooling::connection_id id) {
+        const auto c = live_.find(id);
+        auto& at = heard_[id];
+        if (c == live_.end() || at >= script_.size()) return false;
+        std::string octets;
+        do {
+            const auto end = std::min(script_.find('\n', at), script_.size() - 1) + 1;
+            octets += script_.substr(at, end - at);
+            at = end;
+        } while (at < script_.size() && script_[at] == '+' && ++at < script_.size());
+        if (octets.starts_with('^')) return false;
+        if (octets.starts_with('~')) {
+            hang_up(id);
+        } else {
+            drain(c->second);
+            c->second.received(octets, now_);
+            events(id);
+            act();
+        }
+        return true;
+    }
     void happen(std::string_view line) {
         if (line.starts_with('^')) return pass();
         if (live_.empty()) return;
@@ -215,6 +252,7 @@ private:
     std::string_view script_;
     time_point now_ = time_point{} + 1h;
     std::map<pooling::connection_id, smtp::session> live_ = {};
+    std::map<pooling::connection_id, std::size_t> heard_ = {};  // of the script
     std::map<job_id, int> endings_ = {};
     std::vector<time_point> opened_ = {};
     std::size_t submitted_ = 0;
@@ -228,7 +266,7 @@ private:
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 3) return 0;
     const std::string_view script(reinterpret_cast<const char*>(data) + 3, size - 3);
-    const auto go = [&](auto w) { w->run(); };
+    const auto go = [&](auto w) { (data[0] & 4U) != 0 ? w->run_again_and_again() : w->run(); };
     switch (data[0] % 4) {
         case 0: go(std::make_unique<world<queueing::memory, scheduling::fifo>>(data[1], data[2], script)); break;
         case 1: go(std::make_unique<world<queueing::memory, scheduling::fair>>(data[1], data[2], script)); break;
