@@ -114,8 +114,7 @@ def main():
     check("certificate for clients", refused + "is not meant for servers", run_peer("client", []))
     check("unknown CA", refused + 'is signed by an unknown CA "CN=good CA"', run_peer("ec", [], ca="limited"))
     check("wrong name", ".*is for mail.example.com; expected other.example", run_peer("ec", [], name="other.example"))
-    check("CA with critical name constraints", "the TLS configuration is not usable: .*1 could not be read",
-          run_peer("limited", [], ca="constrained"))
+    check("CA with critical name constraints", r"ok TLSv1\.", run_peer("limited", [], ca="constrained"))
     check("client certificate demanded, TLS 1.2", "the TLS handshake failed: ",
           run_peer("ec", ["-tls1_2", "-Verify", "1"]))
     if has_1_3:
