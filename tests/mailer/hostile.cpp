@@ -581,6 +581,37 @@ TEST_CASE("43 a refusal that comes within the content is the outcome, also when 
     }
 }
 
+TEST_CASE("what ends the session in one segment with the last reply of its opening is a failed opening, not a storm") {
+    const auto each = [](const std::string& behind, const auto& send_it) {
+        CAPTURE(behind);
+        villain v([&](victim_of& c, int) {
+            c.say("220 villain\r\n");
+            c.line();
+            c.say("250 villain\r\n" + behind);
+            c.linger();
+        });
+        send_it(v);
+        CHECK(v.served() >= 1);
+        CHECK(v.served() <= 12);
+    };
+    for (const auto* behind : {"421 4.3.2 too busy\r\n", "250 again\r\n", "what?\r\n", "334 \r\n", "250-half"}) {
+        each(behind, [](villain& v) {
+            default_mailer mail{transport::smtp{v.options()}};
+            const auto e = send(mail, letter());
+            CHECK(e.ec);
+            CHECK(e.o.recipients[0].status == status::not_attempted);
+        });
+        each(behind, [](villain& v) {
+            // Somebody waits for two seconds, and the rules for retries allow more.
+            mailer mail{transport::smtp{v.options()}, scheduling::fair{}};
+            error_code ec;
+            const auto o = mail.send(letter(), {.give_up_after = 2s}, ec);
+            CHECK(ec);
+            CHECK(o.recipients[0].status == status::not_attempted);
+        });
+    }
+}
+
 TEST_CASE("37 a 421 that waits when the connection was idle costs no message") {
     villain v([](victim_of& c, int n) {
         c.greet();
