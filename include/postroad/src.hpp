@@ -62,6 +62,7 @@
 #include <postroad/scheduling/impl/fair_lines.ipp>
 #include <postroad/scheduling/impl/retry_rules.ipp>
 #include <postroad/smtp/impl/advice.ipp>
+#include <postroad/smtp/impl/advice_table.ipp>
 #include <postroad/smtp/impl/answers.ipp>
 #include <postroad/smtp/impl/capabilities.ipp>
 #include <postroad/smtp/impl/credentials.ipp>

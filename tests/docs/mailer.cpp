@@ -7,19 +7,9 @@
 #include <postroad/postroad.hpp>
 #include <postroad/testing/sink.hpp>
 
-#include <asio/awaitable.hpp>
-#include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/signal_set.hpp>
-#include <asio/use_awaitable.hpp>
 #include <asio/use_future.hpp>
-#if ASIO_VERSION >= 102400
-#include <asio/as_tuple.hpp>
-using asio::as_tuple;
-#else
-#include <asio/experimental/as_tuple.hpp>
-using asio::experimental::as_tuple;
-#endif
 
 #include <chrono>
 #include <csignal>
@@ -52,29 +42,6 @@ TEST_CASE("a mailer without troubles says none") {
     postroad::mailer<> mail{server.url()};
     mail.send(invoice()).require_accepted();
     CHECK(troubles_of(mail) == "");
-}
-
-//[as_tuple
-asio::awaitable<void> try_to_send(postroad::mailer<>& mail, postroad::message message) {
-    const auto [ec, outcome] = co_await mail.async_send(message, as_tuple(asio::use_awaitable));
-    if (ec) std::cerr << postroad::describe(ec, outcome.details) << '\n';
-    for (const auto& r : outcome.recipients) std::cout << r.address << ": " << to_string(r.status) << '\n';
-}
-//]
-
-TEST_CASE("as_tuple gives the error and the outcome") {
-    postroad::testing::sink server;
-    asio::io_context context;
-    postroad::mailer<> mail{server.url()};
-    asio::co_spawn(
-        context,
-        [&]() -> asio::awaitable<void> {
-            co_await try_to_send(mail, invoice());
-            co_await try_to_send(mail, postroad::message{}.to("bob@b.example").subject("No sender").text("Hello"));
-        },
-        [](std::exception_ptr e) { CHECK(e == nullptr); });
-    context.run();
-    CHECK(server.messages().size() == 1);
 }
 
 TEST_CASE("a mailer whose engine another source file compiles sends, and takes questions") {

@@ -1,6 +1,6 @@
 // What people are told to do: each row of the table, by what a server or the library really says.
 #include <postroad/smtp/advice.hpp>
-#include <postroad/smtp/detail/advice_table.hpp>
+#include <postroad/smtp/impl/advice_table.ipp>
 #include <postroad/smtp/reply.hpp>
 
 #include <doctest/doctest.h>

@@ -118,7 +118,7 @@ std::vector<wish> above(std::size_t count, std::size_t padding = 0) {
 
 // What the client says of it; the server is OpenSSL's, which sends anything.
 template <class Client, class Server = tls::openssl_engine>
-std::string verdict(const chain& c, tls::protocol newest = tls::protocol::tls_1_2) {
+std::string decision(const chain& c, tls::protocol newest = tls::protocol::tls_1_2) {
     pair<Client, Server> p(client_context<Client>({.ca_pem = c.root, .newest = newest}),
                            server_context<Server>(c.server));
     const bool done = p.shake() && p.talk();
@@ -184,9 +184,9 @@ TEST_CASE("both engines decide alike on what certificates are made of, but where
         const auto said = [](const std::string& why) {
             return why.empty() ? why : "certificate of mail.example.com " + why;
         };
-        CHECK(verdict<tls::mbedtls_engine>(c) == said(row.mbedtls));
+        CHECK(decision<tls::mbedtls_engine>(c) == said(row.mbedtls));
         for (const auto newest : {tls::protocol::tls_1_2, tls::protocol::tls_1_3})
-            CHECK(verdict<tls::openssl_engine>(c, newest) == said(row.openssl));
+            CHECK(decision<tls::openssl_engine>(c, newest) == said(row.openssl));
     }
 }
 
@@ -205,7 +205,7 @@ TEST_CASE_TEMPLATE("weak keys and signatures are refused as OpenSSL does at its 
     for (const auto& row : rows) {
         CAPTURE(row.server.key);
         CAPTURE(std::string(row.server.digest));
-        const auto why = verdict<E, tls::mbedtls_engine>(chain_of({{.subject = "root CA"}, row.server}));
+        const auto why = decision<E, tls::mbedtls_engine>(chain_of({{.subject = "root CA"}, row.server}));
         CAPTURE(why);
         CHECK(why.empty() != row.refused);
     }
@@ -213,10 +213,10 @@ TEST_CASE_TEMPLATE("weak keys and signatures are refused as OpenSSL does at its 
 
 TEST_CASE("certificates of more than 16 KiB are read, or named") {
     const auto small = chain_of(above(4, 2000)), large = chain_of(above(6, 3000));
-    CHECK(verdict<tls::mbedtls_engine>(small).empty());
-    CHECK(verdict<tls::openssl_engine>(small).empty());
-    CHECK(verdict<tls::openssl_engine>(large).empty());
-    const auto why = verdict<tls::mbedtls_engine>(large);
+    CHECK(decision<tls::mbedtls_engine>(small).empty());
+    CHECK(decision<tls::openssl_engine>(small).empty());
+    CHECK(decision<tls::openssl_engine>(large).empty());
+    const auto why = decision<tls::mbedtls_engine>(large);
     CHECK(why ==
           "TLS handshake with mail.example.com failed: it sends a message in pieces, mostly certificates of more than "
           "16 KiB, which this mbedTLS does not put together; the OpenSSL engine does");
@@ -224,8 +224,8 @@ TEST_CASE("certificates of more than 16 KiB are read, or named") {
 
 TEST_CASE("a server with nothing but an Ed25519 certificate has no signature that mbedTLS reads") {
     const auto c = chain_of({{.subject = "root CA"}, {.names = "DNS:mail.example.com", .key = "ED25519"}});
-    CHECK(verdict<tls::openssl_engine>(c).empty());
-    CHECK(verdict<tls::mbedtls_engine>(c).find("it sent the alert handshake_failure") != std::string::npos);
+    CHECK(decision<tls::openssl_engine>(c).empty());
+    CHECK(decision<tls::mbedtls_engine>(c).find("it sent the alert handshake_failure") != std::string::npos);
 }
 
 #endif

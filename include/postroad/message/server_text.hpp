@@ -2,10 +2,15 @@
 // Reports that a server wrote for people only.
 
 #include <postroad/core/config.hpp>
-#include <postroad/message/delivery_report.hpp>
+#include <postroad/core/outcome.hpp>
 
+#include <string>
 #include <string_view>
 #include <vector>
+
+namespace postroad {
+struct reported_recipient;
+}
 
 namespace postroad::detail {
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/message/delivery_report.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/lines.hpp>
 #include <postroad/message/server_text.hpp>

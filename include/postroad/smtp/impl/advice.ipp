@@ -2,7 +2,7 @@
 
 #include <postroad/message/utf8.hpp>
 #include <postroad/smtp/advice.hpp>
-#include <postroad/smtp/detail/advice_table.hpp>
+#include <postroad/smtp/impl/advice_table.ipp>
 #include <postroad/smtp/reply.hpp>
 
 #include <algorithm>
