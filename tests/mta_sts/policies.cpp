@@ -242,12 +242,13 @@ TEST_CASE("many who ask for one domain share a fetch, and it may go while that i
     tcp::acceptor silent(context, {asio::ip::address_v4::loopback(), 0});
     const auto port = std::to_string(silent.local_endpoint().port());
     const auto held = std::make_shared<int>();
+    // Stays open until the policies are gone: a connection that ends is an answer.
+    tcp::socket first(context);
     {
         const https_policies policies({.port = silent.local_endpoint().port(),
                                        .private_addresses = true,
                                        .addresses = {"mta-sts.d.example:" + port + ":127.0.0.1"}});
         for (int i = 0; i < 3; ++i) policies("d.example", one, [held](auto) { CHECK(false); });
-        tcp::socket first(context);
         silent.accept(first);
     }
     CHECK(held.use_count() == 1);
