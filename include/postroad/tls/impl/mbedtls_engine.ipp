@@ -372,7 +372,8 @@ POSTROAD_DECL void mbedtls_engine::fail_handshake(int rc) {
                           : detail::hint(rc, alert, message.octets);
     if (rc == MBEDTLS_ERR_SSL_CONN_EOF)
         return fail(errc::tls_handshake, peer + " closed the connection during the TLS handshake" + hint);
-    const bool pieces = rc == MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE;
+    // 2.28 puts none together; 3.6 puts together what its buffer holds.
+    const bool pieces = rc == MBEDTLS_ERR_SSL_FEATURE_UNAVAILABLE || rc == MBEDTLS_ERR_SSL_BAD_INPUT_DATA;
     fail(errc::tls_handshake, "TLS handshake with " + (parts.client ? expected_ : peer) + " failed: " +
                                   (alert    ? detail::alert_text(static_cast<unsigned char>(message.octets[1]))
                                    : pieces ? "it sends a message in pieces, mostly certificates of more than 16 KiB, "
