@@ -43,7 +43,7 @@ private:
     ::pid_t pid_;
 };
 
-error_code submit_one(queueing::sqlite& q, job_id id) {
+[[maybe_unused]] error_code submit_one(queueing::sqlite& q, job_id id) {
     std::promise<error_code> stored;
     job j{.id = id, .mail = mail_with("\r\n"), .submitted = clock::now()};
     j.stored = [&](error_code ec) { stored.set_value(ec); };
