@@ -168,11 +168,7 @@ inline constexpr provider provider_table[] = {
 POSTROAD_DECL std::string submission_url(std::string_view address_or_url) {
     if (address_or_url.find("://") != std::string_view::npos || address_or_url.find('@') == std::string_view::npos)
         return std::string(address_or_url);
-    const auto domain = [&] {
-        std::string lower = ' ' + std::string(address(address_or_url).domain()) + ' ';
-        for (char& c : lower) c = detail::to_lower(c);
-        return lower;
-    }();
+    const auto domain = ' ' + detail::in_lower_case(std::string(address(address_or_url).domain())) + ' ';
     for (const auto& p : detail::provider_table)
         if ((' ' + std::string(p.domains) + ' ').find(domain) != std::string::npos) return std::string(p.url);
     throw error(errc::invalid_url, "no submission server is known for the domain" + escaped(domain, 260) +

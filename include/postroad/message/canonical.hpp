@@ -156,9 +156,7 @@ inline std::string canonical_field(std::string_view field, canonicalization how)
     if (field.ends_with("\r\n")) field.remove_suffix(2);
     if (how == canonicalization::simple) return std::string(field);
     const auto colon = field.find(':');
-    std::string result;
-    for (const char c : trimmed(field.substr(0, colon))) result += to_lower(c);
-    result += ':';
+    auto result = in_lower_case(std::string(trimmed(field.substr(0, colon)))) + ':';
     bool gap = false;
     for (const char c : trimmed(field.substr(colon + 1))) {
         if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {

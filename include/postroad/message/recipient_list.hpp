@@ -16,9 +16,7 @@ namespace postroad::detail {
 class recipient_list {
 public:
     void add(const address& a) {
-        std::string key(a.local());
-        key += '@';
-        for (const char c : a.domain()) key += to_lower(c);
+        auto key = std::string(a.local()) + '@' + in_lower_case(std::string(a.domain()));
         if (seen_.insert(std::move(key)).second) list_.push_back(a);
     }
     std::vector<address> take() { return std::move(list_); }

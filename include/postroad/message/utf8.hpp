@@ -2,6 +2,7 @@
 // UTF-8 as addresses and header fields need it: well-formed or refused (RFC 3629).
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace postroad::detail {
@@ -71,6 +72,12 @@ constexpr bool is_atext(char32_t c) noexcept {
 }
 
 constexpr char to_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+
+/// As far as ASCII has two cases.
+inline std::string in_lower_case(std::string text) {
+    for (auto& c : text) c = to_lower(c);
+    return text;
+}
 
 constexpr bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
     if (a.size() != b.size()) return false;

@@ -1,5 +1,5 @@
 #pragma once
-// What is wrong and what to do about a failure, for people. A table, in detail/advice_table.hpp: the first row that
+// What is wrong and what to do about a failure, for people. A table, in impl/advice_table.ipp: the first row that
 // fits speaks, and where none fits nothing is invented. See docs/troubleshooting.md.
 
 #include <postroad/core/config.hpp>

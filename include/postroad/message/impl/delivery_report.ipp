@@ -173,8 +173,7 @@ private:
             if (equal_ignoring_case(f.name, "X-Failed-Recipients")) return true;
             if (equal_ignoring_case(f.name, "Return-Path")) return trimmed(f.value) == "<>";
             if (!equal_ignoring_case(f.name, "From")) return false;
-            auto from = std::string(f.value);
-            for (auto& c : from) c = to_lower(c);
+            const auto from = in_lower_case(std::string(f.value));
             return from.find("mailer-daemon") != from.npos || from.find("postmaster") != from.npos;
         });
         if (by_server) report_.recipients = read_server_text(text_);
@@ -205,10 +204,8 @@ private:
         const auto e = split_at_empty_line(text);
         report_.feedback_type = "other";
         for (const auto& f : split_fields(e.header)) {
-            if (equal_ignoring_case(f.name, "Feedback-Type")) {
-                report_.feedback_type = report_text(f.value);
-                for (auto& c : report_.feedback_type) c = to_lower(c);
-            }
+            if (equal_ignoring_case(f.name, "Feedback-Type"))
+                report_.feedback_type = in_lower_case(report_text(f.value));
             if (equal_ignoring_case(f.name, "Original-Envelope-Id")) report_.envelope_id = report_text(f.value);
             if (equal_ignoring_case(f.name, "Reporting-MTA")) report_.reporting_mta = typed_text(f.value);
             if (equal_ignoring_case(f.name, "Source-IP")) report_.source_ip = report_text(f.value);

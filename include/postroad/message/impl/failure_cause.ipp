@@ -99,8 +99,7 @@ inline constexpr std::pair<std::string_view, failure_cause> telling_words[] = {
 };
 
 inline failure_cause cause_by_words(std::string_view text) {
-    std::string lower(text);
-    for (auto& c : lower) c = to_lower(c);
+    const auto lower = in_lower_case(std::string(text));
     for (const auto& [words, cause] : telling_words)
         if (lower.find(words) != std::string::npos) return cause;
     return failure_cause::unknown;

@@ -118,11 +118,6 @@ private:
     std::size_t at_ = 0;
 };
 
-inline std::string in_lower_case(std::string text) {
-    for (auto& c : text) c = to_lower(c);
-    return text;
-}
-
 POSTROAD_DECL parameterised parse_parameterised(std::string_view text) {
     parameter_scanner in(text);
     parameterised result;

@@ -30,8 +30,7 @@ public:
 
 private:
     void put(std::string_view suffix, std::string_view type) {
-        std::string key;
-        for (const char c : suffix) key += to_lower(c);
+        auto key = in_lower_case(std::string(suffix));
         const auto slash = type.find('/');
         if (slash == std::string_view::npos || !is_token(type.substr(0, slash)) || !is_token(type.substr(slash + 1)))
             return;
@@ -209,8 +208,7 @@ POSTROAD_DECL std::string media_type_of(std::string_view file_name) {
     static const detail::media_type_table table;
     const auto dot = file_name.rfind('.');
     std::string suffix;
-    if (dot != std::string_view::npos)
-        for (const char c : file_name.substr(dot + 1)) suffix += detail::to_lower(c);
+    if (dot != std::string_view::npos) suffix = detail::in_lower_case(std::string(file_name.substr(dot + 1)));
     const auto* found = table.find(suffix);
     return found ? *found : "application/octet-stream";
 }

@@ -85,8 +85,7 @@ private:
         auto first = one_line(lines[0]);
         const auto size = first.size();
         if (size == 0 || size > max_report_text) return;
-        auto all = first + ' ' + one_line(lines[1]) + ' ' + one_line(lines[2]);
-        for (auto& c : all) c = to_lower(c);
+        const auto all = in_lower_case(first + ' ' + one_line(lines[1]) + ' ' + one_line(lines[2]));
         for (const auto& [words, action] : openings) {
             if (all.find(words) >= size) continue;
             found_ = true;

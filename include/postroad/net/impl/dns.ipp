@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/message/utf8.hpp>
 #include <postroad/net/asio.hpp>
 #include <postroad/net/dns.hpp>
 
@@ -16,7 +17,7 @@ inline unsigned octet(char c) noexcept { return static_cast<unsigned char>(c); }
 
 // Letters, digits, hyphens and, since they exist, underscores; in lower case. 0: anything else.
 inline char host_octet(char c) noexcept {
-    if (c >= 'A' && c <= 'Z') return static_cast<char>(c - 'A' + 'a');
+    c = postroad::detail::to_lower(c);
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ? c : '\0';
 }
 

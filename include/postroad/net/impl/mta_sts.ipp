@@ -1,6 +1,7 @@
 #pragma once
 
 #include <postroad/core/error.hpp>
+#include <postroad/message/utf8.hpp>
 #include <postroad/net/dns.hpp>
 #include <postroad/net/mta_sts.hpp>
 
@@ -55,10 +56,7 @@ inline std::optional<std::string> server_pattern(std::string_view value) {
     const auto last = name.substr(name.rfind('.') + 1);
     const bool is_address = std::ranges::all_of(last, [](char c) { return c >= '0' && c <= '9'; });
     if (!labels || name.find('.') == std::string_view::npos || is_address) return std::nullopt;
-    std::string lower(value);
-    for (auto& c : lower)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return lower;
+    return postroad::detail::in_lower_case(std::string(value));
 }
 
 // The fields of a policy; what was not there is not set.

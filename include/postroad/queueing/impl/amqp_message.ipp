@@ -132,8 +132,7 @@ POSTROAD_DECL std::uint64_t amqp_hash(std::string_view text) {
 inline std::string domain_of(const address& a) {
     auto domain = a.ascii_domain();
     if (domain.empty()) domain = a.domain();
-    for (auto& c : domain) c = postroad::detail::to_lower(c);
-    return domain;
+    return postroad::detail::in_lower_case(std::move(domain));
 }
 POSTROAD_DECL unsigned amqp_shard(const envelope& e, unsigned shards) {
     if (e.recipients.empty()) return 0;

@@ -39,8 +39,7 @@ inline std::string domain_of(const envelope& e) {
     if (e.recipients.empty()) return {};
     auto domain = e.recipients.front().str();
     domain.erase(0, domain.rfind('@') + 1);
-    for (auto& c : domain) c = postroad::detail::to_lower(c);
-    return domain;
+    return postroad::detail::in_lower_case(std::move(domain));
 }
 
 /// A number that says whether octets are as they were, beside a bad disk; no proof against somebody who wants to

@@ -35,11 +35,7 @@ public:
         if (which.whole) by("wholes", "whole = " + std::to_string(static_cast<std::int64_t>(*which.whole)));
         if (!which.tag.empty()) by("tags", "tag = ?", which.tag);
         if (!which.tenant.empty()) by("tenants", "tenant = ?", which.tenant);
-        if (!which.domain.empty()) {
-            auto domain = which.domain;
-            for (auto& c : domain) c = postroad::detail::to_lower(c);
-            by("domains", "domain = ?", std::move(domain));
-        }
+        if (!which.domain.empty()) by("domains", "domain = ?", postroad::detail::in_lower_case(which.domain));
     }
 
     /// Calls `f(place)` for each, oldest first, until it returns false.

@@ -13,12 +13,6 @@
 namespace postroad::smtp {
 namespace detail {
 
-inline std::string lower(std::string_view text) {
-    std::string result(text);
-    for (char& c : result) c = postroad::detail::to_lower(c);
-    return result;
-}
-
 inline bool is_letter_or_digit(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
 // An address, a URL or a host's name may be made of any word.
@@ -36,7 +30,7 @@ struct reply_text {
 
     explicit reply_text(std::string_view text) {
         while (!text.empty()) {
-            const auto word = lower(text.substr(0, text.find_first_of(" \n")));
+            const auto word = postroad::detail::in_lower_case(std::string(text.substr(0, text.find_first_of(" \n"))));
             text.remove_prefix(std::min(word.size() + 1, text.size()));
             if (word.find('@') == std::string::npos) names += word + ' ';
             if (!is_name(word)) words += word + ' ';
@@ -125,7 +119,7 @@ POSTROAD_DECL const advice* find_advice(const situation& s) {
     if (!s.error && s.said.code < 400) return nullptr;
     // What it offers, or that all is well, are no words about a failure.
     const detail::reply_text said(s.said.code >= 400 ? std::string_view(s.said.text) : std::string_view());
-    const auto found = detail::lower(s.explanation);
+    const auto found = postroad::detail::in_lower_case(s.explanation);
     const auto row =
         std::ranges::find_if(detail::advice_table, [&](const auto& r) { return detail::fits(r.when, s, said, found); });
     return row == std::end(detail::advice_table) ? nullptr : &row->what;

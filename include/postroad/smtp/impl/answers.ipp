@@ -29,8 +29,7 @@ inline bool is_about_order(const reply& r, pipelining ahead) {
         "bad sequence",       "sequence of commands",  "out of sequence",       "out of order",
         "command pipelining", "smtp pipelining",       "pipelining not",        "pipelining error",
         "pipelined after",    "synchronization error", "synchronisation error", "without pipelining"};
-    auto text = r.text;
-    for (char& c : text) c = postroad::detail::to_lower(c);
+    const auto text = postroad::detail::in_lower_case(r.text);
     return std::ranges::any_of(words, [&](std::string_view w) { return text.find(w) != std::string::npos; });
 }
 

@@ -32,10 +32,11 @@ struct subtrees {
 
     bool has_dns(std::string_view name) const {
         return std::any_of(dns.begin(), dns.end(), [&](std::string_view root) {
-            if (root.empty() || same_name(root, name)) return true;
+            if (root.empty() || postroad::detail::equal_ignoring_case(root, name)) return true;
             if (root.size() >= name.size()) return false;
             const auto tail = name.substr(name.size() - root.size());
-            return same_name(tail, root) && (root[0] == '.' || name[name.size() - root.size() - 1] == '.');
+            return postroad::detail::equal_ignoring_case(tail, root) &&
+                   (root[0] == '.' || name[name.size() - root.size() - 1] == '.');
         });
     }
     bool has_address(std::string_view octets) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <postroad/core/error.hpp>
+#include <postroad/message/utf8.hpp>
 #include <postroad/tls/names.hpp>
 
 #include <algorithm>
@@ -8,12 +9,7 @@
 namespace postroad::tls {
 namespace detail {
 
-inline char ascii_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-inline bool same_name(std::string_view a, std::string_view b) noexcept {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](char x, char y) { return ascii_lower(x) == ascii_lower(y); });
-}
+using postroad::detail::to_lower;
 
 // Exactly four decimal numbers: "127.1" and "0177.0.0.1" mean different hosts to different programs.
 inline std::string ipv4_octets(std::string_view text) {
@@ -36,7 +32,7 @@ inline std::string ipv4_octets(std::string_view text) {
 
 inline int hex_value(char c) noexcept {
     if (c >= '0' && c <= '9') return c - '0';
-    c = ascii_lower(c);
+    c = to_lower(c);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
@@ -68,7 +64,7 @@ inline bool ipv6_groups(std::string_view text, std::string& octets) {
 // RFC 6874 section 2, without its escapes.
 inline bool is_zone(std::string_view text) noexcept {
     return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-        const char l = ascii_lower(c);
+        const char l = to_lower(c);
         return (l >= 'a' && l <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
     });
 }
@@ -89,12 +85,13 @@ inline std::string ipv6_octets(std::string_view text) {
 }
 
 inline bool dns_name_matches(std::string_view presented, std::string_view expected) noexcept {
-    if (!presented.starts_with("*.")) return is_host_name(presented) && same_name(presented, expected);
+    if (!presented.starts_with("*."))
+        return is_host_name(presented) && postroad::detail::equal_ignoring_case(presented, expected);
     presented.remove_prefix(2);
     const auto dot = expected.find('.');
     // "*.com" would let one certificate speak for a whole registry.
     return presented.find('.') != std::string_view::npos && dot != std::string_view::npos &&
-           same_name(presented, expected.substr(dot + 1));
+           postroad::detail::equal_ignoring_case(presented, expected.substr(dot + 1));
 }
 
 inline std::string address_text(std::string_view octets) {
@@ -123,7 +120,7 @@ POSTROAD_DECL bool is_host_name(std::string_view text) noexcept {
             label = 0;
             continue;
         }
-        const char l = detail::ascii_lower(c);
+        const char l = detail::to_lower(c);
         if (!((l >= 'a' && l <= 'z') || (l >= '0' && l <= '9') || l == '-' || l == '_') || ++label > 63) return false;
     }
     return label != 0;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <postroad/core/random.hpp>
+#include <postroad/message/utf8.hpp>
 #include <postroad/tls/names.hpp>
 #include <postroad/transport/mx_lookup.hpp>
 
@@ -47,9 +48,8 @@ POSTROAD_DECL void mx_lookup::literal(std::string_view text) {
     text.remove_prefix(1);
     if (text.ends_with(']')) text.remove_suffix(1);
     constexpr std::string_view tag = "ipv6:";
-    const bool tagged = text.size() > tag.size() && std::ranges::equal(text.substr(0, tag.size()), tag, {}, [](char c) {
-                            return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-                        });
+    const bool tagged =
+        text.size() > tag.size() && postroad::detail::equal_ignoring_case(text.substr(0, tag.size()), tag);
     if (tagged) text.remove_prefix(tag.size());
     host h{.name = std::string(text)};
     net::dns_answer as_found{.status = net::dns_status::found, .valid_until = never};

@@ -1,16 +1,11 @@
 #pragma once
 
+#include <postroad/message/utf8.hpp>
 #include <postroad/transport/mx_transport.hpp>
 
 #include <algorithm>
 
 namespace postroad::transport::detail {
-
-inline std::string lower_case(std::string text) {
-    for (auto& c : text)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return text;
-}
 
 inline bool covers(std::string_view pattern, std::string_view domain) noexcept {
     if (pattern == "*") return true;
@@ -35,11 +30,11 @@ POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(pos
     options.policies = nullptr;
     rules.own.push_back(options.client_name);
     for (const auto& a : options.dialing.local_addresses) rules.own.push_back(a);
-    for (auto& own : rules.own) own = lower_case(std::move(own));
+    for (auto& own : rules.own) own = postroad::detail::in_lower_case(std::move(own));
     for (const auto& r : options.routes) {
         if (r.domain.empty() || r.url.empty() == r.refusal.empty())
             throw error(errc::invalid_option, "a route names a domain, and either a URL or a refusal");
-        route read{.domain = lower_case(r.domain), .to = {}, .refusal = r.refusal};
+        route read{.domain = postroad::detail::in_lower_case(r.domain), .to = {}, .refusal = r.refusal};
         if (!r.url.empty()) {
             read.to = parse_url(r.url, {});
             postroad::smtp::check_endpoint(read.to->server);
@@ -71,7 +66,7 @@ POSTROAD_DECL located mx_table::along(const route& r, const std::string& domain)
 
 POSTROAD_DECL std::string mx_table::domain_of(const address& to) const {
     auto domain = to.ascii_domain();
-    return lower_case(domain.empty() ? std::string(to.domain()) : std::move(domain));
+    return postroad::detail::in_lower_case(domain.empty() ? std::string(to.domain()) : std::move(domain));
 }
 
 POSTROAD_DECL postroad::smtp::session mx_table::make_session(const endpoint& host, std::string nonce,

@@ -74,7 +74,7 @@ inline bool is_url_host(std::string_view host) {
 // name in its xn-- form, as an address has it. Empty if there is none.
 inline std::string plain_host(std::string host) {
     if (host.ends_with('.')) host.pop_back();
-    for (char& c : host) c = postroad::detail::to_lower(c);
+    host = postroad::detail::in_lower_case(std::move(host));
     if (postroad::detail::is_ascii(host)) return host;
     error_code ec;
     const auto as_address = address::parse("x@" + host, ec);
@@ -90,8 +90,7 @@ inline std::string take_host(std::string_view& text) {
             host.find('%') != std::string::npos || postroad::tls::address_octets(host).empty())
             refuse_url("in the URL, brackets must hold an IPv6 address without zone");
         text.remove_prefix(end + 1);
-        for (char& c : host) c = postroad::detail::to_lower(c);
-        return host;
+        return postroad::detail::in_lower_case(std::move(host));
     }
     const auto name = text.substr(0, text.find(':'));
     text.remove_prefix(name.size());
