@@ -4,8 +4,10 @@
 
 #include <postroad/core/clock.hpp>
 #include <postroad/core/error.hpp>
+#include <postroad/message/utf8.hpp>
 #include <postroad/net/dns.hpp>
 #include <postroad/net/sts_cache.hpp>
+#include <postroad/net/worker.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -19,7 +21,6 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -216,8 +217,7 @@ private:
             const std::string_view text = type ? type : "";
             constexpr std::string_view wanted = "text/plain";
             const auto rest = text.substr(std::min(text.size(), wanted.size()));
-            return std::ranges::equal(text.substr(0, wanted.size()), wanted, {},
-                                      [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }) &&
+            return postroad::detail::equal_ignoring_case(text.substr(0, wanted.size()), wanted) &&
                    (rest.empty() || rest.front() == ';' || rest.front() == ' ');
         }
         void end(CURL* easy, CURLcode result) {
@@ -271,21 +271,13 @@ private:
 
     // What the copies share; the thread has the core for itself in the end.
     struct handle {
-        explicit handle(https_policies_options o) : to(std::make_shared<core>(std::move(o))) {
-            thread = std::thread([c = to] { c->run(); });
-        }
+        explicit handle(https_policies_options o)
+            : to(std::make_shared<core>(std::move(o))), thread([c = to] { c->run(); }) {}
         handle(const handle&) = delete;
         handle& operator=(const handle&) = delete;
-        ~handle() {
-            to->stop();
-            // The last one who held it may be a handler, which runs on the thread.
-            if (thread.get_id() == std::this_thread::get_id())
-                thread.detach();
-            else
-                thread.join();
-        }
+        ~handle() { to->stop(); }
         std::shared_ptr<core> to;
-        std::thread thread;
+        worker thread;
     };
 
     std::shared_ptr<handle> handle_;

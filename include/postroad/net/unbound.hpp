@@ -4,7 +4,9 @@
 
 #include <postroad/core/clock.hpp>
 #include <postroad/core/error.hpp>
+#include <postroad/message/utf8.hpp>
 #include <postroad/net/dns.hpp>
+#include <postroad/net/worker.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -17,7 +19,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -50,19 +51,11 @@ struct unbound_options {
 class unbound {
 public:
     /// Throws error(errc::invalid_option) for what libunbound does not take.
-    explicit unbound(unbound_options options = {}) : core_(std::make_shared<core>(std::move(options))) {
-        thread_ = std::thread([c = core_] { c->run(); });
-    }
+    explicit unbound(unbound_options options = {})
+        : core_(std::make_shared<core>(std::move(options))), thread_([c = core_] { c->run(); }) {}
     unbound(const unbound&) = delete;
     unbound& operator=(const unbound&) = delete;
-    ~unbound() {
-        core_->stop();
-        // The last one who held it may be a handler, which runs on the thread.
-        if (thread_.get_id() == std::this_thread::get_id())
-            thread_.detach();
-        else
-            thread_.join();
-    }
+    ~unbound() { core_->stop(); }
 
     void ask(const std::string& name, record_type type, dns_handler done) { core_->ask(name, type, std::move(done)); }
 
@@ -150,12 +143,10 @@ private:
                                   : r.secure ? dns_trust::secure
                                              : dns_trust::insecure,
                          .records = {},
-                         .canonical = r.canonname ? r.canonname : "",
+                         .canonical = postroad::detail::in_lower_case(r.canonname ? r.canonname : ""),
                          .valid_until = after(clock::now(), std::chrono::seconds(r.ttl)),
                          .why = {}};
             if (a.canonical.ends_with('.')) a.canonical.pop_back();
-            for (auto& c : a.canonical)
-                if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
             if (r.bogus) {
                 a.why = r.why_bogus ? escaped(r.why_bogus) : "DNSSEC: bogus";
             } else if (r.havedata) {
@@ -241,7 +232,7 @@ private:
     };
 
     std::shared_ptr<core> core_;
-    std::thread thread_;
+    worker thread_;
 };
 
 static_assert(dns_resolver<unbound>);

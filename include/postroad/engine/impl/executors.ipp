@@ -1,11 +1,10 @@
 #pragma once
 
 #include <postroad/engine/executors.hpp>
+#include <postroad/net/worker.hpp>
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/strand.hpp>
-
-#include <thread>
 
 namespace postroad {
 
@@ -15,18 +14,12 @@ namespace detail {
 struct own_thread {
     std::shared_ptr<asio::io_context> context = std::make_shared<asio::io_context>(1);
     asio::executor_work_guard<asio::io_context::executor_type> work{context->get_executor()};
-    std::thread thread{[c = context] { run(*c); }};
+    net::worker thread{[c = context] { run(*c); }};
 
     own_thread() = default;
     own_thread(const own_thread&) = delete;
     own_thread& operator=(const own_thread&) = delete;
-    ~own_thread() {
-        work.reset();
-        if (thread.get_id() == std::this_thread::get_id())
-            thread.detach();
-        else
-            thread.join();
-    }
+    ~own_thread() { work.reset(); }
 
 private:
     // What is thrown here comes from completion handlers, and nobody stands behind them: it ends with its handler.
