@@ -1,5 +1,5 @@
 #pragma once
-// What a dispatcher wants to be done: the runtime does it, or a simulator.
+// What a dispatcher wants to be done: the runtime does it, or a simulator. And how far it is to go.
 
 #include <postroad/engine/domains.hpp>
 #include <postroad/engine/sites.hpp>
@@ -12,6 +12,12 @@
 #include <variant>
 
 namespace postroad::engine {
+
+/// How far a cancellation may go.
+enum class cancel_kind : unsigned char {
+    if_waiting,  ///< only while nothing of it has been given to a connection
+    at_once,     ///< also within a transaction; what had left whole is then in doubt
+};
 
 /// Open a connection to `to`; its session's events come back under `id`.
 struct open_connection {

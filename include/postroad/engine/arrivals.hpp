@@ -106,7 +106,7 @@ private:
             queueing_.lease(n, now, leased_);
         } catch (...) {
             lease_at_ = after(now, pause_after_throw);
-            if (book_.watcher) book_.decided(now, 0, 0, "a policy failed: " + text_of_exception());
+            book_.policy_failed(text_of_exception(), now);
         }
         const auto before = out_.went_back();
         for (auto& j : leased_) admit(std::move(j), now);

@@ -19,16 +19,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 namespace postroad::engine {
-
-/// How far a cancellation may go.
-enum class cancel_kind : unsigned char {
-    if_waiting,  ///< only while nothing of it has been given to a connection
-    at_once,     ///< also within a transaction; what had left whole is then in doubt
-};
 
 /// Single-threaded; reads no clock. The policies belong to the owner and outlive it.
 ///
@@ -102,7 +97,8 @@ public:
     }
 
     /// A connection's session is ready and takes `room` transactions, each within `limits`. With no room it is over
-    /// again, as where the server ends it with the last reply of its opening: closed() says how, and the opening failed.
+    /// again, as where the server ends it with the last reply of its opening: closed() says how, and the opening
+    /// failed.
     void ready(connection_id id, std::size_t room, time_point now, recipient_limits limits = {}) {
         if (room == 0) return;
         auto& c = book_.connections.at(id);
@@ -179,18 +175,13 @@ public:
             return;
         for (const auto part : held)
             if (delivery* const d = book_.deliveries.find(part)) out_.cancel(*d, why, now);
-        if (held.size() == 1 && held.front() == id) return;
-        if (held.empty())
-            if (auto waiting = queueing_.take(id)) return out_.cancelled(*std::move(waiting), why);
-        for (auto& part : queueing_traits::take_parts(queueing_, id)) out_.cancelled(std::move(part), why);
+        if (held.empty()) return cancel_queued({id}, why);
+        if (held.front() != id) cancel_queued_parts(id, why);
     }
 
     /// Cancels everything that it holds. With errc::shut_down a durable queue keeps it, for the next process.
     void cancel_all(errc why, time_point now) {
-        std::vector<job_id> ids;
-        book_.deliveries.each([&](const delivery& d) { ids.push_back(d.what->id); });
-        for (const auto id : ids)
-            if (delivery* const d = book_.deliveries.find(id)) out_.cancel(*d, why, now);
+        cancel_each([](const delivery&) { return true; }, why, now);
         cancel_queued(why);
     }
 
@@ -198,13 +189,7 @@ public:
     /// what is under way goes on to its end, once. Connections end as they become idle.
     void drain(time_point now) {
         book_.draining = true;
-        std::vector<job_id> ids;
-        book_.deliveries.each([&](const delivery& d) {
-            if (!d.connection || d.marking) ids.push_back(d.what->id);
-        });
-        std::ranges::sort(ids);
-        for (const auto id : ids)
-            if (delivery* const d = book_.deliveries.find(id)) out_.cancel(*d, errc::shut_down, now);
+        cancel_each([](const delivery& d) { return !d.connection || d.marking; }, errc::shut_down, now);
         cancel_queued(errc::shut_down);
         quit_all();
     }
@@ -357,15 +342,31 @@ private:
                 waiting.push_back(*id);
             else
                 cancel(*id, cancel_kind::at_once, errc::timed_out, now);
-        if (waiting.empty()) return;
-        for (auto& j : queueing_traits::take_all(queueing_, waiting)) {
-            std::erase(waiting, j.id);
-            out_.cancelled(std::move(j), errc::timed_out);
+        if (!waiting.empty()) cancel_queued(waiting, errc::timed_out);
+    }
+    // Messages of which nothing is held.
+    void cancel_queued(const std::vector<job_id>& ids, errc why) {
+        std::unordered_set<job_id> taken;
+        for (auto& j : queueing_traits::take_all(queueing_, ids)) {
+            taken.insert(j.id);
+            out_.cancelled(std::move(j), why);
         }
-        // Parts of a message that was divided.
-        for (const auto id : waiting)
-            for (auto& part : queueing_traits::take_parts(queueing_, id))
-                out_.cancelled(std::move(part), errc::timed_out);
+        for (const auto id : ids)
+            if (!taken.contains(id)) cancel_queued_parts(id, why);
+    }
+    void cancel_queued_parts(job_id whole, errc why) {
+        for (auto& part : queueing_traits::take_parts(queueing_, whole)) out_.cancelled(std::move(part), why);
+    }
+    // Deliveries that are held, oldest first.
+    template <class F>
+    void cancel_each(F which, errc why, time_point now) {
+        std::vector<job_id> ids;
+        book_.deliveries.each([&](const delivery& d) {
+            if (which(d)) ids.push_back(d.what->id);
+        });
+        std::ranges::sort(ids);
+        for (const auto id : ids)
+            if (delivery* const d = book_.deliveries.find(id)) out_.cancel(*d, why, now);
     }
     // Where the queue does not last nobody else takes it out.
     void cancel_queued(errc why) {
@@ -378,9 +379,7 @@ private:
             out_.cancelled(std::move(j), why);
         }
     }
-    void policy_failed(const std::string& text, time_point now) {
-        if (book_.watcher) book_.decided(now, 0, 0, "a policy failed: " + text);
-    }
+    void policy_failed(const std::string& text, time_point now) { book_.policy_failed(text, now); }
 
     void end_attempt(delivery& d, connection& c, smtp::finished&& f, ruling r, time_point now) {
         auto& j = *d.what;

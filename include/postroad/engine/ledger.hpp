@@ -11,6 +11,7 @@
 #include <postroad/engine/sites.hpp>
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace postroad::engine {
@@ -33,6 +34,8 @@ struct ledger {
     observer* watcher = nullptr;
 
     POSTROAD_DECL void decided(time_point now, connection_id connection, job_id message, std::string_view text) const;
+    /// What a policy threw, where that is about no message. Asks for the watcher itself.
+    POSTROAD_DECL void policy_failed(const std::string& text, time_point now) const;
     /// It waits for another attempt, or is late.
     POSTROAD_DECL void note_retry(const job& j, observed what, time_point now) const;
 };

@@ -17,6 +17,10 @@ POSTROAD_DECL void ledger::decided(time_point now, connection_id connection, job
                  .text = text});
 }
 
+POSTROAD_DECL void ledger::policy_failed(const std::string& text, time_point now) const {
+    if (watcher) decided(now, 0, 0, "a policy failed: " + text);
+}
+
 POSTROAD_DECL void ledger::note_retry(const job& j, observed what, time_point now) const {
     auto why = j.error ? describe(j.error, j.result.details) : std::string();
     const auto& all = j.result.recipients;

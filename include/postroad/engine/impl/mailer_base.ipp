@@ -3,7 +3,7 @@
 #include <postroad/engine/mailer_base.hpp>
 
 #include <postroad/core/thrown.hpp>
-#include <postroad/engine/dispatcher.hpp>
+#include <postroad/engine/actions.hpp>
 #include <postroad/net/wall_clock.hpp>
 #include <postroad/scheduling/policy.hpp>
 #include <postroad/smtp/parameters.hpp>
