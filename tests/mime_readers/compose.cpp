@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "../utf8_character.hpp"
+
 using postroad::message;
 using postroad::source;
 
@@ -48,20 +50,7 @@ public:
                 result += ' ';
                 continue;
             }
-            const auto c = script[0] + below(script[1] - script[0] + 1);
-            const auto trail = [&](unsigned shift) { result += static_cast<char>(0x80U | (c >> shift & 0x3fU)); };
-            if (c < 0x80) {
-                result += static_cast<char>(c);
-            } else if (c < 0x800) {
-                result += static_cast<char>(0xc0U | c >> 6);
-                trail(0);
-            } else if (c < 0x10000) {
-                result += static_cast<char>(0xe0U | c >> 12);
-                trail(6), trail(0);
-            } else {
-                result += static_cast<char>(0xf0U | c >> 18);
-                trail(12), trail(6), trail(0);
-            }
+            result += utf8_of(script[0] + below(script[1] - script[0] + 1));
         }
         return result;
     }

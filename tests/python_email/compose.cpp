@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "../utf8_character.hpp"
+
 using postroad::address;
 using postroad::body_part;
 using postroad::mailbox;
@@ -132,21 +134,7 @@ public:
     std::string character(std::uint32_t first, std::uint32_t last) {
         const auto c = first + below(last - first + 1);
         if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0xd800 && c < 0xe000) || c == 0x2028 || c == 0x2029) return {};
-        std::string result;
-        const auto trail = [&](unsigned shift) { result += static_cast<char>(0x80U | (c >> shift & 0x3fU)); };
-        if (c < 0x80) {
-            result += static_cast<char>(c);
-        } else if (c < 0x800) {
-            result += static_cast<char>(0xc0U | c >> 6);
-            trail(0);
-        } else if (c < 0x10000) {
-            result += static_cast<char>(0xe0U | c >> 12);
-            trail(6), trail(0);
-        } else {
-            result += static_cast<char>(0xf0U | c >> 18);
-            trail(12), trail(6), trail(0);
-        }
-        return result;
+        return utf8_of(c);
     }
 
     /// Text for people: look-alikes of syntax, spaces of all kinds and at the edges, every plane, long words.
