@@ -49,7 +49,27 @@ class Stored:
         return parsed
 
 
-class Outbox(Sequence[Stored]):
+class _Kept(Sequence[Stored]):
+    """Each look at it is a copy of what is there."""
+
+    def _all(self) -> Sequence[Stored]:
+        raise NotImplementedError
+
+    @overload
+    def __getitem__(self, index: int) -> Stored: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Stored]: ...
+    def __getitem__(self, index: Union[int, slice]) -> Union[Stored, Sequence[Stored]]:
+        return self._all()[index]
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __iter__(self) -> Iterator[Stored]:
+        return iter(self._all())
+
+
+class Outbox(_Kept):
     """What a mailer of memory:// delivered so far, oldest first. Any thread may use it, also once the mailer is closed.
     Each look at it is a copy of what is there."""
 
@@ -59,19 +79,6 @@ class Outbox(Sequence[Stored]):
     def _all(self) -> Tuple[Stored, ...]:
         return tuple(Stored(*parts) for parts in self._core.delivered())
 
-    @overload
-    def __getitem__(self, index: int) -> Stored: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Stored]: ...
-    def __getitem__(self, index: Union[int, slice]) -> Union[Stored, Sequence[Stored]]:
-        return self._all()[index]
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-    def __iter__(self) -> Iterator[Stored]:
-        return iter(self._all())
-
     def clear(self) -> None:
         """Forgets what is there."""
         self._core.forget_delivered()
@@ -80,7 +87,7 @@ class Outbox(Sequence[Stored]):
         return f"<postroad.Outbox of {len(self)}>"
 
 
-class Captured(Sequence[Stored]):
+class Captured(_Kept):
     """What the mailers that were made while it captured delivered: those of the first, then those of the next. Any
     thread may use it."""
 
@@ -89,19 +96,6 @@ class Captured(Sequence[Stored]):
 
     def _all(self) -> List[Stored]:
         return [one for box in tuple(self._boxes) for one in box]
-
-    @overload
-    def __getitem__(self, index: int) -> Stored: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Stored]: ...
-    def __getitem__(self, index: Union[int, slice]) -> Union[Stored, Sequence[Stored]]:
-        return self._all()[index]
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-    def __iter__(self) -> Iterator[Stored]:
-        return iter(self._all())
 
     def clear(self) -> None:
         """Forgets what is there."""
