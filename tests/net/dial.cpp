@@ -111,6 +111,16 @@ int open_files() {
     return count;
 }
 
+/// Those that a program gets which this one starts.
+int inherited_files() {
+    int count = 0;
+    for (int fd = 0; fd < 256; ++fd) {
+        const int flags = ::fcntl(fd, F_GETFD);
+        count += flags != -1 && (flags & FD_CLOEXEC) == 0 ? 1 : 0;
+    }
+    return count;
+}
+
 /// A listener whose backlog is full: an attempt to connect gets no answer.
 struct silence {
     silence(asio::io_context& io, const tcp::endpoint& where) : acceptor(io, where.protocol()) {
@@ -155,6 +165,24 @@ TEST_CASE("a path that leads nowhere is an error that names it") {
     const auto long_one = w.make({});
     long_one->dial({.name = "/" + std::string(200, 'x')}, {});
     CHECK(w.end_of(*long_one) == std::errc::filename_too_long);
+}
+
+TEST_CASE("programs that are started get no socket of ours") {
+    const scratch_folder dir;
+    const auto path = (dir.path / "lmtp").string();
+    world w;
+    const local::acceptor acceptor(w.io, local::endpoint(path));
+    for (const auto& to : {endpoint{.name = path}, endpoint{.name = "127.0.0.1", .port = w.port()}}) {
+        CAPTURE(to.name);
+        const auto all = open_files();
+        const auto inherited = inherited_files();
+        const auto c = w.make({});
+        c->dial(to, {});
+        while (open_files() == all && w.io.run_one_for(30s) > 0) {
+        }
+        CHECK(open_files() == all + 1);
+        CHECK(inherited_files() == inherited);
+    }
 }
 
 TEST_CASE("a connection comes from the local address of its family") {

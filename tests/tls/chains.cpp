@@ -5,109 +5,14 @@
 #include <string_view>
 #include <vector>
 
+#include "made.hpp"
 #include "pair.hpp"
-
-#ifdef TLS_TEST_OPENSSL
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509v3.h>
-#endif
 
 using namespace tls_test;
 
 #ifdef TLS_TEST_OPENSSL
 
 namespace {
-
-// Certificates as testing::authority does not make them.
-struct wish {
-    std::string subject = "mail.example.com";
-    std::string names = {};        // of subjectAltName, in OpenSSL's form; a CA has none
-    std::string constraints = {};  // likewise, with "critical," in front if they are
-    std::string key = "P-256";     // or ED25519, or a number of bits of RSA
-    const char* digest = "SHA256";
-    std::size_t padding = 0;  // octets of an extension that says nothing
-};
-
-struct made {
-    std::shared_ptr<X509> certificate;
-    std::shared_ptr<EVP_PKEY> key;
-
-    std::string pem() const {
-        BIO* to = BIO_new(BIO_s_mem());
-        PEM_write_bio_X509(to, certificate.get());
-        return text_of(to);
-    }
-    std::string key_pem() const {
-        BIO* to = BIO_new(BIO_s_mem());
-        PEM_write_bio_PrivateKey(to, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-        return text_of(to);
-    }
-    static std::string text_of(BIO* from) {
-        char* text = nullptr;
-        const auto size = BIO_get_mem_data(from, &text);
-        std::string result(text, static_cast<std::size_t>(size));
-        BIO_free(from);
-        return result;
-    }
-};
-
-EVP_PKEY* new_key(const std::string& kind) {
-    if (kind == "ED25519") return EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
-    if (kind[0] == 'P') return EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", kind.c_str());
-    return EVP_PKEY_Q_keygen(nullptr, nullptr, "RSA", static_cast<std::size_t>(std::stoul(kind)));
-}
-
-made make(const wish& w, const made* issuer = nullptr) {
-    static long serial = 0x4000;
-    made m{{X509_new(), X509_free}, {new_key(w.key), EVP_PKEY_free}};
-    REQUIRE(m.key);
-    auto* x = m.certificate.get();
-    X509_set_version(x, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(x), ++serial);
-    ASN1_TIME_set_string_X509(X509_getm_notBefore(x), "20200101000000Z");
-    ASN1_TIME_set_string_X509(X509_getm_notAfter(x), "20991231235959Z");
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
-                               reinterpret_cast<const unsigned char*>(w.subject.c_str()), -1, -1, 0);
-    X509_set_issuer_name(x, X509_get_subject_name(issuer ? issuer->certificate.get() : x));
-    X509_set_pubkey(x, m.key.get());
-    const auto add = [&](int nid, const std::string& value) {
-        X509V3_CTX context;
-        X509V3_set_ctx(&context, issuer ? issuer->certificate.get() : x, x, nullptr, nullptr, 0);
-        X509V3_set_ctx_nodb(&context);
-        auto* e = X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str());
-        REQUIRE(e);
-        X509_add_ext(x, e, -1);
-        X509_EXTENSION_free(e);
-    };
-    const bool is_ca = w.names.empty();
-    add(NID_basic_constraints, is_ca ? "critical,CA:TRUE" : "CA:FALSE");
-    if (is_ca) add(NID_key_usage, "critical,keyCertSign");
-    if (!is_ca) add(NID_ext_key_usage, "serverAuth");
-    if (!w.names.empty()) add(NID_subject_alt_name, w.names);
-    if (!w.constraints.empty()) add(NID_name_constraints, w.constraints);
-    if (w.padding > 0) add(NID_netscape_comment, std::string(w.padding, 'x'));
-    const auto* signer = issuer ? issuer->key.get() : m.key.get();
-    const bool hashes = EVP_PKEY_get_base_id(signer) != EVP_PKEY_ED25519;
-    REQUIRE(X509_sign(x, const_cast<EVP_PKEY*>(signer), hashes ? EVP_get_digestbyname(w.digest) : nullptr) > 0);
-    return m;
-}
-
-struct chain {
-    std::string root;  // PEM
-    testing::server_identity server;
-};
-
-// From the root down; the last one is the server's.
-chain chain_of(const std::vector<wish>& wishes) {
-    chain c;
-    std::vector<made> all;
-    for (const auto& w : wishes) all.push_back(make(w, all.empty() ? nullptr : &all.back()));
-    c.root = all.front().pem();
-    for (auto i = all.size(); i-- > 1;) c.server.certificate_pem += all[i].pem();
-    c.server.key_pem = all.back().key_pem();
-    return c;
-}
 
 std::vector<wish> above(std::size_t count, std::size_t padding = 0) {
     std::vector<wish> all;
@@ -119,7 +24,7 @@ std::vector<wish> above(std::size_t count, std::size_t padding = 0) {
 // What the client says of it; the server is OpenSSL's, which sends anything.
 template <class Client, class Server = tls::openssl_engine>
 std::string decision(const chain& c, tls::protocol newest = tls::protocol::tls_1_2) {
-    pair<Client, Server> p(client_context<Client>({.ca_pem = c.root, .newest = newest}),
+    pair<Client, Server> p(client_context<Client>({.ca_pem = c.trusted, .newest = newest}),
                            server_context<Server>(c.server));
     const bool done = p.shake() && p.talk();
     CHECK(done == p.client.explanation().empty());
@@ -162,6 +67,11 @@ TEST_CASE("both engines decide alike on what certificates are made of, but where
          {root, bound("critical,permitted;DNS:example.org"), server},
          critical,
          refused},
+        {"a critical extension about policies",
+         {root, {.subject = "CA", .others = {{"policyConstraints", "critical,DER:3003810100"}}}, server},
+         "comes with a CA that has the critical extension 2.5.29.36, which mbedTLS does not read; the OpenSSL engine "
+         "knows more of them",
+         ""},
         {"8 CAs", above(8), "", ""},
         {"9 CAs", above(9), "", ""},
         {"12 CAs", above(12), "comes with more than 8 certificates above it; the OpenSSL engine follows more", ""},

@@ -74,6 +74,22 @@ TEST_CASE_TEMPLATE("megabytes pass both ways unchanged", E, ENGINES) {
     CHECK(carried(p.server, p.client, text, 100'000) == text);
 }
 
+TEST_CASE_TEMPLATE("what fills a record of 16 KiB, or one octet more or less, passes whole", S, SIDES) {
+    using client = typename S::client;
+    using server = typename S::server;
+    for (const auto newest : versions<client, server>()) {
+        pair<client, server> p(client_context<client>({.newest = newest}), server_context<server>(mail_example()));
+        REQUIRE(p.shake());
+        for (const std::size_t size : {16'383u, 16'384u, 16'385u, 32'768u}) {
+            CAPTURE(size);
+            const auto text = pattern(size);
+            CHECK(carried(p.client, p.server, text, std::string::npos) == text);
+            CHECK(carried(p.server, p.client, text, 16'389) == text);
+        }
+        CHECK_FALSE(p.client.error());
+    }
+}
+
 TEST_CASE_TEMPLATE("reading with one octet of room loses nothing", E, ENGINES) {
     pair<E> p;
     REQUIRE(p.shake());

@@ -48,6 +48,8 @@ struct endpoint {
     std::vector<std::string> tlsa = {};
     /// Where it is connected to, without a look-up; none: `name` is looked up.
     known_addresses addresses = {};
+    /// Which of our own addresses it is connected from, as the transport names it; empty: whichever.
+    std::string source = {};
 
     bool is_local() const noexcept { return name.starts_with('/'); }
 

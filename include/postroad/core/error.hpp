@@ -91,6 +91,9 @@ enum class errc {
     // The engine.
     policy_failed,
     out_of_sequence,
+    // Direct delivery.
+    mail_loop,
+    private_address,
 };
 
 /// What a program decides by: `if (ec == condition::transient) …`.

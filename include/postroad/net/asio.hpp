@@ -16,6 +16,10 @@
 #include <cstddef>
 #include <system_error>
 
+#if __has_include(<fcntl.h>)
+#include <fcntl.h>
+#endif
+
 namespace postroad::net {
 
 /// Asio has a category of its own for the codes of the system; old versions of it do not compare equal to std::errc.
@@ -49,6 +53,16 @@ public:
 private:
     int value_;
 };
+
+/// Programs that this one starts do not get the socket: they could speak on it, and keep it open when we close it.
+template <class Socket>
+void keep_from_programs(Socket& socket) noexcept {
+#if defined(FD_CLOEXEC)
+    ::fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+#else
+    (void)socket;
+#endif
+}
 
 /// Lets the system ask the peer whether it is there, after `silence` and then as often; not at all if it is zero.
 template <class Socket>

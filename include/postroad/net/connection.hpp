@@ -181,6 +181,7 @@ private:
         if (address.starts_with('/')) return open_local(s, address, ec);
         const tcp::endpoint to(asio::ip::make_address(address, ec), port_);
         if (!ec) s.open(to.protocol(), ec);
+        if (!ec) keep_from_programs(s);
         for (const auto& local : how_.local_addresses) {
             if (ec || is_ipv6(local) != is_ipv6(address)) continue;
             const auto from = asio::ip::make_address(local, ec);
@@ -193,6 +194,7 @@ private:
         try {
             const asio::local::stream_protocol::endpoint to(path);
             s.open(to.protocol(), ec);
+            if (!ec) keep_from_programs(s);
             return to;
         } catch (const std::system_error& too_long) {
             ec = too_long.code();

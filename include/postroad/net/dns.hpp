@@ -15,7 +15,7 @@
 namespace postroad::net {
 
 /// Types of records, with their numbers in the DNS.
-enum class record_type : std::uint16_t { a = 1, mx = 15, txt = 16, aaaa = 28, tlsa = 52 };
+enum class record_type : std::uint16_t { a = 1, ptr = 12, mx = 15, txt = 16, aaaa = 28, srv = 33, tlsa = 52 };
 
 enum class dns_status : unsigned char {
     found,    ///< there are records
@@ -63,8 +63,27 @@ struct mx_record {
     friend auto operator<=>(const mx_record&, const mx_record&) = default;
 };
 
+/// One server of a service (RFC 2782).
+struct srv_record {
+    std::uint16_t priority = 0;  ///< the lowest goes first
+    std::uint16_t weight = 0;
+    std::uint16_t port = 0;
+    std::string host = {};  ///< as in mx_record; empty: the service is not there
+    // NOLINTNEXTLINE(modernize-use-nullptr): as above
+    friend auto operator<=>(const srv_record&, const srv_record&) = default;
+};
+
+/// Whether a name is that of the domain or of something below it, both in the same case and without the last dot.
+inline bool is_within(std::string_view name, std::string_view domain) noexcept {
+    if (name.size() <= domain.size()) return name == domain;
+    return name.ends_with(domain) && name[name.size() - domain.size() - 1] == '.';
+}
+
 /// RDATA read strictly: nothing for what is cut, too long, or holds a name that is no host name.
 POSTROAD_DECL std::optional<mx_record> read_mx(std::string_view rdata);
+POSTROAD_DECL std::optional<srv_record> read_srv(std::string_view rdata);
+/// The name in a PTR record, lower case, without the last dot; nothing for what is no host name.
+POSTROAD_DECL std::optional<std::string> read_name(std::string_view rdata);
 /// The text of the address, of 4 or 16 octets.
 POSTROAD_DECL std::optional<std::string> read_address(std::string_view rdata);
 /// The strings joined, as SPF, DKIM and MTA-STS want it.
@@ -72,6 +91,9 @@ POSTROAD_DECL std::optional<std::string> read_txt(std::string_view rdata);
 
 /// A name of at most 253 octets, as labels; nothing for what is no host name ("_" is taken). What read_mx() reads.
 POSTROAD_DECL std::optional<std::string> to_labels(std::string_view name);
+
+/// Where the name of an address is: "1.2.0.192.in-addr.arpa". Empty for what is no address.
+POSTROAD_DECL std::string reverse_name(std::string_view address);
 
 /// Whether strangers may send us there: not to this machine, to a private or local network, to many at once, or to what
 /// stands for one of these in IPv6. `address` is the text of one; what is none is not public.

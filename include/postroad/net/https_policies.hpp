@@ -5,7 +5,7 @@
 #include <postroad/core/clock.hpp>
 #include <postroad/core/error.hpp>
 #include <postroad/message/utf8.hpp>
-#include <postroad/net/dns.hpp>
+#include <postroad/net/https.hpp>
 #include <postroad/net/sts_cache.hpp>
 #include <postroad/net/worker.hpp>
 
@@ -24,9 +24,7 @@
 #include <utility>
 #include <vector>
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 namespace postroad::net {
@@ -36,10 +34,12 @@ struct https_policies_options {
     std::string file = {};
     /// PEM certificates to trust instead of the system's.
     std::string ca_file = {};
-    /// For a whole fetch (RFC 8461 section 3.3 suggests a minute).
+    /// From a question to its answer (RFC 8461 section 3.3 suggests a minute for a fetch). Whoever waits in line for
+    /// three quarters of it is answered by what is in force, if anything.
     duration timeout = std::chrono::seconds(50);
-    /// Fetches at a time.
-    std::size_t at_a_time = 16;
+    /// Fetches at a time, at least 1; a quarter of them, or one, for policies that are in force and only grow old. As
+    /// many as a mailer asks for at a time: policy hosts that do not answer keep nobody else waiting.
+    std::size_t at_a_time = 256;
     /// For tests.
     std::uint16_t port = 443;
     /// Whether a server of policies may be where is_public() says no.
@@ -51,7 +51,8 @@ struct https_policies_options {
 /// An sts_source. Copies share the cache and a thread. What is under way when the last one is destroyed is dropped.
 class https_policies {
 public:
-    /// Throws error(errc::storage_failed) when the file cannot be read or written.
+    /// Throws error(errc::storage_failed) when the file cannot be read or written, error(errc::invalid_option) for
+    /// options that could never fetch anything.
     explicit https_policies(https_policies_options options = {})
         : handle_(std::make_shared<handle>(std::move(options))) {}
 
@@ -60,33 +61,20 @@ public:
     }
 
 private:
+    // A file that is smaller is not written anew when it has doubled.
+    static constexpr std::size_t least_rewritten = 64 * 1024;
+
     struct fetch {
         std::string domain = {};
         std::string id = {};
         std::string body = {};
-        bool private_addresses = false;
         std::vector<sts_handler> waiting = {};
+        time_point due = never;  // when whoever waits must have an answer
     };
-    // Of libcurl's types some are void.
-    template <auto Free>
-    struct freed {
-        template <class T>
-        void operator()(T* p) const noexcept {
-            Free(p);
-        }
-    };
-
     struct core {
-        explicit core(https_policies_options o) : options(std::move(o)) {
-            static const auto global = curl_global_init(CURL_GLOBAL_DEFAULT);
-            multi.reset(curl_multi_init());
-            if (global != CURLE_OK || !multi) throw error(errc::tls_configuration, "libcurl cannot be set up");
-            for (const auto& a : options.addresses) {
-                auto* const longer = curl_slist_append(addresses.get(), a.c_str());
-                if (!longer) throw std::bad_alloc();
-                (void)addresses.release();
-                addresses.reset(longer);
-            }
+        explicit core(https_policies_options o) : options(std::move(o)), addresses(detail::list_of(options.addresses)) {
+            if (options.at_a_time == 0 || options.timeout <= duration::zero())
+                throw error(errc::invalid_option, "nothing is fetched at no time, or none at a time");
             load();
         }
         core(const core&) = delete;
@@ -102,23 +90,36 @@ private:
             return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
         }
 
-        // The file is written anew at the start, and then lines are added.
+        // The file is written anew at the start and when it has doubled; between, lines are added.
         void load() {
             if (options.file.empty()) return;
             const auto now = today();
             if (std::ifstream old{options.file, std::ios::binary}) {
                 for (std::string text; std::getline(old, text);) (void)cache.read_line(text + "\n", now);
             }
-            const auto fresh = options.file + ".new";
-            std::ofstream out{fresh, std::ios::binary | std::ios::trunc};
-            out << cache.text(now) << std::flush;
-            if (!out || std::rename(fresh.c_str(), options.file.c_str()) != 0)
+            if (!write_anew(cache.text(now)))
                 throw error(errc::storage_failed, "the file of policies cannot be written: " + options.file);
         }
-        void keep(const std::string& domain) {
+        bool write_anew(const std::string& text) {
+            const auto fresh = options.file + ".new";
+            std::ofstream out{fresh, std::ios::binary | std::ios::trunc};
+            out << text << std::flush;
+            if (!out || std::rename(fresh.c_str(), options.file.c_str()) != 0) return false;
+            in_file = at_first = text.size();
+            return true;
+        }
+        // By the thread that fetches only, without the mutex: whoever asks must not wait for a disk.
+        void keep(const std::string& text) {
             if (options.file.empty()) return;
+            if (in_file + text.size() > 2 * std::max(at_first, least_rewritten)) {
+                std::unique_lock lock(mutex);
+                const auto all = cache.text(today());
+                lock.unlock();
+                if (write_anew(all)) return;
+            }
             std::ofstream out{options.file, std::ios::binary | std::ios::app};
-            out << cache.line(domain);
+            out << text;
+            in_file += text.size();
         }
 
         void ask(const std::string& domain, const sts_record& record, sts_handler&& done) {
@@ -128,9 +129,10 @@ private:
                 const auto now = today();
                 policy = cache.find(domain, now);
                 if (cache.wants_fetch(domain, record, now)) {
-                    auto& f = want(domain, record);
                     // What only grows old is used meanwhile.
-                    if (!policy || !cache.is_current(domain, record)) {
+                    const bool waits = !policy || !cache.is_current(domain, record);
+                    auto& f = want(domain, record, waits ? line : later);
+                    if (waits) {
                         f.waiting.push_back(std::move(done));
                         return;
                     }
@@ -138,14 +140,19 @@ private:
             }
             done(std::move(policy));
         }
-        fetch& want(const std::string& domain, const sts_record& record) {
+        fetch& want(const std::string& domain, const sts_record& record, std::deque<fetch*>& where) {
             auto& f = wanted[domain];
-            if (!f) {
+            const bool is_new = !f;
+            if (is_new) {
                 f = std::make_unique<fetch>();
                 f->domain = domain;
+            }
+            // Somebody comes to wait for what nobody was in a hurry for.
+            const bool moves = !is_new && &where == &line && std::erase(later, f.get()) > 0;
+            if (is_new || moves) {
                 f->id = record.id;
-                f->private_addresses = options.private_addresses;
-                line.push_back(f.get());
+                if (&where == &line) f->due = after(clock::now(), options.timeout);
+                where.push_back(f.get());
                 curl_multi_wakeup(multi.get());
             }
             return *f;
@@ -153,6 +160,7 @@ private:
 
         void run() {
             while (!stopped()) {
+                const auto next = end_of_line();
                 begin();
                 int left = 0;
                 curl_multi_perform(multi.get(), &left);
@@ -163,55 +171,62 @@ private:
                         ended = true;
                     }
                 // Whoever waits in line may begin in its place.
-                if (!ended) curl_multi_poll(multi.get(), nullptr, 0, 60'000, nullptr);
+                if (!ended) curl_multi_poll(multi.get(), nullptr, 0, static_cast<int>(next.count()), nullptr);
             }
+        }
+        // A quarter of its time is needed for a fetch that may succeed.
+        time_point leaves_line(const fetch& f) const { return f.due - options.timeout / 4; }
+        // Answers those whose time in line is over; returns how long the next ones have.
+        std::chrono::milliseconds end_of_line() {
+            std::vector<std::pair<std::vector<sts_handler>, std::optional<sts_policy>>> told;
+            std::chrono::milliseconds next = std::chrono::minutes(1);
+            {
+                const std::scoped_lock lock(mutex);
+                const auto now = clock::now();
+                while (!line.empty() && leaves_line(*line.front()) <= now) {
+                    auto* const f = line.front();
+                    line.pop_front();
+                    told.emplace_back(std::move(f->waiting), cache.find(f->domain, today()));
+                    wanted.erase(wanted.find(f->domain));
+                }
+                if (!line.empty())
+                    next =
+                        std::min(next, std::chrono::ceil<std::chrono::milliseconds>(leaves_line(*line.front()) - now));
+            }
+            for (const auto& [waiting, policy] : told)
+                for (const auto& done : waiting) done(policy);
+            return next;
         }
         void begin() {
             const std::scoped_lock lock(mutex);
-            while (!line.empty() && running.size() < options.at_a_time) {
-                auto* const f = line.front();
-                line.pop_front();
-                std::unique_ptr<CURL, freed<&curl_easy_cleanup>> easy(curl_easy_init());
-                if (!easy) throw std::bad_alloc();
-                set_up(easy.get(), *f);
-                curl_multi_add_handle(multi.get(), easy.get());
-                running.emplace(easy.release(), f);
-            }
+            while (!line.empty() && running.size() < options.at_a_time) begin(line);
+            while (!later.empty() && running.size() < std::max<std::size_t>(1, options.at_a_time / 4)) begin(later);
+        }
+        void begin(std::deque<fetch*>& first) {
+            auto* const f = first.front();
+            first.pop_front();
+            detail::curl_easy easy(curl_easy_init());
+            if (!easy) throw std::bad_alloc();
+            set_up(easy.get(), *f);
+            curl_multi_add_handle(multi.get(), easy.get());
+            running.emplace(easy.release(), f);
         }
         void set_up(CURL* easy, fetch& f) const {
             const auto url =
                 "https://mta-sts." + f.domain + ":" + std::to_string(options.port) + "/.well-known/mta-sts.txt";
-            const auto ms = std::chrono::ceil<std::chrono::milliseconds>(options.timeout).count();
-            curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
-            curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-            curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(ms));
-            curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-            curl_easy_setopt(easy, CURLOPT_PROXY, "");
-            curl_easy_setopt(easy, CURLOPT_USERAGENT, "postroad/" POSTROAD_VERSION_STRING);
+            detail::prepare(easy, url, options, addresses.get());
+            if (f.due != never) {
+                const auto left = std::chrono::ceil<std::chrono::milliseconds>(f.due - clock::now());
+                curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<long>(1, left.count())));
+            }
             curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &core::take);
             curl_easy_setopt(easy, CURLOPT_WRITEDATA, &f);
-            curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, &core::open);
-            curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &f);
-            if (addresses) curl_easy_setopt(easy, CURLOPT_RESOLVE, addresses.get());
-            if (!options.ca_file.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, options.ca_file.c_str());
         }
         static std::size_t take(const char* octets, std::size_t, std::size_t n, void* to) {
             auto& f = *static_cast<fetch*>(to);
             if (f.body.size() + n > max_sts_policy) return 0;
             f.body.append(octets, n);
             return n;
-        }
-        // Strangers say where the request goes.
-        static curl_socket_t open(void* of, curlsocktype, curl_sockaddr* to) {
-            char text[INET6_ADDRSTRLEN] = "";
-            const void* octets = nullptr;
-            if (to->family == AF_INET)
-                octets = &reinterpret_cast<const sockaddr_in*>(&to->addr)->sin_addr;
-            else if (to->family == AF_INET6)
-                octets = &reinterpret_cast<const sockaddr_in6*>(&to->addr)->sin6_addr;
-            if (!octets || !::inet_ntop(to->family, octets, text, sizeof text)) return CURL_SOCKET_BAD;
-            if (!static_cast<const fetch*>(of)->private_addresses && !is_public(text)) return CURL_SOCKET_BAD;
-            return ::socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
         }
         static bool is_plain_text(const char* type) {
             const std::string_view text = type ? type : "";
@@ -229,6 +244,7 @@ private:
             curl_multi_remove_handle(multi.get(), easy);
             std::vector<sts_handler> waiting;
             std::optional<sts_policy> policy;
+            std::string text;
             {
                 const std::scoped_lock lock(mutex);
                 auto* const f = running.at(easy);
@@ -237,7 +253,7 @@ private:
                 auto found = good ? read_sts_policy(f->body) : std::nullopt;
                 if (found) {
                     cache.fetched(f->domain, f->id, *std::move(found), now);
-                    keep(f->domain);
+                    text = cache.line(f->domain);
                 } else {
                     cache.failed(f->domain, now);
                 }
@@ -246,6 +262,7 @@ private:
                 wanted.erase(wanted.find(f->domain));
             }
             curl_easy_cleanup(easy);
+            if (!text.empty()) keep(text);
             for (const auto& done : waiting) done(policy);
         }
         bool stopped() {
@@ -259,13 +276,16 @@ private:
         }
 
         const https_policies_options options;
-        std::unique_ptr<curl_slist, freed<&curl_slist_free_all>> addresses;
-        std::unique_ptr<CURLM, freed<&curl_multi_cleanup>> multi;
+        detail::curl_list addresses;
+        detail::curl_multi multi = detail::make_curl_multi();
         std::mutex mutex;
         sts_cache cache;
         std::map<std::string, std::unique_ptr<fetch>, std::less<>> wanted;
-        std::deque<fetch*> line;
+        std::deque<fetch*> line;   // somebody waits for them
+        std::deque<fetch*> later;  // nobody does
         std::map<CURL*, fetch*> running;
+        std::size_t in_file = 0;   // octets
+        std::size_t at_first = 0;  // when it was written anew
         bool stops = false;
     };
 

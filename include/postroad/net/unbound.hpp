@@ -32,7 +32,8 @@ namespace postroad::net {
 /// Where names are looked up, and whom DNSSEC trusts.
 struct unbound_options {
     /// Resolvers that are asked instead of the servers of the DNS: addresses, "192.0.2.1" or "192.0.2.1@5353". They
-    /// must pass DNSSEC on; with one that does not, every signed domain is bogus: then set `validate` to false.
+    /// must pass DNSSEC on; with one that does not, every signed domain is bogus: then set `validate` to false. One on
+    /// this machine may be asked, too.
     std::vector<std::string> forward_to = {};
     /// Zones and who has them, as the address of a server: {"corp.example", "10.0.0.1@53"}.
     std::vector<std::pair<std::string, std::string>> stubs = {};
@@ -59,6 +60,8 @@ public:
 
     void ask(const std::string& name, record_type type, dns_handler done) { core_->ask(name, type, std::move(done)); }
 
+    /// Questions that libunbound still works on, also those that were given up.
+    std::size_t under_way() const { return core_->under_way(); }
     /// False: no answer is ever secure, since it is told not to validate, or has nobody to trust.
     bool validates() const noexcept { return core_->validates; }
 
@@ -71,6 +74,10 @@ private:
         explicit core(unbound_options o) : options(std::move(o)), context(ub_ctx_create()) {
             if (!context) throw std::bad_alloc();
             ub_ctx_async(context.get(), 1);  // a thread, not a process
+            // It asks nobody on this machine, unless told.
+            if (std::ranges::any_of(options.forward_to, is_local) ||
+                std::ranges::any_of(options.stubs, [](const auto& s) { return is_local(s.second); }))
+                check(ub_ctx_set_option(context.get(), "do-not-query-localhost:", "no"), "forward_to");
             for (const auto& [name, value] : options.more)
                 check(ub_ctx_set_option(context.get(), (name + ":").c_str(), value.c_str()), name);
             for (const auto& address : options.forward_to)
@@ -87,6 +94,9 @@ private:
         core(const core&) = delete;
         core& operator=(const core&) = delete;
 
+        static bool is_local(const std::string& address) {
+            return address.starts_with("127.") || address == "::1" || address.starts_with("::1@");
+        }
         static void check(int failed, const std::string& what) {
             if (failed != 0)
                 throw error(errc::invalid_option, "libunbound does not take " + what + ": " + ub_strerror(failed));
@@ -115,7 +125,9 @@ private:
             }
             const int failed = ub_resolve_async(context.get(), (name + ".").c_str(), static_cast<int>(type), 1,
                                                 with_libunbound, &core::answered, nullptr);
-            if (failed != 0) end(serial, {.why = ub_strerror(failed)});
+            if (failed == 0) return;
+            forget(serial);
+            end(serial, {.why = ub_strerror(failed)});
         }
 
         // What libunbound has of a call, until it answers.
@@ -125,10 +137,7 @@ private:
         };
         static void answered(void* data, int failed, ub_result* result) {
             const auto t = *static_cast<ticket*>(data);
-            {
-                const std::scoped_lock lock(t.owner->mutex);
-                t.owner->tickets.erase(t.serial);
-            }
+            t.owner->forget(t.serial);
             dns_answer a;
             if (failed != 0)
                 a.why = ub_strerror(failed);
@@ -136,6 +145,14 @@ private:
                 a = read(*result);
             ub_resolve_free(result);
             t.owner->end(t.serial, std::move(a));
+        }
+        void forget(std::uint64_t serial) {
+            const std::scoped_lock lock(mutex);
+            tickets.erase(serial);
+        }
+        std::size_t under_way() {
+            const std::scoped_lock lock(mutex);
+            return tickets.size();
         }
         static dns_answer read(const ub_result& r) {
             dns_answer a{.status = dns_status::failed,

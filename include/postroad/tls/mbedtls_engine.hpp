@@ -128,6 +128,7 @@ private:
     error_code error_;
     std::string explanation_;
     std::string reasons_;  // what verify() found against the certificates, for people
+    std::string proof_;    // the TLSA record that describes the server
     // Of the chain, from its top down.
     std::vector<std::string> constraints_;
     std::vector<std::string> pins_;

@@ -89,6 +89,7 @@ private:
     static openssl_engine& of(X509_STORE_CTX* chain);
     static int verify(X509_STORE_CTX* chain, void*);
     static int collect(int good, X509_STORE_CTX* chain);
+    static int status_came(SSL* ssl, void*);
     static int session_made(SSL* ssl, SSL_SESSION* session);
 
     bool setup();
@@ -126,6 +127,7 @@ private:
     std::string explanation_;
     std::vector<std::pair<int, int>> problems_;  // depth and X509_V_ERR_... of what OpenSSL objects to
     std::string reasons_;                        // the same and ours, for people
+    std::string proof_;                          // the TLSA record that describes the server
     std::string certificate_;                    // of the peer, DER
     // When the first certificate of the chain expires, and of the chain that an offered session comes from.
     std::chrono::sys_seconds valid_until_ = std::chrono::sys_seconds::max();

@@ -37,6 +37,10 @@ struct settings {
     std::string ca_path = {};
     /// PEM certificates to trust instead of the system's, as text.
     std::string ca_pem = {};
+    /// Lists of revoked certificates (RFC 5280 section 5) in PEM, of any number of CAs: a file, or text. A certificate
+    /// whose CA has one here must not be in it, and the list must be that CA's and not out of date.
+    std::string crl_file = {};
+    std::string crl_pem = {};
     /// The name to send (SNI) and to verify instead of the endpoint's: for a tunnel or an address.
     std::string server_name = {};
     verification verify = verification::full;
@@ -78,6 +82,7 @@ struct facts {
     std::string peer_expires = {};  ///< "2030-01-31"
     bool resumed = false;           ///< with the keys of an earlier, verified connection
     bool verified = false;          ///< the peer is who it was meant to be
+    std::string proof = {};         ///< the TLSA record that describes it, where one does: "3 1 1 8755cd52..."
     std::string doubt = {};         ///< why it is not verified, where that was looked at
 };
 

@@ -104,6 +104,9 @@ inline constexpr code_text code_texts[] = {
     {errc::policy_failed, "policy_failed", "a policy of the mailer failed", condition::transient},
     {errc::out_of_sequence, "out_of_sequence", "the server does not take commands that are sent ahead",
      condition::transient},
+    {errc::mail_loop, "mail_loop", "mail for the domain would come back to us", condition::permanent},
+    {errc::private_address, "private_address", "the domain's servers are at addresses that nobody can reach",
+     condition::permanent},
 };
 
 inline const code_text* find_code(int value) noexcept {

@@ -68,14 +68,44 @@ inline bool is_public(const asio::ip::address_v6& a) noexcept {
     return !unique_local && !a.is_link_local() && !a.is_site_local() && !a.is_multicast();
 }
 
+inline std::uint16_t number_at(std::string_view rdata, std::size_t at) noexcept {
+    return static_cast<std::uint16_t>(octet(rdata[at]) << 8 | octet(rdata[at + 1]));
+}
+
 }  // namespace detail
 
 POSTROAD_DECL std::optional<mx_record> read_mx(std::string_view rdata) {
     if (rdata.size() < 3) return std::nullopt;
     auto host = detail::read_labels(rdata.substr(2));
     if (!host) return std::nullopt;
-    return mx_record{.preference = static_cast<std::uint16_t>(detail::octet(rdata[0]) << 8 | detail::octet(rdata[1])),
-                     .host = *std::move(host)};
+    return mx_record{.preference = detail::number_at(rdata, 0), .host = *std::move(host)};
+}
+
+POSTROAD_DECL std::optional<srv_record> read_srv(std::string_view rdata) {
+    if (rdata.size() < 7) return std::nullopt;
+    auto host = detail::read_labels(rdata.substr(6));
+    if (!host) return std::nullopt;
+    return srv_record{.priority = detail::number_at(rdata, 0),
+                      .weight = detail::number_at(rdata, 2),
+                      .port = detail::number_at(rdata, 4),
+                      .host = *std::move(host)};
+}
+
+POSTROAD_DECL std::optional<std::string> read_name(std::string_view rdata) { return detail::read_labels(rdata); }
+
+POSTROAD_DECL std::string reverse_name(std::string_view address) {
+    asio::error_code ec;
+    const auto a = asio::ip::make_address(address, ec);
+    if (ec) return {};
+    std::string name;
+    if (a.is_v4()) {
+        for (const auto octet : a.to_v4().to_bytes()) name.insert(0, std::to_string(octet) + '.');
+        return name + "in-addr.arpa";
+    }
+    constexpr char digits[] = "0123456789abcdef";
+    for (const auto octet : a.to_v6().to_bytes())
+        name.insert(0, std::string{digits[octet & 15], '.', digits[octet >> 4], '.'});
+    return name + "ip6.arpa";
 }
 
 POSTROAD_DECL std::optional<std::string> read_address(std::string_view rdata) {

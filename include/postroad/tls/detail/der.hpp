@@ -1,7 +1,9 @@
 #pragma once
 // As much of DER (X.690) as certificates need.
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +23,10 @@ inline constexpr unsigned char boolean = 0x01, integer = 0x02, bit_string = 0x03
 constexpr unsigned char constructed(int n) { return static_cast<unsigned char>(0xa0 | n); }
 constexpr unsigned char primitive(int n) { return static_cast<unsigned char>(0x80 | n); }
 }  // namespace der
+
+inline constexpr std::string_view oid_purposes("\x55\x1d\x25", 3);
+inline constexpr std::string_view oid_server("\x2b\x06\x01\x05\x05\x07\x03\x01", 8);
+inline constexpr std::string_view oid_netscape_type("\x60\x86\x48\x01\x86\xf8\x42\x01\x01", 9);
 
 /// Takes the first value off `from`. What is malformed (also an indefinite length, or a tag of several octets) is no
 /// value, and leaves `from` empty.
@@ -139,6 +145,42 @@ inline std::string_view pss_hash_oid(std::string_view parameters) noexcept {
     auto hash = next_content(list, der::constructed(0));
     auto algorithm = next_content(hash, der::sequence);
     return next_content(algorithm, der::oid);
+}
+
+/// "2.5.29.36"; empty for what is none.
+inline std::string oid_text(std::string_view oid) {
+    std::string text;
+    std::uint64_t number = 0;
+    for (const char c : oid) {
+        const auto octet = static_cast<unsigned char>(c);
+        if (number >> 56 != 0) return {};
+        number = number << 7 | (octet & 0x7f);
+        if (octet & 0x80) continue;
+        if (text.empty()) {
+            const auto first = std::min<std::uint64_t>(number / 40, 2);
+            text = std::to_string(first);
+            number -= first * 40;
+        }
+        text += '.' + std::to_string(number);
+        number = 0;
+    }
+    return text;
+}
+
+/// Whether the purposes (RFC 5280 section 4.2.1.12) that these extensions name, if any, have this one.
+inline bool has_purpose(std::string_view extensions, std::string_view oid) noexcept {
+    auto value = find_extension(extensions, oid_purposes);
+    if (value.empty()) return true;
+    for (auto all = next_content(value, der::sequence); !all.empty();)
+        if (next_content(all, der::oid) == oid) return true;
+    return false;
+}
+
+/// Whether Netscape's type of a certificate, if there is one, has the bit of servers.
+inline bool may_be_server(std::string_view extensions) noexcept {
+    auto value = find_extension(extensions, oid_netscape_type);
+    const auto bits = next_content(value, der::bit_string);
+    return bits.empty() || (bits.size() > 1 && (bits[1] & 0x40) != 0);
 }
 
 inline constexpr std::string_view oid_rsassa_pss("\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a", 9);

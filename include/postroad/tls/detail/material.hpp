@@ -27,6 +27,16 @@ namespace postroad::tls::detail {
 /// Octets of a file of certificates or a key; that of all public CAs has a quarter of a million.
 inline constexpr std::size_t max_file = 16 * 1024 * 1024;
 
+/// Where systems have the CAs that they trust.
+inline constexpr const char* usual_cas[] = {
+    "/etc/ssl/certs/ca-certificates.crt",                 // Debian, Arch, Alpine
+    "/etc/pki/tls/certs/ca-bundle.crt",                   // Fedora, RHEL
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  // RHEL
+    "/etc/ssl/ca-bundle.pem",                             // openSUSE
+    "/etc/ssl/cert.pem",                                  // macOS, OpenBSD
+    "/usr/local/share/certs/ca-root-nss.crt",             // FreeBSD
+};
+
 /// Regular files only: a pipe would wait for whoever writes into it. Links are followed, since certificates are often
 /// behind one (Let's Encrypt's are).
 inline bool read_file(const std::string& path, std::string& text) {
@@ -98,15 +108,7 @@ inline pem_source find_cas(const settings& options) {
         if (!read_file(file, text)) throw error(errc::tls_configuration, "the CA file " + where + " cannot be read");
         return {std::move(text), where};
     }
-    static constexpr const char* usual_places[] = {
-        "/etc/ssl/certs/ca-certificates.crt",                 // Debian, Arch, Alpine
-        "/etc/pki/tls/certs/ca-bundle.crt",                   // Fedora, RHEL
-        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  // RHEL
-        "/etc/ssl/ca-bundle.pem",                             // openSUSE
-        "/etc/ssl/cert.pem",                                  // macOS, OpenBSD
-        "/usr/local/share/certs/ca-root-nss.crt",             // FreeBSD
-    };
-    for (const char* place : usual_places)
+    for (const char* place : usual_cas)
         if (read_file(place, text)) return {std::move(text), place};
     throw error(errc::tls_configuration, "no CA certificates are at the usual places; give ca_file");
 }
@@ -156,11 +158,40 @@ struct identity {
     bool key_is_encrypted() const noexcept { return key.reveal().find("ENCRYPTED") != std::string_view::npos; }
 };
 
+inline constexpr const char* revoked = "was revoked by its CA";
+inline constexpr const char* unusable_crl =
+    "cannot be looked up: the CRL of its CA is out of date, or not signed by it; fetch a newer one";
+
 inline std::string read_named(const std::string& path, const char* what) {
     std::string text;
     if (!read_file(path, text))
         throw error(errc::tls_configuration, std::string("the ") + what + " " + quoted(path) + " cannot be read");
     return text;
+}
+
+/// Empty text: none are given.
+inline pem_source find_crls(const settings& options) {
+    if (!options.crl_file.empty() && !options.crl_pem.empty())
+        throw error(errc::contradiction, "crl_file and crl_pem are both given");
+    if (options.crl_file.empty()) return {options.crl_pem, "crl_pem"};
+    return {read_named(options.crl_file, "CRL file"), quoted(options.crl_file)};
+}
+
+/// Gives each list to `load`. One that is not taken would let through what it revokes.
+template <class Load>
+void load_crls(const pem_source& crls, Load load) {
+    static constexpr std::string_view begin = "-----BEGIN X509 CRL-----", end = "-----END X509 CRL-----";
+    const std::string_view all = crls.text;
+    std::size_t found = 0;
+    for (auto from = all.find(begin); from != all.npos; from = all.find(begin, from + begin.size()), ++found) {
+        const auto to = all.find(end, from);
+        if (to == all.npos || !load(std::string(all.substr(from, to + end.size() - from))))
+            throw error(errc::tls_configuration,
+                        "CRL number " + std::to_string(found + 1) + " of " + crls.where + " cannot be read");
+    }
+    if (found == 0)
+        throw error(errc::tls_configuration,
+                    "there is no CRL in PEM in " + crls.where + " (openssl crl -inform DER makes PEM of DER)");
 }
 
 inline identity find_identity(const settings& options) {
@@ -201,6 +232,8 @@ inline void check_settings(const settings& options, bool has_tls_1_3, const char
                     std::string("oldest is TLS 1.3, and this build of ") + library + " speaks TLS 1.2 only");
     if (!options.pins.empty() && options.verify == verification::insecure_none)
         throw error(errc::contradiction, "pins are given and verify is insecure_none, which looks at no certificate");
+    if ((!options.crl_file.empty() || !options.crl_pem.empty()) && options.verify == verification::insecure_none)
+        throw error(errc::contradiction, "CRLs are given and verify is insecure_none, which looks at no certificate");
     for (const auto& pin : options.pins) {
         std::string octets;
         if (!base64_decode(pin, octets) || octets.size() != 32)

@@ -102,13 +102,24 @@ POSTROAD_DECL std::vector<tlsa> usable_tlsa(const std::vector<std::string>& rdat
     return best;
 }
 
-POSTROAD_DECL std::string dane_violation(const std::vector<tlsa>& records, const std::vector<std::string>& chain,
-                                         std::string_view name) {
-    if (chain.empty()) return "is missing: the server sent none";
+POSTROAD_DECL std::string to_string(const tlsa& t) {
+    constexpr std::size_t shown = 8;
+    static constexpr char digits[] = "0123456789abcdef";
+    auto text = std::to_string(t.usage) + ' ' + std::to_string(t.selector) + ' ' + std::to_string(t.matching) + ' ';
+    for (const char c : t.data.substr(0, shown)) {
+        const auto octet = static_cast<unsigned char>(c);
+        text += {digits[octet >> 4], digits[octet & 15]};
+    }
+    return t.data.size() > shown ? text + "..." : text;
+}
+
+POSTROAD_DECL dane_result check_dane(const std::vector<tlsa>& records, const std::vector<std::string>& chain,
+                                     std::string_view name) {
+    if (chain.empty()) return {.why = "is missing: the server sent none"};
     std::string why;
     for (const auto& t : records) {
         if (t.usage == detail::dane_ee) {
-            if (detail::matches(t, chain.front())) return {};
+            if (detail::matches(t, chain.front())) return {.by = &t};
             continue;
         }
         std::vector<std::string_view> cas;
@@ -118,11 +129,11 @@ POSTROAD_DECL std::string dane_violation(const std::vector<tlsa>& records, const
         if (t.selector == 0 && t.matching == 0) cas.push_back(t.data);
         for (const auto ca : cas) {
             auto violation = detail::ca_violation(ca, chain, name);
-            if (violation.empty()) return {};
+            if (violation.empty()) return {.by = &t};
             why = std::move(violation);
         }
     }
-    return why.empty() ? "matches none of the TLSA records of " + std::string(name) : why;
+    return {.why = why.empty() ? "matches none of the TLSA records of " + std::string(name) : why};
 }
 
 }  // namespace postroad::tls

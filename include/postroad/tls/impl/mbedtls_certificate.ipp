@@ -4,6 +4,7 @@
 #include <postroad/core/base64.hpp>
 #include <postroad/core/error.hpp>
 #include <postroad/tls/detail/der.hpp>
+#include <postroad/tls/detail/material.hpp>
 #include <postroad/tls/names.hpp>
 
 #include <chrono>
@@ -105,6 +106,10 @@ inline std::string end_point_digest(std::string_view certificate) {
 }
 
 inline std::string usage_reason(std::uint32_t flags) {
+    if (flags & MBEDTLS_X509_BADCERT_REVOKED) return revoked;
+    if (flags & (MBEDTLS_X509_BADCRL_NOT_TRUSTED | MBEDTLS_X509_BADCRL_EXPIRED | MBEDTLS_X509_BADCRL_FUTURE |
+                 MBEDTLS_X509_BADCRL_BAD_MD | MBEDTLS_X509_BADCRL_BAD_PK | MBEDTLS_X509_BADCRL_BAD_KEY))
+        return unusable_crl;
     if (flags &
         (MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE))
         return "is not meant for servers (its key usage says so)";

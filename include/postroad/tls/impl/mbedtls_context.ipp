@@ -17,6 +17,7 @@
 #include <mbedtls/pk.h>
 #include <mbedtls/ssl_ticket.h>
 #include <mbedtls/version.h>
+#include <mbedtls/x509_crl.h>
 #if MBEDTLS_VERSION_MAJOR >= 3
 #include <psa/crypto.h>
 #endif
@@ -42,6 +43,7 @@ struct mbedtls_context::parts {
     mbedtls_ssl_config config;
     mbedtls_ssl_config lenient;  // looks at certificates and goes on
     mbedtls_x509_crt cas, own;
+    mbedtls_x509_crl crls;
     mbedtls_pk_context key;
     mbedtls_ssl_ticket_context tickets;
     bool client = true;
@@ -59,6 +61,7 @@ struct mbedtls_context::parts {
         mbedtls_ssl_config_init(&lenient);
         mbedtls_x509_crt_init(&cas);
         mbedtls_x509_crt_init(&own);
+        mbedtls_x509_crl_init(&crls);
         mbedtls_pk_init(&key);
         mbedtls_ssl_ticket_init(&tickets);
     }
@@ -67,6 +70,7 @@ struct mbedtls_context::parts {
     ~parts() {
         mbedtls_ssl_ticket_free(&tickets);
         mbedtls_pk_free(&key);
+        mbedtls_x509_crl_free(&crls);
         mbedtls_x509_crt_free(&own);
         mbedtls_x509_crt_free(&cas);
         mbedtls_ssl_config_free(&lenient);
@@ -187,7 +191,9 @@ struct mbedtls_context::parts {
         }
         const auto source = detail::find_cas(options);
         trust(source);
-        for (auto* c : {&config, &lenient}) mbedtls_ssl_conf_ca_chain(c, &cas, nullptr);
+        const auto lists = detail::find_crls(options);
+        if (!lists.text.empty()) revoke(lists);
+        for (auto* c : {&config, &lenient}) mbedtls_ssl_conf_ca_chain(c, &cas, lists.text.empty() ? nullptr : &crls);
         mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_REQUIRED);
     }
 
@@ -217,6 +223,13 @@ struct mbedtls_context::parts {
         trusted = found.trusted;
         skipped = found.skipped;
         detail::require_cas(found, source.where);
+    }
+
+    void revoke(const detail::pem_source& lists) {
+        detail::load_crls(lists, [this](const std::string& one) {
+            return mbedtls_x509_crl_parse(&crls, reinterpret_cast<const unsigned char*>(one.c_str()), one.size() + 1) ==
+                   0;
+        });
     }
 
     // mbedTLS knows no critical name constraints; the engine sees to them.

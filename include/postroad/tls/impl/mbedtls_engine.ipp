@@ -34,6 +34,14 @@ inline last_message last_message_of(const mbedtls_ssl_context& ssl) noexcept {
     return {at ? std::string_view(reinterpret_cast<const char*>(at), size) : std::string_view(), tls_1_3};
 }
 
+// The extensions that mbedTLS understands whatever they hold: RFC 5280 sections 4.2.1.3, .6, .9 and .12, and
+// Netscape's.
+inline bool mbedtls_reads(std::string_view oid) noexcept {
+    static constexpr std::string_view known[] = {
+        {"\x55\x1d\x0f", 3}, {"\x55\x1d\x11", 3}, {"\x55\x1d\x13", 3}, oid_purposes, oid_netscape_type};
+    return std::find(std::begin(known), std::end(known), oid) != std::end(known);
+}
+
 /// Why mbedTLS cannot read a certificate of the server's; empty where that is not known.
 inline std::string unreadable_reason(const last_message& m) {
     const auto all = certificates_of(m.octets, m.tls_1_3);
@@ -48,6 +56,9 @@ inline std::string unreadable_reason(const last_message& m) {
             if (const auto e = next_extension(rest); e.critical && e.oid == oid_name_constraints)
                 return "comes with a CA whose name constraints are critical, which mbedTLS does not read; the OpenSSL "
                        "engine obeys them";
+            else if (e.critical && !mbedtls_reads(e.oid))
+                return owner + " the critical extension " + oid_text(e.oid) +
+                       ", which mbedTLS does not read; the OpenSSL engine knows more of them";
     }
     return {};
 }
@@ -176,14 +187,14 @@ POSTROAD_DECL bool mbedtls_engine::certificate_is_good(mbedtls_x509_crt& certifi
     if (!wanted.empty()) pins_.insert(pins_.begin(), detail::pin_of(parts.public_key));
     std::vector<std::string> problems;
     certificate_names names;
+    // mbedTLS does not look at that of a CA, and takes any purpose for this one. OpenSSL does neither.
+    if (context_->parts_->client && !detail::has_purpose(parts.extensions, detail::oid_server))
+        flags |= MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
+    if (context_->parts_->client && depth == 0 && !detail::may_be_server(parts.extensions))
+        flags |= MBEDTLS_X509_BADCERT_NS_CERT_TYPE;
     if (depth > 0) {
         if (const auto c = detail::find_extension(parts.extensions, detail::oid_name_constraints); !c.empty())
             constraints_.emplace_back(c);
-        // Of a CA mbedTLS does not look at it.
-        if (context_->parts_->client &&
-            mbedtls_x509_crt_check_extended_key_usage(&certificate, MBEDTLS_OID_SERVER_AUTH,
-                                                      MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)) != 0)
-            flags |= MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
     } else {
         name_checked_ = true;
         certificate_ = octets;
@@ -273,8 +284,10 @@ POSTROAD_DECL void mbedtls_engine::check_tlsa() {
     }
     std::vector<std::string> chain;
     for (const auto* c = mbedtls_ssl_get_peer_cert(&ssl_); c; c = c->next) chain.emplace_back(detail::text_of(c->raw));
-    reasons_ = dane_violation(records, chain, expected_);
-    verified_ = reasons_.empty();
+    const auto found = check_dane(records, chain, expected_);
+    verified_ = found.by != nullptr;
+    reasons_ = found.why;
+    if (found.by) proof_ = to_string(*found.by);
     if (!verified_) fail(errc::tls_certificate, "certificate of " + expected_ + " " + reasons_);
 }
 
@@ -402,6 +415,7 @@ POSTROAD_DECL tls::facts mbedtls_engine::facts() const {
     if (const auto* text = mbedtls_ssl_get_ciphersuite(&ssl_)) result.cipher = text;
     result.resumed = resumed_;
     result.verified = verified_;
+    result.proof = proof_;
     if (!verified_) result.doubt = reasons_;
     mbedtls_x509_crt certificate;
     mbedtls_x509_crt_init(&certificate);

@@ -5,6 +5,7 @@
 #include <postroad/core/error.hpp>
 #include <postroad/tls/constraints.hpp>
 #include <postroad/tls/detail/der.hpp>
+#include <postroad/tls/detail/material.hpp>
 #include <postroad/tls/names.hpp>
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/ocsp.h>
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
@@ -26,6 +28,10 @@ namespace postroad::tls::detail {
 
 struct openssl_free {
     void operator()(X509* p) const noexcept { X509_free(p); }
+    void operator()(X509_CRL* p) const noexcept { X509_CRL_free(p); }
+    void operator()(OCSP_RESPONSE* p) const noexcept { OCSP_RESPONSE_free(p); }
+    void operator()(OCSP_BASICRESP* p) const noexcept { OCSP_BASICRESP_free(p); }
+    void operator()(OCSP_CERTID* p) const noexcept { OCSP_CERTID_free(p); }
     void operator()(BIO* p) const noexcept { BIO_free_all(p); }
     void operator()(EVP_PKEY* p) const noexcept { EVP_PKEY_free(p); }
     void operator()(GENERAL_NAMES* p) const noexcept { GENERAL_NAMES_free(p); }
@@ -154,6 +160,49 @@ inline bool means_untrusted(int error) noexcept {
     }
 }
 
+/// Whether there is a list that names the CA of the certificate that is looked at. Of a CA that gave us none nothing is
+/// known, nor of one that is trusted as it is. OpenSSL takes none whose key is another than the CA's.
+inline bool has_crl(X509_STORE_CTX* chain) {
+    if (X509_STORE_CTX_get_error_depth(chain) + 1 == sk_X509_num(X509_STORE_CTX_get0_chain(chain))) return false;
+    auto* lists = X509_STORE_CTX_get1_crls(chain, X509_get_issuer_name(X509_STORE_CTX_get_current_cert(chain)));
+    const bool any = sk_X509_CRL_num(lists) > 0;
+    sk_X509_CRL_pop_free(lists, X509_CRL_free);
+    return any;
+}
+
+/// Whether this X509_V_ERR_... says that the CRL of the certificate's CA is of no use.
+inline bool is_about_crl(int error) noexcept {
+    switch (error) {
+        case X509_V_ERR_CRL_HAS_EXPIRED:
+        case X509_V_ERR_CRL_NOT_YET_VALID:
+        case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+        case X509_V_ERR_KEYUSAGE_NO_CRL_SIGN:
+        case X509_V_ERR_UNABLE_TO_GET_CRL:
+        case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER: return true;
+        default: return false;
+    }
+}
+
+/// Whether `answer`, an OCSP response (RFC 6960), says for the CA at `issuer` that `certificate` is revoked.
+inline bool says_revoked(std::string_view answer, X509* certificate, X509* issuer, STACK_OF(X509) * chain,
+                         X509_STORE* trusted) {
+    const auto* octets = reinterpret_cast<const unsigned char*>(answer.data());
+    const openssl_ptr<OCSP_RESPONSE> response(d2i_OCSP_RESPONSE(nullptr, &octets, static_cast<long>(answer.size())));
+    const openssl_ptr<OCSP_BASICRESP> basic(response ? OCSP_response_get1_basic(response.get()) : nullptr);
+    if (!basic || OCSP_basic_verify(basic.get(), chain, trusted, 0) != 1) return false;
+    for (int i = 0; i < OCSP_resp_count(basic.get()); ++i) {
+        auto* one = OCSP_resp_get0(basic.get(), i);
+        ASN1_OBJECT* hash = nullptr;
+        const auto* about = OCSP_SINGLERESP_get0_id(one);
+        OCSP_id_get0_info(nullptr, &hash, nullptr, nullptr, const_cast<OCSP_CERTID*>(about));
+        const openssl_ptr<OCSP_CERTID> ours(OCSP_cert_to_id(EVP_get_digestbyobj(hash), certificate, issuer));
+        if (ours && OCSP_id_cmp(about, ours.get()) == 0 &&
+            OCSP_single_get0_status(one, nullptr, nullptr, nullptr, nullptr) == V_OCSP_CERTSTATUS_REVOKED)
+            return true;
+    }
+    return false;
+}
+
 inline constexpr const char* beyond_constraints = "names what its CA may not speak for";
 
 /// Why a CA's name constraints forbid it to speak for `expected`; what is not understood of them is left to OpenSSL.
@@ -180,6 +229,10 @@ inline std::string reason(X509* certificate, int error) {
     if (error == X509_V_ERR_EE_KEY_TOO_SMALL || error == X509_V_ERR_CA_KEY_TOO_SMALL ||
         error == X509_V_ERR_CA_MD_TOO_WEAK)
         return "has a key or a signature that is too weak";
+    if (error == X509_V_ERR_CERT_REVOKED) return revoked;
+    if (is_about_crl(error)) return unusable_crl;
+    if (error == X509_V_ERR_DIFFERENT_CRL_SCOPE)
+        return "cannot be looked up: the CRL is about another part of its CA's certificates; give all parts";
     if (error == X509_V_ERR_INVALID_CA) return "is not allowed to sign certificates";
     if (error == X509_V_ERR_PERMITTED_VIOLATION || error == X509_V_ERR_EXCLUDED_VIOLATION) return beyond_constraints;
     return std::string("was refused: ") + X509_verify_cert_error_string(error);

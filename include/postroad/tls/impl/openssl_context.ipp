@@ -59,7 +59,10 @@ struct openssl_context::parts {
         SSL_CTX_set_cert_verify_callback(context, &openssl_engine::verify, nullptr);
         if (const auto id = detail::find_identity(options); !id.empty()) take_identity(id, options.key_passphrase);
         SSL_CTX_set_verify(context, verify == verification::full ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
-        if (verify == verification::full) trust(detail::find_cas(options));
+        if (verify != verification::full) return;
+        trust(detail::find_cas(options));
+        if (const auto lists = detail::find_crls(options); !lists.text.empty()) revoke(lists);
+        SSL_CTX_set_tlsext_status_cb(context, &openssl_engine::status_came);
     }
 
     void configure_server(const server_settings& options) {
@@ -90,6 +93,17 @@ struct openssl_context::parts {
         trusted = found.trusted;
         skipped = found.skipped;
         detail::require_cas(found, source.where);
+    }
+
+    void revoke(const detail::pem_source& lists) {
+        auto* store = SSL_CTX_get_cert_store(context);
+        detail::load_crls(lists, [&](const std::string& one) {
+            const detail::openssl_ptr<X509_CRL> list(
+                PEM_read_bio_X509_CRL(detail::reader_of(one).get(), nullptr, nullptr, nullptr));
+            return list && X509_STORE_add_crl(store, list.get()) == 1;
+        });
+        // Not of the store: it verifies who signs answers of OCSP, too.
+        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
     }
 
     static int give_passphrase(char* to, int size, int, void* passphrase) {

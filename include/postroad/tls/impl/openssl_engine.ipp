@@ -68,6 +68,7 @@ inline bool openssl_engine::setup() {
         SSL_set_security_level(ssl_, std::max(2, SSL_get_security_level(ssl_)));
     }
     if (parts.verify == verification::insecure_none) return true;
+    SSL_set_tlsext_status_type(ssl_, TLSEXT_STATUSTYPE_ocsp);
     // Without SSL_VERIFY_PEER what verify() says is noted, and the handshake goes on.
     if (lenient_) SSL_set_verify(ssl_, SSL_VERIFY_NONE, nullptr);
     // A session knows no records: each connection shows its certificates.
@@ -134,11 +135,37 @@ inline int openssl_engine::verify(X509_STORE_CTX* chain, void*) {
 // Goes on after each objection, so that all of them are told.
 inline int openssl_engine::collect(int good, X509_STORE_CTX* chain) {
     if (good) return 1;
+    if (X509_STORE_CTX_get_error(chain) == X509_V_ERR_UNABLE_TO_GET_CRL && !detail::has_crl(chain)) {
+        X509_STORE_CTX_set_error(chain, X509_V_OK);
+        return 1;
+    }
     try {
         of(chain).problems_.emplace_back(X509_STORE_CTX_get_error_depth(chain), X509_STORE_CTX_get_error(chain));
         return 1;
     } catch (const std::bad_alloc&) {
         return 0;
+    }
+}
+
+// The server may bring what its CA says of its certificate today (RFC 6066 section 8). It need not, and whoever has
+// stolen a key would not; so what says nothing, or cannot be read, is as good as none.
+inline int openssl_engine::status_came(SSL* ssl, void*) {
+    auto& e = *static_cast<openssl_engine*>(SSL_get_app_data(ssl));
+    const unsigned char* octets = nullptr;
+    const auto size = SSL_get_tlsext_status_ocsp_resp(ssl, &octets);
+    auto* chain = SSL_get0_verified_chain(ssl);
+    if (!octets || size <= 0 || sk_X509_num(chain) < 2) return 1;
+    try {
+        const bool bad = detail::says_revoked({reinterpret_cast<const char*>(octets), static_cast<std::size_t>(size)},
+                                              sk_X509_value(chain, 0), sk_X509_value(chain, 1), chain,
+                                              SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)));
+        ERR_clear_error();
+        if (!bad) return 1;
+        e.reasons_ += (e.reasons_.empty() ? "" : "; ") + std::string(detail::revoked);
+        e.chain_good_ = false;
+        return e.lenient_ ? 1 : 0;
+    } catch (const std::bad_alloc&) {
+        return -1;
     }
 }
 
@@ -263,8 +290,10 @@ inline void openssl_engine::check_tlsa() {
     const auto* all = SSL_get_peer_cert_chain(ssl_);
     chain.reserve(static_cast<std::size_t>(std::max(sk_X509_num(all), 0)));
     for (int i = 0; i < sk_X509_num(all); ++i) chain.push_back(detail::der_of(sk_X509_value(all, i)));
-    reasons_ = dane_violation(records, chain, expected_);
-    verified_ = reasons_.empty();
+    const auto found = check_dane(records, chain, expected_);
+    verified_ = found.by != nullptr;
+    reasons_ = found.why;
+    if (found.by) proof_ = to_string(*found.by);
     if (!verified_) fail(errc::tls_certificate, "certificate of " + expected_ + " " + reasons_);
 }
 
@@ -358,6 +387,7 @@ inline tls::facts openssl_engine::facts() const {
     if (const char* text = SSL_get_cipher_name(ssl_)) result.cipher = text;
     result.resumed = resumed_;
     result.verified = verified_;
+    result.proof = proof_;
     if (!verified_) result.doubt = reasons_;
     if (const auto certificate = certificate_.empty() ? nullptr : detail::certificate_of(certificate_)) {
         result.peer_subject = detail::name_text(X509_get_subject_name(certificate.get()));
