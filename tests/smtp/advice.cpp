@@ -1,4 +1,5 @@
 // What people are told to do: each row of the table, by what a server or the library really says.
+#include <postroad/queueing/suppression.hpp>
 #include <postroad/smtp/advice.hpp>
 #include <postroad/smtp/impl/advice_table.ipp>
 #include <postroad/smtp/reply.hpp>
@@ -43,12 +44,38 @@ struct example {
     std::string_view not_part = {};  // what would mislead
 };
 
-smtp::situation situation_of(const example& e) {
+smtp::situation situation_of(const example& e, smtp::whose_server whose = smtp::whose_server::ours) {
     return {.error = e.error,
             .where = e.where,
             .how = e.how,
             .explanation = e.explanation,
-            .said = e.said.empty() ? reply{} : reply_of(e.said)};
+            .said = e.said.empty() ? reply{} : reply_of(e.said),
+            .whose = whose};
+}
+
+// What only users of a server can do, or who runs it.
+std::string_view of_users_only(std::string_view advice) {
+    static const std::string text_of_static_life[] = {"smtp://",
+                                                      "smtps://",
+                                                      "?ca=",
+                                                      "?helo=",
+                                                      "?auth=",
+                                                      "?certificate=",
+                                                      "log in",
+                                                      "login",
+                                                      "password",
+                                                      "account",
+                                                      "587",
+                                                      "its log",
+                                                      "a token",
+                                                      "name that is in the certificate",
+                                                      "submission port"};
+    auto text = std::string(advice);
+    for (auto& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    for (const auto& words : text_of_static_life)
+        if (has(text, words)) return words;
+    return {};
 }
 
 constexpr auto by_starttls = security::starttls;
@@ -112,6 +139,8 @@ const std::vector<example>& failures() {
         {errc::greeting_refused, phase::greeting, by_starttls, "",
          "554 5.7.1 mx.example rejects; 192.0.2.1 listed at zen.spamhaus.org", "on a block list", "too many"},
         {errc::service_closing, phase::idle, by_starttls, "", "421 4.3.2 too busy", "Try later"},
+        {errc::service_closing, phase::greeting, by_starttls, "",
+         "421 4.7.0 mx.example Error: too many connections from 192.0.2.1", "fewer at a time"},
         {errc::service_closing, phase::mail, by_starttls, "",
          "421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume or user complaints",
          "Yahoo"},
@@ -170,6 +199,7 @@ const std::vector<example>& failures() {
          "the server reported success before it proved that it knows the password", "", "who it says"},
         {errc::authentication_failed, phase::auth, by_starttls, "the server's challenge is not base64", "334 x",
          "?auth=NAME", "who it says"},
+        {errc::internationalised_unsupported, phase::mail, by_starttls, "the local part is not ASCII", "", "SMTPUTF8"},
         {errc::message_too_large, phase::mail, by_starttls, "the message has 9 octets, the server takes 8", "", ""},
         {errc::cancelled, phase::queued, {}, "the operation was cancelled", "", ""},
     };
@@ -225,6 +255,10 @@ const std::vector<example>& logins() {
         at("535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6", "Check both"),
         at("535 5.7.1 Authentication failed", "Check both"),
         at("454 4.7.0 Temporary authentication failure", "Try later"),
+        {errc::out_of_sequence, phase::rcpt, by_starttls, "the server takes the command for one out of order",
+         "503 5.5.1 Send EHLO first", "out of order", "?helo"},
+        {errc::out_of_sequence, phase::rcpt, by_starttls, "the server takes the command for one out of order",
+         "503 This server: authentication required", "login first"},
         {errc::authentication_rejected, phase::auth, by_starttls,
          by_plain + "; if the password is right, SCRAM-SHA-256 is beyond the server: name another, auth=PLAIN",
          "535 no", "another mechanism"},
@@ -325,8 +359,20 @@ const std::vector<example>& refusals() {
         at(mail, "550 Ip frequency limited. http://service.mail.qq.com/cgi-bin/help?subtype=1&&id=20022&&no=1000725",
            "at once"),
         at(content, "550 Mail content denied. http://service.mail.qq.com/cgi-bin/help?subtype=1&&id=20022", "spam"),
+        at(content, "550 SPF check failed. https://service.mail.qq.com/detail/122/72", "does not stand for", "relay"),
+        at(mail, "550 Suspected spam ip. https://service.mail.qq.com/detail/122/66", "asked for"),
+        at(rcpt, "550 Mail is rejected by recipients. https://service.mail.qq.com/detail/122/92", "has blocked"),
+        at(rcpt, "550 Mailbox not found. https://service.mail.qq.com/detail/122/169", "Nobody has"),
+        at(content, "552 Message too large. https://service.mail.qq.com/detail/122/168", "too large", "mailbox"),
+        at(content, "554 MI:STC 163 smtp1,x http://mail.163.com/help/help_spam_16.htm?ip=192.0.2.1", "for today"),
         at(content, "554 DT:SPM 163 smtp1,x http://mail.163.com/help/help_spam_16.htm?ip=192.0.2.1", "spam"),
-        at(mail, "421 HL:REP 163 mx1,x http://mail.163.com/help/help_spam_16.htm?ip=192.0.2.1", "at once"),
+        at(mail, "421 HL:REP 163 mx1,x http://mail.163.com/help/help_spam_16.htm?ip=192.0.2.1", "do not exist",
+           "Send less"),
+        at(mail, "421 HL:ICC 163 mx1,x http://mail.163.com/help/help_spam_16.htm?ip=192.0.2.1", "?connections=N"),
+        at(mail, "421 HL:IFC 163 mx1,x http://mail.163.com/help/help_spam_16.htm?ip=192.0.2.1", "at once"),
+        at(mail, "421 HL:MEP 163 mx1,x http://mail.163.com/help/help_spam_16.htm?ip=192.0.2.1", "your own",
+           "Send less"),
+        at(mail, "450 DT:RBL 163 mx1,x http://mail.163.com/help/help_spam_16.htm?ip=192.0.2.1", "block list"),
         at(mail, "451 MI:SFQ 163 mx1,x http://mail.163.com/help/help_spam_16.htm?ip=192.0.2.1", "at once"),
         at(content, "554 5.7.1 [1] Message rejected under suspicion of SPAM; https://ya.cc/1IrBc x", "for spam"),
         at(mail, "553 5.7.1 Sender address rejected: not owned by auth user.", "may not send as", "relay"),
@@ -400,6 +446,44 @@ const std::vector<example>& refusals() {
     return all;
 }
 
+// What senders to strangers are told, who have no account there and no say.
+const std::vector<example>& of_strangers() {
+    static const std::string expected = "expected a reply such as \"250 ok\", got ";
+    constexpr auto maybe = security::opportunistic;
+    using enum phase;
+    static const std::vector<example> all = {
+        {make_error_code(std::errc::connection_refused), connect, maybe, "", "", "Nothing listens"},
+        {errc::timed_out, connect, maybe, "the TLS handshake was not finished in time", "", "stuck in the TLS"},
+        {errc::timed_out, connect, maybe, "cannot connect to mx:25: timed out", "", "port 25"},
+        {errc::timed_out, tls, maybe, "no reply in time in phase tls", "", "stuck in the TLS"},
+        {errc::timed_out, greeting, maybe, "", "", "tried again"},
+        {errc::malformed_reply, greeting, maybe, expected + "\"+OK ready\"", "", "no mail server"},
+        {errc::reply_too_long, greeting, maybe, "", "", "no mail server"},
+        {errc::connection_closed, greeting, maybe, "", "", "hangs up at once"},
+        {errc::tls_not_offered, hello, by_starttls, "", "250 mx.example Hello", "TLS is demanded"},
+        {errc::tls_refused, starttls, by_starttls, "", "454 4.7.0 TLS not available", "cannot do it"},
+        {errc::tls_handshake, tls, by_starttls, "x: the server sent the alert unrecognized_name", "",
+         "no certificate for this name"},
+        {errc::tls_handshake, tls, by_starttls, "the server answered in the clear, \"220 mx\"", "", "cannot do it"},
+        {errc::tls_certificate, tls, by_starttls, "its common name does not count", "", "subjectAltName"},
+        {errc::tls_certificate, tls, by_starttls, "is for a.example; expected b.example", "", "MX record"},
+        {errc::tls_certificate, tls, by_starttls, "the certificate is self-signed", "", "by a CA is demanded"},
+        {errc::tls_certificate, tls, by_starttls, "it was made by an unknown CA", "", "intermediate"},
+        {errc::hello_refused, hello, maybe, "", "550 bad name", "client_name"},
+        {{}, mail, maybe, "", "530 5.7.0 Must issue a STARTTLS command first", "wants TLS"},
+        {{}, mail, maybe, "", "530 5.7.1 no", "its own users"},
+        {{}, rcpt, maybe, "", "550 5.7.1 Authentication required", "its own users"},
+        {{}, mail, maybe, "", "503 5.5.1 no", "out of order"},
+        {{}, rcpt, maybe, "", "450 4.7.1 Helo command rejected: Host not found", "client_name"},
+        {{}, mail, maybe, "", "550 5.7.1 <a@x.example>: Sender address rejected: Access denied", "sender's address"},
+        {{}, rcpt, maybe, "", "554 5.7.1 <b@y.example>: Relay access denied", "MX records"},
+        {{}, mail, maybe, "", "553 sorry", "sender's address"},
+        {{}, rcpt, maybe, "", "550 5.1.1 unknown", "Nobody"},
+        {{}, rcpt, maybe, "", "550 no", ""},
+    };
+    return all;
+}
+
 std::vector<example> everything() {
     auto all = failures();
     for (const auto* more : {&logins(), &refusals()}) all.insert(all.end(), more->begin(), more->end());
@@ -420,9 +504,22 @@ TEST_CASE("advice says what is wrong and what to do, by what was found before wh
     }
 }
 
+TEST_CASE("no reply whose advice is about the sender counts against the recipient") {
+    for (const auto& e : refusals()) {
+        const auto text = advise(situation_of(e));
+        if (!has(text, "sender") || e.said.empty()) continue;
+        CAPTURE(e.said);
+        const auto r = reply_of(e.said);
+        CHECK_FALSE(suppression::is_hard_bounce(
+            {.action = delivery_action::failed, .status = r.enhanced, .diagnostic = to_string(r)}));
+    }
+}
+
 TEST_CASE("each row of the table is shown by an example, and none stands behind one that hides it") {
     std::set<const smtp::advice*> shown;
     for (const auto& e : everything()) shown.insert(smtp::find_advice(situation_of(e)));
+    for (const auto& e : of_strangers())
+        shown.insert(smtp::find_advice(situation_of(e, smtp::whose_server::strangers)));
     for (const auto& row : advice_table) {
         CAPTURE(std::string(row.what.wrong));
         CAPTURE(std::string(row.what.todo));
@@ -430,6 +527,26 @@ TEST_CASE("each row of the table is shown by an example, and none stands behind 
         CAPTURE(std::string(row.when.said));
         CAPTURE(std::string(row.when.found));
         CHECK(shown.count(&row.what) == 1);
+    }
+}
+
+TEST_CASE("senders to strangers are told nothing that only users of a server can do") {
+    for (const auto& row : advice_table) {
+        if (row.when.whose == smtp::whose_server::ours) continue;
+        CHECK(of_users_only(row.what.wrong) == "");
+        CHECK(of_users_only(row.what.todo) == "");
+    }
+    for (const auto& e : of_strangers()) {
+        CAPTURE(e.explanation);
+        CAPTURE(e.said);
+        const auto text = advise(situation_of(e, smtp::whose_server::strangers));
+        CHECK(text.empty() == e.part.empty());
+        CHECK(has(text, e.part));
+    }
+    // Whatever else comes from them.
+    for (const auto& e : everything()) {
+        CAPTURE(e.said);
+        CHECK(of_users_only(advise(situation_of(e, smtp::whose_server::strangers))) == "");
     }
 }
 

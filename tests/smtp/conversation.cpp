@@ -1,3 +1,4 @@
+// Compiled alone: it adds to a namespace of its header.
 #include "conversation.hpp"
 
 #include <postroad/message/content.hpp>
@@ -73,10 +74,7 @@ smtp::session_options options_of(const script& s) {
         const auto name = text.substr(0, space);
         const auto value = text.substr(space + 1);
         if (name == "pipelining")
-            o.pipelining = value == "lockstep" ? smtp::pipelining::lockstep
-                           : value == "across" ? smtp::pipelining::across
-                           : value == "window" ? smtp::pipelining::window
-                                               : smtp::pipelining::envelope;
+            o.pipelining = smtp::pipelining_named(value);
         else if (name == "security")
             o.server.security = value == "starttls"        ? security::starttls
                                 : value == "implicit"      ? security::implicit
@@ -85,9 +83,13 @@ smtp::session_options options_of(const script& s) {
         else if (name == "protocol")
             o.server.protocol = value == "lmtp" ? protocol::lmtp : protocol::smtp;
         else if (name == "convert")
-            o.down_convert = value == "yes";
+            o.down_convert = value != "no";  // yes: all of it; header: that alone
+        else if (name == "relays")
+            o.relays = value == "yes";
         else if (name == "chunking")
             o.chunking = value != "no";
+        else if (name == "starttls")
+            o.starttls = value != "no";
         else if (name == "recipients")
             o.recipients_per_transaction = std::stoul(value);
         else if (name == "credentials")
@@ -106,6 +108,7 @@ class player {
 public:
     player(const script& s, const delivery& how) : session_(options_of(s)), how_(how) {
         converted_ = std::ranges::any_of(s.options, [](const step& o) { return o.text == "convert yes"; });
+        header_converted_ = std::ranges::any_of(s.options, [](const step& o) { return o.text == "convert header"; });
         session_.started(now_);
     }
 
@@ -361,6 +364,8 @@ private:
             asked_.require_tls = true;
         else if (name == "submitter")
             asked_.submitter = address(value);
+        else if (name == "ahead")
+            ahead_ = smtp::pipelining_named(value);
         else if (name == "notify")
             asked_of_recipients_.notify = {has("never"), has("success"), has("failure"), has("delay")};
         else if (name == "original-recipient")
@@ -382,10 +387,12 @@ private:
         if (asked_of_recipients_ != recipient_options{})
             mail.envelope.recipient_options.assign(mail.envelope.recipients.size(), asked_of_recipients_);
         mail.content = content::from_text(unescape(text.substr(quote + 2, text.size() - quote - 3)));
-        const auto sent = converted_ ? mail.content.as(transfer::seven_bit) : mail.content;
+        const auto sent = converted_          ? mail.content.as(transfer::seven_bit)
+                          : header_converted_ ? mail.content.with_ascii_header()
+                                              : mail.content;
         sent_transaction t{
             .id = transactions_.size() + 1, .wire = stuffed(sent.text()), .chunk = std::string(sent.text())};
-        smtp::transaction what{.id = t.id};
+        smtp::transaction what{.id = t.id, .ahead = ahead_};
         for (const auto& to : mail.envelope.recipients) t.recipients.push_back(to.str());
         what.mail = std::make_shared<const mail_object>(std::move(mail));
         transactions_.push_back(std::move(t));
@@ -400,6 +407,7 @@ private:
     std::string all_sent_;
     static constexpr auto unlimited = std::size_t(-1);
     std::size_t allowance_ = unlimited;
+    smtp::pipelining ahead_ = smtp::pipelining::envelope;
     mail_options asked_;
     recipient_options asked_of_recipients_;
     std::size_t fed_ = 0;
@@ -411,6 +419,7 @@ private:
     std::string closed_reply_;
     bool closed_seen_ = false;
     bool converted_ = false;
+    bool header_converted_ = false;
 
     friend std::string conversation::play_and_break(const script&, std::size_t, const std::string&);
 };

@@ -4,7 +4,7 @@
 //
 // clang-format off
 //   option NAME VALUE      before anything else: pipelining, security, protocol, credentials (user:password), auth,
-//                          chunking (no), recipients, convert (yes: what the client sends is seven_bit; no)
+//                          chunking (no), recipients, relays (yes), convert (yes: what the client sends is seven_bit; no)
 //   S: LINE                the server says it
 //   S~ BYTES               the same without the line end, escapes \r \n \0 \xNN allowed
 //   C: LINE                the client must have said it, and nothing else

@@ -92,3 +92,46 @@ TEST_CASE("E6 a connection that is drained in time is used on") {
     write(s, t0 + 3s);
     if (!s.done()) CHECK(s.deadline() > t0 + 6s);
 }
+
+TEST_CASE("E6 what we cancel ourselves says nothing of the server") {
+    const auto lesson_of = [](smtp::session& s) {
+        while (const auto e = s.poll())
+            if (const auto* c = std::get_if<smtp::closed>(&*e)) return c->lesson;
+        FAIL("the connection is not over");
+        return smtp::lesson::none;
+    };
+    for (const bool answers : {false, true}) {
+        CAPTURE(answers);
+        auto s = opened();
+        s.submit(letter(7), t0);
+        write(s, t0);
+        s.received("250 ok\r\n250 ok\r\n354 go\r\n", t0);
+        write(s, t0);
+        s.submit(letter(8), t0);
+        write(s, t0);
+        s.received("250 queued\r\n", t0);
+        s.cancel(8, t0 + 1s);
+        // Its content is due, or nothing comes until our seconds are over.
+        if (answers)
+            s.received("250 ok\r\n250 ok\r\n354 go\r\n", t0 + 2s);
+        else
+            s.tick(t0 + 6s);
+        REQUIRE(s.done());
+        CHECK(lesson_of(s) == smtp::lesson::none);
+    }
+}
+
+TEST_CASE("E6 a server that breaks off under what began ahead teaches it") {
+    auto s = opened();
+    s.submit(letter(7), t0);
+    write(s, t0);
+    s.received("250 ok\r\n250 ok\r\n354 go\r\n", t0);
+    write(s, t0);
+    s.submit(letter(8), t0);
+    write(s, t0);
+    s.closed(errc::connection_closed, "cut", t0 + 1s);
+    auto learned = smtp::lesson::none;
+    while (const auto e = s.poll())
+        if (const auto* c = std::get_if<smtp::closed>(&*e)) learned = c->lesson;
+    CHECK(learned == smtp::lesson::no_overlap);
+}

@@ -105,6 +105,14 @@ std::string bearer(const std::string& value) {
            "\r\n";
 }
 
+// How an opening breaks, and what that teaches.
+struct break_off {
+    const char* name;
+    void (*break_it)(talk&);
+    postroad::error_code error;
+    smtp::lesson lesson;
+};
+
 }  // namespace
 
 TEST_CASE("opportunistic TLS is used where it is offered, and pre-TLS EHLO is not trusted after TLS") {
@@ -177,13 +185,7 @@ TEST_CASE("attack 17: whatever comes with the 220 to STARTTLS, be it one octet o
 }
 
 TEST_CASE("an opportunistic handshake that fails teaches to go without TLS next time") {
-    struct row {
-        const char* name;
-        void (*break_it)(talk&);
-        errc error;
-        smtp::lesson lesson;
-    };
-    const row rows[] = {
+    const break_off rows[] = {
         {"failed", [](talk& t) { t.session.closed(errc::tls_handshake, "no common cipher", t.now); },
          errc::tls_handshake, smtp::lesson::no_tls},
         {"hung up", [](talk& t) { t.session.closed(errc::connection_closed, "gone", t.now); }, errc::connection_closed,
@@ -194,8 +196,17 @@ TEST_CASE("an opportunistic handshake that fails teaches to go without TLS next 
              t.session.tick(t.now);
          },
          errc::timed_out, smtp::lesson::no_tls},
+        {"reset", [](talk& t) { t.session.closed(make_error_code(std::errc::connection_reset), "reset", t.now); },
+         make_error_code(std::errc::connection_reset), smtp::lesson::no_tls},
         {"stopped", [](talk& t) { t.session.closed(errc::shut_down, "stopped", t.now); }, errc::shut_down,
          smtp::lesson::none},
+        // What is wrong on our side says nothing of the server, and must not open the mail to everybody.
+        {"no CA file", [](talk& t) { t.session.closed(errc::tls_configuration, "it cannot be read", t.now); },
+         errc::tls_configuration, smtp::lesson::none},
+        {"out of memory", [](talk& t) { t.session.closed(errc::policy_failed, "std::bad_alloc", t.now); },
+         errc::policy_failed, smtp::lesson::none},
+        {"no file at all", [](talk& t) { t.session.closed(errc::unreadable_file, "no file", t.now); },
+         errc::unreadable_file, smtp::lesson::none},
         {"injected", [](talk& t) { t.server("250 I am here already"); }, errc::tls_injection, smtp::lesson::none},
     };
     for (const auto& r : rows) {
@@ -223,12 +234,48 @@ TEST_CASE("what fails before the session has begun is a matter of the step that 
     }
 }
 
-TEST_CASE("what breaks before the handshake teaches nothing about TLS") {
-    talk t(options(security::opportunistic));
-    t.hello({"STARTTLS"});
-    CHECK(t.client() == "STARTTLS\r\n");
-    t.session.closed(errc::connection_closed, "gone", t.now);
-    CHECK(t.lesson() == smtp::lesson::none);
+TEST_CASE("whatever keeps an opportunistic handshake from beginning teaches to go without TLS next time") {
+    const break_off rows[] = {
+        {"never answered",
+         [](talk& t) {
+             t.now = t.session.deadline();
+             t.session.tick(t.now);
+         },
+         errc::timed_out, smtp::lesson::no_tls},
+        {"hung up", [](talk& t) { t.session.closed(errc::connection_closed, "gone", t.now); }, errc::connection_closed,
+         smtp::lesson::no_tls},
+        {"421", [](talk& t) { t.server("421 too many"); }, errc::service_closing, smtp::lesson::no_tls},
+        {"250", [](talk& t) { t.server("250 ok"); }, errc::tls_refused, smtp::lesson::no_tls},
+        {"334", [](talk& t) { t.server("334 "); }, errc::tls_refused, smtp::lesson::no_tls},
+        {"no reply", [](talk& t) { t.server("what?"); }, errc::malformed_reply, smtp::lesson::no_tls},
+        {"given up", [](talk& t) { t.session.quit(t.now); }, errc::cancelled, smtp::lesson::none},
+        {"stopped", [](talk& t) { t.session.closed(errc::shut_down, "stopped", t.now); }, errc::shut_down,
+         smtp::lesson::none},
+    };
+    for (const auto& r : rows) {
+        CAPTURE(r.name);
+        for (const auto how : {security::opportunistic, security::starttls}) {
+            talk t(options(how));
+            t.hello({"STARTTLS"});
+            CHECK(t.client() == "STARTTLS\r\n");
+            r.break_it(t);
+            CHECK(t.error() == r.error);
+            CHECK(t.lesson() == (how == security::opportunistic ? r.lesson : smtp::lesson::none));
+        }
+    }
+}
+
+TEST_CASE("what breaks before STARTTLS, or once TLS works, teaches nothing about TLS") {
+    talk before(options(security::opportunistic));
+    CHECK(before.client() == "EHLO client.example\r\n");
+    before.session.closed(errc::connection_closed, "gone", before.now);
+    CHECK(before.lesson() == smtp::lesson::none);
+    talk behind(options(security::opportunistic));
+    behind.hello({"STARTTLS"});
+    behind.tls();
+    CHECK(behind.client() == "EHLO client.example\r\n");
+    behind.session.closed(errc::connection_closed, "gone", behind.now);
+    CHECK(behind.lesson() == smtp::lesson::none);
 }
 
 TEST_CASE("STARTTLS stripping: with opportunistic TLS credentials never go in the clear, whatever the options say") {
@@ -244,6 +291,28 @@ TEST_CASE("STARTTLS stripping: with opportunistic TLS credentials never go in th
         }
         CHECK(t.client() == "QUIT\r\n");
         CHECK(t.error() == errc::insecure_authentication);
+    }
+}
+
+TEST_CASE("STARTTLS stripping: nor do they where a handshake was broken before") {
+    auto o = options(security::opportunistic);
+    o.credentials = password();
+    o.insecure_authentication = true;
+    o.starttls = false;
+    talk t(std::move(o));
+    t.hello({"STARTTLS", "AUTH PLAIN"});
+    CHECK(t.client() == "QUIT\r\n");
+    CHECK(t.error() == errc::insecure_authentication);
+}
+
+TEST_CASE("STARTTLS that is not to be used is done without where TLS is opportunistic, and nowhere else") {
+    for (const auto how : {security::opportunistic, security::starttls}) {
+        auto o = options(how);
+        o.starttls = false;
+        talk t(std::move(o));
+        t.hello({"STARTTLS"});
+        CHECK(t.client() == (how == security::opportunistic ? "" : "STARTTLS\r\n"));
+        CHECK(t.ready == (how == security::opportunistic));
     }
 }
 
@@ -338,10 +407,11 @@ TEST_CASE("a source that does not answer runs into the deadline of AUTH") {
     CHECK(t.session.deadline() == t.now + std::chrono::seconds(7));
     t.now = t.session.deadline();
     t.session.tick(t.now);
-    CHECK(t.error() == errc::timed_out);
+    CHECK(t.error() == errc::credentials_unavailable);  // the server is not to blame
+    CHECK(t.all_text() == "the source of credentials did not answer in time");
     CHECK(t.over->details.where == postroad::phase::auth);
     t.session.credentials(password(), t.now);  // too late: no effect
-    CHECK(t.client() == "");
+    CHECK(t.client() == "QUIT\r\n");
 }
 
 TEST_CASE("what the server says while credentials are awaited is a 421 or out of turn") {

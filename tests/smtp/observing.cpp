@@ -29,6 +29,7 @@ struct facts {
     bool resumed = false;
     bool verified = true;
     std::string doubt = {};
+    std::string proof = {};
 };
 
 struct watched {
@@ -102,6 +103,19 @@ TEST_CASE("a conversation is seen whole, with TLS, content, decision and end") {
           "    0.060 [1] C: (7 octets of content)\n"
           "    0.070 [1] S: 250 queued\n"
           "    0.070 [1] -- closed: cut (the server closed the connection)\n");
+}
+
+TEST_CASE("the TLSA record that describes a server is named") {
+    watched w(options(security::starttls));
+    w.session.started(w.now);
+    w.server("220 mx.example\r\n");
+    w.client();
+    w.server("250-mx.example\r\n250 STARTTLS\r\n");
+    w.client();
+    w.server("220 go\r\n");
+    w.session.tls_facts(facts{.proof = "3 1 1 8755cd52..."});
+    w.session.secured(w.now);
+    CHECK(has(w.seen.text(), " until 2030-01-31, verified by TLSA 3 1 1 8755cd52...\n"));
 }
 
 TEST_CASE("exposure: no observation holds a secret, whichever mechanism it is and whatever the server echoes") {

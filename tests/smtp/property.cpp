@@ -230,13 +230,14 @@ public:
             m->content = content::from_text("Subject: " + std::to_string(i) + "\n\n" + std::string(chance_.of(texts)));
             m->envelope.options.priority = 3;  // which this server does not know
             mails_.push_back(std::move(m));
-            tasks_.push_back({.id = i, .mail = mails_.back()});
+            static constexpr pipelining ways[] = {pipelining::envelope, pipelining::across, pipelining::window};
+            tasks_.push_back({.id = i, .mail = mails_.back(), .ahead = chance_.of(ways)});
         }
     }
 
     std::string play() {
         static constexpr pipelining modes[] = {pipelining::lockstep, pipelining::envelope, pipelining::across,
-                                               pipelining::window};
+                                               pipelining::window, pipelining::automatic};
         const auto spoken = chance_.one_in(2) ? protocol::lmtp : protocol::smtp;
         smtp::session s({.server = {"model", 24, security::insecure_none, spoken},
                          .client_name = "client.example",

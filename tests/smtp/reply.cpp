@@ -83,6 +83,19 @@ TEST_CASE("malformed replies: a code alone, an empty text and octets above 127 a
     CHECK(read("250 gr\xc3\xbc\xc3\x9f dich\r\n").replies == std::vector{"250 gr\\xc3\\xbc\\xc3\\x9f dich"s});
 }
 
+TEST_CASE("a refusal may have any second digit, what is no refusal may not") {
+    for (const char first : {'2', '3', '4', '5'})
+        for (char second = '0'; second <= '9'; ++second) {
+            const auto row = std::string{first, second, '1'};
+            CAPTURE(row);
+            const auto r = read(row + " hm\r\n");
+            if (second <= '5' || first >= '4')
+                CHECK(r.replies == std::vector{row + " hm"});
+            else
+                CHECK(r.error == errc::malformed_reply);
+        }
+}
+
 TEST_CASE("malformed replies: line ends without CR and octets that are NUL") {
     CHECK(read("250 ok\n").error == errc::malformed_reply);
     CHECK(read("250 o\rk\r\n").error == errc::malformed_reply);

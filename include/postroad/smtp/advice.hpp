@@ -13,6 +13,9 @@
 
 namespace postroad::smtp {
 
+/// Who runs the server: advice to its users is none for those who send to strangers, without an account and a say.
+enum class whose_server : unsigned char { ours, strangers };
+
 /// What went wrong, as far as it is known.
 struct situation {
     error_code error = {};  ///< none: the reply refuses the message, or one of its recipients
@@ -20,6 +23,7 @@ struct situation {
     std::optional<security> how = {};
     std::string explanation = {};  ///< ours
     reply said = {};               ///< the server's; code 0: nothing
+    whose_server whose = whose_server::ours;
 };
 
 /// Sentences for people; texts of static life.
@@ -37,8 +41,8 @@ POSTROAD_DECL const advice* find_advice(const situation& s);
 POSTROAD_DECL std::string advise(const situation& s);
 
 /// Of what an error says, or the outcome of a recipient. Both keep a reply as text at most, which is read again.
-POSTROAD_DECL situation situation_of(error_code ec, const diagnostics& d);
-POSTROAD_DECL situation situation_of(const recipient_outcome& r);
+POSTROAD_DECL situation situation_of(error_code ec, const diagnostics& d, whose_server whose = whose_server::ours);
+POSTROAD_DECL situation situation_of(const recipient_outcome& r, whose_server whose = whose_server::ours);
 
 /// Whether a greeting or a reply to EHLO was masked on the way: some firewalls write * or X over what they do not know.
 POSTROAD_DECL bool is_masked(const reply& r) noexcept;

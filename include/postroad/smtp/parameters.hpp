@@ -37,7 +37,8 @@ POSTROAD_DECL std::optional<lack> find_lack(const envelope& e, const capabilitie
 
 namespace detail {
 
-/// Each parameter with a space before it. Only with an envelope that passed check(), and find_lack() for this server.
+/// Each parameter with a space before it. Only with an envelope that passed check(), and find_lack() for this server
+/// but for DSN; those of recipients only where it is offered.
 POSTROAD_DECL void append_parameters(std::string& to, const mail_options& o, const capabilities& server);
 POSTROAD_DECL void append_parameters(std::string& to, const recipient_options& o);
 

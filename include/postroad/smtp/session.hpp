@@ -14,6 +14,7 @@
 #include <postroad/message/mail_object.hpp>
 #include <postroad/smtp/capabilities.hpp>
 #include <postroad/smtp/data.hpp>
+#include <postroad/smtp/families.hpp>
 #include <postroad/smtp/parameters.hpp>
 #include <postroad/smtp/redaction.hpp>
 #include <postroad/smtp/reply.hpp>
@@ -32,12 +33,22 @@ namespace postroad::smtp {
 
 /// How much is written without waiting for a reply. Without PIPELINING (RFC 2920) it is always lockstep.
 enum class pipelining : unsigned char {
-    lockstep,  ///< every command waits: four round trips a message
-    envelope,  ///< MAIL, RCPT and DATA together, then the content: two round trips
-    across,    ///< the content together with the next MAIL, RCPT and DATA: one round trip
-    window,    ///< whole transactions with BDAT behind one another (RFC 3030 section 4.2), as many as
-               ///< session_options::window
+    lockstep,   ///< every command waits: four round trips a message
+    envelope,   ///< MAIL, RCPT and DATA together, then the content: two round trips
+    across,     ///< the content together with the next MAIL, RCPT and DATA: one round trip
+    window,     ///< whole transactions with BDAT behind one another (RFC 3030 section 4.2), as many as
+                ///< session_options::window
+    automatic,  ///< for each transaction as transaction::ahead says, and no further than the server lets it
 };
+
+/// The mode of that name; automatic for any other.
+constexpr pipelining pipelining_named(std::string_view name) noexcept {
+    return name == "lockstep"   ? pipelining::lockstep
+           : name == "envelope" ? pipelining::envelope
+           : name == "across"   ? pipelining::across
+           : name == "window"   ? pipelining::window
+                                : pipelining::automatic;
+}
 
 /// What a connection taught about its server.
 enum class lesson : unsigned char {
@@ -47,7 +58,8 @@ enum class lesson : unsigned char {
     no_chunking,    ///< CHUNKING is offered and BDAT is not taken
     no_pipelining,  ///< PIPELINING is offered and the replies to commands sent together did not come, or refuse them
                     ///< as out of order: `lockstep`
-    no_tls,         ///< STARTTLS is offered and the handshake fails: with security::opportunistic, go in the clear
+    no_tls,         ///< STARTTLS is offered, and neither a reply to it nor the handshake leads to TLS: with
+                    ///< security::opportunistic, go in the clear
 };
 
 /// How long the server may take (RFC 5321 section 4.5.3.2 names the minimum of each), counted from the last octet sent
@@ -83,13 +95,18 @@ struct session_options {
     bool insecure_authentication = false;
     /// `window` needs CHUNKING and `across` PIPELINING; without them it is the next lower that the server allows.
     smtp::pipelining pipelining = smtp::pipelining::envelope;
-    /// Most transactions in flight with pipelining::window; fewer at first, and after refusals.
+    /// Most transactions in flight with pipelining::window and automatic; fewer at first, and after refusals.
     std::size_t window = 16;
     /// False: as if the server did not offer CHUNKING, see lesson::no_chunking.
     bool chunking = true;
+    /// False, with security::opportunistic: as if the server refused STARTTLS, see lesson::no_tls.
+    bool starttls = true;
     /// Whether a message that is wider than the server takes is re-encoded for it (content::as()); otherwise it is
     /// refused, with errc::eight_bit_unsupported, binary_unsupported or line_too_long.
     bool down_convert = true;
+    /// Whether it speaks to servers of strangers, as a relay does: where DSN is not offered the message goes without
+    /// its parameters, and no report comes of it (RFC 3461 section 5.2.2); otherwise it is refused.
+    bool relays = false;
     /// Most recipients in one transaction; 0: as many as the server's LIMITS say (RFC 9422), else
     /// default_recipients.
     std::size_t recipients_per_transaction = 0;
@@ -118,6 +135,9 @@ struct transaction {
     /// Asks about the envelope only: MAIL and RCPT, no content. Who would be taken stays `not_attempted`, with the
     /// reply.
     bool dry_run = false;
+    /// With pipelining::automatic: how far it may go ahead of the replies to others. What room() says is for `window`;
+    /// `across` is for two in flight, and less for one.
+    pipelining ahead = pipelining::envelope;
 
     /// How many recipients that is.
     std::size_t size() const noexcept {
@@ -126,7 +146,10 @@ struct transaction {
 };
 
 /// The session may be given transactions.
-struct ready {};
+struct ready {
+    bool automatic = false;          ///< it heeds transaction::ahead
+    const family* server = nullptr;  ///< what it seems to be, by its greeting; null: nothing known
+};
 
 /// A transaction ended. `recipients` are in the order of transaction::recipients; their addresses are left empty, since
 /// who submitted it has them.
@@ -190,7 +213,7 @@ public:
         if (observer_)
             observe_tls(f.version + ' ' + f.cipher + ", certificate of " + f.peer_subject + " by " + f.peer_issuer +
                             " until " + f.peer_expires,
-                        f.resumed, f.doubt);
+                        f.resumed, f.doubt, f.proof);
     }
     /// deadline() has passed.
     void tick(time_point now);
@@ -278,6 +301,7 @@ private:
         bool cancelled = false;      // its `finished` was already given
         bool chunked = false;        // BDAT, not DATA
         bool broken_off = false;     // its content will not be finished
+        bool overlaps = false;       // it began ahead of the replies to another
         bool utf8 = false;           // it needs SMTPUTF8, or
         bool ascii_domains = false;  // its domains as A-labels, for a server without it
     };
@@ -354,6 +378,7 @@ private:
     }
     bool drains() const noexcept;
     bool may_start() const noexcept;
+    void limit_to(smtp::pipelining most) noexcept;
     void write_more();
     void write_mail(active& t);
     void write_recipient(active& t);
@@ -385,7 +410,7 @@ private:
     void note_decision(phase where, std::string_view text) const;
     void note_pipelining() const;
     void note_tls() const;
-    void observe_tls(std::string facts, bool resumed, std::string_view doubt);
+    void observe_tls(std::string facts, bool resumed, std::string_view doubt, std::string_view proof);
     std::string host() const { return to_string(options_.server); }
 
     session_options options_;
@@ -418,7 +443,9 @@ private:
     bool secured_ = false;
     std::optional<bool> verified_;  // whether TLS is, as soon as that is known
     bool tls_refused_ = false;
-    smtp::pipelining mode_ = smtp::pipelining::lockstep;  // what the server allows of what is wanted
+    smtp::pipelining mode_ = smtp::pipelining::lockstep;   // of what is being written
+    smtp::pipelining limit_ = smtp::pipelining::lockstep;  // what the server allows of what is wanted
+    const family* family_ = nullptr;
     smtp::lesson lesson_ = smtp::lesson::none;
     std::size_t window_now_ = 1;  // grows to options_.window while messages are accepted
     std::string lesson_reason_;

@@ -88,9 +88,9 @@ inline bool contains(std::string_view text, std::string_view part) noexcept {
 }
 
 inline bool fits(const condition& c, const situation& s, const reply_text& said, std::string_view found) {
-    return fits(c.about, s.error) && (!c.where || *c.where == s.where) && fits(c.first, s.how) &&
-           (c.code == 0 || c.code == s.said.code) && (c.status.empty() || fits(c.status, s.said.enhanced)) &&
-           (!c.for_good || s.said.permanent()) &&
+    return (!c.whose || *c.whose == s.whose) && fits(c.about, s.error) && (!c.where || *c.where == s.where) &&
+           fits(c.first, s.how) && (c.code == 0 || c.code == s.said.code) &&
+           (c.status.empty() || fits(c.status, s.said.enhanced)) && (!c.for_good || s.said.permanent()) &&
            any_of(c.said, [&](std::string_view w) { return begins_a_word(said.words, w); }) &&
            any_of(c.link, [&](std::string_view w) { return contains(said.names, w); }) &&
            any_of(c.found, [&](std::string_view w) { return contains(found, w); });
@@ -133,12 +133,16 @@ POSTROAD_DECL std::string advise(const situation& s) {
     return text += a->todo;
 }
 
-POSTROAD_DECL situation situation_of(error_code ec, const diagnostics& d) {
-    return {.error = ec, .where = d.where, .explanation = d.explanation, .said = detail::read_reply(d.reply)};
+POSTROAD_DECL situation situation_of(error_code ec, const diagnostics& d, whose_server whose) {
+    return {.error = ec,
+            .where = d.where,
+            .explanation = d.explanation,
+            .said = detail::read_reply(d.reply),
+            .whose = whose};
 }
 
-POSTROAD_DECL situation situation_of(const recipient_outcome& r) {
-    return {.error = r.error, .where = r.where, .explanation = r.why, .said = r.reply};
+POSTROAD_DECL situation situation_of(const recipient_outcome& r, whose_server whose) {
+    return {.error = r.error, .where = r.where, .explanation = r.why, .said = r.reply, .whose = whose};
 }
 
 POSTROAD_DECL bool is_masked(const reply& r) noexcept {

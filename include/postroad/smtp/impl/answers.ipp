@@ -72,7 +72,10 @@ POSTROAD_DECL void session::on_reply(const reply& r) {
         (void)expected_.pop_front();
     switch (state_) {
         case state::awaiting_greeting:
-            if (r.code == 220) return say_hello();
+            if (r.code == 220) {
+                family_ = family_of(r.text, options_.server.protocol);
+                return say_hello();
+            }
             return part(r.positive() ? errc::unexpected_reply : errc::greeting_refused, phase::greeting,
                         "expected 220 as greeting", r);
         case state::awaiting_hello:
@@ -202,8 +205,10 @@ POSTROAD_DECL void session::on_data(active& t, const expected& e, const reply& r
     if (lmtp() && nobody)
         return fail(errc::unexpected_reply, phase::data, "354 though no recipient is accepted (RFC 2033 section 4.2)",
                     r);
-    if (t.cancelled && !nobody)
+    if (t.cancelled && !nobody) {
+        broken_off_ = true;
         return fail(errc::connection_closed, phase::data, "a transaction was cancelled when its content was due");
+    }
     // RFC 2920 section 3.1: 354 though no recipient is left means that the end of data must be sent alone.
     t.writer = nobody ? data_writer(content{}) : data_writer(content_of(t));
     t.go = true;
@@ -239,7 +244,7 @@ POSTROAD_DECL void session::put_back(active& t, const expected& e, const reply& 
 POSTROAD_DECL lesson session::learn_about_order(const expected& e, const reply& r) {
     if (e.ahead == pipelining::lockstep) return lesson::none;
     const bool within = e.ahead == pipelining::envelope;
-    mode_ = std::min(mode_, within ? pipelining::lockstep : pipelining::envelope);
+    limit_to(within ? pipelining::lockstep : pipelining::envelope);
     const auto l = within ? lesson::no_pipelining : lesson::no_overlap;
     if (lesson_ != l)
         learn(l, e.where,

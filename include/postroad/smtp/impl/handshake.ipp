@@ -15,6 +15,19 @@ namespace detail {
 // RFC 4954 section 4: the command itself is held to the limit of all commands; what follows may have 12288 octets.
 inline constexpr std::size_t max_auth_command = 512;
 
+// Whether it comes from the server or the way to it. What else keeps TLS from coming about is wrong with our settings
+// or our machine, and another connection in the clear would only hide it.
+inline bool is_of_the_peer(error_code ec) noexcept {
+    // Of the system: those of a socket.
+    if (ec.category() != error_category())
+        return ec != std::errc::not_enough_memory && ec != std::errc::too_many_files_open &&
+               ec != std::errc::too_many_files_open_in_system && ec != std::errc::no_buffer_space &&
+               ec != postroad::condition::cancelled;
+    return ec == errc::tls_handshake || ec == errc::tls_certificate || ec == errc::tls_broken ||
+           ec == errc::tls_refused || ec == errc::malformed_reply || ec == errc::reply_too_long ||
+           ec == errc::service_closing || ec == errc::connection_closed || ec == errc::timed_out;
+}
+
 }  // namespace detail
 
 POSTROAD_DECL void session::say_hello() {
@@ -79,12 +92,13 @@ POSTROAD_DECL void session::on_starttls(const reply& r) {
     after_hello();
 }
 
-// What fails after the server agreed to TLS leaves the connection without use; the next one does without TLS. Octets in
-// the clear behind the 220 are no such failure: they are somebody's work.
+// What fails once STARTTLS is asked for leaves the connection without use; the next one does without TLS. Octets in the
+// clear behind the 220 are no such failure: they are somebody's work.
 POSTROAD_DECL void session::learn_about_tls(error_code ec) {
-    if (!wants_tls() || options_.server.security != security::opportunistic || ec == condition::cancelled) return;
-    learn(lesson::no_tls, phase::tls,
-          "the server offers STARTTLS and the handshake failed: the next connection goes in the clear");
+    const bool asked = state_ == state::awaiting_starttls || wants_tls();
+    if (!asked || options_.server.security != security::opportunistic || !detail::is_of_the_peer(ec)) return;
+    learn(lesson::no_tls, wants_tls() ? phase::tls : phase::starttls,
+          "the server offers STARTTLS and TLS does not come about: the next connection goes in the clear");
 }
 
 POSTROAD_DECL void session::channel_binding(std::string name, std::string data) {
@@ -316,11 +330,14 @@ POSTROAD_DECL void session::become_open() {
     state_ = state::open;
     forget_credentials();
     capabilities_.chunking = capabilities_.chunking && options_.chunking;
-    mode_ = capabilities_.pipelining ? options_.pipelining : pipelining::lockstep;
-    if (mode_ == pipelining::window && !capabilities_.chunking) mode_ = pipelining::across;
+    const bool automatic = options_.pipelining == pipelining::automatic;
+    const auto wanted = automatic ? pipelining::window : options_.pipelining;
+    const auto offered = capabilities_.chunking ? pipelining::window : pipelining::across;
+    limit_ = capabilities_.pipelining ? std::min(wanted, offered) : pipelining::lockstep;
+    mode_ = automatic ? std::min(limit_, pipelining::envelope) : limit_;
     window_now_ = std::min(options_.window, first_window);
     if (observer_) note_pipelining();
-    events_.push_back(ready{});
+    events_.push_back(ready{automatic, family_});
 }
 
 }  // namespace postroad::smtp

@@ -76,14 +76,17 @@ POSTROAD_DECL void session::note_decision(phase where, std::string_view text) co
 }
 
 POSTROAD_DECL void session::note_pipelining() const {
-    if (mode_ == options_.pipelining) return;
-    note_decision(phase::hello, mode_ == pipelining::lockstep
+    const bool automatic = options_.pipelining == pipelining::automatic;
+    if (limit_ == options_.pipelining || (automatic && limit_ != pipelining::lockstep)) return;
+    note_decision(phase::hello, limit_ == pipelining::lockstep
                                     ? "no pipelining: the server does not offer PIPELINING, each command waits"
                                     : "no window: the server does not offer CHUNKING, or took no BDAT before");
 }
 
-POSTROAD_DECL void session::observe_tls(std::string facts, bool resumed, std::string_view doubt) {
+POSTROAD_DECL void session::observe_tls(std::string facts, bool resumed, std::string_view doubt,
+                                        std::string_view proof) {
     facts += verified_.value_or(false) ? ", verified" : ", not verified";
+    if (!proof.empty()) (facts += " by TLSA ") += proof;
     if (!doubt.empty()) (facts += ": ") += doubt;
     if (resumed) facts += ", resumed";
     tls_ = std::move(facts);

@@ -120,8 +120,8 @@ inline std::optional<lack> future_release_lack(const mail_options& o, const capa
 }
 
 POSTROAD_DECL void append_parameters(std::string& to, const mail_options& o, const capabilities& server) {
-    if (o.returned != returned::unsaid) to += o.returned == returned::full ? " RET=FULL" : " RET=HDRS";
-    if (!o.envelope_id.empty()) to += " ENVID=" + xtext(o.envelope_id);
+    if (o.returned != returned::unsaid && server.dsn) to += o.returned == returned::full ? " RET=FULL" : " RET=HDRS";
+    if (!o.envelope_id.empty() && server.dsn) to += " ENVID=" + xtext(o.envelope_id);
     if (o.deliver_by) {
         const bool give_up = o.deliver_by->when_late == deliver_by::late::give_up;
         to += " BY=" + std::to_string(o.deliver_by->within.count()) + (give_up ? ";R" : ";N");
@@ -169,8 +169,6 @@ POSTROAD_DECL std::string xtext(std::string_view text) {
 
 POSTROAD_DECL std::optional<lack> find_lack(const envelope& e, const capabilities& server, bool verified) {
     const auto& o = e.options;
-    if (detail::asks_for_reports(e) && !server.dsn)
-        return lack{errc::dsn_unsupported, "the envelope asks for reports and the server does not offer DSN"};
     if (o.deliver_by) {
         if (!server.deliverby) return lack{errc::deliver_by_unsupported, "the server does not offer DELIVERBY"};
         if (o.deliver_by->when_late == deliver_by::late::give_up && o.deliver_by->within < *server.deliverby)
@@ -183,6 +181,9 @@ POSTROAD_DECL std::optional<lack> find_lack(const envelope& e, const capabilitie
         return lack{errc::require_tls_unsupported, "REQUIRETLS is asked for and the connection has no verified TLS"};
     if (o.require_tls && !server.requiretls)
         return lack{errc::require_tls_unsupported, "REQUIRETLS is asked for and the server does not offer it"};
+    // Last, since a relay does without.
+    if (detail::asks_for_reports(e) && !server.dsn)
+        return lack{errc::dsn_unsupported, "the envelope asks for reports and the server does not offer DSN"};
     return {};
 }
 

@@ -60,7 +60,9 @@ POSTROAD_DECL bool reply_reader::add_line(std::string_view line, error_code& ec)
         return false;
     };
     const auto digit = [&](std::size_t i) { return static_cast<unsigned>(line[i] - '0'); };
-    if (line.size() < 3 || digit(0) < 2 || digit(0) > 5 || digit(1) > 5 || digit(2) > 9) return malformed();
+    if (line.size() < 3 || digit(0) < 2 || digit(0) > 5 || digit(2) > 9) return malformed();
+    // Refusals such as 571 and 591 are in use: the first digit says all that matters (RFC 5321 section 4.3.2).
+    if (digit(1) > (digit(0) >= 4 ? 9u : 5u)) return malformed();
     if (line.size() > 3 && line[3] != ' ' && line[3] != '-') return malformed();
     if (line.find('\0') != std::string_view::npos) return malformed();
     const auto code = static_cast<std::uint16_t>(digit(0) * 100 + digit(1) * 10 + digit(2));

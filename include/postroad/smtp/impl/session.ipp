@@ -35,6 +35,7 @@ POSTROAD_DECL void check_endpoint(const endpoint& e) {
 }
 
 POSTROAD_DECL session::session(session_options options) : options_(std::move(options)) {
+    tls_refused_ = !options_.starttls && options_.server.security == security::opportunistic;
     check_client_name(options_.client_name);
     check_endpoint(options_.server);
     options_.ask_credentials ? check_mechanisms(options_.credentials) : smtp::check(options_.credentials);
@@ -81,7 +82,6 @@ POSTROAD_DECL void session::received(std::string_view bytes, time_point now) {
 POSTROAD_DECL void session::closed(error_code ec, std::string explanation, time_point now) {
     now_ = now;
     if (state_ == state::over) return segments_.clear();
-    learn_about_tls(ec);
     if (farewell_) return leave_in_order();
     // Looking up, and TLS that comes first, fail before the session has begun.
     const bool begun = state_ != state::awaiting_start;
@@ -106,10 +106,13 @@ POSTROAD_DECL void session::tick(time_point now) {
     if (now < deadline_) return;
     now_ = now;
     if (farewell_) return leave();
-    learn_about_tls(errc::timed_out);
+    // It is not the server that is slow.
+    if (state_ == state::awaiting_credentials)
+        return no_credentials({}, "the source of credentials did not answer in time", now);
     const auto where = current_phase();
     const bool envelope = where == phase::mail || where == phase::rcpt || where == phase::data;
-    if (envelope && segments_.empty() && expected_.size() > 1)
+    // Its seconds to drain are our limit: they say nothing of the server.
+    if (envelope && segments_.empty() && expected_.size() > 1 && now < drained_by_)
         learn(lesson::no_pipelining, where, "no reply came while several commands were waiting for theirs");
     if (opening() && now >= opening_deadline_)
         return fail(errc::timed_out, where, "the session was not ready in time, with all its steps together");
@@ -120,7 +123,9 @@ POSTROAD_DECL void session::tick(time_point now) {
 
 POSTROAD_DECL std::size_t session::room() const noexcept {
     if (!reusable()) return 0;
-    std::size_t limit = mode_ == pipelining::window ? window_now_ : mode_ == pipelining::across ? 2 : 1;
+    // Nothing waits behind what is only drained.
+    if (options_.pipelining == pipelining::automatic && drains()) return 0;
+    std::size_t limit = limit_ == pipelining::window ? window_now_ : limit_ == pipelining::across ? 2 : 1;
     // All that is in flight may yet be refused.
     if (exim_) limit = std::min(limit, max_refused_by_exim - refused_);
     const std::size_t room = transactions_.size() < limit ? limit - transactions_.size() : 0;
@@ -195,7 +200,7 @@ POSTROAD_DECL void session::finish_front() {
            transactions_.front().outstanding == 0) {
         auto& t = transactions_.front();
         if (writing_ > 0) --writing_;
-        if (mode_ == pipelining::window) adapt_window(t);
+        if (limit_ == pipelining::window) adapt_window(t);
         if (!t.cancelled) give(t);
         transactions_.drop_front();
     }
@@ -216,7 +221,7 @@ POSTROAD_DECL void session::adapt_window(const active& t) {
                                               " messages in flight: this is Exim, which counts RSET");
     } else {
         window_now_ = std::max<std::size_t>(1, window_now_ / 2);
-        if (t.mail_accepted && ++refused_ == max_refused_in_window) quit_wanted_ = true;
+        if (t.mail_accepted && mode_ == pipelining::window && ++refused_ == max_refused_in_window) quit_wanted_ = true;
     }
 }
 
@@ -259,12 +264,17 @@ POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explana
     diagnostics d{.where = where, .host = host(), .explanation = std::move(explanation), .reply = to_string(r)};
     if (r.code == 334) d.reply = to_string(reply{r.code, r.enhanced, hidden_.of(r.text)});
     if (!ec) d = {.where = where, .host = host()};
+    learn_about_tls(ec);
     // Nobody can tell whether the overlap was to blame; without it the next connection will.
-    const bool in_order = ec == errc::service_closing && farewell_ && farewell_->meant;
-    if (ec && !in_order && mode_ >= pipelining::across && transactions_.size() > 1 && !broken_off_ &&
-        lesson_ != lesson::no_chunking)
+    const bool in_order = farewell_ && farewell_->meant && (ec == errc::service_closing || where == phase::reset);
+    bool overlaps = false;
+    for (std::size_t i = 0; i < transactions_.size(); ++i)
+        overlaps = overlaps || (transactions_[i].overlaps && !transactions_[i].cancelled);
+    if (ec && !in_order && overlaps && !broken_off_ && lesson_ != lesson::no_chunking)
         learn(lesson::no_overlap, where,
-              "the connection broke with " + std::to_string(transactions_.size()) + " messages in flight");
+              transactions_.size() > 1
+                  ? "the connection broke with " + std::to_string(transactions_.size()) + " messages in flight"
+                  : "the connection broke within a message that began ahead of the replies to another");
     if (observer_) note({.what = observed::closed, .where = where, .text = d.explanation, .error = ec});
     state_ = state::over;
     deadline_ = never;

@@ -159,8 +159,15 @@ POSTROAD_DECL std::optional<lack> session::convert(active& t) const {
     if (!options_.down_convert) return missing;
     error_code ec;
     std::string why;
-    const bool wide = capabilities_.eight_bit_mime && !ascii_header;
-    t.converted = c.as(wide ? transfer::eight_bit : transfer::seven_bit, ec, &why);
+    const bool wide = capabilities_.eight_bit_mime;
+    try {
+        // only the header must change where the server takes the body
+        const auto with_header = ascii_header && wide && !c.composed() ? c.with_ascii_header() : c;
+        t.converted = with_header.as(wide ? transfer::eight_bit : transfer::seven_bit);
+    } catch (const error& e) {
+        ec = e.code();
+        why = e.details().explanation;
+    }
     if (!ec && !(ascii_header && t.converted->eight_bit_header())) return {};
     t.converted.reset();
     if (ec) missing.explanation += "; it cannot be encoded otherwise: " + why;
@@ -182,7 +189,10 @@ POSTROAD_DECL std::optional<lack> session::find_lack(active& t) const {
     if (const auto size = content_of(t).size(); capabilities_.size && size > *capabilities_.size)
         return lack{errc::message_too_large, "the message has " + std::to_string(size) + " octets, the server takes " +
                                                  std::to_string(*capabilities_.size)};
-    return smtp::find_lack(mail.envelope, capabilities_, verified());
+    auto missing = smtp::find_lack(mail.envelope, capabilities_, verified());
+    if (!missing || missing->code != errc::dsn_unsupported || !options_.relays) return missing;
+    if (observer_) note_decision(phase::mail, "the server does not offer DSN: no report will come of this message");
+    return {};
 }
 
 // What this server cannot take is refused before anything of it is sent.
@@ -191,11 +201,20 @@ POSTROAD_DECL bool session::refuse_locally(active& t) {
     if (!missing) return false;
     t.error = missing->code;
     t.details = {.where = phase::mail, .host = host(), .explanation = std::move(missing->explanation)};
+    // What is opportunistic may be there and verified at another time. What was chosen stays so, and a server that does
+    // not offer REQUIRETLS within it has answered.
+    const bool later =
+        t.error == errc::require_tls_unsupported && !verified() && options_.server.security == security::opportunistic;
     for (auto& result : t.results) {
-        result.status = status::rejected;
+        result.status = later ? status::deferred : status::rejected;
         result.where = phase::mail;
     }
     return true;
+}
+
+POSTROAD_DECL void session::limit_to(smtp::pipelining most) noexcept {
+    limit_ = std::min(limit_, most);
+    mode_ = std::min(mode_, most);
 }
 
 POSTROAD_DECL bool session::may_start() const noexcept {
@@ -212,7 +231,9 @@ POSTROAD_DECL void session::write_more() {
         if (begun && mode_ == pipelining::lockstep && !expected_.empty()) return;
         switch (t.step) {
             case step::mail:
+                if (options_.pipelining == pipelining::automatic) mode_ = std::min(limit_, t.what.ahead);
                 if (!may_start()) return;
+                t.overlaps = !expected_.empty();
                 if (refuse_locally(t)) {
                     t.step = step::written;
                     break;
@@ -267,7 +288,7 @@ POSTROAD_DECL void session::write_recipient(active& t) {
     const auto& asked = what.mail->envelope.recipient_options;
     const auto which = what.recipients.empty() ? i : what.recipients[i];
     std::string_view end = ">\r\n";
-    if (which < asked.size()) {
+    if (which < asked.size() && capabilities_.dsn) {
         say(">");
         detail::append_parameters(commands_, asked[which]);
         end.remove_prefix(1);
