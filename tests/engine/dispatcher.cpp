@@ -232,6 +232,30 @@ TEST_CASE("421 to MAIL on a fresh connection is an answer") {
     CHECK(r.did().find("done #1 deferred x1") == 0);
 }
 
+TEST_CASE("who shares a refusal of MAIL by the server learns whether it is for good") {
+    struct row {
+        std::uint16_t code;
+        const char* asked;
+        const char* others;
+    };
+    for (const row& x : {row{421, "deferred", "service_closing"},
+                         {503, "rejected", "out_of_sequence"},
+                         {530, "rejected", "recipients_rejected"}}) {
+        CAPTURE(x.code);
+        rig<> r(one);
+        r.add_many(2);
+        (void)r.did();
+        r.ready(1);
+        (void)r.did();
+        r.finish(1, 1, all(1, x.code < 500 ? status::deferred : status::rejected, phase::mail, x.code), {}, 0);
+        r.close(1, errc::service_closing);
+        const auto did = r.did();
+        CAPTURE(did);
+        CHECK(did.find(std::string("done #1 ") + x.asked + " x1") != std::string::npos);
+        CHECK(did.find(std::string("done #2 not_attempted x0 ") + x.others) != std::string::npos);
+    }
+}
+
 TEST_CASE("a connection that breaks after it answered to MAIL is an attempt") {
     rig<> r(one);
     (void)r.add();
@@ -291,23 +315,50 @@ TEST_CASE("a job that was on max_returns connections that ended is judged: it ma
     (void)r.add();
     (void)r.add();
     const job_id victim = 2;
-    job_id helper = 1;
+    std::vector<job_id> helpers = {1};
     CHECK(r.did() == "open 1 a.example");
     for (connection_id id = 1; id <= engine::max_returns; ++id) {
         CAPTURE(id);
         r.ready(id);
-        (void)r.did();
-        r.accept(id, helper);
-        CHECK(r.did().ends_with("give " + std::to_string(id) + " #2"));
-        // it goes back behind this one
-        (void)r.add();
-        helper = r.last;
+        auto did = r.did();
+        for (const auto helper : helpers) {
+            r.accept(id, helper);
+            did = r.did();
+        }
+        CHECK(did.ends_with("give " + std::to_string(id) + " #2"));
+        // It goes back behind these: one more each time, else the pool learns how many a connection takes.
+        helpers.clear();
+        for (connection_id n = 0; n <= id; ++n) {
+            (void)r.add();
+            helpers.push_back(r.last);
+        }
         CHECK(r.done.count(victim) == 0);
         r.lose(id, victim);
         (void)r.did();
     }
     REQUIRE(r.done.count(victim) == 1);
     CHECK(text(r.done.at(victim)) == "#2 not_attempted x1 connection_closed");
+}
+
+TEST_CASE("a server that closes behind each message, without a word, gets every message") {
+    rig<> r(one);
+    r.add_many(12);
+    (void)r.did();
+    const auto given = [&r](connection_id id) {
+        (void)r.did();
+        return r.asked[id].empty() ? job_id{0} : r.asked[id].begin()->first;
+    };
+    for (connection_id id = 1; r.done.size() < 12 && id < 50; ++id) {
+        r.ready(id);
+        r.accept(id, given(id));
+        if (const auto next = given(id))
+            r.lose(id, next);
+        else
+            r.close(id);
+        (void)r.did();
+    }
+    CHECK(r.done.size() == 12);
+    for (const auto& [n, j] : r.done) CHECK(text(j).find("accepted x1") != std::string::npos);
 }
 
 TEST_CASE("only the recipients that were deferred or not attempted are asked again, and the results are merged") {
@@ -441,7 +492,7 @@ TEST_CASE("a refusal while another connection works fails nobody, and the pool o
     (void)r.add();
     CHECK(r.did() == "done #2 accepted x1, give 1 #3");
     r.pass(30s);
-    CHECK(r.did() == "open 4 a.example, open 5 a.example");
+    CHECK(r.did() == "open 4 a.example");
 }
 
 TEST_CASE("after a refusal a pool without memory opens again after a rest, not at once") {
@@ -572,6 +623,46 @@ TEST_CASE("cancel_all ends what waits and what is delayed, and interrupts what i
     CHECK(r.did() == "done #2 not_attempted x1 shut_down");
     CHECK(r.d.idle(r.now));
     CHECK(r.queue.size() == 0);
+}
+
+TEST_CASE("a connection whose replies come together is given no more than it has room for") {
+    rig<> r(one);
+    r.add_many(12);
+    (void)r.did();
+    r.ready(1, 4);
+    CHECK(r.did() == "give 1 #1, give 1 #2, give 1 #3, give 1 #4");
+    // Its session has heard of four, and has read the replies to three of them when it is asked.
+    const auto end = [&](job_id j, std::size_t room) {
+        r.d.finished(1, {.id = j, .error = {}, .details = {}, .recipients = all(1, status::accepted)}, room, r.now, 4);
+    };
+    end(1, 3);
+    end(2, 3);
+    end(3, 3);
+    CHECK(r.did() == "done #1 accepted x1, give 1 #5, give 1 #6, give 1 #7, done #2 accepted x1, done #3 accepted x1");
+    r.d.finished(1, {.id = 4, .error = {}, .details = {}, .recipients = all(1, status::accepted)}, 1, r.now, 7);
+    CHECK(r.did() == "done #4 accepted x1, give 1 #8");
+}
+
+TEST_CASE("a pool hears that a server hung up by 421, not by what it says of a sender") {
+    struct listening : keep_alive {
+        std::vector<std::size_t> heard = {};
+        void hung_up(connection_id, time_point, std::size_t behind) { heard.push_back(behind); }
+    };
+    for (const bool parting : {true, false}) {
+        CAPTURE(parting);
+        rig<listening> r;
+        r.pool.max_connections = 1;
+        r.add_many(4);
+        (void)r.did();
+        r.ready(1, 3);
+        (void)r.did();
+        r.accept(1, 1);
+        (void)r.did();
+        auto refused = all(1, status::deferred, phase::mail, parting ? 421 : 450);
+        if (!parting) refused[0].reply.enhanced = {4, 1, 8};
+        r.finish(1, 2, std::move(refused), {}, 0);
+        CHECK(r.pool.heard == (parting ? std::vector<std::size_t>{2} : std::vector<std::size_t>{}));
+    }
 }
 
 TEST_CASE("quit_all ends idle connections at once and busy ones after what they carry") {

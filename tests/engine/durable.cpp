@@ -281,6 +281,21 @@ TEST_CASE("a mailer that stops leaves what it holds to the next") {
     CHECK(ids == std::vector<job_id>{1, 2, 3});
 }
 
+TEST_CASE("what comes while the last connections of a mailer end is for the next") {
+    one_line r;
+    CHECK(r.begin() == "give 1 #1");
+    r.accept(1, 1);
+    (void)r.did();
+    r.d.quit_all();
+    CHECK(r.did() == "quit 1");
+    r.add_awaited();
+    r.close(1);
+    CHECK(r.stored() == "");
+    CHECK(r.queue.size() == 1);
+    CHECK(r.d.connections() == 0);
+    CHECK(r.d.idle(r.now));
+}
+
 TEST_CASE("a mailer that stops leaves what is in doubt by name") {
     one_line r;
     (void)r.begin();
@@ -313,4 +328,29 @@ TEST_CASE("what the mailer and its queue hold is listed, counted, held, hurried 
     CHECK(r.states() == "#1 delayed ");
     CHECK(r.d.retry_now({}, r.now) == 1);
     CHECK(r.stored() == "give 1 #1");
+}
+
+TEST_CASE("without a limit the list has what is held and what is in the queue") {
+    one_line r;
+    (void)r.add();
+    auto later = make_job(++r.last, mail_to("a.example", 1));
+    later.due = r.now + 1h;
+    REQUIRE_FALSE(r.queue.enqueue(later));
+    CHECK(r.d.list({}, std::size_t(-1), r.now).size() == 2);
+    CHECK(r.d.list({}, 1, r.now).size() == 1);
+}
+
+TEST_CASE("in a full queue a message that failed makes room for the report about it") {
+    one_line r;
+    r.queue.capacity = 1;
+    std::vector<delivery_action> made;
+    r.d.report_by([&](const job&, delivery_action what, time_point) {
+        made.push_back(what);
+        return std::optional(make_job(99, mail_to("sender.example", 1)));
+    });
+    (void)r.begin();
+    r.finish(1, 1, all(r.asked[1][1], status::rejected));
+    CHECK(r.did().find("done #1 rejected") != std::string::npos);
+    CHECK(r.queue.size() == 1);
+    CHECK(made == std::vector{delivery_action::failed, delivery_action::failed});
 }

@@ -1,4 +1,6 @@
 // Messages whose recipients go to several places, and places that are found out later: divided, located, forgotten.
+#include <postroad/scheduling/fair.hpp>
+
 #include <doctest/doctest.h>
 
 #include "rig.hpp"
@@ -259,6 +261,54 @@ TEST_CASE("in a queue that lasts mail for a domain that cannot be located waits,
     CHECK(w.outcomes.empty());
 }
 
+TEST_CASE("who says for good that there is no such domain says so to what comes next, too") {
+    const auto each = [](auto w) {
+        for (std::size_t i = 1; i <= 3; ++i) {
+            (void)w.add({"a@nosuch.example"});
+            CHECK(w.did() == (i == 1 ? "ask nosuch.example" : ""));
+            if (i == 1) w.answer("nosuch.example", errc::domain_unknown, "NXDOMAIN");
+            (void)w.did();
+            REQUIRE(w.outcomes.size() == i);
+            const auto& one = w.outcomes.back().second.recipients.front();
+            CHECK(one.status == status::rejected);
+            CHECK(one.error == errc::domain_unknown);
+            CHECK(one.why == "NXDOMAIN");
+            w.now += engine::least_validity / 3;
+        }
+        // Asked again in time, however often it said so.
+        (void)w.add({"a@nosuch.example"});
+        CHECK(w.did() == "ask nosuch.example");
+        w.answer("nosuch.example", w.at("found"));
+        CHECK(w.did() == "open 1 mx.found");
+    };
+    SUBCASE("in memory") { each(world<>()); }
+    SUBCASE("in a queue that lasts") { each(world<on_disk>()); }
+}
+
+TEST_CASE("when nobody can be located, all of them are one trouble; who says that there is no domain answers") {
+    world<on_disk> w;
+    const auto ask = [&](int i, errc e) {
+        const auto domain = "d" + std::to_string(i) + ".example";
+        (void)w.add({"a@" + domain});
+        (void)w.did();
+        w.answer(domain, e, "no answer in time");
+        (void)w.did();
+    };
+    const auto troubles = [&] { return w.d.count(w.now).troubles; };
+    const int many = engine::many_failures;
+    for (int i = 0; i < many - 1; ++i) ask(i, errc::resolve_failed);
+    CHECK(troubles().size() == std::min<std::size_t>(many - 1, queueing::max_troubles));
+    ask(many, errc::resolve_failed);
+    REQUIRE(troubles().size() == 1);
+    CHECK(troubles()[0].name == "*");
+    CHECK(troubles()[0].error == errc::resolve_failed);
+    CHECK(troubles()[0].why.find("no answer in time") != std::string::npos);
+    // It answers again.
+    ask(many + 1, errc::domain_unknown);
+    CHECK(troubles().size() > 1);
+    CHECK(troubles()[0].name != "*");
+}
+
 TEST_CASE("in a queue that lasts nobody keeps others out for an answer that does not come") {
     world<on_disk, narrow> w;
     (void)w.add({"a@silent.example"});
@@ -345,8 +395,36 @@ TEST_CASE("a pause by name holds what waits, wherever its domain is, and what co
     // It holds for months, also when the place is forgotten meanwhile.
     d.tick(now + 24h);
     CHECK_FALSE(d.has_actions());
-    d.resume({.name = "a.example"}, now + 24h);
+    const auto then = now + 24h;
+    d.resume({.name = "a.example"}, then);
     CHECK(d.has_actions());
+    // What comes back from a connection waits, too.
+    const auto act = [&] {
+        std::size_t opened = 0;
+        while (const auto a = d.poll()) opened += std::holds_alternative<engine::open_connection>(*a) ? 1 : 0;
+        return opened;
+    };
+    CHECK(act() == 1);
+    auto second = make_job(2, mail_to("a.example", 1));
+    REQUIRE_FALSE(queue.enqueue(second));
+    d.ready(1, 1, then);
+    CHECK(act() == 0);
+    d.finished(1, {.id = 1, .error = {}, .details = {}, .recipients = all(1, status::accepted)}, 1, then);
+    d.wake(then);
+    CHECK(act() == 0);
+    d.pause({.name = "a.example"}, then);
+    d.finished(1,
+               {.id = 2,
+                .error = errc::connection_closed,
+                .details = {},
+                .recipients = all(1, status::not_attempted, phase::mail)},
+               0, then);
+    d.closed(1, {.error = errc::connection_closed, .details = {}}, then);
+    CHECK(act() == 0);
+    d.tick(then + 24h);
+    CHECK(act() == 0);
+    d.resume({.name = "a.example"}, then + 24h);
+    CHECK(act() == 1);
 }
 
 TEST_CASE("a policy that throws when it routes holds the message where the queue lasts, else ends it with the text") {
@@ -364,6 +442,28 @@ TEST_CASE("a policy that throws when it routes holds the message where the queue
         (void)w.did();
         CHECK(w.d.count(w.now).of(queueing::job_state::held) == 1);
     }
+}
+
+TEST_CASE("a pool that throws when it is asked who is idle for too long is asked again") {
+    struct pool : keep_alive {
+        bool fails = false;
+        std::optional<connection_id> expire(time_point now) {
+            if (std::exchange(fails, false)) throw std::runtime_error("thrown by the pool");
+            return keep_alive::expire(now);
+        }
+    };
+    rig<pool> r;
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.accept(1, 1);
+    (void)r.did();
+    r.pool.fails = true;
+    r.pass(r.pool.idle);
+    CHECK(r.did() == "");
+    r.pass(r.d.deadline() - r.now);
+    CHECK(r.did() == "quit 1");
 }
 
 TEST_CASE("whichever question a pool or a scheduler throws at, every message goes out in the end") {
@@ -424,6 +524,21 @@ TEST_CASE("whichever question a pool or a scheduler throws at, every message goe
             return std::make_unique<rig<keep_alive, memory, line>>(keep_alive{}, memory{}, std::move(l));
         });
     }
+    SUBCASE("ripe") {
+        struct line : scheduling::fair {
+            std::shared_ptr<counted> calls = {};
+            std::optional<pooling::host_id> ripe(time_point now) {
+                calls->maybe();
+                return scheduling::fair::ripe(now);
+            }
+        };
+        each([](auto calls) {
+            line l;
+            l.pace = {1, 1min};
+            l.calls = calls;
+            return std::make_unique<rig<keep_alive, memory, line>>(keep_alive{}, memory{}, std::move(l));
+        });
+    }
     SUBCASE("lease") {
         struct store : memory {
             std::shared_ptr<counted> calls = {};
@@ -440,10 +555,51 @@ TEST_CASE("whichever question a pool or a scheduler throws at, every message goe
     }
 }
 
+TEST_CASE("what a queue throws when it is told of parts leaves the dispatcher, which is to stop") {
+    struct torn : memory {
+        void divide(job&&, std::vector<job>&&) { throw std::runtime_error("no memory"); }
+    };
+    world<torn> w;
+    CHECK_THROWS_WITH((void)w.add({"a@one.example", "a@two.example"}), "no memory");
+    CHECK(w.d.surrender().empty());
+}
+
+TEST_CASE("a refusal that a transport throws at means what it says, and the mailer goes on") {
+    struct reads_badly : by_domain {
+        std::optional<transport::reading> read_reply(const endpoint&, const recipient_outcome&) const {
+            throw std::runtime_error("too complex");
+        }
+    };
+    reads_badly transport;
+    keep_alive pool;
+    memory queue;
+    fifo scheduler;
+    engine::dispatcher<reads_badly, keep_alive, memory, fifo> d(transport, pool, queue, scheduler);
+    const auto now = time_point{} + 1h;
+    auto j = make_job(1, mail_to("a.example", 2));
+    REQUIRE_FALSE(queue.enqueue(j));
+    d.wake(now);
+    while (d.poll()) {
+    }
+    d.ready(1, 1, now);
+    while (d.poll()) {
+    }
+    auto answers = all(2, status::accepted);
+    answers[1] = {.status = status::rejected, .where = phase::rcpt, .reply = {.code = 550}};
+    d.finished(1, {.id = 1, .error = {}, .details = {}, .recipients = answers, .answered = true}, 1, now);
+    std::optional<engine::action> a = d.poll();
+    REQUIRE(a);
+    REQUIRE(std::holds_alternative<engine::complete>(*a));
+    const auto& over = *std::get<engine::complete>(*a).what;
+    CHECK_FALSE(over.error);
+    CHECK(over.result.recipients[0].status == status::accepted);
+    CHECK(over.result.recipients[1].status == status::rejected);
+}
+
 // POSTROAD_DOMAINS=1000000 in the environment shows that memory does not grow with their number.
 TEST_CASE("what nobody needs is forgotten: many domains in turn, a thousand at a time") {
     const char* const wanted = std::getenv("POSTROAD_DOMAINS");
-    const auto rounds = wanted ? std::atoi(wanted) / 1000 : 30;
+    const auto rounds = wanted ? std::atoi(wanted) / 1000 : 15;
     world w;
     w.pool.max_connections = 2000;
     std::size_t most = 0;
@@ -477,4 +633,70 @@ TEST_CASE("what nobody needs is forgotten: many domains in turn, a thousand at a
     CHECK(w.d.known_places() <= 2);
     CHECK(w.scheduler.lines_.size() <= 2);
     CHECK(w.pool.sites_.size() <= 2);
+}
+
+namespace {
+
+// A list whose members are everywhere, at 300 sites; their servers take everything.
+template <class Queueing>
+struct spread_list : world<Queueing> {
+    std::size_t accepted = 0;
+
+    job_id add_list(std::size_t recipients, std::size_t domains) {
+        std::vector<std::string> all;
+        for (std::size_t i = 0; i < recipients; ++i)
+            all.push_back("r" + std::to_string(i) + "@d" + std::to_string(i % domains) + ".example");
+        return this->add(all, 1h);
+    }
+    /// Until so many deliveries were accepted, or all.
+    void run(std::size_t most = 100'000) {
+        while (this->queue.size() > 0 && accepted < most) {
+            act();
+            for (const auto& [q, name] : std::exchange(this->asked, {})) {
+                const auto site = "s" + std::to_string(std::stoul(name.substr(1)) % 300);
+                this->d.located(q, {.where = this->at(site), .error = {}, .why = {}}, this->now);
+            }
+            act();
+            for (const auto& [id, name] : std::exchange(this->servers, {})) this->d.ready(id, 1, this->now);
+            act();
+            if (this->given.empty()) this->pass(100ms);  // openings are paced
+            std::vector<connection_id> busy;
+            for (const auto& [what, n] : this->given) busy.push_back(what.first);
+            accepted += busy.size();
+            for (const auto id : busy) this->accept(id);
+        }
+        act();
+    }
+    void act() {
+        while (!this->did().empty()) continue;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a message of 10,000 recipients in 9,000 domains has one outcome for each, sent whole or cut short") {
+    const auto each = [](auto w, std::size_t before, auto cut_short) {
+        w.pool.max_connections = 400;
+        const auto id = w.add_list(10'000, 9'000);
+        (void)w.add({"other@d0.example"});
+        w.run(before);
+        cut_short(w, id);
+        w.run();
+        CHECK(w.queue.size() == 0);
+        REQUIRE(w.outcomes.size() == 2);
+        const auto whole = std::ranges::find(w.outcomes, 10'000u, [](auto& o) { return o.second.recipients.size(); });
+        REQUIRE(whole != w.outcomes.end());
+        return std::ranges::count(whole->second.recipients, status::accepted, &recipient_outcome::status);
+    };
+    CHECK(each(spread_list<memory>{}, 100'000, [](auto&, job_id) {}) == 10'000);
+    CHECK(each(spread_list<on_disk>{}, 100'000, [](auto&, job_id) {}) == 10'000);
+    const auto part = [&](auto cut_short) {
+        for (const auto n :
+             {each(spread_list<memory>{}, 3'000, cut_short), each(spread_list<on_disk>{}, 3'000, cut_short)}) {
+            CHECK(n >= 2'900);
+            CHECK(n <= 5'000);
+        }
+    };
+    part([](auto& w, job_id) { w.pass(1h); });
+    part([](auto& w, job_id id) { w.d.cancel(id, cancel_kind::at_once, errc::cancelled, w.now); });
 }

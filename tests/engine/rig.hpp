@@ -109,6 +109,10 @@ struct rig {
     void ready(connection_id id, std::size_t room = 1, engine::recipient_limits limits = {}) {
         d.ready(id, room, now, limits);
     }
+    /// Its session goes ahead as it is told.
+    void ready_for_any(connection_id id, const smtp::family* server = nullptr) {
+        d.ready(id, 16, now, {}, {.automatic = true, .server = server});
+    }
     void finish(connection_id id, job_id j, std::vector<recipient_outcome> results, error_code ec = {},
                 std::size_t room = 1, bool answered = true) {
         asked[id].erase(j);
@@ -138,6 +142,8 @@ private:
         asked[t.id][t.what.id] = t.what.size();
         std::string s = "give " + std::to_string(t.id) + " #" + std::to_string(t.what.id);
         for (const auto i : t.what.recipients) s += " r" + std::to_string(i);
+        if (t.what.ahead == smtp::pipelining::across) s += " across";
+        if (t.what.ahead == smtp::pipelining::window) s += " window";
         return s;
     }
     std::string told(engine::interrupt& i) {

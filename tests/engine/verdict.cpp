@@ -58,6 +58,8 @@ const std::map<errc, ruling>& unanswered() {
                              already_queued,
                              domain_unknown,
                              domain_takes_no_mail,
+                             mail_loop,
+                             private_address,
                              suppressed})
             m[e] = ruling::over;
         for (const auto e : {malformed_reply, reply_too_long, unexpected_reply, unsolicited_reply, service_closing,
@@ -99,6 +101,12 @@ TEST_CASE("every code has a meaning before the server answered to MAIL") {
         REQUIRE(wanted != unanswered().end());
         CHECK(name(ruling_of(ended(e, {{}}, false), {})) == name(wanted->second));
     }
+}
+
+TEST_CASE("that there is no verified TLS now ends nothing, that REQUIRETLS is not offered does") {
+    const auto missing = [](status s) { return ended(errc::require_tls_unsupported, {{.status = s}}, false); };
+    CHECK(name(ruling_of(missing(status::deferred), {})) == "later");
+    CHECK(name(ruling_of(missing(status::rejected), {})) == "over");
 }
 
 TEST_CASE("a connection that breaks says nothing, or something, by how far it had come") {

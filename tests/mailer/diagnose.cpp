@@ -1,5 +1,6 @@
 // Diagnosis, over real sockets.
 #include <postroad/diagnose.hpp>
+#include <postroad/services.hpp>
 #include <postroad/testing/sink.hpp>
 
 #include <doctest/doctest.h>
@@ -7,7 +8,10 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <set>
+#include <sstream>
 #include <string>
+#include <string_view>
 
 using namespace postroad;
 using namespace std::chrono_literals;
@@ -148,12 +152,30 @@ TEST_CASE("a mail address stands for the server of its provider, a URL for itsel
     CHECK_THROWS_WITH((void)submission_url("ann@example.org"),
                       "no submission server is known for the domain example.org of the address; "
                       "give its URL, such as smtps://smtp.example.com");
-    // Each row is a server that TLS protects, under a name that can be its certificate's.
-    for (const auto* domain : {"gmail.com", "outlook.com", "yahoo.com", "icloud.com", "aol.com", "gmx.net", "gmx.com",
-                               "web.de", "t-online.de", "orange.fr", "fastmail.com", "zoho.com", "yandex.com",
-                               "mail.ru", "qq.com", "163.com", "126.com"}) {
-        const transport::smtp t{submission_url(std::string("ann@") + domain)};
-        CHECK(t.hosts({}).front().security != security::insecure_none);
-        CHECK(t.hosts({}).front().security != security::opportunistic);
+}
+
+TEST_CASE("each service is a server that TLS protects, under a name that can be its certificate's") {
+    std::string_view before;
+    std::set<std::string> domains;
+    for (const auto& s : services()) {
+        CAPTURE(s.name);
+        CHECK(before < s.name);
+        before = s.name;
+        CHECK_FALSE(s.hint.empty());
+        CHECK(s.source.starts_with("https://"));
+        const auto server = transport::smtp{s.url()}.hosts({}).front();
+        CHECK(server.name == s.host);
+        CHECK(server.port == s.port);
+        CHECK(server.security == s.security);
+        CHECK((s.security == security::implicit || s.security == security::starttls));
+        CHECK(tls::is_host_name(s.host));
+        std::istringstream all{std::string(s.domains)};
+        for (std::string domain; all >> domain;) {
+            CHECK(domains.insert(domain).second);
+            CHECK(submission_url("ann@" + domain) == s.url());
+        }
     }
+    CHECK(find_service_of("GMX.at")->name == "gmx");
+    for (const auto* none : {"", " ", "com", "gmx.net gmx.de", "x.gmx.net"}) CHECK_FALSE(find_service_of(none));
+    CHECK(service{.host = "mx.example", .port = 2525}.url() == "smtp://mx.example:2525");
 }

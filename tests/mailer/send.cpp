@@ -356,6 +356,8 @@ TEST_CASE("settings that contradict each other are refused at once") {
     CHECK(code_of([] { mailer m{transport::smtp{"smtps://h"}, tls::required{}}; }) == errc::contradiction);
     CHECK(code_of([] { mailer m{transport::smtp{"smtp://h"}, tls::insecure_none{}}; }) == errc::contradiction);
     CHECK(code_of([] { mailer m{transport::smtp{"smtp://h?ca=x"}, tls::required{}}; }) == errc::contradiction);
+    CHECK(code_of([] { mailer m{transport::smtp{"smtp://h?crl=x"}, tls::required{}}; }) == errc::contradiction);
+    CHECK(postroad::detail::adjusted(tls::automatic{}, transport::smtp{"smtps://h?crl=x"}).options.crl_file == "x");
     CHECK(code_of([] {
               mailer m{transport::smtp{"smtp://h?connections=2"}, pooling::one_shot{}};
           }) == errc::contradiction);

@@ -1,3 +1,4 @@
+// Compiled alone: it adds to a namespace of the library.
 #include <doctest/doctest.h>
 
 #include <postroad/pooling/keep_alive.hpp>
@@ -125,10 +126,13 @@ TEST_CASE("keep_alive learns how long a server waits, and forgets it") {
 
 TEST_CASE("keep_alive learns how many messages a server takes, when it is seen twice") {
     keep_alive p{.max_connections = 9, .messages_per_connection = 100};
-    const auto farewell_after = [&p](connection_id id, int n) {
+    bool says_so = true;
+    SUBCASE("by 421 to the next one") {}
+    SUBCASE("without a word") { says_so = false; }
+    const auto farewell_after = [&](connection_id id, int n) {
         p.opening(id, 0);
         for (int i = 0; i <= n; ++i) CHECK(p.carried(id) == fate::keep);
-        p.hung_up(id, t0);  // 421 to the last of them
+        says_so ? p.hung_up(id, t0) : p.found_dead(id, t0);
         p.closed(id);
     };
     farewell_after(1, 5);
@@ -139,6 +143,55 @@ TEST_CASE("keep_alive learns how many messages a server takes, when it is seen t
     CHECK(p.carried(4) == fate::close);
     p.opening(5, 1);
     for (int i = 1; i <= 7; ++i) CHECK(p.carried(5) == fate::keep);
+}
+
+TEST_CASE("keep_alive learns how many messages a server takes, however many were given behind those") {
+    keep_alive p;
+    for (connection_id id = 1; id <= 2; ++id) {
+        p.opening(id, 0);
+        for (int i = 0; i < 25; ++i) (void)p.carried(id);
+        // The 11th is refused, and all behind it.
+        for (std::size_t behind = 14; behind < 15; --behind) p.hung_up(id, t0, behind);
+        p.closed(id);
+    }
+    p.opening(3, 0);
+    for (int i = 1; i < 10; ++i) CHECK(p.carried(3) == fate::keep);
+    CHECK(p.carried(3) == fate::close);
+}
+
+TEST_CASE("keep_alive takes no rest for the reason of what ends many messages later") {
+    keep_alive p{.idle = 30s};
+    for (connection_id id = 1; id <= 2; ++id) {
+        idle_ones(p, 0, id, 1);
+        CHECK(p.acquire(0, t0 + 5s) == decision{advice::reuse, id});
+        for (int i = 0; i < 20; ++i) (void)p.carried(id);
+        p.hung_up(id, t0 + 5s);
+        p.closed(id);
+    }
+    p.opening(3, 0);
+    for (int i = 1; i < 20; ++i) CHECK(p.carried(3) == fate::keep);
+    CHECK(p.released(3, t0 + 5s) == fate::keep);
+    CHECK(p.wakeup() == t0 + 35s);
+    CHECK(p.carried(3) == fate::close);
+}
+
+TEST_CASE("keep_alive learns no number from connections that end together") {
+    keep_alive p{.max_connections = 9, .messages_per_connection = 100};
+    const auto opened = [&](connection_id id) {
+        p.opening(id, 0);
+        for (int i = 0; i < 2; ++i) CHECK(p.carried(id) == fate::keep);
+    };
+    for (connection_id id = 1; id <= 4; ++id) opened(id);
+    for (connection_id id = 1; id <= 4; ++id) {
+        p.found_dead(id, t0);
+        p.closed(id);
+    }
+    opened(5);
+    opened(6);
+    p.found_dead(5, t0);
+    p.closed(5);
+    p.opening(7, 0);
+    CHECK(p.carried(7) == fate::close);
 }
 
 TEST_CASE("keep_alive takes 421 after a rest for a lesson about the rest") {
@@ -190,6 +243,41 @@ TEST_CASE("keep_alive opens no more to a destination than worked, until the paus
     CHECK(p.wakeup() == t0 + 30s);
     CHECK(p.acquire(0, t0 + 30s - 1ns) == decision{advice::wait_here});
     CHECK(p.acquire(0, t0 + 30s) == decision{advice::open});
+}
+
+TEST_CASE("keep_alive asks a destination that refused one more for one more at a time") {
+    keep_alive p{.max_connections = 7, .pause_after_refusal = 30s};
+    for (connection_id id = 1; id <= 4; ++id) p.opening(id, 0);
+    for (connection_id id = 1; id <= 3; ++id) (void)p.carried(id);
+    p.refused(4, t0);
+    p.closed(4);
+    auto now = t0;
+    for (connection_id id = 5; id <= 7; ++id) {
+        CHECK(p.acquire(0, now) == decision{advice::wait_here});
+        now += 30s;
+        CHECK(p.wakeup() == now);
+        CHECK_FALSE(p.expire(now));
+        CHECK(p.acquire(0, now) == decision{advice::open});
+        p.opening(id, 0);
+        (void)p.carried(id);
+    }
+    // Then it may have all.
+    now += 30s;
+    CHECK_FALSE(p.expire(now));
+    CHECK(p.wakeup() == never);
+    CHECK(p.acquire(0, now) == decision{advice::open});
+}
+
+TEST_CASE("keep_alive forgets the refusals of a destination that has no connections") {
+    keep_alive p{.pause_after_refusal = 30s};
+    p.opening(1, 0);
+    p.opening(2, 0);
+    p.refused(2, t0);
+    p.closed(1);
+    p.closed(2);
+    CHECK_FALSE(p.expire(t0 + 30s));
+    CHECK(p.wakeup() == never);
+    CHECK(p.providers_.empty());
 }
 
 TEST_CASE("keep_alive allows one connection to a destination that refused everything") {

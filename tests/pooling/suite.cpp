@@ -55,7 +55,7 @@ struct rings_too_late : keep_alive {
 }  // namespace
 
 TEST_CASE("our pools keep the rules of their axis") {
-    CHECK(listed(check_pooling([] { return keep_alive{}; }, 4)) == "");
+    CHECK(listed(check_pooling([] { return keep_alive{}; }, 16)) == "");
     CHECK(listed(check_pooling([] { return keep_alive{.max_connections = 1}; }, 1)) == "");
     CHECK(listed(check_pooling([] { return keep_alive{.max_connections = 7, .messages_per_connection = 1}; }, 7)) ==
           "");

@@ -24,7 +24,7 @@ SEPARATE = "-DPOSTROAD_SEPARATE_COMPILATION"
 # headers.
 RECORDED = {
     "header-only, lines": 142000,
-    "header-only, symbols": 19000,
+    "header-only, symbols": 21700,
     "separate, lines": 101500,
     "separate, symbols": 2300,
 }

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <postroad/scheduling/fair.hpp>
+#include <postroad/scheduling/traits.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -344,4 +345,19 @@ TEST_CASE("the parts of fair can be replaced") {
     for (job_id id = 1; id <= 100; ++id) s.admit(job{.id = id}, 0, t0);
     for (int i = 0; i < 100; ++i) s.signal(0, host_event::put_off, 0, t0);
     CHECK(s.turn(t0) == host_id(0));
+}
+
+TEST_CASE("all that wait for a site are its backlog, whatever its connections may take") {
+    using traits = scheduling_traits<fair>;
+    one_connection c{{.burst = 4}};
+    c.add("a", 1, 40);
+    c.add("b", 1, 10);
+    CHECK(traits::backlog(c.s, 1, c.now) == 50);
+    CHECK(c.s.turn(c.now) == host_id(1));
+    c.s.begin(1, c.now);
+    CHECK(c.s.waiting(1, c.now) == 4);
+    CHECK(traits::backlog(c.s, 1, c.now) == 50);
+    (void)c.s.next(1, c.now);
+    CHECK(traits::backlog(c.s, 1, c.now) == 49);
+    CHECK(traits::backlog(c.s, 2, c.now) == 0);
 }

@@ -1,3 +1,4 @@
+// Compiled alone: it adds to a namespace of the library.
 #include <doctest/doctest.h>
 
 #include <postroad/scheduling/fifo.hpp>

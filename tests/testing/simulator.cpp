@@ -115,6 +115,24 @@ TEST_CASE("many domains at few hosts: look-ups that fail, expire and share limit
     }
 }
 
+TEST_CASE("whoever waits for the connections of another site of its provider goes once these have ended") {
+    const auto hosts = [](std::size_t n) { return std::vector<host_model>(n, {.provider = "large.example"}); };
+    for (const std::size_t messages : {1u, 7u}) {
+        CAPTURE(messages);
+        const keep_alive one{.per_destination = 1, .messages_per_connection = messages};
+        const auto in_order = simulate(all_at_once(hosts(3), messages), one, fifo{});
+        CHECK(broken(in_order) == "");
+        CHECK(in_order.accepted == 3 * messages);
+        const auto in_turn = simulate(all_at_once(hosts(3), messages), one, fair{});
+        CHECK(broken(in_turn) == "");
+        CHECK(in_turn.accepted == 3 * messages);
+    }
+    const auto r = simulate(all_at_once(hosts(3), 200), keep_alive{.per_destination = 3, .messages_per_connection = 5},
+                            fair{.per_destination = 3, .pace = {20, 1s}});
+    CHECK(broken(r) == "");
+    CHECK(r.accepted == 600);
+}
+
 TEST_CASE("equal arguments make equal reports, and another seed another") {
     const auto run = [](std::uint64_t seed) {
         return to_json(simulate(make_workload(small(seed)), pool_of_12(), fair{}, capped));

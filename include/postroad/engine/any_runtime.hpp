@@ -6,6 +6,8 @@
 #include <postroad/core/observer.hpp>
 #include <postroad/core/thrown.hpp>
 #include <postroad/engine/gate.hpp>
+#include <postroad/engine/reporting.hpp>
+#include <postroad/engine/suppressing.hpp>
 #include <postroad/queueing/job.hpp>
 
 #include <atomic>
@@ -35,8 +37,8 @@ enum class cancel_kind : unsigned char;
 class careful_observer;
 struct alarms;
 
-/// start(), enqueue(), use(), observe() and shutdown() may be called on any thread; all else runs on the executor, one
-/// at a time. Kept alive by the mailer and by pending operations; stop() lets those end.
+/// start(), enqueue(), conclude_outside(), use(), observe() and shutdown() may be called on any thread; all else runs
+/// on the executor, one at a time. Kept alive by the mailer and by pending operations; stop() lets those end.
 class any_runtime : public std::enable_shared_from_this<any_runtime> {
 public:
     any_runtime(const any_runtime&) = delete;
@@ -53,6 +55,10 @@ public:
     /// Queues a job. `queued`, if there is one, is told whether it was taken, perhaps later and on the executor; a job
     /// that was not is completed with the reason.
     virtual void enqueue(job&& j, const send_options& options, std::function<void(error_code)> queued) = 0;
+    /// Tells who waits for a job, and observers, what became of one that never comes into the queue.
+    virtual void conclude_outside(job&& j) = 0;
+    /// Senders of what is not delivered, or late, get reports.
+    virtual void report_failures(report_options options) = 0;
     /// Calls `f(now)` on the executor and carries out what follows from it.
     POSTROAD_DECL void use(std::function<void(time_point)> f);
     /// `to` is told what happens from now on; null: nobody is. Whom it replaces is let go.
@@ -64,6 +70,11 @@ public:
     POSTROAD_DECL void finish_by(std::function<mail_ptr(mail_ptr)> f);
     /// What finish_by() says of it, or itself.
     POSTROAD_DECL mail_ptr finished(mail_ptr mail) const;
+    using suppressor = std::function<std::vector<left_out>(const mail_object&, const std::string& tenant)>;
+    /// `f` says who must not get a message, before it is queued. On any thread, as those that send are.
+    POSTROAD_DECL void suppress_by(suppressor f);
+    /// What suppress_by() says of it, or nobody.
+    POSTROAD_DECL std::vector<left_out> suppressed(const mail_object& mail, const std::string& tenant) const;
 
     /// Ends a job early: see gate().
     POSTROAD_DECL void cancel(job_id id, cancel_kind kind);
@@ -121,8 +132,11 @@ private:
     std::shared_ptr<engine::gate> gate_;
     std::unique_ptr<alarms> alarms_;
     std::vector<std::function<void()>> when_shut_;
-    mutable std::mutex finishing_;
+    // Most mailers have none of the two: then nobody takes the lock for each message.
+    std::atomic<bool> hooked_ = false;
+    mutable std::mutex finishing_;  // guards the two that follow
     std::shared_ptr<const std::function<mail_ptr(mail_ptr)>> finish_;
+    std::shared_ptr<const suppressor> suppress_;
     // wake() is on its way. Shared with the queue, which may ask for it when all this is gone.
     std::shared_ptr<std::atomic<bool>> woken_ = std::make_shared<std::atomic<bool>>(false);
     time_point rings_at_ = never;

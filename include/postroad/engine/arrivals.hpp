@@ -14,8 +14,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <set>
+#include <cstdint>
+#include <functional>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -32,7 +34,10 @@ class arrivals {
     static_assert(!transport_traits::divides || queueing_traits::divides,
                   "postroad: this transport routes each recipient, and the queue cannot divide messages "
                   "(docs/queueing.md)");
+    using scheduling_traits = scheduling::scheduling_traits<Scheduling>;
     static constexpr bool lasts = queueing_traits::lasts;
+    // Whether anything may keep others out that could wait in the queue as well.
+    static constexpr bool makes_room = lasts && (scheduling_traits::foresees || scheduling::pauses<Scheduling>);
 
 public:
     arrivals(ledger& book, departures<Queueing, Scheduling>& out, const Transport& transport, Queueing& queueing,
@@ -42,13 +47,10 @@ public:
     /// Jobs of the queue that are due, as many as there is room for.
     void lease(time_point now) {
         do lease_some(now);
-        while (std::exchange(divided_, false));
+        while (std::exchange(divided_, false) || make_room(now));
         ask_questions(now);
     }
-    time_point wakeup() const {
-        const auto leases = has_room() && !book_.draining ? std::max(queueing_.next_due(), lease_at_) : never;
-        return std::min(leases, book_.domains.wakeup());
-    }
+    time_point wakeup() const { return std::min(book_.draining ? never : leases_at(), book_.domains.wakeup()); }
     /// The next lease need not wait for the end of its pause.
     void end_pause() noexcept { lease_at_ = time_point::min(); }
 
@@ -78,23 +80,70 @@ public:
         return d.at;
     }
 
-    /// By name, that of a domain, a site or a provider: what waits there waits on.
-    void pause(const std::string& place, time_point now) {
-        paused_.insert(place);
+    /// Places are paused by name, that of a domain, a site or a provider: what waits there waits on. All else is the
+    /// scheduler's.
+    void pause(const scheduling::selection& what, time_point now) requires scheduling::pauses<Scheduling> {
+        paused_at_ = now;
+        if (what.by != scheduling::selection::kind::destination) return scheduling_.pause(what);
+        book_.paused.insert(what.name);
         book_.domains.each([&](domain& d) {
-            if (is_paused(d)) set_aside(d, now);
+            if (book_.is_paused(d)) set_aside(d, now);
         });
     }
-    void resume(const std::string& place, time_point now) {
-        paused_.erase(place);
+    void resume(const scheduling::selection& what, time_point now) requires scheduling::pauses<Scheduling> {
+        if (what.by != scheduling::selection::kind::destination) return scheduling_.resume(what);
+        book_.paused.erase(what.name);
         book_.domains.each([&](domain& d) {
-            if (!is_paused(d)) look_up(d, now);
+            if (!book_.is_paused(d)) look_up(d, now);
         });
     }
 
 private:
-    std::size_t look_ahead() const { return scheduling::scheduling_traits<Scheduling>::look_ahead(scheduling_, lasts); }
+    std::size_t look_ahead() const { return scheduling_traits::look_ahead(scheduling_, lasts); }
     bool has_room() const { return book_.deliveries.size() < look_ahead(); }
+    time_point leases_at() const {
+        if (has_room()) return std::max(queueing_.next_due(), lease_at_);
+        return makes_room ? make_room_at_ : never;
+    }
+
+    // What may not go soon takes at most half of the room: with all of it nobody else would come in.
+    bool is_half_full() const { return makes_room && book_.deliveries.size() > look_ahead() / 2; }
+    // Sends back what took more of it before that was known. Returns whether there is room now.
+    bool make_room(time_point now) {
+        if (!makes_room || has_room() || book_.draining || now < make_room_at_) return false;
+        make_room_at_ = after(now, longest_stay);
+        // The oldest of the best class stay.
+        std::vector<std::tuple<std::uint8_t, time_point, job_id>> waiting;
+        book_.deliveries.each([&](const delivery& d) {
+            const job& j = *d.what;
+            if (!d.connection && (d.at || book_.is_paused(*d.to)))
+                waiting.emplace_back(j.traffic_class, j.submitted, j.id);
+        });
+        std::ranges::sort(waiting, std::greater<>());
+        for (const auto& [grade, submitted, id] : waiting) {
+            if (!is_half_full()) break;
+            auto& d = *book_.deliveries.find(id);
+            const auto at = d.at ? may_go_at(d, *d.at, d.at->group->held, now) : never;
+            if (at > after(now, longest_stay)) {
+                out_.leave_line(d);
+                out_.put_off(d, waits_until(at, now), now);
+            }
+        }
+        return has_room();
+    }
+    // The longer a pause lasts, the later it is looked for its end.
+    time_point waits_until(time_point may_go_at, time_point now) const {
+        const auto wait = may_go_at == never ? between(paused_at_, now) : may_go_at - now;
+        return after(now, std::clamp(wait, longest_stay, longest_rest));
+    }
+    time_point may_go_at(const delivery& d, const site& at, std::size_t others, time_point now) {
+        try {
+            return scheduling_traits::may_go_at(scheduling_, *d.what, at.place(), others, now);
+        } catch (...) {
+            book_.policy_failed(text_of_exception(), now);
+            return now;
+        }
+    }
 
     // At most a look-ahead at a time; when all of it went straight back, the next comes later.
     void lease_some(time_point now) {
@@ -116,9 +165,8 @@ private:
         if (j.submitted == time_point::min()) j.submitted = now;
         name_recipients(j);
         j.lasts = lasts;
-        // Of an earlier process; one of this process is known already.
-        if ((lasts || j.whole != 0) && j.deadline != never)
-            book_.deliveries.give_up_at(j.whole != 0 ? j.whole : j.id, j.deadline);
+        // Of an earlier process, or one that waited for room when its time was over.
+        if (j.deadline != never) book_.deliveries.give_up_at(j.whole != 0 ? j.whole : j.id, j.deadline);
         const auto id = j.id;
         delivery* const d = book_.deliveries.put(std::move(j));
         if (!d) return refuse_twin(id, now);
@@ -136,25 +184,29 @@ private:
 
     void route(delivery& d, time_point now) {
         const auto& e = d.what->mail->envelope;
+        std::vector<places> groups;
         try {
             if constexpr (transport_traits::divides)
-                if (e.recipients.size() > 1)
-                    if (const auto groups = groups_of(e); groups.size() > 1) return divide(d, groups);
-            d.to = &book_.domains.of(transport_traits::route(transport_, e, e.recipients.front()));
+                if (e.recipients.size() > 1) groups = groups_of(e, facts_of(*d.what));
+            if (groups.size() <= 1)
+                d.to =
+                    &book_.domains.of(transport_traits::route(transport_, e, e.recipients.front(), facts_of(*d.what)));
         } catch (const error& failed) {
             return out_.refuse(d, failed.code(), failed.details(), now);
         } catch (...) {
             return out_.policy_failed(d, text_of_exception(), now);
         }
+        if (groups.size() > 1) return divide(d, groups);
         ++d.to->held;
         look_up(*d.to, d, now);
     }
     // Settled recipients, too: each part says what became of all of its own.
-    std::vector<places> groups_of(const envelope& e) {
+    static transport::sender_facts facts_of(const job& j) noexcept { return {j.tenant, j.traffic_class}; }
+    std::vector<places> groups_of(const envelope& e, const transport::sender_facts& who) {
         std::vector<places> groups;
         std::unordered_map<std::string, std::size_t> by_name;
         for (std::uint32_t i = 0; i < e.recipients.size(); ++i) {
-            const auto name = std::string(transport_traits::route(transport_, e, e.recipients[i]));
+            const auto name = std::string(transport_traits::route(transport_, e, e.recipients[i], who));
             const auto [group, is_new] = by_name.try_emplace(name, by_name.size());
             if (is_new) groups.emplace_back();
             groups[group->second].push_back(i);
@@ -174,14 +226,18 @@ private:
     void look_up(domain& to, delivery& d, time_point now) {
         if constexpr (transport::has_hosts<Transport>)
             if (!to.at && !find_hosts(to, d, now)) return;
-        if (!is_paused(to)) {
+        if (!book_.is_paused(to)) {
             if (domains::is_located(to, now)) return line_up(d, *to.at, now);
+            if (now < to.rests_until && to.error == condition::permanent)
+                return out_.reject(d, {to.error, {.where = phase::resolve, .explanation = to.why}}, now);
             if (now < to.rests_until)
                 return out_.judge_waiting(d, {to.error, {.where = phase::resolve, .explanation = to.why}},
                                           ruling::outage, to.rests_until, now);
             book_.domains.want(to, now);
             // It waits in the queue, and makes room for others.
             if (to.overdue) return out_.judge_waiting(d, unanswered(to), ruling::outage, after(now, longest_stay), now);
+        } else if (is_half_full()) {
+            return out_.put_off(d, waits_until(never, now), now);
         }
         to.waiting.insert(d.what->id);
     }
@@ -225,8 +281,9 @@ private:
         if (!why.error) why = {.error = errc::resolve_failed, .why = "the location of " + d.name + " has no servers"};
         const smtp::closed failed{.error = why.error,
                                   .details = {.where = phase::resolve, .explanation = std::move(why.why)}};
-        book_.domains.not_found(d, failed.error, describe(failed.error, failed.details), now);
         const bool for_good = failed.error == condition::permanent;
+        book_.domains.not_found(d, failed.error,
+                                for_good ? failed.details.explanation : describe(failed.error, failed.details), now);
         for (const auto id : std::exchange(d.waiting, {})) {
             delivery* const waiting = book_.deliveries.find(id);
             if (!waiting) continue;
@@ -235,7 +292,6 @@ private:
             else
                 out_.judge_waiting(*waiting, failed, ruling::outage, d.rests_until, now);
         }
-        if (for_good) d.since = never;
     }
     void ask_questions(time_point now) {
         if constexpr (transport::locates<Transport>)
@@ -244,27 +300,29 @@ private:
     }
 
     void line_up(delivery& d, site& at, time_point now) {
+        if (is_half_full())
+            if (const auto then = may_go_at(d, at, 0, now); then > after(now, longest_stay))
+                return out_.put_off(d, waits_until(then, now), now);
         d.at = &at;
         ++at.held;
+        ++at.group->held;
         if (at.sent_back > 0) --at.sent_back;
+        const auto& asked = sites::rest_of(at, d.what->tenant);
+        if (asked.until > after(now, longest_stay)) {
+            d.rests_until = asked.until;
+            return out_.judge_waiting(d, asked.why, ruling::outage, asked.until, now);
+        }
         const bool refused = is_refused_login(at.trouble.error) && at.login_rests_until > now;
         if (at.live() == 0 && (lasts ? book_.sites.is_stuck(at, now) : refused))
             return out_.judge_waiting(d, at.trouble, at.what, book_.sites.rests_until(at), now);
         out_.line_up_again(d, now);
     }
 
-    bool is_paused(const domain& d) const {
-        if (paused_.empty()) return false;
-        return paused_.contains(d.name) ||
-               (d.at && (paused_.contains(d.at->name) || paused_.contains(d.at->provider_name)));
-    }
     void set_aside(domain& to, time_point now) {
         book_.deliveries.each([&](delivery& d) {
             if (d.to != &to || !d.at || d.connection) return;
             scheduling_.withdraw(d.what->id, d.at->place());
-            if (--d.at->held == 0) book_.sites.rest(*d.at, now);
-            d.at = nullptr;
-            to.waiting.insert(d.what->id);
+            out_.set_aside(d, now);
         });
     }
 
@@ -273,9 +331,10 @@ private:
     const Transport& transport_;
     Queueing& queueing_;
     Scheduling& scheduling_;
-    std::set<std::string, std::less<>> paused_;  // names of places
     std::vector<job> leased_;
     time_point lease_at_ = time_point::min();
+    time_point make_room_at_ = time_point::min();
+    time_point paused_at_ = time_point::min();  // the last time
     bool divided_ = false;
 };
 

@@ -35,7 +35,7 @@ inline bool all_settled(const outcome& o) { return !any_unsettled(o.recipients) 
 POSTROAD_DECL places to_ask(const outcome& o);
 
 /// Divides `wanted` into what one transaction takes, and the rest.
-POSTROAD_DECL std::pair<places, places> divide(const envelope& e, const places& wanted, const recipient_limits& limits);
+POSTROAD_DECL std::pair<places, places> divide(const envelope& e, places wanted, const recipient_limits& limits);
 
 /// Whether it was refused for being beyond what the server takes at a time (RFC 5321 section 4.5.3.1.10).
 inline bool too_many(const recipient_outcome& r) noexcept {

@@ -21,9 +21,10 @@ namespace postroad::engine {
 /// What carriers have in common.
 struct carried {
     pooling::connection_id id = 0;
-    bool waits = false;  ///< to be looked at: its session may have events, or something to write
-    bool went = false;   ///< in this turn
-    bool over = false;   ///< the dispatcher knows that it is closed
+    std::size_t came = 0;  ///< transactions, in all
+    bool waits = false;    ///< to be looked at: its session may have events, or something to write
+    bool went = false;     ///< in this turn
+    bool over = false;     ///< the dispatcher knows that it is closed
 };
 
 /// A connection, and the name under which the dispatcher knows it.

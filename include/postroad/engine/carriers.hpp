@@ -128,7 +128,7 @@ public:
                     gate_->executor(), typename wire::link_type(std::move(session), start, engine_maker(o.to)), c);
                 if (observer_) watch(c);
                 const auto keep = c.connection;
-                keep->dial(o.to, o.to.addresses.all, transport_.dialing());
+                keep->dial(o.to, o.to.addresses.all, transport::transport_traits<Transport>::dialing(transport_, o.to));
             } else {
                 c.here.emplace(traits::make_session(transport_, o.to, fresh_nonce(), o.known));
                 if constexpr (requires { c.here->on_wake(std::function<void()>()); }) c.here->on_wake(waker(o.id));
@@ -154,6 +154,7 @@ public:
         const auto id = t.what.id;
         const auto recipients = t.what.size();
         touch(*c);
+        ++c->came;
         try {
             c->submit(std::move(t.what), now);
         } catch (...) {
@@ -252,31 +253,38 @@ private:
 
     void take_events(carrier& c, time_point now) {
         while (!c.over) {
-            std::optional<smtp::event> e;
-            std::size_t room = 0;
-            recipient_limits limits;
-            try {
-                e = c.session().poll();
-                if (!e) return;
-                room = c.session().room();
-                if constexpr (requires { c.session().max_recipients(); })
-                    limits.recipients = c.session().max_recipients();
-                if constexpr (requires { c.session().max_domains(); }) limits.domains = c.session().max_domains();
-            } catch (...) {
-                return end(c, thrown(), now);
-            }
-            if (std::holds_alternative<smtp::ready>(*e)) {
-                dispatcher_.ready(c.id, room, now, limits);
+            auto e = asked(c, now, [&] { return c.session().poll(); });
+            if (!e) return;
+            const auto room = asked(c, now, [&] { return std::optional(c.session().room()); });
+            if (!room) return;
+            if (const auto* r = std::get_if<smtp::ready>(&*e)) {
+                if (const auto limits = asked(c, now, [&] { return std::optional(limits_of(c.session())); }))
+                    dispatcher_.ready(c.id, *room, now, *limits, *r);
             } else if (auto* f = std::get_if<smtp::finished>(&*e)) {
                 c.settled(f->id);
-                dispatcher_.finished(c.id, std::move(*f), room, now);
+                dispatcher_.finished(c.id, std::move(*f), *room, now, c.came);
             } else if (const auto* w = std::get_if<smtp::credentials_wanted>(&*e)) {
                 ask_credentials(c, *w);
             } else {
-                const auto& over = std::get<smtp::closed>(*e);
-                close(c, over, now);
+                close(c, std::get<smtp::closed>(*e), now);
             }
         }
+    }
+    // Asks a session; one that throws is at its end, and answers nothing.
+    template <class F>
+    std::invoke_result_t<F> asked(carrier& c, time_point now, F f) {
+        try {
+            return f();
+        } catch (...) {
+            end(c, thrown(), now);
+            return {};
+        }
+    }
+    static recipient_limits limits_of(session_type& s) {
+        recipient_limits limits;
+        if constexpr (requires { s.max_recipients(); }) limits.recipients = s.max_recipients();
+        if constexpr (requires { s.max_domains(); }) limits.domains = s.max_domains();
+        return limits;
     }
     void close(carrier& c, const smtp::closed& why, time_point now) {
         c.over = true;

@@ -41,7 +41,7 @@ struct pick<Axis, Default, P, Ps...> {
 };
 
 // Options of a URL that belong to the tls axis.
-inline constexpr std::string_view tls_option_names[] = {"ca", "certificate", "key", "pin", "tls"};
+inline constexpr std::string_view tls_option_names[] = {"ca", "certificate", "crl", "key", "pin", "tls"};
 
 // A default policy, with what the URL of the transport says about its axis.
 template <class Transport>
@@ -49,6 +49,7 @@ tls::automatic adjusted(tls::automatic p, const Transport& t) {
     if constexpr (requires { t.other_options(); })
         for (const auto& [name, value] : t.other_options()) {
             if (name == "ca") (value.ends_with('/') ? p.options.ca_path : p.options.ca_file) = value;
+            if (name == "crl") p.options.crl_file = value;
             if (name == "certificate") p.options.certificate_file = value;
             if (name == "key") p.options.key_file = value;
             if (name == "tls" && value == "insecure_no_verify") p.options.verify = tls::verification::insecure_none;

@@ -23,11 +23,14 @@ struct delivery {
     site* at = nullptr;              // null: it has no location, or is paused
     std::optional<connection_id> connection = {};
     engine::attempt attempt = {};
+    smtp::pipelining ahead = smtp::pipelining::envelope;
+    bool behind = false;        // given to a connection that had others
     bool marking = false;       // it has a connection, and is given to it once its mark is stored
     bool lost = false;          // the queue gives it out again
     std::size_t failovers = 0;  // servers of its site that broke under this attempt
     bool again = false;         // it went again because MAIL was refused on a connection that had carried others
     std::optional<errc> cancelled = {};
+    time_point rests_until = time_point::min();  // a reply said so
 
     /// The message.
     job_id whole() const noexcept { return what->whole != 0 ? what->whole : what->id; }
@@ -76,7 +79,9 @@ public:
     }
 
     /// The message is given up then.
-    void give_up_at(job_id whole, time_point when) { deadlines_.emplace(when, whole); }
+    void give_up_at(job_id whole, time_point when) { deadlines_.insert({when, whole}); }
+    void forget_deadline(job_id whole, time_point when) { deadlines_.erase({when, whole}); }
+    std::size_t deadlines() const noexcept { return deadlines_.size(); }
     /// It is over, or goes back; what else there is of a message puts it in again.
     void forget_deadline(const job& j) {
         if (j.deadline == never) return;

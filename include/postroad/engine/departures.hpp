@@ -6,6 +6,7 @@
 #include <postroad/core/thrown.hpp>
 #include <postroad/engine/ledger.hpp>
 #include <postroad/engine/verdict.hpp>
+#include <postroad/queueing/failed.hpp>
 #include <postroad/queueing/traits.hpp>
 #include <postroad/scheduling/traits.hpp>
 
@@ -13,7 +14,9 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <utility>
+#include <vector>
 
 namespace postroad::engine {
 
@@ -70,21 +73,34 @@ public:
         if (!lasts) return r == ruling::setting ? finish(d, now) : judge(d, now);
         // Only its age ends it: what is wrong is no matter of the message.
         try {
-            if (scheduling_.judge(j, now).what == verdict::kind::done && !j.result.any_are(status::in_doubt))
-                return finish(d, now);
+            const auto v = scheduling_.judge(j, now);
+            if (v.what == verdict::kind::done && !j.result.any_are(status::in_doubt)) return finish(d, now);
+            j.due =
+                std::min(std::clamp(rests_until, after(now, first_domain_rest), after(now, longest_rest)), j.deadline);
+            if (is_late(v, j.due, now)) report(j, delivery_action::delayed, now);
         } catch (...) {
             return policy_failed(d, text_of_exception(), now);
         }
-        j.due = std::min(std::clamp(rests_until, after(now, first_domain_rest), after(now, longest_rest)), j.deadline);
         if (d.at) ++d.at->sent_back;
         ++went_back_;
+        put_back(d, now);
+    }
+
+    /// It may not go before: it waits in the queue. No attempt.
+    void put_off(delivery& d, time_point until, time_point now) {
+        d.what->due = std::min(until, d.what->deadline);
         put_back(d, now);
     }
 
     /// It is over. The delivery is gone after this, as after all that follows.
     void finish(delivery& d, time_point now) {
         book_.deliveries.forget_deadline(*d.what);
+        // A file has it before the message is over there: after a crash between the two the message is tried anew, and
+        // the key refuses the second. Where all is lost with the process, or there is no room, the message makes it.
+        bool tried = false;
+        if constexpr (lasts) tried = try_report(*d.what, delivery_action::failed, now) != errc::queue_full;
         queueing_.settle(*d.what);
+        if (!tried) report(*d.what, delivery_action::failed, now);
         if (d.to) d.to->waiting.erase(d.what->id);
         over(taken_out(d, now));
     }
@@ -138,20 +154,34 @@ public:
         tell_waiter(*d.what, why);
         release(d, now);
     }
+    /// Reports about jobs that the queue gives up next: behind that nobody may be left to report it. Their ids.
+    std::unordered_set<job_id> report_overdue(std::vector<job> all, time_point now) {
+        std::unordered_set<job_id> reported;
+        for (auto& j : all) {
+            time_out(j);
+            if (try_report(j, delivery_action::failed, now) != errc::queue_full) reported.insert(j.id);
+        }
+        return reported;
+    }
     /// The same for a job that the queue has just given up.
-    void cancelled(job&& j, errc why) {
+    void cancelled(job&& j, errc why, time_point now, const std::unordered_set<job_id>& reported = {}) {
         book_.deliveries.forget_deadline(j);
         j.error = why;
+        if (why == errc::timed_out) {
+            time_out(j);
+            if (!reported.contains(j.id)) report(j, delivery_action::failed, now);
+        }
         over(std::make_unique<job>(std::move(j)));
     }
     /// Whoever waits for it is told.
     void over(std::unique_ptr<job> j) {
         name_recipients(*j);
-        book_.actions.push_back(complete{std::move(j)});
+        book_.actions.emplace_back(complete{std::move(j)});
     }
 
     void line_up_again(delivery& d, time_point now) {
         if (book_.draining) return give_up(d, errc::shut_down, now);
+        if (book_.is_paused(*d.to)) return set_aside(d, now);  // while it was on a connection
         scheduling_.admit(*d.what, d.at->place(), now);
         book_.sites.change(*d.at);
     }
@@ -159,9 +189,54 @@ public:
         if (d.to) d.to->waiting.erase(d.what->id);
         if (d.at) scheduling_.withdraw(d.what->id, d.at->place());
     }
+    /// It waits for resume() of its place.
+    void set_aside(delivery& d, time_point now) {
+        leave_site(d, now);
+        d.to->waiting.insert(d.what->id);
+    }
 
 private:
+    void leave_site(delivery& d, time_point now) {
+        site& s = *std::exchange(d.at, nullptr);
+        --s.group->held;
+        if (--s.held == 0 && s.connections.empty()) book_.sites.rest(s, now);
+    }
+
+    static void time_out(job& j) {
+        j.error = errc::timed_out;
+        j.result.details = queueing::given_up_waiting();
+        name_recipients(j);
+    }
+
+    // What cannot be reported is no reason for it to stay.
+    void report(const job& about, delivery_action what, time_point now) {
+        if (const auto ec = try_report(about, what, now)) note_unreported(about, ec.message(), now);
+    }
+    // errc::queue_full, or nothing that another try would change.
+    error_code try_report(const job& about, delivery_action what, time_point now) {
+        if (!book_.report) return {};
+        try {
+            auto r = book_.report(about, what, now);
+            if (!r) return {};
+            auto ec = queueing_.enqueue(*r);
+            if (ec == errc::invalid_option && !std::exchange(r->idempotency_key, {}).empty())
+                ec = queueing_.enqueue(*r);
+            if (ec == errc::queue_full) return ec;
+            if (ec && ec != errc::already_queued) note_unreported(about, ec.message(), now);
+        } catch (...) {
+            note_unreported(about, text_of_exception(), now);
+        }
+        return {};
+    }
+    void note_unreported(const job& about, const std::string& why, time_point now) {
+        if (book_.watcher) book_.decided(now, 0, about.id, "its sender gets no report: " + why);
+    }
+
     static constexpr const char* given_up = "it was given up: its time was over before the server had answered";
+
+    static bool is_late(const verdict& v, time_point due, time_point now) noexcept {
+        return v.late_at == never ? v.late : now < v.late_at && due >= v.late_at;
+    }
 
     // It waits for another attempt, for somebody's decision, or is over.
     void judge(delivery& d, time_point now) {
@@ -173,12 +248,15 @@ private:
             return policy_failed(d, text_of_exception(), now);
         }
         const bool doubtful = j.result.any_are(status::in_doubt);
+        v.at = std::max(v.at, d.rests_until);
         const bool too_late = v.what == verdict::kind::retry && v.at >= j.deadline;
         if (lasts && doubtful && (v.what == verdict::kind::park || too_late)) return park(d, now);
         if (v.what != verdict::kind::retry || !Queueing::keeps || too_late) return finish(d, now);
         if (!any_unsettled(j.result.recipients)) ++j.doubts;
         j.due = v.at;
-        if (book_.watcher) book_.note_retry(j, v.late ? observed::late : observed::retry, now);
+        const bool late = is_late(v, j.due, now);
+        if (book_.watcher) book_.note_retry(j, late ? observed::late : observed::retry, now);
+        if (late) report(j, delivery_action::delayed, now);
         put_back(d, now);
     }
     void park(delivery& d, time_point now) {
@@ -194,7 +272,7 @@ private:
         if constexpr (lasts) queueing_.release(std::move(*taken_out(d, now)));
     }
     std::unique_ptr<job> taken_out(delivery& d, time_point now) {
-        if (d.at && --d.at->held == 0 && d.at->connections.empty()) book_.sites.rest(*d.at, now);
+        if (d.at) leave_site(d, now);
         if (d.to && d.to->held > 0 && --d.to->held == 0) book_.domains.rest(*d.to, now);
         return book_.deliveries.take(d);
     }
@@ -209,7 +287,7 @@ private:
         book_.actions.push_back(complete{std::move(told)});
     }
     static std::string why_it_waited(const delivery& d) {
-        std::string text = "it was given up: its time was over while it waited";
+        auto text = queueing::given_up_waiting().explanation;
         if (d.at && d.at->in_trouble()) return text + ". " + describe(d.at->trouble.error, d.at->trouble.details);
         if (d.at && d.at->opening > 0) return text + " for a connection to " + d.at->name;
         return text;

@@ -5,10 +5,13 @@
 #include <postroad/core/clock.hpp>
 #include <postroad/core/observer.hpp>
 #include <postroad/engine/arrivals.hpp>
+#include <postroad/engine/cancellations.hpp>
 #include <postroad/engine/departures.hpp>
 #include <postroad/engine/ledger.hpp>
 #include <postroad/engine/marks.hpp>
 #include <postroad/engine/matchmaker.hpp>
+#include <postroad/engine/operations.hpp>
+#include <postroad/engine/readings.hpp>
 #include <postroad/engine/standing.hpp>
 #include <postroad/engine/verdict.hpp>
 #include <postroad/queueing/traits.hpp>
@@ -19,7 +22,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -39,19 +41,25 @@ class dispatcher {
 
 public:
     dispatcher(const Transport& transport, Pooling& pooling, Queueing& queueing, Scheduling& scheduling)
-        : pooling_(pooling),
+        : transport_(transport),
+          pooling_(pooling),
           queueing_(queueing),
           scheduling_(scheduling),
           out_(book_, queueing, scheduling),
           in_(book_, out_, transport, queueing, scheduling),
           marks_(book_, queueing),
-          match_(*this, book_.sites, book_.connections, pooling, scheduling),
+          cancel_(book_, out_, queueing),
+          operations_(book_, out_, queueing),
+          match_(*this, book_.sites, book_.connections, pooling, scheduling, lasts),
           standing_(*this, book_, out_, pooling, scheduling) {}
     dispatcher(const dispatcher&) = delete;
     dispatcher& operator=(const dispatcher&) = delete;
 
     /// `to` is told of decisions; it outlives the dispatcher, or is taken away. Null: nobody is.
     void observe(observer* to) noexcept { book_.watcher = to; }
+
+    /// Senders are told by what it makes, from now on; empty: they are not.
+    void report_by(reporter r) { book_.report = std::move(r); }
 
     /// The queue may have jobs that are due.
     void wake(time_point now) {
@@ -73,13 +81,15 @@ public:
 
     /// The message is given up at `when`, wherever it is by then.
     void give_up_at(job_id id, time_point when) { book_.deliveries.give_up_at(id, when); }
+    void forget_deadline(job_id id, time_point when) { book_.deliveries.forget_deadline(id, when); }
+    std::size_t deadlines() const noexcept { return book_.deliveries.deadlines(); }
 
     /// deadline() has passed.
     void tick(time_point now) {
-        give_up_due(now);
+        cancel_.give_up_due(now);
         in_.tick(now);
         const bool pool_due = pooling_.wakeup() <= now;
-        while (const auto id = pooling_.expire(now))
+        while (const auto id = match_.expired(now))
             if (connection* const c = book_.connections.find(*id)) quit(*c);
         if (pool_due) match_.unlimit();
         while (site* const s = book_.sites.rung(now)) {
@@ -99,13 +109,16 @@ public:
     /// A connection's session is ready and takes `room` transactions, each within `limits`. With no room it is over
     /// again, as where the server ends it with the last reply of its opening: closed() says how, and the opening
     /// failed.
-    void ready(connection_id id, std::size_t room, time_point now, recipient_limits limits = {}) {
+    void ready(connection_id id, std::size_t room, time_point now, recipient_limits limits = {},
+               const smtp::ready& said = {}) {
         if (room == 0) return;
         auto& c = book_.connections.at(id);
         book_.sites.opened(*c.at, c.server);
         book_.connections.shift(c, [&] { c.now = connection::state::open; });
         c.room = room;
         c.ready_at = now;
+        c.automatic = said.automatic;
+        c.at->servers[c.server].pace.met(said.server);
         c.limits = {std::max<std::size_t>(limits.recipients, 1), std::max<std::size_t>(limits.domains, 1)};
         site& s = *c.at;
         standing_.tell(s, scheduling::host_event::opened, now);
@@ -115,10 +128,13 @@ public:
         match_.feed_hungry(now);
     }
 
-    /// A transaction ended; its session now takes `room` more.
-    void finished(connection_id id, smtp::finished&& f, std::size_t room, time_point now) {
+    /// A transaction ended; its session, to which `came` were submitted in all, now takes `room` more. What is on its
+    /// way there takes room, too.
+    void finished(connection_id id, smtp::finished&& f, std::size_t room, time_point now,
+                  std::size_t came = std::size_t(-1)) {
         auto& c = book_.connections.at(id);
-        c.room = room;
+        const auto on_its_way = c.given - std::min(c.given, came);
+        c.room = room - std::min(room, on_its_way);
         // Whoever has no MAIL has taken it in another way.
         f.answered = f.answered || !f.error;
         book_.connections.shift(c, [&] { std::erase(c.jobs, f.id); });
@@ -126,11 +142,15 @@ public:
         const bool first_failure = breaks_connection(f.error) && !std::exchange(c.failed, true);
         site& s = *c.at;
         if (delivery* const d = book_.deliveries.find(f.id)) {
-            const auto said = ruling_of(f, {.carried = c.carried});
+            standing_.keep_pace(c, *d, f, first_failure, now);
+            const auto read = read_refusals(transport_, s.servers[c.server].at, f,
+                                            [&](const std::string& text) { this->policy_failed(text, now); });
+            const auto said = read.all && !f.error ? ruling::settled : ruling_of(f, {.carried = c.carried});
             auto r = standing_.in_view_of(s, *d, f, said);
             const bool hopeless = standing_.note_end(c, f, r, said, first_failure, now);
             // A refusal is the answer that somebody waits for, whomever it is about.
             if (!lasts && !f.error && (r == ruling::setting || r == ruling::outage)) r = ruling::settled;
+            if (read.any()) standing_.heed(s, *d, read, now);
             end_attempt(*d, c, std::move(f), r, now);
             if (hopeless) standing_.fail_waiting(s, now);
         }
@@ -145,10 +165,12 @@ public:
     void closed(connection_id id, const smtp::closed& why, time_point now) {
         connection* const known = book_.connections.find(id);
         if (!known) return;
+        const auto behind = known->jobs.size() - std::min<std::size_t>(known->jobs.size(), 1);
         take_back(*known, why, now);
         const auto c = book_.connections.close(*known);
         site& s = *c.at;
-        const bool hopeless = standing_.note_close(c, why, now);
+        s.servers[c.server].pace.gone(c.id);
+        const bool hopeless = standing_.note_close(c, why, behind, now);
         pooling_.closed(id);
         if (std::erase(leaving_, id) > 0 && leaving_.empty()) queueing_traits::left(queueing_);
         match_.gone(c, now);
@@ -167,30 +189,18 @@ public:
     }
 
     /// Ends a message early, or all its parts. No effect if there is none of that id.
-    void cancel(job_id id, cancel_kind kind, errc why, time_point now) {
-        const auto held = book_.deliveries.of(id);
-        if (kind == cancel_kind::if_waiting && std::ranges::any_of(held, [this](job_id part) {
-                return book_.deliveries.find(part)->connection.has_value();
-            }))
-            return;
-        for (const auto part : held)
-            if (delivery* const d = book_.deliveries.find(part)) out_.cancel(*d, why, now);
-        if (held.empty()) return cancel_queued({id}, why);
-        if (held.front() != id) cancel_queued_parts(id, why);
-    }
+    void cancel(job_id id, cancel_kind kind, errc why, time_point now) { cancel_.cancel(id, kind, why, now); }
 
     /// Cancels everything that it holds. With errc::shut_down a durable queue keeps it, for the next process.
     void cancel_all(errc why, time_point now) {
-        cancel_each([](const delivery&) { return true; }, why, now);
-        cancel_queued(why);
+        cancel_.all([](const delivery&) { return true; }, why, now);
     }
 
     /// Begins nothing new: what is on no connection is cancelled with errc::shut_down, and stays in a durable queue;
     /// what is under way goes on to its end, once. Connections end as they become idle.
     void drain(time_point now) {
         book_.draining = true;
-        cancel_each([](const delivery& d) { return !d.connection || d.marking; }, errc::shut_down, now);
-        cancel_queued(errc::shut_down);
+        cancel_.all([](const delivery& d) { return !d.connection || d.marking; }, errc::shut_down, now);
         quit_all();
     }
 
@@ -214,28 +224,10 @@ public:
 
     /// Jobs that match, oldest first, `limit` at most.
     std::vector<queueing::job_info> list(const queueing::job_filter& which, std::size_t limit, time_point now) const {
-        std::vector<queueing::job_info> out;
-        book_.deliveries.each([&](const delivery& d) {
-            if (auto j = info_of(d, now); which.matches(j)) out.push_back(std::move(j));
-        });
-        queueing_.list(which, limit + out.size(), now, out);
-        std::ranges::sort(out,
-                          [](const auto& a, const auto& b) { return a.age != b.age ? a.age > b.age : a.id < b.id; });
-        if (out.size() > limit) out.resize(limit);
-        return out;
+        return operations_.list(which, limit, now);
     }
     queueing::queue_counts count(time_point now) const requires queueing::operable<Queueing> {
-        queueing::queue_counts counts;
-        book_.deliveries.each([&](const delivery& d) {
-            ++counts.by_state[static_cast<std::size_t>(state_of(d))];
-            counts.oldest = std::max(counts.oldest, queueing::age(d.what->submitted, now));
-        });
-        queueing_.count(now, counts);
-        book_.sites.add_troubles(counts.troubles, now);
-        book_.domains.add_troubles(counts.troubles, now);
-        std::ranges::stable_sort(counts.troubles, std::greater<>(), &queueing::trouble::waiting);
-        if (counts.troubles.size() > queueing::max_troubles) counts.troubles.resize(queueing::max_troubles);
-        return counts;
+        return operations_.count(now);
     }
     /// Those that match and wait for a time, or for somebody, go now; all rests end. Returns how many.
     std::size_t retry_now(const queueing::job_filter& which, time_point now) {
@@ -247,40 +239,23 @@ public:
         return n;
     }
     /// Those that match and are not being sent wait for retry_now(). Returns how many.
-    std::size_t hold(const queueing::job_filter& which, time_point now) {
-        const auto ids = waiting(which, now);
-        for (const auto id : ids) {
-            auto& d = *book_.deliveries.find(id);
-            out_.leave_line(d);
-            out_.keep(d, queueing::job_state::held, now);
-        }
-        return ids.size() + queueing_.hold(which, now);
-    }
+    std::size_t hold(const queueing::job_filter& which, time_point now) { return operations_.hold(which, now); }
     /// Cancels those that match and are not being sent. Returns how many.
-    std::size_t drop(const queueing::job_filter& which, time_point now) {
-        const auto ids = waiting(which, now);
-        for (const auto id : ids)
-            if (delivery* const d = book_.deliveries.find(id)) out_.cancel(*d, errc::cancelled, now);
-        auto others = queueing_.drop(which, now);
-        for (auto& j : others) out_.cancelled(std::move(j), errc::cancelled);
-        return ids.size() + others.size();
-    }
+    std::size_t drop(const queueing::job_filter& which, time_point now) { return operations_.drop(which, now); }
 
-    /// Places are paused by name, that of a domain, a site or a provider; all else is the scheduler's.
-    void pause(scheduling::selection what, time_point now) requires scheduling::pauses<Scheduling> {
-        if (what.by != scheduling::selection::kind::destination) return scheduling_.pause(what);
-        in_.pause(what.name, now);
+    void pause(const scheduling::selection& what, time_point now) requires scheduling::pauses<Scheduling> {
+        in_.pause(what, now);
+        tick(now);
     }
-    void resume(scheduling::selection what, time_point now) requires scheduling::pauses<Scheduling> {
-        if (what.by == scheduling::selection::kind::destination)
-            in_.resume(what.name, now);
-        else
-            scheduling_.resume(what);
+    void resume(const scheduling::selection& what, time_point now) requires scheduling::pauses<Scheduling> {
+        in_.resume(what, now);
         tick(now);
     }
 
-    /// Lets every connection end once it has nothing to do, and opens no more for idle ones to come.
+    /// Lets every connection end once it has nothing to do, and opens no more for idle ones to come. What a queue that
+    /// lasts has from now on is for the next process.
     void quit_all() {
+        book_.draining = book_.draining || lasts;
         match_.drain();
         book_.connections.each([&](connection& c) {
             if (c.is_idle()) quit(c);
@@ -325,6 +300,10 @@ private:
     void give(connection& c, job_id id, time_point now) {
         auto& d = *book_.deliveries.find(id);
         d.connection = c.id;
+        ++c.given;
+        d.ahead = c.ahead;
+        d.behind = c.jobs.size() > 1;
+        c.bulk = d.what->traffic_class > 0;
         d.attempt.begin(d.what->mail->envelope, d.what->result, c.limits);
         if (book_.watcher && !d.attempt.rest.empty())
             book_.decided(
@@ -333,51 +312,6 @@ private:
         // One that rested before its first message may have gone stale, as others may between two.
         if (!std::exchange(c.used, true)) c.carried = now >= after(c.ready_at, silence);
         marks_.give(d);
-    }
-    // What waits in the queue is taken out together: a queue on a disk stores that once.
-    void give_up_due(time_point now) {
-        std::vector<job_id> waiting;
-        while (const auto id = book_.deliveries.due(now))
-            if (book_.deliveries.of(*id).empty())
-                waiting.push_back(*id);
-            else
-                cancel(*id, cancel_kind::at_once, errc::timed_out, now);
-        if (!waiting.empty()) cancel_queued(waiting, errc::timed_out);
-    }
-    // Messages of which nothing is held.
-    void cancel_queued(const std::vector<job_id>& ids, errc why) {
-        std::unordered_set<job_id> taken;
-        for (auto& j : queueing_traits::take_all(queueing_, ids)) {
-            taken.insert(j.id);
-            out_.cancelled(std::move(j), why);
-        }
-        for (const auto id : ids)
-            if (!taken.contains(id)) cancel_queued_parts(id, why);
-    }
-    void cancel_queued_parts(job_id whole, errc why) {
-        for (auto& part : queueing_traits::take_parts(queueing_, whole)) out_.cancelled(std::move(part), why);
-    }
-    // Deliveries that are held, oldest first.
-    template <class F>
-    void cancel_each(F which, errc why, time_point now) {
-        std::vector<job_id> ids;
-        book_.deliveries.each([&](const delivery& d) {
-            if (which(d)) ids.push_back(d.what->id);
-        });
-        std::ranges::sort(ids);
-        for (const auto id : ids)
-            if (delivery* const d = book_.deliveries.find(id)) out_.cancel(*d, why, now);
-    }
-    // Where the queue does not last nobody else takes it out.
-    void cancel_queued(errc why) {
-        if constexpr (lasts) return;
-        std::vector<job> waiting;
-        queueing_.lease(std::size_t(-1), never, waiting);
-        for (auto& j : waiting) {
-            j.error = why;
-            queueing_.settle(j);
-            out_.cancelled(std::move(j), why);
-        }
     }
     void policy_failed(const std::string& text, time_point now) { book_.policy_failed(text, now); }
 
@@ -425,7 +359,9 @@ private:
     void never_given(delivery& d, time_point now) {
         smtp::finished f{.id = d.what->id, .error = errc::cancelled, .details = {}, .recipients = {}};
         f.recipients.resize(d.attempt.size(d.what->result));
-        finished(*d.connection, std::move(f), book_.connections.at(*d.connection).room + 1, now);
+        auto& c = book_.connections.at(*d.connection);
+        --c.given;
+        finished(c.id, std::move(f), c.room + 1, now);
     }
     // Which of them served the destinations that leave is not known, and what is needed again is opened again.
     void close_idle() {
@@ -444,21 +380,7 @@ private:
         });
     }
 
-    static queueing::job_state state_of(const delivery& d) noexcept {
-        return d.connection ? queueing::job_state::sending : queueing::job_state::waiting;
-    }
-    static queueing::job_info info_of(const delivery& d, time_point now) {
-        return queueing::describe(*d.what, state_of(d), now);
-    }
-    // Jobs that match and have no connection.
-    std::vector<job_id> waiting(const queueing::job_filter& which, time_point now) const {
-        std::vector<job_id> ids;
-        book_.deliveries.each([&](const delivery& d) {
-            if (!d.connection && which.matches(info_of(d, now))) ids.push_back(d.what->id);
-        });
-        return ids;
-    }
-
+    const Transport& transport_;
     Pooling& pooling_;
     Queueing& queueing_;
     Scheduling& scheduling_;
@@ -466,6 +388,8 @@ private:
     departures<Queueing, Scheduling> out_;
     arrivals<Transport, Queueing, Scheduling> in_;
     marks<Queueing> marks_;
+    cancellations<Queueing, Scheduling> cancel_;
+    operations<Queueing, Scheduling> operations_;
     matchmaker<dispatcher, Pooling, Scheduling> match_;
     standing<dispatcher, Pooling, Queueing, Scheduling> standing_;
     std::vector<connection_id> leaving_;  // to be closed before the queue is told that they left

@@ -29,11 +29,12 @@ namespace postroad::engine {
 inline constexpr std::size_t max_questions = 256;
 /// A question without an answer for so long has failed.
 inline constexpr duration question_timeout = std::chrono::minutes(1);
-/// An answer is good for so long at least.
+/// An answer is good for so long at least, also one that is a refusal for good.
 inline constexpr duration least_validity = std::chrono::minutes(1);
 /// A domain that cannot be located rests so long, then twice as long with each further failure, up to longest_rest.
 inline constexpr duration first_domain_rest = std::chrono::seconds(1);
-/// When so many domains in a row cannot be located, it is the one who answers: one is asked at a time.
+/// When so many domains in a row cannot be located, it is the one who answers: one is asked at a time, and all of them
+/// are one trouble.
 inline constexpr unsigned many_failures = 20;
 
 using question_id = std::uint64_t;

@@ -41,6 +41,7 @@ public:
         auto [ec, why] = take(j, queued);
         if (ec == errc::queue_full && queueing_.full() == queueing::when_full::wait) {
             const std::scoped_lock lock(mutex_);
+            give_up_at_ = std::min(give_up_at_, j.deadline);
             parked_.push_back({std::move(j), std::move(queued)});
             parked_any_.store(true);
             return true;
@@ -69,13 +70,28 @@ public:
     }
 
     /// Ends one that waits for room.
-    void unpark(job_id id) {
+    void unpark(job_id id, errc why) {
+        if (!parked_any_.load()) return;
         const std::scoped_lock lock(mutex_);
         const auto found = std::ranges::find(parked_, id, [](const parked& p) { return p.what.id; });
         if (found == parked_.end()) return;
-        refuse(found->what, errc::cancelled);
-        if (found->queued) found->queued(errc::cancelled);
+        end(*found, why);
         parked_.erase(found);
+    }
+    /// Ends those that wait for room, and whose time is over.
+    void give_up(time_point now) {
+        if (!parked_any_.load()) return;
+        const std::scoped_lock lock(mutex_);
+        if (now < give_up_at_) return;
+        give_up_at_ = never;
+        std::erase_if(parked_, [&](parked& p) {
+            if (p.what.deadline <= now) {
+                end(p, errc::timed_out, "it was given up: its time was over while it waited for room in the queue");
+                return true;
+            }
+            give_up_at_ = std::min(give_up_at_, p.what.deadline);
+            return false;
+        });
     }
 
     /// From now on nothing is taken, for this reason; that of a failure stays.
@@ -94,6 +110,11 @@ private:
         answer queued = {};
     };
 
+    static void end(parked& p, errc why, std::string text = {}) {
+        refuse(p.what, why, std::move(text));
+        if (p.queued) p.queued(why);
+    }
+
     // Into the queue, unless it says why not. A durable one calls `queued` itself, once the job is stored; then it is
     // empty here.
     failure take(job& j, answer& queued) {
@@ -101,17 +122,18 @@ private:
             const std::scoped_lock lock(why_mutex_);
             return why_;
         }
-        if (!is_durable && !j.idempotency_key.empty()) return keeps_no_keys();
-        if constexpr (is_durable) {
-            j.stored = std::move(queued);
-            queued = {};
-        }
-        auto refused = ask(j);
         if constexpr (is_durable)
-            if (refused.code) queued = std::move(j.stored);
-        if (refused.code == errc::invalid_option && refused.details.explanation.empty() && !j.idempotency_key.empty())
-            return keeps_no_keys();
-        return refused;
+            return store(j, queued);
+        else
+            return j.idempotency_key.empty() ? ask(j) : keeps_no_keys();
+    }
+    failure store(job& j, answer& queued) {
+        j.stored = std::move(queued);
+        queued = {};
+        auto refused = ask(j);
+        if (refused.code) queued = std::move(j.stored);
+        const bool no_keys = refused.code == errc::invalid_option && refused.details.explanation.empty();
+        return no_keys && !j.idempotency_key.empty() ? keeps_no_keys() : refused;
     }
     static failure keeps_no_keys() {
         return {errc::invalid_option,
@@ -126,8 +148,9 @@ private:
     }
 
     Queueing& queueing_;
-    std::mutex mutex_;  // guards parked_
+    std::mutex mutex_;  // guards the two that follow
     std::deque<parked> parked_;
+    time_point give_up_at_ = never;  // the first of them; at the latest
     std::atomic<bool> parked_any_ = false;
     std::atomic<bool> closed_ = false;
     std::mutex why_mutex_;  // guards why_

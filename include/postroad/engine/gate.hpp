@@ -24,7 +24,8 @@ public:
     template <class... Results, class Handler>
     net::any_handler<Results...> handler(Handler&& h) const {
         const std::scoped_lock lock(mutex_);
-        return {std::forward<Handler>(h), executor_ ? executor_ : net::background()};
+        if (!executor_) return {std::forward<Handler>(h), net::background()};
+        return {std::forward<Handler>(h), executor_};
     }
     POSTROAD_DECL asio::any_io_executor executor() const;
     POSTROAD_DECL bool inside() const;

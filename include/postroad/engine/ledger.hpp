@@ -8,9 +8,12 @@
 #include <postroad/engine/connections.hpp>
 #include <postroad/engine/deliveries.hpp>
 #include <postroad/engine/domains.hpp>
+#include <postroad/engine/reporting.hpp>
 #include <postroad/engine/sites.hpp>
 
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -30,9 +33,18 @@ struct ledger {
     ring<action> actions = {};
     /// Nothing new is begun.
     bool draining = false;
+    /// Names of places, of domains, sites or providers.
+    std::set<std::string, std::less<>> paused = {};
     /// Is told of decisions; null: nobody is. To be asked for before a text is made.
     observer* watcher = nullptr;
+    /// Senders are told by reports; empty: they are not.
+    reporter report = {};
 
+    bool is_paused(const domain& d) const {
+        if (paused.empty()) return false;
+        return paused.contains(d.name) ||
+               (d.at && (paused.contains(d.at->name) || paused.contains(d.at->provider_name)));
+    }
     POSTROAD_DECL void decided(time_point now, connection_id connection, job_id message, std::string_view text) const;
     /// What a policy threw, where that is about no message. Asks for the watcher itself.
     POSTROAD_DECL void policy_failed(const std::string& text, time_point now) const;

@@ -8,7 +8,9 @@
 #include <postroad/engine/any_runtime.hpp>
 #include <postroad/engine/executors.hpp>
 #include <postroad/engine/gate.hpp>
+#include <postroad/engine/suppressing.hpp>
 #include <postroad/engine/ticket.hpp>
+#include <postroad/message/delivery_report.hpp>
 #include <postroad/message/mail_object.hpp>
 #include <postroad/message/message.hpp>
 #include <postroad/message/signer.hpp>
@@ -187,6 +189,23 @@ public:
             return std::make_shared<const mail_object>(sign(*mail, signer, net::wall_clock_now()));
         });
     }
+
+    /// From now on nobody whom this list names is queued for: such a recipient is `rejected` in phase::policy with
+    /// errc::suppressed, and the others of the message go. Asked once for each recipient, on the thread that sends, so
+    /// several at a time; what it throws refuses the message. Null: nobody is asked. The one before is let go.
+    template <suppression::list L>
+    void suppress_by(std::shared_ptr<L> list) {
+        runtime_->suppress_by([list = std::move(list)](const mail_object& mail, const std::string& tenant) {
+            const auto now = std::chrono::floor<std::chrono::seconds>(net::wall_clock_now());
+            return list ? engine::suppressed(*list, mail, tenant, now) : std::vector<engine::left_out>();
+        });
+    }
+
+    /// From now on the sender of a message gets a report (RFC 3464) by this mailer when it is given up or refused for
+    /// some of its recipients, and when it is late (retry_rules::late_after): to its reverse path, from the null one,
+    /// as compose_report() writes it. Throws `error` (errc::invalid_option) if `reporting_mta` is not the name of a
+    /// host.
+    POSTROAD_DECL void report_failures(report_options options);
 
     /// Takes no more messages, waits until those it holds have their outcome, and ends the connections with QUIT. What
     /// is left after `patience` is cancelled with errc::shut_down.

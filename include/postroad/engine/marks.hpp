@@ -58,7 +58,8 @@ private:
         return ids;
     }
     void transmit_to(const delivery& d) {
-        book_.actions.push_back(transmit{*d.connection, {d.what->id, d.what->mail, d.attempt.asked}});
+        book_.actions.emplace_back(transmit{
+            *d.connection, {.id = d.what->id, .mail = d.what->mail, .recipients = d.attempt.asked, .ahead = d.ahead}});
     }
 
     ledger& book_;

@@ -12,8 +12,8 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
-#include <vector>
 
 namespace postroad::engine {
 
@@ -27,26 +27,43 @@ public:
     // Whether the scheduler says which site gets the next connection; otherwise they get one as they ask.
     static constexpr bool takes_turns = scheduling::gives_turns<Scheduling>;
 
-    matchmaker(Owner& owner, sites& all, connections& open, Pooling& pooling, Scheduling& scheduling)
-        : owner_(owner), sites_(all), connections_(open), pooling_(pooling), scheduling_(scheduling) {}
+    /// `lasts`: the queue does.
+    matchmaker(Owner& owner, sites& all, connections& open, Pooling& pooling, Scheduling& scheduling, bool lasts)
+        : owner_(owner),
+          sites_(all),
+          connections_(open),
+          pooling_(pooling),
+          scheduling_(scheduling),
+          most_in_doubt_(scheduling_traits::most_in_doubt(scheduling, lasts)) {}
 
     /// Sites for which more became sendable by time alone; a scheduler that cannot name them has all looked at.
     void ripen(time_point now) {
         if (now < paused_until_) return;
         if constexpr (scheduling_traits::names_ripe) {
-            while (const auto h = scheduling_traits::ripe(scheduling_, now))
+            const auto ask = [&] { return scheduling_traits::ripe(scheduling_, now); };
+            while (const auto h = asked(now, std::optional<host_id>(), ask))
                 if (site* const s = sites_.find(*h)) sites_.change(*s);
         } else {
             sites_.each([this](site& s) { sites_.change(s); });
         }
     }
+    /// An idle connection whose time is over; asked until there is none.
+    std::optional<connection_id> expired(time_point now) {
+        return asked(now, std::optional<connection_id>(), [&] { return pooling_.expire(now); });
+    }
+    /// Any job that waits for a site which nobody can connect to.
+    std::optional<job_id> shed(const site& s, time_point now) {
+        return asked(now, std::optional<job_id>(),
+                     [&] { return scheduling_traits::shed(scheduling_, s.place(), now); });
+    }
     /// A limit of the pool may have ended.
     void unlimit() {
-        for (const auto h : std::exchange(limited_, {}))
-            if (site* const s = sites_.find(h)) {
-                s->limited = false;
-                sites_.change(*s);
-            }
+        for (auto& [provider, line] : std::exchange(limited_, {}))
+            while (!line.empty())
+                if (site* const s = sites_.find(line.pop_front())) {
+                    s->limited = false;
+                    sites_.change(*s);
+                }
     }
     void feed_changed(time_point now) {
         while (site* const s = sites_.next_changed()) feed(*s, now);
@@ -78,6 +95,7 @@ public:
     void feed(site& s, time_point now) {
         if constexpr (takes_turns) {
             scheduling_.unhold(s.place());
+            scheduling_traits::unlimit(scheduling_, s.place());
             take_turns(now);
         } else {
             find_connections(s, now);
@@ -93,7 +111,7 @@ public:
 
     /// A connection takes what it has room for; one that finds nothing goes back to the pool.
     void pull(connection& c, time_point now) {
-        while (c.is_open() && c.room > 0 && !c.full && !c.failed) {
+        while (c.is_open() && c.room > 0 && !c.full && !c.failed && !c.at->rests(now) && takes_another(c, now)) {
             const auto next = asked(now, std::optional<job_id>(), [&] { return scheduling_.next(c.at->place(), now); });
             if (!next) break;
             --c.room;
@@ -105,14 +123,18 @@ public:
         if (std::exchange(c.turn, false)) end_turn(*c.at, now);
         // One without room still waits for replies to a cancelled job: it holds back no other.
         if (c.drains) pooling_traits::draining(pooling_, c.id);
-        if (c.full || c.room == 0 || draining_ || pooling_.released(c.id, now) == pooling::fate::close) owner_.quit(c);
+        if (c.full || c.room == 0 || draining_ || pooling_.released(c.id, now) == pooling::fate::close)
+            owner_.quit(c);
+        else
+            make_room(*c.at, now);
     }
 
     /// A connection is gone.
     void gone(const connection& c, time_point now) {
         if (c.turn) end_turn(*c.at, now);
-        if (!c.successor) return;
-        if (site* const s = sites_.find(*c.successor)) succeed(*s, now);
+        if (c.successor)
+            if (site* const s = sites_.find(*c.successor)) succeed(*s, now);
+        make_room(*c.at, now);
     }
 
     /// Opens no more for idle ones to come.
@@ -137,6 +159,26 @@ public:
     }
 
 private:
+    // Whether it may get one more ahead of what is under way, and how far that goes.
+    bool takes_another(connection& c, time_point now) {
+        if (!c.automatic) return true;
+        auto& s = *c.at;
+        const auto n = waiting(s, now);
+        const bool some = n > s.idle || (c.is_idle() && n > 0);
+        const auto d = !some ? demand::none : is_bulk(c, now) ? demand::bulk : demand::some;
+        c.ahead = sites_.overlaps(s, c.server, now) ? s.servers[c.server].pace.allowed(c.id, d, now)
+                                                    : smtp::pipelining::envelope;
+        if (c.ahead == smtp::pipelining::window) return c.jobs.size() < most_in_doubt_;
+        return c.jobs.size() < (c.ahead == smtp::pipelining::across ? 2 : 1);
+    }
+    // Whether what goes next may go in a window.
+    bool is_bulk(const connection& c, time_point now) {
+        if (most_in_doubt_ <= 1) return false;
+        if (c.bulk) return true;
+        const auto place = c.at->place();
+        return asked(now, std::size_t(0), [&] { return scheduling_traits::backlog(scheduling_, place, now); }) >
+               bulk_waiting;
+    }
     // Asks a policy; what it throws ends no more than the question.
     template <class R, class F>
     R asked(time_point now, R otherwise, F&& f) {
@@ -158,6 +200,7 @@ private:
     }
 
     void find_connections(site& s, time_point now) {
+        if (s.rests(now)) return sites_.ring(s, s.group->rest.until);
         while (const auto n = waiting(s, now)) {
             const bool more = n > s.opening + s.coming;
             if (!more && s.idle == 0) break;
@@ -185,6 +228,11 @@ private:
         if constexpr (takes_turns) {
             while (const auto h = asked(now, std::optional<host_id>(), [&] { return scheduling_.turn(now); })) {
                 site& s = *sites_.find(*h);
+                if (s.rests(now)) {
+                    sites_.ring(s, s.group->rest.until);
+                    scheduling_traits::limit(scheduling_, s.place());
+                    continue;
+                }
                 const auto d = acquire(s, now);
                 if (d.what == pooling::advice::wait) return;
                 if (d.what == pooling::advice::reuse) {
@@ -197,9 +245,11 @@ private:
                 } else if (d.what == pooling::advice::evict) {
                     scheduling_.begin(s.place(), now);
                     replace(d.which, s);
+                } else if (d.what == pooling::advice::wait_here) {
+                    scheduling_traits::limit(scheduling_, s.place());
+                    limit(s);
                 } else {
                     scheduling_.hold(s.place());
-                    if (d.what == pooling::advice::wait_here) limit(s);
                 }
             }
         }
@@ -221,7 +271,21 @@ private:
         if (const auto server = sites_.may_open(s, now)) owner_.open(s, *server, now);
     }
     void limit(site& s) {
-        if (!std::exchange(s.limited, true)) limited_.push_back(s.id);
+        if (!std::exchange(s.limited, true)) limited_[s.group->id].push_back(s.id);
+    }
+    // A connection is gone or idle: one of those that the limit of its provider keeps waiting may go.
+    void make_room(const site& at, time_point now) {
+        const auto line = limited_.find(at.group->id);
+        if (line == limited_.end()) return;
+        while (!line->second.empty()) {
+            site* const s = sites_.find(line->second.pop_front());
+            if (!s) continue;
+            s->limited = false;
+            sites_.change(*s);
+            // Who takes turns knows of others itself.
+            if (takes_turns || waiting(*s, now) > 0) break;
+        }
+        if (line->second.empty()) limited_.erase(line);
     }
     void end_turn(site& s, time_point now) {
         if constexpr (takes_turns) scheduling_.end(s.place(), now);
@@ -256,10 +320,11 @@ private:
     Pooling& pooling_;
     Scheduling& scheduling_;
     ring<host_id> hungry_;
-    std::vector<host_id> limited_;
+    std::unordered_map<host_id, ring<host_id>> limited_;  // by provider
     time_point paused_until_ = time_point::min();
     bool left_out_ = false;  // a question that would have come within the pause
     bool draining_ = false;
+    std::size_t most_in_doubt_;  // on one connection that goes ahead as it is told
 };
 
 }  // namespace postroad::engine

@@ -7,6 +7,7 @@
 #include <postroad/engine/carriers.hpp>
 #include <postroad/engine/dispatcher.hpp>
 #include <postroad/engine/entrance.hpp>
+#include <postroad/net/wall_clock.hpp>
 #include <postroad/tls/policy.hpp>
 
 #include <cstddef>
@@ -60,12 +61,26 @@ public:
         j.submitted = clock::now();
         if (options.delay > duration::zero()) j.due = after(j.submitted, options.delay);
         if (options.give_up_after != duration::max()) j.deadline = after(j.submitted, options.give_up_after);
-        if (j.deadline != never)
+        if (j.deadline != never) {
             on_executor([this, id = j.id, at = j.deadline](time_point) {
                 dispatcher_.give_up_at(id, at);
                 arm_for_next();
             });
+            j.waiter = std::make_unique<until_over>(std::move(j.waiter), forgetter(j.id, j.deadline));
+        }
         if (entrance_.enqueue(std::move(j), std::move(queued))) wake();
+    }
+
+    void report_failures(report_options options) override {
+        on_executor([this, options = std::move(options)](time_point) {
+            dispatcher_.report_by([this, options](const job& about, delivery_action what, time_point now) {
+                return report_of(about, what, options, now);
+            });
+        });
+    }
+
+    void conclude_outside(job&& j) override {
+        on_executor([this, over = std::make_shared<job>(std::move(j))](time_point) { tell(*over); });
     }
 
 private:
@@ -74,9 +89,40 @@ private:
     static constexpr bool is_durable = queueing::durable<Queueing>;
     static constexpr bool is_operable = queueing::operable<Queueing>;
 
+    // The dispatcher forgets the deadline of what ends here. Of what does not, since it was refused or sent by another
+    // process, only the end is heard.
+    class until_over final : public waiter {
+    public:
+        until_over(std::unique_ptr<waiter> to, std::function<void()> forget)
+            : to_(std::move(to)), forget_(std::move(forget)) {}
+        void complete(error_code ec, outcome&& o) noexcept override {
+            // It is held, and given up in time all the same.
+            if (ec != errc::policy_failed && (ec || is_durable)) try_forget();
+            if (to_) to_->complete(ec, std::move(o));
+        }
+
+    private:
+        void try_forget() noexcept {
+            try {
+                forget_();
+            } catch (...) {
+                // Then it is forgotten at its time.
+            }
+        }
+        std::unique_ptr<waiter> to_;
+        std::function<void()> forget_;
+    };
+    std::function<void()> forgetter(job_id id, time_point at) {
+        return [gate = gate(), weak = this->weak_from_this(), id, at] {
+            gate->post([weak, id, at] {
+                if (const auto self = weak.lock()) static_cast<runtime&>(*self).dispatcher_.forget_deadline(id, at);
+            });
+        };
+    }
+
     void close() override { entrance_.close(); }
     void end_early(job_id id, cancel_kind kind, time_point now) override {
-        entrance_.unpark(id);
+        entrance_.unpark(id, errc::cancelled);
         dispatcher_.cancel(id, kind, errc::cancelled, now);
     }
     void drain(time_point now) override {
@@ -84,7 +130,10 @@ private:
         dispatcher_.drain(now);
     }
     void show_to(std::shared_ptr<careful_observer> to) override { carriers_.observe(std::move(to)); }
-    void rung(time_point now) override { dispatcher_.tick(now); }
+    void rung(time_point now) override {
+        entrance_.give_up(now);
+        dispatcher_.tick(now);
+    }
 
     void end() override {
         if (!broken_)
@@ -184,7 +233,19 @@ private:
                             .text = r.address,
                             .answer = r.reply.code == 0 ? nullptr : &r.reply,
                             .result = r.status,
-                            .error = j.error});
+                            .error = j.error ? j.error : r.error});
+    }
+
+    std::optional<job> report_of(const job& about, delivery_action what, const report_options& options,
+                                 time_point now) {
+        auto mail = report_about(about, what, options, {now, net::wall_clock_now()});
+        if (!mail) return {};
+        job r{.id = next_id(), .mail = finished(std::make_shared<const mail_object>(*std::move(mail)))};
+        r.submitted = now;
+        r.tenant = about.tenant;
+        r.reports = what == delivery_action::failed;  // what is only late stays, and leaves no room
+        if constexpr (is_durable) r.idempotency_key = report_key(about, what);
+        return r;
     }
 
     void finish_shutdown(time_point now) {

@@ -5,6 +5,7 @@
 #include <postroad/core/clock.hpp>
 #include <postroad/core/config.hpp>
 #include <postroad/core/ring.hpp>
+#include <postroad/engine/pace.hpp>
 #include <postroad/engine/verdict.hpp>
 #include <postroad/pooling/policy.hpp>
 #include <postroad/queueing/inspection.hpp>
@@ -44,9 +45,11 @@ inline constexpr unsigned enough_failures = 3;
 inline constexpr duration longest_stay = std::chrono::seconds(10);
 /// What nobody needs is forgotten so long after it was used.
 inline constexpr duration forget_after = std::chrono::minutes(10);
-/// How long lessons are heeded: that TLS does not work, and all others.
+/// How long lessons are heeded: that TLS does not work, and all others. Twice as long each time that the same is taught
+/// again after that, up to longest_lesson.
 inline constexpr duration tls_lesson = std::chrono::minutes(10);
 inline constexpr duration other_lesson = std::chrono::hours(1);
+inline constexpr duration longest_lesson = std::chrono::hours(24);
 
 /// One server of a site.
 struct server {
@@ -60,6 +63,8 @@ struct server {
     std::size_t opening = 0;
     time_point opening_since = time_point::min();
     std::array<time_point, 4> taught = {};  // until when each lesson is true
+    std::array<unsigned, 4> times = {};     // how often each was taught
+    engine::pace pace = {};
 
     /// Nothing is known of it: one connection at a time is opened.
     bool is_cold() const noexcept { return !worked; }
@@ -70,11 +75,23 @@ struct refused_senders {
     std::map<std::string, bool, std::less<>> all = {};  // whether another sender's MAIL was accepted since
 };
 
+/// What a reply asked for: to be left alone until then.
+struct asked_rest {
+    time_point until = time_point::min();
+    smtp::closed why = {};
+};
+
 /// Sites that share limits.
 struct provider {
     host_id id = 0;
     std::size_t sites = 0;
     std::size_t open = 0;  // connections
+    std::size_t held = 0;  // deliveries
+    postroad::limits limits = {};
+    // All of it, or what is sent on behalf of a tenant: what one is told is no other's.
+    asked_rest rest = {};
+    time_point rests_since = never;
+    std::map<std::string, asked_rest, std::less<>> tenants = {};
 };
 
 /// Servers that are interchangeable.
@@ -110,10 +127,12 @@ struct site {
     bool listed = false;  // among those that may be forgotten
     time_point rested_at = time_point::min();
 
-    pooling::place place() const noexcept { return {id, group->id}; }
+    pooling::place place() const noexcept { return {id, group->id, group->limits}; }
     /// Connections that are not on their way out.
     std::size_t live() const noexcept { return opening + open; }
     bool in_trouble() const noexcept { return since != never; }
+    /// Its provider is left alone.
+    bool rests(time_point now) const noexcept { return group->rest.until > now; }
 };
 
 class sites {
@@ -168,11 +187,20 @@ public:
     /// Ends all rests: somebody says that it is worth a try.
     POSTROAD_DECL void end_rests();
 
+    /// The provider of a site said that it, or a tenant, is to be left alone. Whether that is new.
+    POSTROAD_DECL bool rest_provider(site& s, const smtp::closed& why, time_point until, time_point now);
+    POSTROAD_DECL bool rest_tenant(site& s, const std::string& tenant, const smtp::closed& why, time_point until,
+                                   time_point now);
+    /// Until when what a tenant sends there is left alone, and why; in the past if it is not.
+    POSTROAD_DECL static const asked_rest& rest_of(const site& s, const std::string& tenant) noexcept;
+
     /// A sender's MAIL was refused, or accepted, where the reply may be about the sender or the client.
     POSTROAD_DECL ruling sender_refused(site& s, const std::string& sender);
     POSTROAD_DECL void sender_accepted(site& s, const std::string& sender);
 
     POSTROAD_DECL void learn(site& s, std::size_t server, smtp::lesson l, time_point now) noexcept;
+    /// Whether it may get a message ahead of the replies to another.
+    POSTROAD_DECL bool overlaps(const site& s, std::size_t server, time_point now) const noexcept;
     POSTROAD_DECL transport::lessons lessons(const site& s, std::size_t server, time_point now) const noexcept;
 
     /// Calls for that site at that time, unless it does so earlier.

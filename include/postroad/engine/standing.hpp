@@ -6,6 +6,7 @@
 #include <postroad/engine/departures.hpp>
 #include <postroad/engine/ledger.hpp>
 #include <postroad/engine/matchmaker.hpp>
+#include <postroad/engine/readings.hpp>
 #include <postroad/engine/verdict.hpp>
 #include <postroad/pooling/traits.hpp>
 #include <postroad/scheduling/traits.hpp>
@@ -22,7 +23,7 @@ namespace postroad::engine {
 /// what ends them.
 inline constexpr unsigned max_returns = 3;
 
-/// `Owner` has quit(connection).
+/// `Owner` has quit(connection), and the matchmaker match_.
 template <class Owner, class Pooling, class Queueing, class Scheduling>
 class standing {
     using pooling_traits = pooling::pooling_traits<Pooling>;
@@ -34,6 +35,18 @@ public:
              Scheduling& scheduling)
         : owner_(owner), book_(book), out_(out), pooling_(pooling), scheduling_(scheduling) {}
 
+    /// What the end of a transaction says of going ahead there.
+    static void keep_pace(const connection& c, const delivery& d, const smtp::finished& f, bool first_failure,
+                          time_point now) {
+        if (!c.automatic) return;
+        auto& pace = c.at->servers[c.server].pace;
+        const bool others = d.behind || !c.is_idle();
+        const bool taken =
+            std::ranges::any_of(f.recipients, [](const auto& r) { return r.status == status::accepted; });
+        const bool parting = std::ranges::any_of(f.recipients, [](const auto& r) { return r.reply.code == 421; });
+        if ((first_failure || parting) && others) pace.broke(now);
+        if (taken && !f.error) pace.took(others ? d.ahead : smtp::pipelining::envelope);
+    }
     /// What a ruling means for this delivery, after what happened to it before.
     ruling in_view_of(site& at, delivery& d, const smtp::finished& f, ruling r) {
         const auto sender = [&] { return d.what->mail->envelope.reverse_path.str(); };
@@ -54,14 +67,16 @@ public:
         c.carried = c.carried || took_mail(f);
         c.drains = c.room == 0 && r == ruling::ours;
         if (r == ruling::again && said == ruling::again && first_failure) {
-            pooling_traits::found_dead(pooling_, c.id, now);
+            pooling_traits::found_dead(pooling_, c.id, now, c.jobs.size());
             // Whatever else is idle there has waited as long, or longer.
             quit_idle(*c.at);
         } else if (r == ruling::again && said == ruling::later && f.error) {
             c.replied = true;
             (void)fail_server(c, closed_by(f, c), ruling::outage, true, now);
         } else if (r == ruling::again && !f.error) {
-            pooling_traits::hung_up(pooling_, c.id, now);
+            // Any other refusal may be about the sender.
+            if (!f.recipients.empty() && scheduling::is_busy(f.recipients.front()))
+                pooling_traits::hung_up(pooling_, c.id, now, c.jobs.size());
             c.full = true;
         } else if (r == ruling::setting || (r == ruling::outage && !f.error)) {
             c.full = c.replied = true;
@@ -75,12 +90,12 @@ public:
     static smtp::closed closed_by(const smtp::finished& f, const connection& c) {
         if (f.error || f.recipients.empty()) return {f.error, f.details};
         const auto& r = f.recipients.front();
-        return {errc::recipients_rejected,
+        return {code_of(r.reply),
                 {.where = r.where, .host = to_string(c.at->servers[c.server].at), .reply = to_string(r.reply)}};
     }
 
-    /// The end of a connection. Returns as note_end() does.
-    bool note_close(const connection& c, const smtp::closed& why, time_point now) {
+    /// The end of a connection, with so many messages on their way to it behind one. Returns as note_end() does.
+    bool note_close(const connection& c, const smtp::closed& why, std::size_t behind, time_point now) {
         site& s = *c.at;
         const bool unopened = c.now == connection::state::opening;
         if (unopened || (c.now == connection::state::quitting && c.ready_at == never)) book_.sites.opened(s, c.server);
@@ -95,7 +110,7 @@ public:
             tell(s, s.live() > 0 ? scheduling::host_event::refused : scheduling::host_event::unreachable, now);
             return hopeless;
         }
-        if (c.is_open() && !c.failed) pooling_traits::hung_up(pooling_, c.id, now);
+        if (c.is_open() && !c.failed) pooling_traits::hung_up(pooling_, c.id, now, behind);
         return false;
     }
 
@@ -109,11 +124,34 @@ public:
         if (lasts && s.live() == 0) judge_all(s, book_.sites.rests_until(s), now);
     }
 
+    /// A reply asked to be left alone: the delivery waits, and with it all that the reply is about.
+    void heed(site& s, delivery& d, const readings& read, time_point now) {
+        const auto until = after(now, read.means.rest);
+        d.rests_until = until;
+        const auto about = read.means.about;
+        if (about < transport::reply_subject::tenant) return;
+        const smtp::closed why{
+            errc::recipients_deferred,
+            {.where = read.where, .host = read.host, .explanation = read.why(), .reply = read.reply}};
+        const bool one = about == transport::reply_subject::tenant;
+        const bool is_new = one ? book_.sites.rest_tenant(s, d.what->tenant, why, until, now)
+                                : book_.sites.rest_provider(s, why, until, now);
+        if (!is_new) return;
+        if (book_.watcher) book_.decided(now, 0, d.what->id, why.details.explanation + ": " + read.reply);
+        if (until > after(now, longest_stay)) send_away(s, one ? &d.what->tenant : nullptr, why, until, now);
+    }
+
     void tell(site& s, scheduling::host_event what, time_point now) {
         scheduling_traits::signal(scheduling_, s.place(), what, s.group->open, now);
     }
 
 private:
+    // For those that were not asked about: only what is for good says so.
+    static errc code_of(const reply& r) noexcept {
+        if (r.code == 421) return errc::service_closing;
+        if (is_out_of_order(r)) return errc::out_of_sequence;
+        return r.code < 500 ? errc::recipients_deferred : errc::recipients_rejected;
+    }
     static bool took_mail(const smtp::finished& f) {
         return f.answered && (f.recipients.empty() || f.recipients.front().where != phase::mail);
     }
@@ -147,12 +185,29 @@ private:
                 owner_.quit(c);
             }
     }
+    // What waits for the provider of `s` goes back to the queue, or is over where that keeps nothing.
+    void send_away(site& s, const std::string* tenant, const smtp::closed& why, time_point until, time_point now) {
+        std::vector<job_id> waiting;
+        book_.deliveries.each([&](const delivery& d) {
+            if (d.at && d.at->group == s.group && !d.connection && (!tenant || d.what->tenant == *tenant))
+                waiting.push_back(d.what->id);
+        });
+        std::ranges::sort(waiting);
+        for (const auto id : waiting)
+            if (delivery* const d = book_.deliveries.find(id)) {
+                out_.leave_line(*d);
+                d->rests_until = until;
+                out_.judge_waiting(*d, why, ruling::outage, until, now);
+            }
+    }
     void judge_all(site& s, time_point rests_until, time_point now) {
         std::vector<job_id> waiting;
-        while (const auto id = scheduling_traits::shed(scheduling_, s.place(), now)) waiting.push_back(*id);
+        while (const auto id = owner_.match_.shed(s, now)) waiting.push_back(*id);
+        const bool rests = s.rests(now);
         for (const auto id : waiting)
             if (delivery* const d = book_.deliveries.find(id))
-                out_.judge_waiting(*d, s.trouble, s.what, rests_until, now);
+                out_.judge_waiting(*d, rests ? s.group->rest.why : s.trouble, rests ? ruling::outage : s.what,
+                                   rests_until, now);
     }
 
     Owner& owner_;

@@ -32,6 +32,9 @@ struct connection_past {
 
 POSTROAD_DECL ruling ruling_of(const smtp::finished& f, connection_past past);
 
+/// Whether a refusal says that the server lost its place, not what it thinks of the message.
+inline bool is_out_of_order(const reply& r) noexcept { return r.code == 500 || r.code == 502 || r.code == 503; }
+
 /// Whether the connection cannot go on after a transaction with that error.
 POSTROAD_DECL bool breaks_connection(error_code ec);
 

@@ -2,6 +2,7 @@
 
 #include <postroad/diagnose.hpp>
 #include <postroad/message/utf8.hpp>
+#include <postroad/services.hpp>
 #include <postroad/smtp/advice.hpp>
 
 #include <algorithm>
@@ -34,7 +35,8 @@ POSTROAD_DECL void detail::examiner::on(const observation& o) noexcept try {
                                      .where = o.where,
                                      .how = server_.security,
                                      .explanation = std::string(o.text),
-                                     .said = last_said_}));
+                                     .said = last_said_,
+                                     .whose = whose_}));
         }
         case observed::dialing:
         case observed::content:
@@ -92,19 +94,37 @@ POSTROAD_DECL void detail::examiner::on_envelope_reply(const observation& o, con
     const auto text = escaped(command, 400) + ": " + last_reply_;
     if (r.code < 300) return add(o, grade::good, text);
     if (!error_) error_ = r.transient() ? errc::recipients_deferred : errc::recipients_rejected;
-    add(o, grade::bad, text, smtp::advise({.where = o.where, .how = server_.security, .said = r}));
+    add(o, grade::bad, text, smtp::advise({.where = o.where, .how = server_.security, .said = r, .whose = whose_}));
 }
 
 POSTROAD_DECL void detail::examiner::ready(const smtp::capabilities& offered, bool credentials_given) {
     const auto notice = [this](phase where, std::string text, std::string advice) {
         steps_.push_back({where, grade::notice, {}, name_, std::move(text), std::move(advice)});
     };
+    if (whose_ == whose_server::strangers) {
+        if (in_tls_) return;
+        return notice(phase::tls, "everything goes in the clear",
+                      offered.starttls ? "" : "The server offers no STARTTLS; Gmail marks such mail as not encrypted.");
+    }
     if (!in_tls_ && !server_.is_local())
         notice(phase::tls, "everything goes in the clear",
                offered.starttls ? "The server offers STARTTLS: use smtp://." : "");
     if (!credentials_given && !offered.auth.empty())
         notice(phase::auth, "the server offers authentication, and no credentials are given",
                "A submission server will refuse recipients: put USER:PASSWORD@ into the URL.");
+}
+
+POSTROAD_DECL void detail::examiner::ended(const smtp::finished& trial) {
+    // What replies and the end of the connection mean is a step already.
+    if (!trial.error || error_) return;
+    error_ = trial.error;
+    const auto& d = trial.details;
+    steps_.push_back({d.where,
+                      grade::bad,
+                      {},
+                      name_,
+                      d.explanation.empty() ? error_.message() : d.explanation,
+                      smtp::advise(smtp::situation_of(error_, d, whose_))});
 }
 
 POSTROAD_DECL void detail::examiner::add(const observation& o, grade how, std::string text, std::string advice) {
@@ -134,45 +154,11 @@ POSTROAD_DECL transport::smtp detail::impatient(const transport::smtp& transport
     return transport::smtp(std::move(o));
 }
 
-namespace detail {
-
-struct provider {
-    std::string_view url;
-    std::string_view domains;  // separated by spaces
-};
-
-// As they tell their users.
-inline constexpr provider provider_table[] = {
-    {"smtps://smtp.gmail.com", "gmail.com googlemail.com"},
-    {"smtp://smtp-mail.outlook.com",
-     "outlook.com outlook.de outlook.fr hotmail.com hotmail.de hotmail.fr live.com msn.com"},
-    {"smtps://smtp.mail.yahoo.com", "yahoo.com yahoo.de yahoo.fr yahoo.co.uk ymail.com rocketmail.com"},
-    {"smtp://smtp.mail.me.com", "icloud.com me.com mac.com"},
-    {"smtps://smtp.aol.com", "aol.com"},
-    {"smtps://mail.gmx.net", "gmx.net gmx.de gmx.at gmx.ch"},
-    {"smtps://mail.gmx.com", "gmx.com"},
-    {"smtps://smtp.web.de", "web.de"},
-    {"smtps://securesmtp.t-online.de", "t-online.de"},
-    {"smtps://smtp.orange.fr", "orange.fr wanadoo.fr"},
-    {"smtps://smtp.fastmail.com", "fastmail.com fastmail.fm"},
-    {"smtps://smtp.zoho.com", "zoho.com zohomail.com"},
-    {"smtps://smtp.yandex.com", "yandex.com yandex.ru ya.ru"},
-    {"smtps://smtp.mail.ru", "mail.ru inbox.ru list.ru bk.ru"},
-    {"smtps://smtp.qq.com", "qq.com foxmail.com"},
-    {"smtps://smtp.163.com", "163.com"},
-    {"smtps://smtp.126.com", "126.com"},
-};
-
-}  // namespace detail
-
 POSTROAD_DECL std::string submission_url(std::string_view address_or_url) {
-    if (address_or_url.find("://") != std::string_view::npos || address_or_url.find('@') == std::string_view::npos)
-        return std::string(address_or_url);
-    const auto domain = ' ' + detail::in_lower_case(std::string(address(address_or_url).domain())) + ' ';
-    for (const auto& p : detail::provider_table)
-        if ((' ' + std::string(p.domains) + ' ').find(domain) != std::string::npos) return std::string(p.url);
-    throw error(errc::invalid_url, "no submission server is known for the domain" + escaped(domain, 260) +
-                                       "of the address; give its URL, such as smtps://smtp.example.com");
+    if (auto known = detail::known_submission_url(address_or_url)) return *std::move(known);
+    const auto domain = detail::in_lower_case(std::string(address(address_or_url).domain()));
+    throw error(errc::invalid_url, "no submission server is known for the domain " + escaped(domain, 260) +
+                                       " of the address; give its URL, such as smtps://smtp.example.com");
 }
 
 POSTROAD_DECL diagnosis diagnose(std::string_view url, const diagnose_options& options) {

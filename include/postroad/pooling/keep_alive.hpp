@@ -17,7 +17,7 @@ struct keep_alive {
     using axis = postroad::axis::pooling;
 
     /// Most connections at a time, to all destinations together: open, being opened, and being closed.
-    std::size_t max_connections = 4;
+    std::size_t max_connections = 16;
     /// Most of them to one destination; 0: as many as there may be in all.
     std::size_t per_destination = 0;
     /// How many are opened at once to a destination that has none; then as many more at a time as work. At least 1.
@@ -29,7 +29,8 @@ struct keep_alive {
     duration idle = std::chrono::seconds(30);
     /// A connection is closed after so many messages; many servers allow 100.
     std::size_t messages_per_connection = 100;
-    /// How long a destination that refused one connection more is not asked for it again.
+    /// How long a destination that refused one connection more is not asked for it again; then for one more each time
+    /// that so long has passed. Zero: at once, for any number.
     duration pause_after_refusal = std::chrono::seconds(30);
     /// How long it is remembered when a destination closes connections: after which idle time, after how many messages.
     duration memory = std::chrono::hours(1);
@@ -41,12 +42,13 @@ struct keep_alive {
             auto& c = connections_.at(id);
             unpark(id, c);
             c.rested = now - c.parked;
+            c.had = c.messages;
             return {advice::reuse, id};
         }
         const auto found = providers_.find(h.provider);
         const auto p = found == providers_.end() ? provider{} : found->second;
         if (p.opening > 0 && p.opening >= std::max(first, p.count - p.opening)) return {advice::wait_here};
-        const auto cap = per_destination > 0 ? per_destination : max_connections;
+        const auto cap = least_said(most(), h.limits.connections);
         const bool limited = now < p.limited_until && p.count >= p.limit;
         const bool full = limited || p.count >= cap;
         if (full && p.idle == 0) return {advice::wait_here};
@@ -60,8 +62,9 @@ struct keep_alive {
     }
 
     void opening(connection_id id, place h) {
-        connections_.emplace(id, entry{.to = h});
-        ++sites_[h.site].count;
+        auto& s = sites_[h.site];
+        connections_.emplace(id, entry{.to = h, .number = ++s.opened});
+        ++s.count;
         auto& p = providers_[h.provider];
         ++p.count;
         ++p.opening;
@@ -102,35 +105,25 @@ struct keep_alive {
     }
 
     /// The server closed it, while it was idle or with 421 in place of the next message: it does that after so many
-    /// messages, or after so long.
-    void hung_up(connection_id id, time_point now) {
+    /// messages, or after so long. `behind`: messages that were given to it behind that one.
+    void hung_up(connection_id id, time_point now, std::size_t behind = 0) {
         const auto found = connections_.find(id);
         if (found == connections_.end()) return;
-        const auto& c = found->second;
-        auto& s = sites_.at(c.to.site);
-        const auto rested = c.is_idle ? now - c.parked : c.rested;
-        const auto done = c.messages - (c.is_idle || c.messages == 0 ? 0 : 1);
-        s.taught = after(now, memory);
-        if (rested >= shortest_rest) {
-            rested_too_long(s, rested);
-        } else if (done > 0) {
-            // Once may be chance.
-            if (s.suspected == done) s.most = done;
-            s.suspected = done;
-        }
+        learn_from(found->second, ending::told, behind, now);
     }
 
-    /// It broke when it was used again, before the server said anything: it had been closed while it was idle.
-    void found_dead(connection_id id, time_point now) {
+    /// It broke when it was used again, before the server said anything: it had been closed while it was idle, or right
+    /// behind the message before.
+    void found_dead(connection_id id, time_point now, std::size_t behind = 0) {
         const auto found = connections_.find(id);
-        if (found == connections_.end() || found->second.rested < shortest_rest) return;
-        auto& s = sites_.at(found->second.to.site);
-        s.taught = after(now, memory);
-        rested_too_long(s, found->second.rested);
+        if (found != connections_.end()) learn_from(found->second, ending::silent, behind, now);
     }
 
-    /// It only waits for its end, and keeps no other from being opened.
-    void draining(connection_id id) { closed(id); }
+    /// It only waits for its end, and keeps no other from being opened: except at a provider that counts it.
+    void draining(connection_id id) {
+        const auto found = connections_.find(id);
+        if (found != connections_.end() && found->second.to.limits.connections == 0) closed(id);
+    }
 
     void closed(connection_id id) {
         const auto found = connections_.find(id);
@@ -150,7 +143,10 @@ struct keep_alive {
         while (!limits_.empty() && limits_.begin()->first <= now) {
             const auto h = limits_.begin()->second;
             limits_.erase(limits_.begin());
-            providers_.at(h).limited_until = time_point::min();
+            auto& p = providers_.at(h);
+            const bool grows = p.count > 0 && ++p.limit < most() && pause_after_refusal > duration::zero();
+            p.limited_until = grows ? after(now, pause_after_refusal) : time_point::min();
+            if (grows) limits_.emplace(p.limited_until, h);
             forget_provider(h);
         }
         if (idle_.empty() || idle_.begin()->first > now) return std::nullopt;
@@ -179,22 +175,28 @@ struct keep_alive {
     /// Rests that are shorter say nothing about how long a server waits.
     static constexpr duration shortest_rest = std::chrono::seconds(2);
 
+    enum class ending : unsigned char { told, silent };
     struct entry {
         place to = {};
+        std::uint64_t number = 0;  // of its site's
         std::size_t messages = 0;
         time_point parked = time_point::min();
         time_point until = never;            // while idle
-        duration rested = duration::zero();  // before it was used last
+        duration rested = duration::zero();  // before it was used last,
+        std::size_t had = 0;                 // after so many messages
+        bool taught = false;
         bool is_open = false;
         bool is_idle = false;
     };
     struct site {
         std::deque<connection_id> idle = {};  // the one used last at the back
         std::size_t count = 0;                // connections
+        std::uint64_t opened = 0;             // ever
         // What it taught, until `taught`.
         time_point taught = time_point::min();
         std::size_t most = 0;  // messages on a connection; 0: unknown
         std::size_t suspected = 0;
+        std::uint64_t suspected_at = 0;      // the last connection that was opened by then
         duration longest = duration::max();  // idle
     };
     struct provider {
@@ -211,12 +213,32 @@ struct keep_alive {
     std::set<std::pair<time_point, host_id>> limits_ = {};      ///< internal: until when
 
     /// Internal, as all that follows.
+    std::size_t most() const noexcept { return per_destination > 0 ? per_destination : max_connections; }
     void opened(entry& c) {
         if (!std::exchange(c.is_open, true)) --providers_.at(c.to.provider).opening;
     }
     std::size_t allowed(const entry& c) const {
-        const auto most = sites_.at(c.to.site).most;
-        return most > 0 ? std::min(most, messages_per_connection) : messages_per_connection;
+        const auto said = least_said(sites_.at(c.to.site).most, c.to.limits.messages_per_connection);
+        return said > 0 ? std::min(said, messages_per_connection) : messages_per_connection;
+    }
+    void learn_from(entry& c, ending how, std::size_t behind, time_point now) {
+        // The first that is not taken says it; those behind it say it again.
+        if (std::exchange(c.taught, true)) return;
+        auto& s = sites_.at(c.to.site);
+        const auto done = c.messages - std::min(c.messages, c.is_idle ? 0 : behind + 1);
+        const auto rested = c.is_idle ? now - c.parked : done == c.had ? c.rested : duration::zero();
+        s.taught = after(now, memory);
+        if (rested >= shortest_rest) {
+            rested_too_long(s, rested);
+        } else if (done > 0) {
+            // Once may be chance, and so may all that end together without a word.
+            if (s.suspected != done) {
+                s.suspected = done;
+                s.suspected_at = s.opened;
+            } else if (how == ending::told || c.number > s.suspected_at) {
+                s.most = done;
+            }
+        }
     }
     static void rested_too_long(site& s, duration rested) noexcept {
         s.longest = std::max(shortest_rest, rested - rested / 10);

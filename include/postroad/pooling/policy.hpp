@@ -3,6 +3,7 @@
 
 #include <postroad/core/axis.hpp>
 #include <postroad/core/clock.hpp>
+#include <postroad/core/limits.hpp>
 
 #include <concepts>
 #include <cstdint>
@@ -18,10 +19,12 @@ using connection_id = std::uint64_t;  ///< never used twice
 struct place {
     host_id site = 0;
     host_id provider = 0;
+    /// What the provider bears, as the transport says; the policies' own limits and what they learn stay below.
+    postroad::limits limits = {};
 
     constexpr place() = default;
     constexpr place(host_id site_and_provider) : site(site_and_provider), provider(site_and_provider) {}
-    constexpr place(host_id s, host_id p) : site(s), provider(p) {}
+    constexpr place(host_id s, host_id p, const postroad::limits& l = {}) : site(s), provider(p), limits(l) {}
     constexpr operator host_id() const noexcept { return site; }
 };
 

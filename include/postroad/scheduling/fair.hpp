@@ -51,11 +51,13 @@ struct basic_fair {
     Breaker breaker = {};
     Retry retry = {};
     doubt_rule in_doubt = park{};
+    /// See scheduling_traits::most_in_doubt().
+    std::size_t most_in_doubt = 0;
 
     void admit(const job& j, pooling::place h, time_point now) {
         const auto& s = site_of(h);
-        lines_.admit(j, {h.site, s.provider},
-                     static_cast<std::uint8_t>(std::min<std::size_t>(j.traffic_class, last_class())));
+        providers_[s.provider].limits = h.limits;
+        lines_.admit(j, {h.site, s.provider}, grade_of(j));
         look_at(h.site, now);
     }
     void withdraw(job_id id, host_id h) { lines_.withdraw(id, h); }
@@ -117,6 +119,14 @@ struct basic_fair {
         if (found != sites_.end() && std::exchange(found->second.held, false)) lines_.resume_site(h);
     }
 
+    /// The same for all sites of its provider, until unlimit() of one of them.
+    void limit(pooling::place h) { providers_[site_of(h).provider].limited = true; }
+    void unlimit(pooling::place h) {
+        const auto found = sites_.find(h.site);
+        if (found == sites_.end() || !std::exchange(providers_[found->second.provider].limited, false)) return;
+        (void)lines_.resume_provider(found->second.provider);
+    }
+
     std::optional<job_id> next(host_id h, time_point now) {
         if (!mailer_may_send(now) || !may_send(h, now)) return std::nullopt;
         const auto found = lines_.next(h, weights, quantum(), [&](const auto& f) { return may_go(f, now); });
@@ -125,7 +135,8 @@ struct basic_fair {
         --s.granted;
         s.moved = now;
         if (std::exchange(s.begun, false)) --s.opening;
-        pacer.reserve(providers_[s.provider].pace, pace, now);
+        auto& p = providers_[s.provider];
+        pacer.reserve(p.pace, pace_of(p), now);
         pacer.reserve(mailer_state_, mailer_pace, now);
         if (tenant_pace.limited()) reserve_for_tenant(found->second, now);
         return found->first;
@@ -137,6 +148,25 @@ struct basic_fair {
             return tenant_ready_at(f.tenant) <= now ? detail::may_go::yes : detail::may_go::tenant_waits;
         });
         return std::min(live, sites_.at(h).granted);
+    }
+
+    /// All that wait for `h`, whatever its connections have been granted.
+    std::size_t backlog(host_id h) const { return lines_.live(h); }
+
+    /// When `j` may go at the earliest, see scheduling_traits::may_go_at().
+    time_point may_go_at(const job& j, pooling::place h, std::size_t others, time_point now) const {
+        if (lines_.is_paused(j, h.site)) return never;
+        const auto own = lines_.jobs_before(j, h.site, grade_of(j));
+        auto at = now;
+        if (const auto found = providers_.find(h.provider); found != providers_.end()) {
+            const auto& p = found->second;
+            at = after(std::max(now, pacer.ready_at(p.pace, pace_of(p))), pace_of(p).time_of(std::max(own, others)));
+            if (std::max(own, others) > 0 && breaker.broken(p.health)) at = std::max(at, breaker.probe_at(p.health));
+        }
+        const auto tenant = tenant_pace.limited() ? lines_.tenants.find(j.tenant) : detail::none;
+        if (tenant == detail::none) return at;
+        const auto ready = std::max(now, tenant_ready_at(tenant));
+        return std::max(at, after(ready, tenant_pace.time_of(others > 0 ? lines_.jobs_of(tenant) : own)));
     }
 
     /// Any job for `h` that is not paused: nobody could connect, and all share that attempt.
@@ -214,6 +244,8 @@ struct basic_fair {
         std::size_t sites = 0;
         std::vector<host_id> turns = {};  // sites with connections that have a turn
         std::size_t busy = 0;             // such connections
+        postroad::limits limits = {};
+        bool limited = false;  // by the pool
         std::optional<host_id> probing = {};
         time_point rings_at = never;
         typename Pacer::state pace = {};
@@ -244,6 +276,9 @@ struct basic_fair {
 
     /// Internal, as all that follows.
     std::size_t last_class() const noexcept { return std::clamp<std::size_t>(weights.size(), 1, 256) - 1; }
+    std::uint8_t grade_of(const job& j) const noexcept {
+        return static_cast<std::uint8_t>(std::min<std::size_t>(j.traffic_class, last_class()));
+    }
     long quantum() const noexcept { return static_cast<long>(std::clamp<std::size_t>(burst, 1, 1'000'000)); }
     site_state& site_of(pooling::place h) {
         const auto [at, is_new] = sites_.try_emplace(h.site, site_state{.provider = h.provider});
@@ -288,7 +323,7 @@ struct basic_fair {
         const auto s = sites_.find(h);
         if (s == sites_.end() || s->second.granted == 0) return false;
         const auto& p = providers_.at(s->second.provider);
-        return pacer.ready_at(p.pace, pace) <= now && (p.probing == h || !breaker.broken(p.health));
+        return pacer.ready_at(p.pace, pace_of(p)) <= now && (p.probing == h || !breaker.broken(p.health));
     }
     // Whether a site may get a turn: there is more than its connections have been granted, or they hang.
     bool site_can_start(host_id h, time_point now) const {
@@ -298,14 +333,14 @@ struct basic_fair {
     }
     // What is being opened for a message is on its way, however long it takes.
     static time_point hangs_at(const site_state& s) noexcept { return s.opening > 0 ? never : after(s.moved, hanging); }
+    rate pace_of(const provider_state& p) const noexcept { return slower(pace, p.limits.pace); }
     bool can_start(const provider_state& p, time_point now) const {
-        const auto most = breaker.broken(p.health)
-                              ? 1
-                              : std::min(std::max<std::size_t>(per_destination, 1), concurrency.limit(p.bears, now));
-        return p.busy < most && starts_at(p) <= now;
+        const auto cap = least_said(std::max<std::size_t>(per_destination, 1), p.limits.connections);
+        const auto most = breaker.broken(p.health) ? 1 : std::min(cap, concurrency.limit(p.bears, now));
+        return !p.limited && p.busy < most && starts_at(p) <= now;
     }
     time_point starts_at(const provider_state& p) const {
-        const auto at = pacer.ready_at(p.pace, pace);
+        const auto at = pacer.ready_at(p.pace, pace_of(p));
         return breaker.broken(p.health) ? std::max(at, breaker.probe_at(p.health)) : at;
     }
     // Something changed at a site: what waits for it or its provider may go again, or will at a time.

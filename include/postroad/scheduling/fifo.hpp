@@ -17,6 +17,8 @@ struct fifo {
 
     scheduling::retry retry = {};
     doubt_rule in_doubt = park{};
+    /// See scheduling_traits::most_in_doubt().
+    std::size_t most_in_doubt = 0;
 
     void admit(const job& j, host_id h, time_point) { jobs_.push_back(lines_[h], h, j.id); }
     std::optional<job_id> next(host_id h, time_point) {

@@ -2,6 +2,7 @@
 // How many messages go out in a time: a part of schedulers. See docs/scheduling.md.
 
 #include <postroad/core/clock.hpp>
+#include <postroad/core/limits.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -9,14 +10,7 @@
 
 namespace postroad::scheduling {
 
-/// So many messages in a time, such as `{50, std::chrono::seconds(1)}`. The default is any number.
-struct rate {
-    unsigned messages = 0;  ///< 0: any number
-    duration per = std::chrono::seconds(1);
-
-    bool limited() const noexcept { return messages > 0 && per > duration::zero(); }
-    friend bool operator==(const rate&, const rate&) = default;
-};
+using postroad::rate;
 
 /// A part that paces. Its state is for one destination, tenant or mailer; a new one has sent nothing.
 template <class P>
@@ -42,17 +36,11 @@ struct pacer {
 
     time_point ready_at(const state& s, rate r) const noexcept {
         if (!r.limited() || s.empty_at == time_point::min()) return time_point::min();
-        return s.empty_at - interval(r) * (std::max(ahead, 1u) - 1);
+        return s.empty_at - r.interval() * (std::max(ahead, 1u) - 1);
     }
     time_point forget_at(const state& s) const noexcept { return s.empty_at; }
     void reserve(state& s, rate r, time_point now) const noexcept {
-        if (r.limited()) s.empty_at = after(std::max(s.empty_at, now), interval(r));
-    }
-
-    /// Internal: rounded up, so that the rate is never exceeded.
-    static duration interval(rate r) noexcept {
-        const auto n = static_cast<duration::rep>(r.messages);
-        return duration((r.per.count() + n - 1) / n);
+        if (r.limited()) s.empty_at = after(std::max(s.empty_at, now), r.interval());
     }
 };
 

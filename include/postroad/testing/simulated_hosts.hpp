@@ -3,6 +3,7 @@
 
 #include <postroad/core/clock.hpp>
 #include <postroad/core/config.hpp>
+#include <postroad/core/limits.hpp>
 #include <postroad/scheduling/pacer.hpp>
 #include <postroad/testing/detail/trial.hpp>
 
@@ -48,6 +49,8 @@ struct host_model {
     std::vector<std::pair<span_of_time, unsigned>> storms = {};
     /// Hosts of one provider share limits; empty: none but its own.
     std::string provider = {};
+    /// Of its provider, as the mailer is told: checked at every step. Equal for all hosts of a provider.
+    postroad::limits limits = {};
 };
 
 /// Where a domain is, and how the question for it is answered.

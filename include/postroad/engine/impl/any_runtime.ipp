@@ -77,15 +77,34 @@ POSTROAD_DECL void any_runtime::finish_by(std::function<mail_ptr(mail_ptr)> f) {
     auto made = std::make_shared<const std::function<mail_ptr(mail_ptr)>>(std::move(f));
     const std::lock_guard lock(finishing_);
     finish_.swap(made);
+    hooked_.store(true);
 }
 
 POSTROAD_DECL mail_ptr any_runtime::finished(mail_ptr mail) const {
+    if (!hooked_.load()) return mail;
     std::shared_ptr<const std::function<mail_ptr(mail_ptr)>> f;
     {
         const std::lock_guard lock(finishing_);
         f = finish_;
     }
     return f ? (*f)(std::move(mail)) : mail;
+}
+
+POSTROAD_DECL void any_runtime::suppress_by(suppressor f) {
+    auto made = std::make_shared<const suppressor>(std::move(f));
+    const std::lock_guard lock(finishing_);
+    suppress_.swap(made);
+    hooked_.store(true);
+}
+
+POSTROAD_DECL std::vector<left_out> any_runtime::suppressed(const mail_object& mail, const std::string& tenant) const {
+    if (!hooked_.load()) return {};
+    std::shared_ptr<const suppressor> f;
+    {
+        const std::lock_guard lock(finishing_);
+        f = suppress_;
+    }
+    return f ? (*f)(mail, tenant) : std::vector<left_out>();
 }
 
 POSTROAD_DECL void any_runtime::cancel(job_id id, cancel_kind kind) {

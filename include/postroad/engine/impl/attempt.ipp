@@ -19,11 +19,10 @@ POSTROAD_DECL places to_ask(const outcome& o) {
     return result;
 }
 
-POSTROAD_DECL std::pair<places, places> divide(const envelope& e, const places& wanted,
-                                               const recipient_limits& limits) {
+POSTROAD_DECL std::pair<places, places> divide(const envelope& e, places wanted, const recipient_limits& limits) {
     const bool whole = wanted.empty();
     const auto size = whole ? e.recipients.size() : wanted.size();
-    if (size <= limits.recipients && size <= limits.domains) return {wanted, {}};
+    if (size <= limits.recipients && size <= limits.domains) return {std::move(wanted), places{}};
     places taken;
     places rest;
     std::set<std::string_view> domains;
@@ -35,13 +34,13 @@ POSTROAD_DECL std::pair<places, places> divide(const envelope& e, const places& 
         if (fits) domains.insert(domain);
         (fits ? taken : rest).push_back(r);
     }
-    if (rest.empty()) return {wanted, {}};
+    if (rest.empty()) return {std::move(wanted), places{}};
     return {std::move(taken), std::move(rest)};
 }
 
 POSTROAD_DECL void attempt::begin(const envelope& e, const outcome& o, const recipient_limits& limits) {
     auto wanted = rest.empty() ? to_ask(o) : std::move(rest);
-    std::tie(asked, rest) = divide(e, wanted, limits);
+    std::tie(asked, rest) = divide(e, std::move(wanted), limits);
     split = split || !rest.empty();
 }
 

@@ -3,6 +3,7 @@
 #include <postroad/engine/domains.hpp>
 
 #include <algorithm>
+#include <optional>
 
 namespace postroad::engine {
 
@@ -71,14 +72,21 @@ POSTROAD_DECL void domains::found(domain& d, site& at, time_point valid_until, t
 }
 
 POSTROAD_DECL void domains::not_found(domain& d, error_code ec, std::string why, time_point now) {
+    d.error = ec;
+    d.why = std::move(why);
+    // Who says that there is no such domain answers: nothing waits.
+    if (ec == condition::permanent) {
+        d.failures = failures_ = 0;
+        d.rests_until = after(now, least_validity);
+        d.since = never;
+        return;
+    }
     ++failures_;
     auto wait = first_domain_rest;
     for (unsigned i = 0; i < d.failures && wait < longest_rest; ++i) wait *= 2;
     ++d.failures;
     d.rests_until = after(now, std::min(wait, longest_rest));
     if (d.since == never) d.since = now;
-    d.error = ec;
-    d.why = std::move(why);
 }
 
 POSTROAD_DECL void domains::end_rests() {
@@ -110,15 +118,29 @@ POSTROAD_DECL domain* domains::next_idle(time_point now) {
 }
 
 POSTROAD_DECL void domains::add_troubles(std::vector<queueing::trouble>& to, time_point now) const {
+    std::optional<queueing::trouble> shared;
     for (const auto& [name, d] : all_) {
         if (d->since == never) continue;
-        to.push_back({.name = name,
-                      .error = d->error,
-                      .why = d->why,
-                      .since = now - d->since,
-                      .next_try = d->rests_until > now ? d->rests_until - now : duration::zero(),
-                      .waiting = d->held});
+        queueing::trouble one{.name = name,
+                              .error = d->error,
+                              .why = d->why,
+                              .since = now - d->since,
+                              .next_try = d->rests_until > now ? d->rests_until - now : duration::zero(),
+                              .waiting = d->held};
+        if (failures_ < many_failures) {
+            to.push_back(std::move(one));
+        } else if (!shared) {
+            shared = std::move(one);
+            shared->name = "*";
+        } else {
+            shared->since = std::max(shared->since, one.since);
+            shared->next_try = std::min(shared->next_try, one.next_try);
+            shared->waiting += one.waiting;
+        }
     }
+    if (!shared) return;
+    shared->why = "no domain can be located, such as this: " + shared->why;
+    to.push_back(*std::move(shared));
 }
 
 }  // namespace postroad::engine

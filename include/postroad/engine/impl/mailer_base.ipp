@@ -58,6 +58,16 @@ POSTROAD_DECL mail_ptr prepare(mail_object mail) {
 }
 POSTROAD_DECL mail_ptr prepare(const message& m) { return prepare(m.freeze(net::wall_clock_now())); }
 
+// Whether somebody is left.
+inline bool keep_suppressed_out(engine::any_runtime& r, job& j, const std::string& tenant) {
+    auto gone = r.suppressed(*j.mail, tenant);
+    if (gone.empty()) return true;
+    auto over = engine::leave_out(j, std::move(gone));
+    const bool any_left = over.waiter == nullptr;
+    r.conclude_outside(std::move(over));
+    return any_left;
+}
+
 // Without a runtime the mailer is gone.
 inline void enqueue(engine::any_runtime* r, job_id id, const any_mail& mail, const send_options& options,
                     std::unique_ptr<waiter> w, std::function<void(error_code)> queued) {
@@ -67,6 +77,10 @@ inline void enqueue(engine::any_runtime* r, job_id id, const any_mail& mail, con
     failure why;
     try {
         j.mail = mail.prepared();
+        if (r && !keep_suppressed_out(*r, j, options.tenant)) {
+            if (queued) queued({});
+            return;
+        }
         if (r) j.mail = r->finished(std::move(j.mail));
         if (r) return r->enqueue(std::move(j), options, std::move(queued));
         name_recipients(j);
@@ -199,6 +213,12 @@ POSTROAD_DECL ticket mailer_base::submit_and_wait(const detail::any_mail& mail, 
         mail, options, std::function<void(error_code)>([queued](error_code ec) { queued->set_value(ec); }));
     if (queued->get_future().get()) (void)t.wait();
     return t;
+}
+
+POSTROAD_DECL void mailer_base::report_failures(report_options options) {
+    // One about nothing says what is wrong with the options, before there is a need for one.
+    (void)compose_report({}, {}, options, net::wall_clock_now());
+    runtime_->report_failures(std::move(options));
 }
 
 POSTROAD_DECL void mailer_base::shutdown(duration patience) {

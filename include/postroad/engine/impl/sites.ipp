@@ -19,6 +19,7 @@ POSTROAD_DECL site* sites::place(transport::location&& where, time_point now) {
         for (auto& v : s.servers)
             for (auto& e : where.servers)
                 if (v.at == e) v.at.addresses = std::move(e.addresses);
+        s.group->limits = where.limits;
         return &s;
     }
     const auto id = ++last_id_;
@@ -31,6 +32,7 @@ POSTROAD_DECL site* sites::place(transport::location&& where, time_point now) {
         s.group = &providers_[s.provider_name];
         if (s.group->sites++ == 0) s.group->id = ++last_id_;
     }
+    s.group->limits = where.limits;
     for (auto& e : where.servers) s.servers.push_back({.at = std::move(e)});
     by_name_.emplace(s.name, id);
     rest(s, now);
@@ -44,8 +46,8 @@ POSTROAD_DECL bool sites::same_servers(const site& s, const std::vector<endpoint
 }
 
 POSTROAD_DECL std::optional<std::size_t> sites::may_open(site& s, time_point now) {
-    if (s.login_rests_until > now) {
-        ring(s, s.login_rests_until);
+    if (const auto until = std::max(s.login_rests_until, s.group->rest.until); until > now) {
+        ring(s, until);
         return std::nullopt;
     }
     auto next = never;
@@ -166,22 +168,53 @@ POSTROAD_DECL duration sites::rest_after(unsigned failures, std::uint64_t salt) 
 POSTROAD_DECL time_point sites::rests_until(const site& s) const noexcept {
     auto at = never;
     for (const auto& v : s.servers) at = std::min(at, v.rests_until);
-    return std::max(at, s.login_rests_until);
+    return std::max({at, s.login_rests_until, s.group->rest.until});
 }
 
 POSTROAD_DECL bool sites::is_stuck(const site& s, time_point now) const noexcept {
     const auto until = rests_until(s);
-    if (!s.in_trouble() || s.open > 0 || until <= now) return false;
+    if ((!s.in_trouble() && !s.rests(now)) || s.open > 0 || until <= now) return false;
     return after(s.since, longest_stay) <= now || until > after(now, longest_stay);
 }
 
 POSTROAD_DECL void sites::end_rests() {
     for (auto& [id, s] : sites_) {
+        if (s.group->rest.until != time_point::min()) ring(s, time_point::min());
         if (!s.in_trouble()) continue;
         for (auto& v : s.servers) v.rests_until = time_point::min();
         s.login_rests_until = time_point::min();
         ring(s, time_point::min());
     }
+    for (auto& [id, s] : sites_) {
+        s.group->rest = {};
+        s.group->tenants.clear();
+    }
+}
+
+POSTROAD_DECL bool sites::rest_provider(site& s, const smtp::closed& why, time_point until, time_point now) {
+    auto& p = *s.group;
+    const bool is_new = p.rest.until <= now;
+    if (is_new) p.rests_since = now;
+    p.rest = {std::max(p.rest.until, until), why};
+    return is_new;
+}
+
+POSTROAD_DECL bool sites::rest_tenant(site& s, const std::string& tenant, const smtp::closed& why, time_point until,
+                                      time_point now) {
+    constexpr std::size_t most = 10'000;
+    auto& all = s.group->tenants;
+    if (all.size() >= most) std::erase_if(all, [&](const auto& t) { return t.second.until <= now; });
+    if (all.size() >= most && !all.contains(tenant)) return false;
+    auto& rest = all[tenant];
+    const bool is_new = rest.until <= now;
+    rest = {std::max(rest.until, until), why};
+    return is_new;
+}
+
+POSTROAD_DECL const asked_rest& sites::rest_of(const site& s, const std::string& tenant) noexcept {
+    const auto found = s.group->tenants.find(tenant);
+    const bool own = found != s.group->tenants.end() && found->second.until > s.group->rest.until;
+    return own ? found->second : s.group->rest;
 }
 
 POSTROAD_DECL ruling sites::sender_refused(site& s, const std::string& sender) {
@@ -210,7 +243,21 @@ inline std::size_t number_of(smtp::lesson l) noexcept { return static_cast<std::
 
 POSTROAD_DECL void sites::learn(site& s, std::size_t server, smtp::lesson l, time_point now) noexcept {
     if (l == smtp::lesson::none) return;
-    s.servers[server].taught[detail::number_of(l)] = after(now, l == smtp::lesson::no_tls ? tls_lesson : other_lesson);
+    auto& v = s.servers[server];
+    if (l == smtp::lesson::no_overlap || l == smtp::lesson::no_pipelining) v.pace.broke(now);
+    auto& until = v.taught[detail::number_of(l)];
+    auto& times = v.times[detail::number_of(l)];
+    // What several connections say at a time was taught once.
+    if (until <= now) ++times;
+    auto lasts = l == smtp::lesson::no_tls ? tls_lesson : other_lesson;
+    for (unsigned i = 1; i < times && lasts < longest_lesson; ++i) lasts *= 2;
+    until = after(now, std::min(lasts, longest_lesson));
+}
+
+POSTROAD_DECL bool sites::overlaps(const site& s, std::size_t server, time_point now) const noexcept {
+    const auto& taught = s.servers[server].taught;
+    return taught[detail::number_of(smtp::lesson::no_overlap)] <= now &&
+           taught[detail::number_of(smtp::lesson::no_pipelining)] <= now;
 }
 
 POSTROAD_DECL transport::lessons sites::lessons(const site& s, std::size_t server, time_point now) const noexcept {
@@ -262,7 +309,8 @@ POSTROAD_DECL site* sites::next_idle(time_point now) {
 }
 
 POSTROAD_DECL time_point sites::lesson_ends(const site& s) const noexcept {
-    auto at = s.in_trouble() ? rests_until(s) : time_point::min();
+    auto at = s.in_trouble() ? rests_until(s) : s.group->rest.until;
+    for (const auto& [tenant, rest] : s.group->tenants) at = std::max(at, rest.until);
     for (const auto& v : s.servers) at = std::max(at, *std::ranges::max_element(v.taught));
     return at;
 }
@@ -277,12 +325,13 @@ POSTROAD_DECL void sites::erase(site& s) {
 
 POSTROAD_DECL void sites::add_troubles(std::vector<queueing::trouble>& to, time_point now) const {
     for (const auto& [id, s] : sites_) {
-        if (!s.in_trouble()) continue;
+        if (!s.in_trouble() && !s.rests(now)) continue;
         const auto at = rests_until(s);
+        const auto& trouble = s.rests(now) ? s.group->rest.why : s.trouble;
         to.push_back({.name = s.name,
-                      .error = s.trouble.error,
-                      .why = describe(s.trouble.error, s.trouble.details),
-                      .since = now - s.since,
+                      .error = trouble.error,
+                      .why = describe(trouble.error, trouble.details),
+                      .since = now - (s.rests(now) ? s.group->rests_since : s.since),
                       .next_try = at > now ? at - now : duration::zero(),
                       .waiting = s.held + s.sent_back});
     }

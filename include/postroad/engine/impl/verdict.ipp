@@ -37,6 +37,8 @@ inline about about_of(errc e) noexcept {
         case errc::already_queued:
         case errc::domain_unknown:
         case errc::domain_takes_no_mail:
+        case errc::mail_loop:
+        case errc::private_address:
         case errc::suppressed: return about::over;
         case errc::malformed_reply:
         case errc::reply_too_long:
@@ -97,8 +99,6 @@ inline bool is_about_the_message(const reply& r) noexcept {
     return r.code == 501 || r.code == 552 || r.code == 553 || r.code == 555;
 }
 
-inline bool is_out_of_order(const reply& r) noexcept { return r.code == 500 || r.code == 502 || r.code == 503; }
-
 inline ruling ruling_of_mail(const reply& r, connection_past past) noexcept {
     if (r.code < 500) {
         if (past.carried) return ruling::again;
@@ -138,8 +138,7 @@ POSTROAD_DECL ruling ruling_of(const smtp::finished& f, connection_past past) {
     if (all_at(phase::mail)) return detail::ruling_of_mail(all.front().reply, past);
     if (all_at(phase::rcpt)) {
         if (std::ranges::all_of(all, [](const auto& r) { return r.reply.code == 530; })) return ruling::setting;
-        if (std::ranges::all_of(all, [](const auto& r) { return detail::is_out_of_order(r.reply); }))
-            return ruling::outage;
+        if (std::ranges::all_of(all, [](const auto& r) { return is_out_of_order(r.reply); })) return ruling::outage;
     }
     if (!f.error) return ruling::settled;
     switch (detail::about_of(f.error)) {
@@ -147,7 +146,12 @@ POSTROAD_DECL ruling ruling_of(const smtp::finished& f, connection_past past) {
             // Replies that are out of step on a connection that was in order may answer something else than this MAIL.
             if (f.answered && !(past.carried && f.error == condition::protocol)) return ruling::later;
             return past.carried ? ruling::again : ruling::outage;
-        case about::over: return ruling::over;
+        case about::over:
+            // That there is no verified TLS now is not for good.
+            if (f.error == errc::require_tls_unsupported &&
+                std::ranges::any_of(all, [](const auto& r) { return r.status == status::deferred; }))
+                return ruling::later;
+            return ruling::over;
         case about::later: return ruling::later;
         case about::again: return ruling::again;
         case about::doubt: return ruling::doubt;

@@ -22,7 +22,10 @@
 
 namespace postroad::scheduling::detail {
 
-using pooling::place;
+struct place {
+    host_id site = 0;
+    host_id provider = 0;
+};
 
 // Numbers for names; a number is given again once its name is not in use.
 class names {
@@ -87,6 +90,7 @@ struct tenant_lines {
         chain<& flow::in_turns> flows = {};
     };
     std::vector<lane> lanes = {};  // one for each class
+    std::size_t jobs = 0;          // in all
     chain<& flow::held> waiting = {};
 };
 
@@ -98,6 +102,20 @@ public:
     void admit(const job& j, place to, std::uint8_t grade);
     void withdraw(job_id id, host_id site);
     std::vector<job_id> list(const selection& what) const;
+    bool is_paused(const job& j, host_id site) const {
+        if (pauses_.empty()) return false;
+        return pause_of({.tenant = tenants.find(j.tenant), .tag = tags.find(j.tag), .to = {.site = site}}).has_value();
+    }
+    /// In the line that `j` stands in, or would.
+    std::size_t jobs_before(const job& j, host_id site, std::uint8_t g) const {
+        const auto tenant = tenants.find(j.tenant);
+        const auto tag = tags.find(j.tag);
+        if (tenant == none || tag == none) return 0;
+        const auto found = by_kind_.find({tenant, tag, site, g});
+        return found == by_kind_.end() ? 0 : flows_[found->second].jobs.size;
+    }
+    /// Of a tenant, wherever they go.
+    std::size_t jobs_of(index tenant) const { return tenant < tenant_lines_.size() ? tenant_lines_[tenant].jobs : 0; }
 
     /// The flow that is next in turn. `may(flow)` is asked of each that is come upon and is not paused.
     template <class May>

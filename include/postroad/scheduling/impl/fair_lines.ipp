@@ -39,8 +39,10 @@ POSTROAD_DECL index names::find(const std::string& name) const {
 POSTROAD_DECL void fair_lines::admit(const job& j, place to, std::uint8_t g) {
     const auto i = flow_of(j, to, g);
     auto& f = flows_[i];
-    if (jobs_.push_back(f.jobs, i, j.id) && f.at_site.in_line && f.why != may_go::tenant_waits)
-        ++sites_.at(f.to.site).live;
+    if (jobs_.push_back(f.jobs, i, j.id)) {
+        ++lines_of(f.tenant).jobs;
+        if (f.at_site.in_line && f.why != may_go::tenant_waits) ++sites_.at(f.to.site).live;
+    }
     if (f.jobs.empty()) return drop(i);  // the job waits elsewhere already
     enter(i);
 }
@@ -50,6 +52,7 @@ POSTROAD_DECL void fair_lines::withdraw(job_id id, host_id site) {
     if (!i || flows_[*i].to.site != site) return;
     auto& f = flows_[*i];
     jobs_.erase(f.jobs, id);
+    --tenant_lines_[f.tenant].jobs;
     if (f.at_site.in_line && f.why != may_go::tenant_waits) --sites_.at(f.to.site).live;
     if (f.jobs.empty()) drop(*i);
 }
@@ -308,6 +311,7 @@ POSTROAD_DECL void fair_lines::release(index i) {
 POSTROAD_DECL job_id fair_lines::take(index i) {
     auto& f = flows_[i];
     const auto id = jobs_.pop_front(f.jobs);
+    --tenant_lines_[f.tenant].jobs;
     if (f.why != may_go::tenant_waits) {
         --sites_.at(f.to.site).live;
         auto& lane = lane_of(f);

@@ -76,8 +76,8 @@ POSTROAD_DECL verdict retry_rules::judge(const job& j, time_point now) const {
     verdict v{verdict::kind::retry, after(after(now, wait), duration(more))};
     if (is_too_old(j, v.at, give_up)) return {};
     if (j.submitted == time_point::min()) return v;
-    const auto mark = after(j.submitted, late_after);
-    v.late = now < mark && v.at >= mark;
+    v.late_at = after(j.submitted, late_after);
+    v.late = now < v.late_at && v.at >= v.late_at;
     return v;
 }
 

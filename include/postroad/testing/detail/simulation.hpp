@@ -95,6 +95,10 @@ private:
         time_point filled = start;
         time_point paid_at = time_point::min();  // of the pace that is checked
     };
+    struct provider {
+        std::size_t dialled = 0;                 // connections that we count
+        time_point paid_at = time_point::min();  // of the pace that it bears
+    };
     struct message {
         time_point submitted;
         time_point first_attempt = never;
@@ -213,8 +217,10 @@ private:
         auto& h = hosts_[number];
         rules_.check(connections_.size() <= allowed_.connections, "connections stay within the cap");
         const auto& m = work_.hosts[number];
-        auto& of_place = m.provider.empty() ? h.dialled : providers_[m.provider];
+        auto& of_place = m.provider.empty() ? h.dialled : provider_of(number).dialled;
         rules_.check(++of_place <= allowed_.per_destination, "connections to a host stay within their cap");
+        rules_.check(m.limits.connections == 0 || of_place <= m.limits.connections,
+                     "connections stay within what a provider bears");
         if (is_down(m)) return later(timeout, happening::unreachable, o.id);
         later(about(m.round_trip * m.trips_to_connect), happening::opened, o.id);
     }
@@ -225,7 +231,8 @@ private:
         rules_.check(!m.flying, "a message is on one connection at a time");
         rules_.check(c.open && !c.leaving && c.job == 0, "only a connection that is ready is given a message");
         rules_.check(now_ >= m.not_before, "no message is tried again before its time");
-        check_pace(hosts_[c.host]);
+        check_pace(hosts_[c.host].paid_at, allowed_.pace, allowed_.ahead);
+        check_limits(c);
         m.flying = true;
         go(m);
         c.job = t.what.id;
@@ -249,6 +256,7 @@ private:
         dispatcher_.located(q,
                             {.where = {.site = name,
                                        .provider = work_.hosts[d.host].provider,
+                                       .limits = work_.hosts[d.host].limits,
                                        .servers = {{.name = name, .port = 25}},
                                        .valid_until = after(now_, d.valid)},
                              .error = {},
@@ -281,12 +289,22 @@ private:
     }
 
     // At most T * rate + ahead in any time T, by the virtual scheduling of ITU-T I.371.
-    void check_pace(host& h) {
-        if (!allowed_.pace.limited()) return;
-        const auto each = allowed_.pace.per / static_cast<duration::rep>(allowed_.pace.messages);
-        rules_.check(h.paid_at == time_point::min() || now_ >= h.paid_at - each * (allowed_.ahead - 1),
+    void check_pace(time_point& paid_at, scheduling::rate pace, unsigned ahead) {
+        if (!pace.limited()) return;
+        const auto each = pace.per / static_cast<duration::rep>(pace.messages);
+        rules_.check(paid_at == time_point::min() || now_ >= paid_at - each * (ahead - 1),
                      "no host is sent more than its pace");
-        h.paid_at = std::max(h.paid_at, now_) + each;
+        paid_at = std::max(paid_at, now_) + each;
+    }
+    provider& provider_of(std::uint32_t number) {
+        const auto& name = work_.hosts[number].provider;
+        return providers_[name.empty() ? "h" + std::to_string(number) : name];
+    }
+    void check_limits(const connection& c) {
+        const auto& said = work_.hosts[c.host].limits;
+        rules_.check(said.messages_per_connection == 0 || c.uses < said.messages_per_connection,
+                     "no connection carries more messages than a provider bears");
+        if (said.pace.limited()) check_pace(provider_of(c.host).paid_at, said.pace, 1);
     }
 
     void happen() {
@@ -413,8 +431,8 @@ private:
         if (found == connections_.end()) return;
         const auto c = found->second;
         connections_.erase(found);
-        const auto& provider = work_.hosts[c.host].provider;
-        --(provider.empty() ? hosts_[c.host].dialled : providers_[provider]);
+        const bool alone = work_.hosts[c.host].provider.empty();
+        --(alone ? hosts_[c.host].dialled : provider_of(c.host).dialled);
         if (c.open) --hosts_[c.host].connections;
         rules_.check(c.job == 0, "a connection ends when nothing is on it");
         dispatcher_.closed(id, {.error = ec, .details = {.where = where}}, now_);
@@ -464,8 +482,8 @@ private:
     std::priority_queue<event> events_;
     std::uint64_t order_ = 0;
     std::vector<host> hosts_;
-    std::map<std::string, std::size_t> providers_;  // connections that we count
-    std::vector<mail_ptr> mails_;                   // of domains
+    std::map<std::string, provider> providers_;
+    std::vector<mail_ptr> mails_;  // of domains
     std::vector<message> messages_;
     std::vector<tenant> tenants_;
     std::map<std::pair<unsigned, std::string>, std::uint32_t> tenant_numbers_;

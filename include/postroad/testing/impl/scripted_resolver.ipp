@@ -117,11 +117,9 @@ POSTROAD_DECL net::dns_answer scripted_resolver::answer(const std::string& name,
 }
 
 POSTROAD_DECL void scripted_resolver::ask(const std::string& name, net::record_type type, net::dns_handler done) {
-    constexpr std::pair<net::record_type, const char*> types[] = {{net::record_type::a, "A "},
-                                                                  {net::record_type::aaaa, "AAAA "},
-                                                                  {net::record_type::mx, "MX "},
-                                                                  {net::record_type::txt, "TXT "},
-                                                                  {net::record_type::tlsa, "TLSA "}};
+    constexpr std::pair<net::record_type, const char*> types[] = {
+        {net::record_type::a, "A "},     {net::record_type::aaaa, "AAAA "}, {net::record_type::mx, "MX "},
+        {net::record_type::txt, "TXT "}, {net::record_type::srv, "SRV "},   {net::record_type::tlsa, "TLSA "}};
     net::dns_answer a;
     {
         const std::scoped_lock lock(mutex_);
