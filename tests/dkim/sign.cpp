@@ -1,8 +1,8 @@
 // Signs messages with the keys rsa.pem and ed25519.pem of the directory argv[1], sends them to a sink, and prints what
-// arrived, in hexadecimal: `message <signatures> <octets>`. With a URL as argv[2] and a recipient as argv[3] it sends
-// those that a server has no field to add to, and prints nothing.
+// arrived, in hexadecimal: `message <signatures> <octets>`, behind the records to publish, `record <name> <text>`. With
+// a URL as argv[2] and a recipient as argv[3] it sends those that a server has no field to add to, and prints nothing.
 
-#include <postroad/message/dkim.hpp>
+#include <postroad/message/dkim_check.hpp>
 #ifdef WITH_ED25519
 #include <postroad/message/openssl_ed25519.hpp>
 #endif
@@ -86,6 +86,9 @@ int main(int argc, char** argv) {
                                .body = canonicalization::simple,
                                .fields = {.names = {"subject", "X-Own"}, .oversigned = {"X-Own"}}});
     }
+    if (to_sink)
+        for (const auto& s : ways.back())
+            std::printf("record %s. %s\n", key_name(s).c_str(), key_record(s.key).c_str());
     postroad::testing::sink server{{.security = postroad::security::insecure_none}};
     postroad::mailer mail{postroad::transport::smtp{to_sink ? server.url() : argv[2]}};
     std::size_t sent = 0;

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <postroad/message/address.hpp>
+#include <postroad/message/header.hpp>
 
 #include <ostream>
 #include <string>
@@ -468,4 +469,40 @@ TEST_CASE("groups in a list keep their names and their members, and errors name 
     const auto f = failure_of([] { (void)postroad::parse_address_list("a@x, Team: b@x, c c@x;"); });
     CHECK(f.code == errc::invalid_address);
     CHECK(f.text == "expected a dot, @ or a comma at octet 18 of 'a@x, Team: b@x, c c@x;', in address 3");
+}
+
+TEST_CASE("names in charsets that we do not know go on as they came, and all other text is encoded once") {
+    const struct {
+        const char* given;
+        const char* written;
+    } cases[] = {
+        {"=?windows-1252?Q?J=F6rg?= <a@x.example>", "=?windows-1252?Q?J=F6rg?= <a@x.example>"},
+        {"=?koi8-r?B?4g==?= =?koi8-r?B?4g==?= <a@x.example>", "=?koi8-r?B?4g==?= =?koi8-r?B?4g==?= <a@x.example>"},
+        {"=?utf-8?B?SsO2cmc?= <a@x.example>", "=?utf-8?b?SsO2cmc=?= <a@x.example>"},
+        {"=?utf-8?q?a?=", nullptr},
+        {"=?koi8-r?Q?a(b?= <a@x.example>", nullptr},
+        {"\"=?koi8-r?Q?a(b?=\" <a@x.example>", "=?utf-8?b?PT9rb2k4LXI/UT9hKGI/PQ==?= <a@x.example>"},
+        {"=?koi8-r?Q?a?= b <a@x.example>", "=?utf-8?b?PT9rb2k4LXI/UT9hPz0gYg==?= <a@x.example>"},
+    };
+    for (const auto& c : cases) {
+        CAPTURE(c.given);
+        if (!c.written) {
+            CHECK_THROWS_AS((void)postroad::parse_mailbox(c.given), postroad::error);
+            continue;
+        }
+        postroad::detail::header_writer w(postroad::detail::header_charset::ascii);
+        const postroad::mailbox_list one{postroad::parse_mailbox(c.given)};
+        w.mailboxes("To", one);
+        CHECK(w.take() == "To: " + std::string(c.written) + "\r\n");
+    }
+}
+
+TEST_CASE("an encoded word in Q may hold what separates addresses, in existing mail") {
+    using postroad::address_syntax;
+    const auto* list = "=?utf-8?Q?Lee,_Ann_(x)?= <a@x.example>, b@x.example";
+    const auto found = postroad::parse_mailboxes(list, address_syntax::obsolete);
+    REQUIRE(found.size() == 2);
+    CHECK(found[0].name == "Lee, Ann (x)");
+    CHECK(found[0].address.str() == "a@x.example");
+    CHECK_THROWS_AS((void)postroad::parse_mailboxes(list), postroad::error);
 }

@@ -9,13 +9,12 @@
 #include <vector>
 
 #include "failure.hpp"
+#include "setters.hpp"
 
 using postroad::address;
 using postroad::errc;
-using postroad::mailbox;
 using postroad::mailbox_group;
 using postroad::message;
-using postroad::part;
 using postroad::source;
 
 namespace {
@@ -23,57 +22,6 @@ namespace {
 const std::chrono::system_clock::time_point now{};
 
 message simple() { return message{}.from("a@x").to("b@y"); }
-
-struct setter {
-    const char* field;   // what the error names
-    const char* before;  // what stands before the value
-    std::function<void(message&, std::string)> set;
-};
-
-mailbox named(std::string name) { return {.name = std::move(name), .address = address("a@x")}; }
-mailbox_group group(std::string name, std::string member) {
-    return {.name = std::move(name), .members = {named(std::move(member))}};
-}
-void attach(message& m, part p) { m.attach(source::memory("x"), std::move(p)); }
-
-// Every field, name and parameter that takes a value.
-const std::vector<setter> fields = {
-    {"From", "", [](message& m, std::string v) { m.from(named(v)); }},
-    {"From", "a@x, ", [](message& m, std::string v) { m.from("a@x, " + v); }},
-    {"Sender", "", [](message& m, std::string v) { m.sender(v); }},
-    {"To", "", [](message& m, std::string v) { m.to(named(v)); }},
-    {"To", "\"", [](message& m, std::string v) { m.to('"' + v + "\"@x"); }},
-    {"To", "", [](message& m, std::string v) { m.to(group(v, "n")); }},
-    {"To", "", [](message& m, std::string v) { m.to(group("g", v)); }},
-    {"Cc", "", [](message& m, std::string v) { m.cc(named(v)); }},
-    {"Cc", "a@", [](message& m, std::string v) { m.cc("a@" + v); }},
-    {"Cc", "", [](message& m, std::string v) { m.cc(group(v, "n")); }},
-    {"Cc", "", [](message& m, std::string v) { m.cc(group("g", v)); }},
-    {"Bcc", "", [](message& m, std::string v) { m.bcc(named(v)); }},
-    {"Bcc", "(", [](message& m, std::string v) { m.bcc('(' + v + ") a@x"); }},
-    {"Reply-To", "", [](message& m, std::string v) { m.reply_to(named(v)); }},
-    {"Reply-To", "T: ", [](message& m, std::string v) { m.reply_to("T: " + v + " <a@x>;"); }},
-    {"Subject", "", [](message& m, std::string v) { m.subject(v); }},
-    {"X-Own", "", [](message& m, std::string v) { m.header("X-Own", v); }},
-    {"Message-ID", "<", [](message& m, std::string v) { m.message_id('<' + v + "@x>"); }},
-    {"In-Reply-To", "<a@x> <", [](message& m, std::string v) { m.in_reply_to("<a@x> <" + v + "@x>"); }},
-    {"References", "<", [](message& m, std::string v) { m.references('<' + v + "@x>"); }},
-    {"List-Id", "", [](message& m, std::string v) { m.list_id(v, "phrase"); }},
-    {"List-Id", "", [](message& m, std::string v) { m.list_id("news.x", v); }},
-    {"List-Unsubscribe", "https://x/",
-     [](message& m, std::string v) { m.list_unsubscribe({.one_click = "https://x/" + v}); }},
-    {"List-Unsubscribe", "mailto:", [](message& m, std::string v) { m.list_unsubscribe({.url = "mailto:" + v}); }},
-    {"List-Help", "https://x/", [](message& m, std::string v) { m.list(postroad::list_url::help, "https://x/" + v); }},
-    {"List-Archive", "https://x/",
-     [](message& m, std::string v) { m.list(postroad::list_url::archive, "https://x/" + v); }},
-    {"file name", "", [](message& m, std::string v) { attach(m, {.name = v}); }},
-    {"Content-Type", "", [](message& m, std::string v) { attach(m, {.type = v}); }},
-    {"Content-Type", "text/csv; name=\"",
-     [](message& m, std::string v) { attach(m, {.type = "text/csv; name=\"" + v + '"'}); }},
-    {"Content-Description", "", [](message& m, std::string v) { attach(m, {.type = "a/b", .description = v}); }},
-    {"Content-ID", "", [](message& m, std::string v) { attach(m, {.type = "a/b", .content_id = v}); }},
-    {"Content-Type", "text/x-", [](message& m, std::string v) { m.alternative("x", {.type = "text/x-" + v}); }},
-};
 
 }  // namespace
 
@@ -97,7 +45,7 @@ TEST_CASE(
         {"\xc0\x8a", 0},
         {"a\xf0\x9f\x98", 1},
     };
-    for (const auto& f : fields)
+    for (const auto& f : setters::fields)
         for (const auto& row : rows) {
             const bool folded = row.value == "a\r\n b" &&
                                 (f.field == std::string("In-Reply-To") || f.field == std::string("References"));

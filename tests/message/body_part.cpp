@@ -4,6 +4,7 @@
 #include <postroad/message/fields.hpp>
 #include <postroad/message/message.hpp>
 
+#include <functional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -96,6 +97,53 @@ TEST_CASE("what no part can be is refused at once") {
     for (std::size_t i = 0; i < body_part::max_depth; ++i) deep = body_part::multipart("multipart/mixed", {deep});
     CHECK_NOTHROW((void)composed(simple().body(deep)));
     CHECK(refused([&] { (void)body_part::multipart("multipart/mixed", {deep}); }) == errc::invalid_header);
+}
+
+TEST_CASE("text is said to be in UTF-8, and in nothing else, wherever it is given") {
+    const struct {
+        const char* type;
+        const char* expected;  // null: refused
+    } cases[] = {
+        {"text/plain", "text/plain; charset=utf-8"},
+        {"TEXT/Plain", "TEXT/Plain; charset=utf-8"},
+        {"text/plain; charset=UTF-8", "text/plain; charset=UTF-8"},
+        {"text/plain; format=flowed", "text/plain; format=flowed; charset=utf-8"},
+        {"text/plain; charset=iso-8859-1", nullptr},
+        {"text/plain;", nullptr},
+        {"text/plain; format=flowed; ", nullptr},
+    };
+    for (const auto& c : cases) {
+        CAPTURE(c.type);
+        const std::function<std::string()> ways[] = {
+            [&] { return composed(simple().text("Grüße", {.type = c.type})); },
+            [&] { return composed(simple().alternative("Grüße", {.type = c.type})); },
+            [&] { return composed(simple().body(body_part::text("Grüße", {.type = c.type}))); }};
+        for (const auto& way : ways) {
+            if (c.expected)
+                CHECK(way().find(std::string("Content-Type: ") + c.expected + "\r\n") != std::string::npos);
+            else
+                CHECK(failure_of([&] { (void)way(); }).code == errc::invalid_header);
+        }
+    }
+    CHECK(composed(simple().body(body_part::text("x", {.type = "message/delivery-status"}))).find("charset") ==
+          std::string::npos);
+}
+
+TEST_CASE("related parts say the type of their root") {
+    const auto image = body_part::octets(source::memory("x"), {.type = "image/png", .content_id = "i@x"});
+    const auto page = body_part::text("<p>", {.type = "text/html", .content_id = "page@x"});
+    const auto forms = body_part::multipart("multipart/alternative", {body_part::text("a"), page});
+    const auto type_of = [](const char* type, std::vector<body_part> parts) {
+        const auto raw = composed(simple().body(body_part::multipart(type, std::move(parts))));
+        const auto at = raw.find(" type=\"");
+        return at == raw.npos ? "" : raw.substr(at + 7, raw.find('"', at + 7) - at - 7);
+    };
+    CHECK(type_of("multipart/related", {forms, image}) == "multipart/alternative");
+    CHECK(type_of("Multipart/Related", {page, image}) == "text/html");
+    CHECK(type_of("multipart/related; start=\"<page@x>\"", {image, page}) == "text/html");
+    CHECK(type_of("multipart/related; start=\"<gone@x>\"", {image, page}) == "image/png");
+    CHECK(type_of("multipart/related; type=\"text/xml\"", {page, image}) == "text/xml");
+    CHECK(type_of("multipart/mixed", {page, image}) == "");
 }
 
 TEST_CASE("a body and the forms of a text exclude each other, in whatever order") {

@@ -79,6 +79,16 @@ TEST_CASE("no recipient is lost, however the groups are written") {
         }
 }
 
+TEST_CASE("an address in brackets is the address") {
+    const auto r =
+        parse_delivery_report(report("Reporting-MTA: dns; mx.example\n\nOriginal-Recipient: rfc822; <bob@o>\n"
+                                     "Final-Recipient: RFC822; <bob@y>\nAction: failed\n"));
+    REQUIRE(r);
+    REQUIRE(r->recipients.size() == 1);
+    CHECK(r->recipients[0].original == "bob@o");
+    CHECK(r->recipients[0].final == "bob@y");
+}
+
 TEST_CASE("whom Exim and Gmail gave up is read from the header, where no report names it") {
     const std::string header =
         "From: mailer-daemon@mx.example\nX-Failed-Recipients: bob@y,\n\tcid@y\nx-failed-recipients: dee@y\n";
@@ -186,4 +196,54 @@ TEST_CASE("a return path tells what bounced") {
     CHECK_THROWS_AS((void)verp_address(bounces, address("a@[192.0.2.1]")), postroad::error);
     CHECK_NOTHROW((void)verp_address(bounces, std::string(64 - 8, 'a')));
     CHECK_THROWS_AS((void)verp_address(bounces, std::string(64 - 7, 'a')), postroad::error);
+}
+
+TEST_CASE("addresses come back as they were given, and what cannot be shown is escaped") {
+    const auto of = [](const std::string& original, const std::string& final) {
+        const auto r = parse_delivery_report(
+            "Content-Type: message/global-delivery-status\n\nReporting-MTA: dns; mx\n\nOriginal-Recipient: " +
+            original + "\nFinal-Recipient: " + final + "\nAction: failed\nStatus: 5.1.1\n");
+        REQUIRE(r);
+        REQUIRE(r->recipients.size() == 1);
+        return r->recipients[0];
+    };
+    const auto found = of("utf-8;j\\x{F6}rg@y", "utf-8; jörg@y");
+    CHECK(found.original == "jörg@y");
+    CHECK(found.final == "jörg@y");
+    CHECK(of("UTF-8; \\x{1F600}@y", "rfc822; <bob@y>").original == "\U0001F600@y");
+    CHECK(of("utf-8; \\x{110000}@y", "rfc822; j\\x{F6}rg@y").original == "\\x{110000}@y");
+    CHECK(of("utf-8; \\x{7}@y", "rfc822; j\\x{F6}rg@y").final == "j\\x{F6}rg@y");
+    CHECK(of("utf-8; \\x{D800}\\x{", "rfc822; a\xff@y").original == "\\x{D800}\\x{");
+    CHECK(of("utf-8; a", "rfc822; a\xff@y").final == "a\\xff@y");
+    CHECK(of("utf-8; a\\x{85}b", "rfc822; a").original == "a\\xc2\\x85b");
+    const auto complaint = parse_delivery_report(
+        "Content-Type: message/feedback-report\n\nFeedback-Type: abuse\nOriginal-Rcpt-To: <jörg@y>\n");
+    REQUIRE(complaint);
+    CHECK(complaint->recipients.at(0).address() == "jörg@y");
+}
+
+TEST_CASE("an Original-Recipient that stands before the second recipient is not the first one's") {
+    const auto found = parse_delivery_report(
+        "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n\n"
+        "Final-Recipient: rfc822; ann@y\nAction: failed\nStatus: 5.1.1\n"
+        "Original-Recipient: rfc822; list@y\nFinal-Recipient: rfc822; bob@y\nAction: delayed\nStatus: 4.0.0\n");
+    REQUIRE(found);
+    REQUIRE(found->recipients.size() == 2);
+    CHECK(found->recipients[0].address() == "ann@y");
+    CHECK(found->recipients[1].original == "list@y");
+    const auto one = parse_delivery_report(
+        "Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx\n\n"
+        "Final-Recipient: rfc822; ann@y\nAction: failed\nOriginal-Recipient: rfc822; list@y\n");
+    REQUIRE(one);
+    REQUIRE(one->recipients.size() == 1);
+    CHECK(one->recipients[0].original == "list@y");
+}
+
+TEST_CASE("recipients that are named again and again are found once") {
+    std::string names;
+    for (int again = 0; again < 3; ++again)
+        for (int i = 0; i < 100; ++i) names += " Bob" + std::to_string(i) + (again ? "@Y," : "@y,");
+    const auto found = parse_delivery_report("X-Failed-Recipients:" + names + "\n\nx\n");
+    REQUIRE(found);
+    CHECK(found->recipients.size() == 100);
 }

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <postroad/message/delivery_report.hpp>
 #include <postroad/message/failure_cause.hpp>
+#include <postroad/queueing/suppression.hpp>
 
 #include <ostream>
 #include <string>
@@ -92,6 +93,51 @@ const std::vector<row>& rows() {
          "below could not be delivered to one or more destinations.\n\n<bob@y.example>: host mx.y.example[192.0.2.1] "
          "said: 554 5.7.26\n    Unauthenticated email is not accepted (in reply to end of DATA command)\n",
          {{"bob@y.example", failed, {5, 7, 26}, "host mx.y.example[192.0.2.1] said", failure_cause::unauthenticated}}},
+        {"Exchange, an address in quotes",
+         "Your message did not reach some or all of the intended recipients.\n\nThe following recipient(s) could not "
+         "be "
+         "reached:\n\n      'bob@y.example' on 1/2/2004 10:00 AM\n"
+         "            There was a SMTP communication problem.\n            <mx.y.example #5.5.0 smtp;550 No such "
+         "user>\n",
+         {{"bob@y.example", failed, {5, 5, 0}, "There was a SMTP", failure_cause::unknown_recipient}}},
+        {"qmail, with words of its administrator",
+         "We're sorry. There's a problem with an address.\n\n<bob@y.example>:\nSorry, no mailbox here. (#5.1.1)\n\n"
+         "--- Below this line is a copy of the message.\n\n<eve@y.example>:\n",
+         {{"bob@y.example", failed, {5, 1, 1}, "Sorry, no mailbox", failure_cause::unknown_recipient}}},
+        {"Yahoo",
+         "Message from yahoo.com.\nUnable to deliver message to the following address(es).\n\n<bob@y.example>:\n"
+         "This account has been disabled or discontinued.\n\n--- Original message follows.\n\n<eve@y.example>:\n",
+         {{"bob@y.example", failed, {}, "This account has been", failure_cause::disabled_recipient}}},
+        {"IMail",
+         "Unknown user: bob@y.example\n\nRCPT TO generated following response:\n553 5.3.0 unknown\n\n"
+         "Unknown user: cid@y.example\n\nOriginal message follows.\n",
+         {{"bob@y.example", failed, {5, 3, 0}, "RCPT TO generated", failure_cause::unknown},
+          {"cid@y.example", failed, {}, "Original message", failure_cause::unknown}}},
+        {"IMail, after the last attempt",
+         "Delivery failed 20 attempts: bob@y.example\n\nundeliverable to cid@y.example\n",
+         {{"bob@y.example", failed, {}, "", failure_cause::unknown},
+          {"cid@y.example", failed, {}, "", failure_cause::unknown}}},
+        {"MailEnable",
+         "MailEnable: Message could not be delivered to some recipients.\n"
+         "The following recipient(s) could not be reached:\n\n\tRecipient: [SMTP:bob@y.example]\n"
+         "\tReason: Remote SMTP Server Returned: 550 5.1.1 mailbox unavailable\n",
+         {{"bob@y.example", failed, {5, 1, 1}, "Reason: Remote SMTP", failure_cause::unknown_recipient}}},
+        {"of one line",
+         "Your Message\n\nTo: <eve@y.example>\n\nDid not reach the following recipient: bob@y.example\n",
+         {{"bob@y.example", failed, {}, "", failure_cause::unknown}}},
+        {"with the address behind a dash",
+         "This is a delivery failure notification message indicating that\nan email ann@x addressed to email address "
+         ":\n"
+         "-- bob@y.example\nWith subject Hello\ncould not be delivered.\n",
+         {{"bob@y.example", failed, {}, "With subject", failure_cause::unknown}}},
+        {"MDaemon",
+         "The following addresses did NOT receive a copy of your message:\n\n> bob@y.example\n\n"
+         "--- Session Transcript ---\n> eve@y.example\n",
+         {{"bob@y.example", failed, {}, "", failure_cause::unknown}}},
+        {"Airmail",
+         "|------------------------- Failed addresses follow: ---------------------|\n"
+         " bob@y.example ... unknown host\n",
+         {{"bob@y.example", failed, {}, "unknown host", failure_cause::unknown}}},
     };
     return all;
 }
@@ -122,6 +168,11 @@ TEST_CASE("what servers write for people is read: whom, what, why") {
         // a person may quote such a report
         CHECK(!parse_delivery_report("From: ann@x\nSubject: Re: failed\n\n" + std::string(r.text)));
     }
+}
+
+TEST_CASE("what a message that came back says of others is not read as of its recipients") {
+    const auto text = from_server("Your mail came back.\n\n--- Original message follows ---\n\n<eve@y.example>:\nno\n");
+    CHECK(!parse_delivery_report(text));
 }
 
 TEST_CASE("the header and the text of a report add up") {
@@ -185,4 +236,67 @@ TEST_CASE("the cause says how sure it is: status, words, both, or against each o
         CHECK(to_string(found.how_sure) == to_string(c.how_sure));
     }
     CHECK(to_string(bad_content) == "bad_content");
+}
+
+TEST_CASE("what refuses the sender, a rate or a host's name is not taken for a word about the recipient") {
+    using enum failure_cause;
+    const struct {
+        enhanced_code status;
+        const char* diagnostic;
+        failure_cause cause;
+        bool hard;
+    } cases[] = {
+        // Exim with verify = sender, Sendmail, Postfix
+        {{},
+         "550-Verification failed for <b@x.example>\n550-Unrouteable address\n550 Sender verify failed",
+         sender_refused,
+         false},
+        {{},
+         "550-Verification failed for <b@x.example>\n550-No Such User Here\n550 Sender verify failed",
+         sender_refused,
+         false},
+        {{}, "550-Callback setup failed while verifying <b@x.example>\n550 no such user", sender_refused, false},
+        {{5, 1, 8}, "553 5.1.8 Domain of sender address ann@x.example does not exist", sender_refused, false},
+        {{5, 1, 8}, "553 5.1.8 <ann@x.example>... domain does not exist", sender_refused, false},
+        {{5, 1, 8}, "550 5.1.8 <ann@x.example>: Sender address rejected: Domain not found", sender_refused, false},
+        {{5, 1, 0},
+         "550 5.1.0 <ann@x.example>: Sender address rejected: User unknown in virtual mailbox table",
+         sender_refused,
+         false},
+        {{5, 1, 0}, "550 5.1.0 Sender does not exist", sender_refused, false},
+        {{5, 1, 1}, "550 5.1.1 Sender address rejected: User unknown", sender_refused, false},
+        {{5, 1, 2}, "553 5.1.2 Sender domain not found", sender_refused, false},
+        {{5, 1, 7}, "550 5.1.7 invalid address", sender_refused, false},
+        {{5, 7, 27}, "550 5.7.27 Sender address has null MX", sender_refused, false},
+        // a status that is given for two things
+        {{5, 4, 1},
+         "550 5.4.1 Recipient address rejected: Access denied. [x.prod.outlook.example]",
+         unknown_recipient,
+         false},
+        {{5, 1, 10},
+         "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup",
+         unknown_recipient,
+         true},
+        {{5, 1, 10}, "556 5.1.10 Recipient address has null MX", unknown_domain, true},
+        {{5, 4, 310}, "550 5.4.310 DNS domain x.con does not exist", unknown_domain, false},
+        {{5, 4, 310}, "550 5.4.310 no", unknown, false},
+        {{5, 4, 6}, "554 5.4.6 too many hops", policy, false},
+        {{5, 4, 0}, "554 5.4.0 Error: too many hops", policy, false},
+        {{4, 2, 1}, "450-4.2.1 The user you are trying to contact is receiving mail too quickly.", rate_limited, false},
+        {{4, 2, 1}, "450 4.2.1 later", unknown, false},
+        {{4, 3, 1}, "452 4.3.1 Insufficient system storage", unknown, false},
+        // names that others chose
+        {{5, 1, 1}, "550 5.1.1 <nospam@y.example>: User unknown", unknown_recipient, true},
+        {{5, 1, 1}, "550 5.1.1 <bob@y.example>:User unknown", unknown_recipient, true},
+        {{}, "host mx.spamexperts.example [192.0.2.1]: 550 No such recipient here", unknown_recipient, true},
+        {{5, 1, 2}, "Host not found", unknown_domain, true},
+        {{}, "550 blocked using zen.spamhaus.example", spam, false},
+    };
+    for (const auto& c : cases) {
+        CAPTURE(c.diagnostic);
+        const postroad::reported_recipient said{
+            .action = delivery_action::failed, .status = c.status, .diagnostic = c.diagnostic};
+        CHECK(to_string(postroad::cause_of(said).cause) == to_string(c.cause));
+        CHECK(postroad::suppression::is_hard_bounce(said) == c.hard);
+    }
 }

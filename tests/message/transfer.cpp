@@ -4,6 +4,7 @@
 #include <postroad/message/lines.hpp>
 
 #include <ostream>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -225,4 +226,68 @@ TEST_CASE("conversion of any octets fits or is refused") {
             const bool good = ec ? c.size() == 0 : !c.eight_bit() && c.text().ends_with("\r\n");
             if (!good) FAIL(text);
         }
+}
+
+TEST_CASE("a header in UTF-8 becomes ASCII without its body, signed or streamed") {
+    const std::string body =
+        "--b\n\nein \xc3\xa4 unter vielen\n--b\nContent-Type: application/pgp-signature\n\nx\n--b--\n" +
+        std::string(100'000, '\n');
+    const auto text =
+        "Subject: Gr\xc3\xbc\xc3\x9f"
+        "e an alle\nContent-Type: multipart/signed; boundary=b\n\n" +
+        body;
+    CHECK(refused(text).code == errc::eight_bit_unsupported);
+    const auto all = text_of(content::from_text(text));
+    const auto streamed =
+        content::from_source(postroad::source::generated(text.size(), [&]() -> postroad::source::read_function {
+            return [&, at = std::size_t{0}](std::span<char> room) mutable {
+                const auto n = text.copy(room.data(), room.size(), at);
+                at += n;
+                return n;
+            };
+        }));
+    for (const auto& c :
+         {content::from_text(text), streamed, content::restored(streamed.known(), postroad::source::memory(all))}) {
+        const auto ascii = c.with_ascii_header();
+        const auto written = text_of(ascii);
+        CHECK(!ascii.eight_bit_header());
+        CHECK(ascii.eight_bit());
+        CHECK(ascii.size() == written.size());
+        CHECK(ascii.streams() == c.streams());
+        CHECK(written.starts_with("Subject: =?utf-8?"));
+        CHECK(written.substr(written.find("Content-Type: multipart")) ==
+              all.substr(all.find("Content-Type: multipart")));
+        CHECK(ascii.as(transfer::eight_bit).size() == ascii.size());
+    }
+    CHECK_THROWS_AS((void)content::from_text("To: \xc3\xa4@x\n\nx\n").with_ascii_header(), postroad::error);
+}
+
+TEST_CASE("what is encoded already in lines that are too long is cut anew, and means the same (row 49)") {
+    const auto head = [](const char* encoding) {
+        return std::string("Content-Transfer-Encoding: ") + encoding + "\r\n\r\n";
+    };
+    std::string digits;
+    while (digits.size() < 4000) digits += "QUJD";
+    const auto based = as(transfer::eight_bit, head("base64") + digits + "\r\nQQ==\r\n");
+    CHECK(content::from_text(based).longest_line() == 76);
+    auto joined = based.substr(based.find("\r\n\r\n") + 4);
+    std::erase_if(joined, [](char c) { return c == '\r' || c == '\n'; });
+    CHECK(joined == digits + "QQ==");
+    CHECK(based.starts_with(head("base64")));
+
+    for (std::size_t before = 0; before < 80; ++before) {
+        std::string line(before, 'x');
+        while (line.size() < 3000) line += "=C3=BC";
+        const auto quoted = as(transfer::seven_bit, head("Quoted-Printable") + "short=\r\n" + line + "\r\nend\r\n");
+        CHECK(content::from_text(quoted).longest_line() <= 998);
+        auto whole = quoted;
+        for (auto at = whole.find("=\r\n"); at != whole.npos; at = whole.find("=\r\n", at)) whole.erase(at, 3);
+        CHECK(whole == head("Quoted-Printable") + "short" + line + "\r\nend\r\n");
+        for (auto at = quoted.find("=\r\n"); at != quoted.npos; at = quoted.find("=\r\n", at + 1))
+            CHECK(quoted.find_last_of('=', at - 1) != at - 1);
+    }
+    CHECK(refused(head("base64") + digits + "-\n").code == errc::line_too_long);
+    CHECK(refused(head("x-own") + digits + "\n").code == errc::line_too_long);
+    CHECK(refused("Content-Type: multipart/signed; boundary=b\n\n--b\n" + head("base64") + digits + "\n--b--\n").code ==
+          errc::line_too_long);
 }

@@ -84,9 +84,10 @@ enum class address_syntax : unsigned char {
 
 /// The mailboxes of an address list (RFC 5322 section 3.4), those of groups included, in order: `Ann <a@x.example>,
 /// Team: b@x.example, c@x.example;`. Takes comments and folding. Encoded words in names are decoded when the list has
-/// been read, so they cannot bring in an address; those in other charsets than UTF-8 and Latin-1 stay as they are. Of a
-/// route only the address behind it counts. Throws `error` (errc::invalid_address) that names the octet, counted from
-/// 0, and behind the first address which one it is, counted from 1. The result is empty if the list is.
+/// been read, so they cannot bring in an address; those in other charsets than UTF-8 and Latin-1 stay as they are, and
+/// are written so again. Of a route only the address behind it counts. Throws `error` (errc::invalid_address) that
+/// names the octet, counted from 0, and behind the first address which one it is, counted from 1. The result is empty
+/// if the list is.
 POSTROAD_DECL mailbox_list parse_mailboxes(std::string_view field_value,
                                            address_syntax syntax = address_syntax::current);
 

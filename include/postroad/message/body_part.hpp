@@ -30,7 +30,8 @@ class body_part {
 public:
     static constexpr std::size_t max_depth = 40;  ///< multiparts within one another
 
-    /// Text in UTF-8, as text/plain unless p.type says otherwise; lines end as in message::text.
+    /// Text in UTF-8, as text/plain unless p.type says otherwise, which names no other charset; lines end as in
+    /// message::text.
     static body_part text(std::string_view lines, part p = {});
     /// Octets; p.name or p.type is needed.
     static body_part octets(source from, part p);
@@ -38,7 +39,8 @@ public:
     static body_part file(const std::filesystem::path& path, part p = {});
     /// A whole message (message/rfc822).
     static body_part message(content nested, part p = {});
-    /// Parts in "multipart/report; report-type=delivery-status", say; at least one. The boundary is made.
+    /// Parts in "multipart/report; report-type=delivery-status", say; at least one. The boundary is made, and the
+    /// `type` of multipart/related, which is that of its root (RFC 2387 section 3).
     static body_part multipart(std::string type, std::vector<body_part> parts);
 
 private:

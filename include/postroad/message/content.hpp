@@ -107,6 +107,10 @@ public:
     /// memory while parts of it are encoded.
     content as(transfer most) const;
     content as(transfer most, error_code& ec, std::string* explanation = nullptr) const;
+    /// The same with header fields in UTF-8 as encoded words, and all behind the header as it is: a server without
+    /// SMTPUTF8 may still take 8-bit octets there, and what streams still does. Throws
+    /// errc::internationalised_unsupported as as() does. For content that `message` did not compose.
+    content with_ascii_header() const;
     /// The same with `fields`, each ending in CRLF and ASCII, on top of the header. It keeps its form: as() gives no
     /// wider one any more.
     content with_fields(std::string_view fields) const;
@@ -153,6 +157,13 @@ private:
 
     std::shared_ptr<const shared> shared_;
 };
+
+namespace detail {
+
+/// The header of content, read no further; of one without an end max_streamed_header octets, or some more.
+POSTROAD_DECL std::string header_of(const content& c);
+
+}  // namespace detail
 
 }  // namespace postroad
 

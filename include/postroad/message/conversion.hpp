@@ -16,6 +16,9 @@ inline constexpr std::size_t max_mime_depth = 50;  // multiparts and messages wi
 /// `text`, with CRLF line ends, for a server that takes at most `most`. Throws as content::as() does.
 POSTROAD_DECL std::string converted(std::string_view text, transfer most);
 
+/// A header with CRLF line ends, in ASCII. Throws as content::with_ascii_header() does.
+POSTROAD_DECL std::string header_in_ascii(std::string_view header);
+
 }  // namespace postroad::detail
 
 #ifdef POSTROAD_HEADER_ONLY

@@ -29,7 +29,8 @@ enum class delivery_action : unsigned char {
 
 POSTROAD_DECL std::string_view to_string(delivery_action a) noexcept;
 
-/// About one recipient. Text is as the report gives it, escaped and cut to max_report_text octets: safe to print, not
+/// About one recipient. Text is as the report gives it, escaped and cut to max_report_text octets, addresses only where
+/// they hold what cannot be shown (their form of RFC 6533 section 3 is taken off): safe to print, not
 /// to be trusted, since anybody may send a report.
 struct reported_recipient {
     std::string original = {};  ///< as the sender wrote it (ORCPT); often empty

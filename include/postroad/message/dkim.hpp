@@ -24,19 +24,24 @@ public:
     /// Signs a SHA-256 digest; called by any thread. A throw ends the signing.
     using function = std::function<std::string(std::span<const unsigned char, 32>)>;
 
-    /// A key kept elsewhere, for the algorithm that the signature names: "rsa-sha256", "ed25519-sha256".
-    dkim_key(std::string algorithm, function sign) : algorithm_(std::move(algorithm)), sign_(std::move(sign)) {}
+    /// A key kept elsewhere, for the algorithm that the signature names: "rsa-sha256", "ed25519-sha256". `public_key`
+    /// is base64 as `p=` of its record has it; only check_key() wants it.
+    dkim_key(std::string algorithm, function sign, std::string public_key = {})
+        : algorithm_(std::move(algorithm)), sign_(std::move(sign)), public_key_(std::move(public_key)) {}
     /// rsa-sha256 with a key in PEM, encrypted or not, in each form that OpenSSL writes. Throws `error`
     /// (errc::invalid_option) that says what is wrong with it; it needs 1024 bits or more, and 2048 are advised (RFC
     /// 8301 section 3.2). For Ed25519 see message/openssl_ed25519.hpp.
     static dkim_key rsa(const secret& pem, const secret& password = {});
 
     const std::string& algorithm() const noexcept { return algorithm_; }
+    /// Base64; empty: unknown.
+    const std::string& public_key() const noexcept { return public_key_; }
     std::string operator()(std::span<const unsigned char, 32> digest) const { return sign_(digest); }
 
 private:
     std::string algorithm_;
     function sign_;
+    std::string public_key_;
 };
 
 /// What a signature covers, by names of fields. Of From it is always each instance, and that there is no other.
@@ -89,6 +94,9 @@ public:
     /// Throws `error`: errc::invalid_message without exactly one From, or with a second of another field that may stand
     /// only once; errc::signing_failed; what reading the content may throw.
     content sign(const content& c, std::chrono::system_clock::time_point now) const;
+
+    /// As they are made: domains in A-labels.
+    const std::vector<dkim_signature>& signatures() const noexcept { return all_; }
 
 private:
     static std::vector<dkim_signature> of(dkim_signature one) {

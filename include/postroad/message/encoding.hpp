@@ -31,6 +31,10 @@ POSTROAD_DECL void append_quoted_printable(std::string& to, std::string_view tex
 /// the next word. Nothing if it is none, or in another charset than UTF-8, ASCII and Latin-1.
 POSTROAD_DECL std::optional<std::string> decoded_word(std::string_view word);
 
+/// Whether it is an encoded word as it may stand in a phrase (RFC 2047 section 5), in a charset that decoded_word()
+/// does not know.
+POSTROAD_DECL bool is_foreign_word(std::string_view word) noexcept;
+
 /// Whether text is shorter, and so better readable, in quoted-printable than in base64.
 POSTROAD_DECL bool prefers_quoted_printable(std::string_view text) noexcept;
 

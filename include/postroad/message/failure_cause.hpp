@@ -24,6 +24,7 @@ enum class failure_cause : unsigned char {
     policy,           ///< not allowed, for another reason
     relaying_denied,  ///< the server is not responsible for that domain
     bad_content,      ///< what is in it is not taken: a virus, a type of file
+    sender_refused,   ///< the sender's address or domain is not taken: says nothing about the recipient
 };
 
 POSTROAD_DECL std::string_view to_string(failure_cause c) noexcept;
@@ -44,8 +45,8 @@ struct probable_cause {
     friend bool operator==(const probable_cause&, const probable_cause&) = default;
 };
 
-/// By status (RFC 3463) and the words of the diagnostic, which are English where they are known. Throws nothing but
-/// std::bad_alloc.
+/// By status (RFC 3463) and the words of the diagnostic, which are English where they are known; addresses and the name
+/// behind "host" are no such words. Throws nothing but std::bad_alloc.
 POSTROAD_DECL probable_cause cause_of(const reported_recipient& r);
 
 }  // namespace postroad

@@ -29,6 +29,9 @@ enum class header_charset : unsigned char {
 /// Whether a value is for people, so that it must be read as it was given, or raw, so that encoded words in it count.
 enum class value_kind : unsigned char { text, raw };
 
+/// Which values of parameters stand in quotes: all, or those that are no token.
+enum class quoting : unsigned char { always, where_needed };
+
 /// Writes fields one behind the other. Values must be well-formed UTF-8 without control characters but TAB.
 class header_writer {
 public:
@@ -45,6 +48,10 @@ public:
     /// is for old readers, goes into encoded words.
     void parameterised(std::string_view name, std::string_view value,
                        std::span<const std::pair<std::string_view, std::string_view>> parameters);
+    /// `Name: value; parameter=token; parameter="a text"`, with mailboxes instead of the value if there are any, or
+    /// with neither. Otherwise as parameterised(); a raw value of a parameter is never taken for an encoded word.
+    void with_parameters(std::string_view name, std::string_view value, std::span<const mailbox> list,
+                         std::span<const std::pair<std::string, std::string>> parameters, value_kind kind);
     /// `Name: "a phrase", another <rest>`: phrases with commas between them, and what stands behind them.
     void phrases(std::string_view name, std::span<const std::string> list, std::string_view rest);
     /// A value of ours: ASCII, short.
@@ -60,7 +67,8 @@ private:
     void phrase(std::string_view name);
     void special(std::string_view text);
     void list(std::span<const mailbox> mailboxes, const char* end);
-    void parameter(std::string_view name, std::string_view value);
+    void parameter(std::string_view name, std::string_view value, quoting how = quoting::always,
+                   value_kind kind = value_kind::text, const char* end = "");
     void fallback(std::string_view name, std::string_view value);
     void encoded_words(std::string_view text);
     void words(std::string_view value);

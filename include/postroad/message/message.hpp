@@ -4,6 +4,7 @@
 #include <postroad/core/config.hpp>
 #include <postroad/message/body_part.hpp>
 #include <postroad/message/mail_object.hpp>
+#include <postroad/message/own_field.hpp>
 #include <postroad/message/part.hpp>
 #include <postroad/message/source.hpp>
 
@@ -127,6 +128,15 @@ public:
     message& header(std::string_view name, std::string_view value) &;
     /// The same of mailboxes: Disposition-Notification-To, say.
     message& header(std::string_view name, mailbox_list value) &;
+    /// Adds a field with parameters (RFC 2045 section 5.1): `value; name=token; name="a text"`. The value is ASCII
+    /// without `;`, quotes and comments, or empty: the field has parameters only; of a field of mailboxes it is a list.
+    /// Values of parameters are UTF-8: a token stands as it is, other ASCII in quotes, all else as RFC 2231 says.
+    /// Throws errc::invalid_header as header() does, for a name that is no token of 40 characters, holds `*`, `'` or
+    /// `%`, or stands twice, for more than 64, for a value of more than 900 octets (8,192 if it is not ASCII), and for
+    /// one that is not ASCII where the field holds ASCII only.
+    message& header(std::string_view name, std::string_view value, const field_parameters& parameters) &;
+    /// The same of mailboxes: `header("CFBL-Address", {{"", address("fbl@example.com")}}, {{"report", "arf"}})`.
+    message& header(std::string_view name, mailbox_list value, const field_parameters& parameters) &;
     /// When it was written, as local time `offset` from UTC. Without it, freeze() takes `now` and +0000.
     message& date(std::chrono::system_clock::time_point when, std::chrono::minutes offset = {}) &;
     /// `<left@right>`. Without it, freeze() makes one.
@@ -181,6 +191,12 @@ public:
     message&& list(list_url what, std::string_view url) && { return std::move(list(what, url)); }
     message&& header(std::string_view name, std::string_view value) && { return std::move(header(name, value)); }
     message&& header(std::string_view name, mailbox_list value) && { return std::move(header(name, std::move(value))); }
+    message&& header(std::string_view name, std::string_view value, const field_parameters& parameters) && {
+        return std::move(header(name, value, parameters));
+    }
+    message&& header(std::string_view name, mailbox_list value, const field_parameters& parameters) && {
+        return std::move(header(name, std::move(value), parameters));
+    }
     message&& date(std::chrono::system_clock::time_point when, std::chrono::minutes offset = {}) && {
         return std::move(date(when, offset));
     }
@@ -194,16 +210,11 @@ public:
     /// The header is ASCII unless a local part in it is not (then it is UTF-8, RFC 6532); domains in UTF-8 become
     /// A-labels. Text travels as 7bit if it is ASCII in lines within 998 octets, otherwise in quoted-printable or
     /// base64; files in base64. To servers that take more, content::as() gives more. Throws errc::no_sender,
-    /// errc::no_recipients, errc::invalid_header (several authors and no sender; a domain that has no A-labels).
+    /// errc::no_recipients, errc::invalid_header (several authors and no sender), errc::invalid_address (a domain that
+    /// has no A-labels).
     mail_object freeze(std::chrono::system_clock::time_point now) const;
 
 private:
-    struct field {
-        std::string name = {};
-        std::string value = {};
-        mailbox_list mailboxes = {};            // instead of the value
-        std::vector<std::string> phrases = {};  // before the value, with commas between them
-    };
     struct moment {
         std::chrono::system_clock::time_point when;
         std::chrono::minutes offset;
@@ -227,8 +238,7 @@ private:
     void require_no_body() const;
     message& set_sender(mailbox one);
     void set_field(std::string_view name, std::string value);
-    void add_field(field f);
-    field field_of(std::string_view name, std::string_view value) const;
+    void add_field(detail::own_field f);
     std::string composed_header(std::chrono::system_clock::time_point now) const;
     content composed_content(std::string header) const;
 
@@ -241,7 +251,7 @@ private:
     std::vector<mailbox_group> reply_to_groups_;
     mailbox_list bcc_;
     mailbox_list reply_to_;
-    std::vector<field> fields_;
+    std::vector<detail::own_field> fields_;
     std::optional<std::string> subject_;
     std::optional<moment> date_;
     std::optional<address> envelope_from_;

@@ -2,10 +2,12 @@
 // Keys for ed25519-sha256 signatures (RFC 8463) over OpenSSL 3. See docs/messages.md. Not among what
 // postroad/postroad.hpp includes: needs the component postroad::openssl. Inline in every mode.
 
+#include <postroad/core/base64.hpp>
 #include <postroad/core/error.hpp>
 #include <postroad/core/secret.hpp>
 #include <postroad/message/dkim.hpp>
 
+#include <array>
 #include <memory>
 #include <span>
 #include <string>
@@ -46,13 +48,21 @@ inline std::string sign_ed25519(EVP_PKEY* key, std::span<const unsigned char, 32
     return result;
 }
 
+inline std::string public_ed25519(EVP_PKEY* key) {
+    std::array<unsigned char, 32> room{};
+    auto size = room.size();
+    if (EVP_PKEY_get_raw_public_key(key, room.data(), &size) != 1) return {};
+    return base64_encode({reinterpret_cast<const char*>(room.data()), size});
+}
+
 }  // namespace detail
 
 /// A key for ed25519-sha256, in PEM (PKCS #8). Throws `error` (errc::invalid_option) if it is none.
 inline dkim_key ed25519_key(const secret& pem, const secret& password = {}) {
-    return {"ed25519-sha256", [key = detail::read_ed25519(pem, password)](std::span<const unsigned char, 32> digest) {
-                return detail::sign_ed25519(key.get(), digest);
-            }};
+    const auto key = detail::read_ed25519(pem, password);
+    return {"ed25519-sha256",
+            [key](std::span<const unsigned char, 32> digest) { return detail::sign_ed25519(key.get(), digest); },
+            detail::public_ed25519(key.get())};
 }
 
 }  // namespace postroad

@@ -45,6 +45,10 @@ namespace detail {
 /// Throws `error` (errc::invalid_header) that names what is wrong; `type` must be that of a leaf.
 POSTROAD_DECL void check_part(const part& p);
 
+/// The same of UTF-8 text; `kind` is how the type must begin. A text/ type without a charset gets that one; another is
+/// refused, since the text is not in it.
+POSTROAD_DECL void check_text_part(part& p, std::string_view kind);
+
 /// The same but for the type.
 POSTROAD_DECL void check_part_fields(const part& p);
 

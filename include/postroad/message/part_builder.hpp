@@ -10,6 +10,7 @@
 #include <postroad/message/header.hpp>
 #include <postroad/message/lines.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -25,6 +26,8 @@ struct entity {
     std::vector<entity> children = {};  // none: a leaf
     std::size_t first = 0;              // its leaves
     std::size_t last = 0;
+    std::string type = {};  // the media type
+    std::string id = {};    // Content-ID, if any
 };
 
 inline void write_entity(composition& to, const entity& e) {
@@ -74,20 +77,18 @@ public:
 
     entity text(const part& about, std::string_view body) {
         // text that ends the message ends with a line end, so it does in each encoding
-        return leaf_entity(fields(about.type, about, shown::if_said),
-                           leaf::text(alone_ ? with_crlf(body) : text_lines(body)));
+        return leaf_entity(about.type, about, shown::if_said, leaf::text(alone_ ? with_crlf(body) : text_lines(body)));
     }
 
     entity file(const part& about, const source& octets, shown how = shown::always) {
-        return leaf_entity(fields(about.type, about, how), leaf::octets(octets));
+        return leaf_entity(about.type, about, how, leaf::octets(octets));
     }
 
     entity message(const part& about, const content& nested, shown how = shown::always) {
         // RFC 6532 section 3.7: with UTF-8 in its header it is message/global, which may be encoded
         if (nested.eight_bit_header())
-            return leaf_entity(fields("message/global", about, how),
-                               leaf::octets(source::memory(std::string(nested.text()))));
-        return leaf_entity(fields("message/rfc822", about, how), leaf::message(nested));
+            return leaf_entity("message/global", about, how, leaf::octets(source::memory(std::string(nested.text()))));
+        return leaf_entity("message/rfc822", about, how, leaf::message(nested));
     }
 
     /// One child stands for itself.
@@ -115,8 +116,13 @@ private:
         e.boundary = boundary_ + '_' + std::to_string(++multiparts_);
         header_writer w(header_charset::ascii);
         std::vector<std::pair<std::string_view, std::string_view>> parameters = {{"boundary", e.boundary}};
-        // RFC 2387 section 3.1; the root comes first and is HTML
-        if (type == "multipart/related") parameters.emplace_back("type", "text/html");
+        const auto said = parse_parameterised(type);
+        e.type = said.value;
+        // RFC 2387 section 3: the type of the root, which is the first part unless `start` names another
+        auto root = std::ranges::find(children, said.parameter("start"), &entity::id);
+        if (root == children.end() || root->id.empty()) root = children.begin();
+        if (said.value == "multipart/related" && said.parameter("type").empty())
+            parameters.emplace_back("type", root->type);
         w.parameterised("Content-Type", type, parameters);
         e.fields = w.take();
         e.first = children.front().first;
@@ -131,9 +137,13 @@ private:
         w.unstructured(name, one_line(std::string_view(ascii).substr(name.size() + 1)), value_kind::raw);
     }
 
-    entity leaf_entity(std::string fields, leaf l) {
+    entity leaf_entity(std::string_view type, const part& about, shown how, leaf l) {
         const auto n = to_.add_leaf(std::move(l));
-        return {std::move(fields), {}, {}, n, n + 1};
+        return {.fields = fields(type, about, how),
+                .first = n,
+                .last = n + 1,
+                .type = parse_parameterised(type).value,
+                .id = about.content_id.empty() ? "" : '<' + about.content_id + '>'};
     }
 
     composition& to_;

@@ -2,6 +2,8 @@
 // UTF-8 as addresses and header fields need it: well-formed or refused (RFC 3629).
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -46,6 +48,24 @@ constexpr bool is_control(char32_t c) noexcept {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
 }
 
+/// Appends a character, which is no surrogate.
+inline void append_character(std::string& to, char32_t c) {
+    const auto tail = [&](int shift) { to += static_cast<char>(0x80 | (c >> shift & 0x3f)); };
+    if (c < 0x80) {
+        to += static_cast<char>(c);
+    } else if (c < 0x800) {
+        to += static_cast<char>(0xc0 | c >> 6);
+    } else if (c < 0x10000) {
+        to += static_cast<char>(0xe0 | c >> 12);
+        tail(6);
+    } else {
+        to += static_cast<char>(0xf0 | c >> 18);
+        tail(12);
+        tail(6);
+    }
+    if (c >= 0x80) tail(0);
+}
+
 /// Well-formed UTF-8 without controls.
 inline bool is_printable(std::string_view text) noexcept {
     for (std::size_t at = 0; at < text.size();) {
@@ -56,9 +76,13 @@ inline bool is_printable(std::string_view text) noexcept {
 }
 
 inline bool is_ascii(std::string_view text) noexcept {
-    unsigned char all = 0;
+    std::uint64_t all = 0;
+    for (std::uint64_t eight = 0; text.size() >= sizeof eight; text.remove_prefix(sizeof eight)) {
+        std::memcpy(&eight, text.data(), sizeof eight);
+        all |= eight;
+    }
     for (const char c : text) all |= static_cast<unsigned char>(c);
-    return all < 128;
+    return (all & 0x8080808080808080U) == 0;
 }
 
 constexpr bool is_alphanumeric(char32_t c) noexcept {

@@ -260,6 +260,20 @@ private:
         fail(start, "the quoted string is not closed");
     }
 
+    // Of an encoded word in Q at the start, in which some leave commas, quotes and the like as they are; 0: none.
+    static std::size_t q_word_size(std::string_view text) noexcept {
+        if (!text.starts_with("=?")) return 0;
+        const auto charset = text.find('?', 2);
+        if (charset == text.npos || charset == 2 ||
+            (text.substr(charset, 3) != "?q?" && text.substr(charset, 3) != "?Q?"))
+            return 0;
+        const auto end = text.find('?', charset + 3);
+        const auto fits = [](char c) { return c > ' ' && c < 0x7f; };
+        if (end == text.npos || text.substr(end, 2) != "?=" || !std::ranges::all_of(text.substr(0, end), fits))
+            return 0;
+        return end + 2;
+    }
+
     // Atoms, quoted strings and dots up to what is none of them.
     void collect_words() {
         words_.clear();
@@ -270,6 +284,11 @@ private:
             if (text_[at_] == '"') {
                 auto text = quoted_string();
                 words_.push_back({start, at_, space, std::move(text)});
+                continue;
+            }
+            if (const auto size = syntax_ == address_syntax::obsolete ? q_word_size(text_.substr(at_)) : 0; size > 0) {
+                at_ += size;
+                words_.push_back({start, at_, space, std::string(text_.substr(start, size))});
                 continue;
             }
             while (at_ < text_.size() && text_[at_] != '\r') {  // it may begin a fold

@@ -13,11 +13,10 @@ namespace postroad {
 POSTROAD_DECL body_part body_part::text(std::string_view lines, part p) {
     detail::check_text("text", lines);
     if (p.type.empty()) p.type = "text/plain";
-    detail::check_part(p);
-    if (p.type.starts_with("message/") && !p.type.starts_with("message/global") && !detail::is_ascii(lines))
+    detail::check_text_part(p, {});
+    const auto type = detail::parse_parameterised(p.type);
+    if (type.is("message/") && !type.is("message/global") && !detail::is_ascii(lines))
         detail::refuse_field("Content-Type", p.type + " holds ASCII only");
-    if (p.type.starts_with("text/") && detail::parse_parameterised(p.type).parameter("charset").empty())
-        p.type += "; charset=utf-8";
     body_part result;
     result.about_ = std::move(p);
     result.text_ = lines;

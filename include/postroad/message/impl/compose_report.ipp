@@ -132,18 +132,6 @@ inline std::string text_for_people(std::span<const reported_recipient> recipient
     return text;
 }
 
-/// The header of content, read no further.
-inline std::string header_of(const content& c) {
-    std::string text;
-    content::reader in(c);
-    for (auto next = in.peek(); !next.empty(); next = in.peek()) {
-        text += next;
-        in.consume(next.size());
-        if (split_at_empty_line(text).has_body || text.size() > content::max_streamed_header) break;
-    }
-    return std::string(split_at_empty_line(text).header);
-}
-
 inline body_part returned_part(const mail_object& about, bool all) {
     if (all) return body_part::message(about.content);
     auto header = header_of(about.content);

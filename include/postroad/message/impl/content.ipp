@@ -3,6 +3,7 @@
 #include <postroad/message/composition.hpp>
 #include <postroad/message/content.hpp>
 #include <postroad/message/conversion.hpp>
+#include <postroad/message/fields.hpp>
 #include <postroad/message/lines.hpp>
 
 #include <algorithm>
@@ -228,5 +229,52 @@ POSTROAD_DECL content content::as(transfer most) const {
     if (streams()) return from_lines(detail::converted(read_whole(), most));
     return from_lines(detail::converted(text(), most));
 }
+
+POSTROAD_DECL content content::with_ascii_header() const {
+    const auto old = detail::header_of(*this);
+    auto header = detail::header_in_ascii(old);
+    const auto taken = old.size();
+    if (!streams()) return from_lines(std::move(header.append(text().substr(taken))));
+    auto s = std::make_shared<shared>();
+    // what the header alone was to blame for stays in them, which asks a server for nothing that it lacks
+    static_cast<facts&>(*s) = *shared_;
+    s->eight_bit_header = false;
+    s->size = header.size() + size() - taken;
+    auto body = source::generated(size() - taken, [self = *this, taken]() -> source::read_function {
+        const auto from = std::make_shared<reader>(self);
+        return [from, left = taken](std::span<char> room) mutable {
+            auto next = from->peek();
+            for (; left > 0 && !next.empty(); next = from->peek()) {
+                const auto n = std::min(left, next.size());
+                from->consume(n);
+                left -= n;
+            }
+            if (const auto ec = from->failure()) throw error(ec, {.explanation = from->explanation()});
+            const auto n = next.copy(room.data(), room.size());
+            from->consume(n);
+            return n;
+        };
+    });
+    s->pieces.push_back({.text = std::move(header)});
+    s->pieces.push_back({.octets = std::move(body), .streamed = true});
+    content result;
+    result.shared_ = std::move(s);
+    return result;
+}
+
+namespace detail {
+
+POSTROAD_DECL std::string header_of(const content& c) {
+    std::string text;
+    content::reader in(c);
+    for (auto next = in.peek(); !next.empty(); next = in.peek()) {
+        text += next;
+        in.consume(next.size());
+        if (split_at_empty_line(text).has_body || text.size() > content::max_streamed_header) break;
+    }
+    return std::string(split_at_empty_line(text).header);
+}
+
+}  // namespace detail
 
 }  // namespace postroad

@@ -39,6 +39,10 @@ public:
         if (type.value.find('/') == std::string::npos) type = parse_parameterised("text/plain");
         const auto* encoding_field = find_field(fields, "Content-Transfer-Encoding");
         const auto encoding = parse_parameterised(encoding_field ? encoding_field->value : "7bit").value;
+        if (const auto anew = in_lines(e.body, encoding); !anew.empty() && !type.is("multipart/")) {
+            out_.append(header).append("\r\n").append(anew);
+            return;
+        }
         if (encoding != "7bit" && encoding != "8bit" && encoding != "binary")
             refuse(e.body, where, "it is said to be " + escaped(encoding, 40) + " already");
         if (type.is("multipart/")) {
@@ -54,6 +58,8 @@ public:
         }
     }
 
+    std::string header(std::string_view all) const { return fitting_header(all, {}); }
+
     std::string take() { return std::move(out_); }
 
 private:
@@ -64,6 +70,39 @@ private:
         line_meter meter;
         meter.feed(text);
         return meter.longest();
+    }
+
+    // What is encoded already, in lines that are none too long; empty where that cannot be done.
+    static std::string in_lines(std::string_view body, std::string_view encoding) {
+        std::string result;
+        if (has_high_octet(body)) return result;
+        if (encoding == "base64") {
+            std::size_t column = 0;
+            for (const char c : body) {
+                if (c == '\r' || c == '\n' || is_gap(c)) continue;
+                if (!is_alphanumeric(static_cast<unsigned char>(c)) && c != '+' && c != '/' && c != '=') return {};
+                if (column++ == max_encoded_line) {
+                    result += "\r\n";
+                    column = 1;
+                }
+                result += c;
+            }
+            result += "\r\n";
+        } else if (encoding == "quoted-printable") {
+            while (!body.empty()) {
+                auto line = body.substr(0, std::min(find_octet(body, '\n') + 1, body.size()));
+                body.remove_prefix(line.size());
+                while (line.size() > max_line + 2) {
+                    auto end = max_encoded_line - 1;
+                    if (const auto escape = line.substr(0, end).rfind('='); escape + 2 >= end && escape > 0)
+                        end = escape;
+                    result.append(line.substr(0, end)).append("=\r\n");
+                    line.remove_prefix(end);
+                }
+                result += line;
+            }
+        }
+        return result;
     }
 
     [[noreturn]] void refuse(std::string_view text, const std::string& where, const std::string& why) const {
@@ -84,7 +123,7 @@ private:
     // as their writer should have done; nothing else changes.
     std::string fitting_header(std::string_view all, const std::string& where) const {
         const auto ascii =
-            most_ == transfer::seven_bit && has_high_octet(all) ? header_in_ascii(all, where) : std::string{};
+            most_ == transfer::seven_bit && has_high_octet(all) ? encoded_header(all, where) : std::string{};
         auto header = ascii.empty() ? all : std::string_view(ascii);
         std::string result;
         while (!header.empty()) {
@@ -107,7 +146,7 @@ private:
         if (!fits(result)) refuse_header(result, where);
         return result;
     }
-    std::string header_in_ascii(std::string_view header, const std::string& where) const {
+    std::string encoded_header(std::string_view header, const std::string& where) const {
         const auto fields = split_fields(header);
         const auto* type = find_field(fields, "Content-Type");
         const auto named =
@@ -184,6 +223,10 @@ POSTROAD_DECL std::string converted(std::string_view text, transfer most) {
     converter c(most);
     c.entity(text, "text/plain", {}, 0, true);
     return c.take();
+}
+
+POSTROAD_DECL std::string header_in_ascii(std::string_view header) {
+    return converter(transfer::seven_bit).header(header);
 }
 
 }  // namespace postroad::detail

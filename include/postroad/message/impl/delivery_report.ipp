@@ -10,6 +10,11 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cstdint>
+#include <string>
+#include <system_error>
+#include <unordered_set>
 #include <utility>
 
 namespace postroad {
@@ -48,6 +53,43 @@ inline std::string typed_text(std::string_view value) {
     return report_text(semicolon == std::string_view::npos ? value : value.substr(semicolon + 1));
 }
 
+// An address is kept as it is where it can be shown, so that it can be compared; with brackets, which some write.
+inline std::string reported_address(std::string_view value) {
+    auto text = one_line(value);
+    if (text.starts_with('<') && text.ends_with('>')) text = text.substr(1, text.size() - 2);
+    return text.size() <= max_report_text && is_printable(text) ? text : escaped(text, max_report_text);
+}
+
+// `j\x{F6}rg` (RFC 6533 section 3); what is none of that stays.
+inline std::string embedded_unicode_decoded(std::string_view text) {
+    std::string result;
+    while (!text.empty()) {
+        const auto end = text.starts_with("\\x{") ? text.find('}') : text.npos;
+        const auto digits = end == text.npos ? std::string_view{} : text.substr(3, end - 3);
+        std::uint32_t c = 0;
+        const auto [behind, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), c, 16);
+        const bool is_whole =
+            !digits.empty() && digits.size() <= 6 && ec == std::errc{} && behind == digits.data() + digits.size();
+        if (is_whole && c >= 0x20 && c < 0x110000 && (c < 0xd800 || c > 0xdfff)) {
+            append_character(result, c);
+            text.remove_prefix(end + 1);
+        } else {
+            result += text.front();
+            text.remove_prefix(1);
+        }
+    }
+    return result;
+}
+
+// "rfc822; bob@example.org", "utf-8; jörg@example.org" without the type.
+inline std::string typed_address(std::string_view value) {
+    const auto semicolon = value.find(';');
+    if (semicolon == std::string_view::npos) return reported_address(value);
+    const auto rest = value.substr(semicolon + 1);
+    const bool is_utf8 = equal_ignoring_case(trimmed(value.substr(0, semicolon)), "utf-8");
+    return is_utf8 ? reported_address(embedded_unicode_decoded(rest)) : reported_address(rest);
+}
+
 // "5.1.1 (no such user)"
 inline enhanced_code parse_status(std::string_view text) {
     unsigned parts[3] = {};
@@ -71,6 +113,10 @@ inline constexpr std::array<std::pair<std::string_view, delivery_action>, 5> act
     {"relayed", delivery_action::relayed},
     {"expanded", delivery_action::expanded},
 }};
+
+/// In the From of what servers write.
+inline constexpr std::array<std::string_view, 5> names_of_servers{"mailer-daemon", "postmaster", "mdaemon@",
+                                                                  "mail delivery system", "system administrator"};
 
 inline delivery_action parse_action(std::string_view text) {
     text = trimmed(text.substr(0, text.find('(')));
@@ -139,25 +185,32 @@ private:
     }
 
     // One group should tell of one recipient. Where several stand without an empty line between them, each begins with
-    // the first field that repeats.
+    // the first field that repeats, or with an Original-Recipient behind what was said of the one before.
     void about_recipients(const std::vector<header_field>& fields) {
         std::vector<std::string_view> seen;
         bool any = false;
+        bool told = false;
         reported_recipient r;
+        const auto last_final = std::ranges::find_if(fields.rbegin(), fields.rend(), [](const header_field& f) {
+                                    return equal_ignoring_case(f.name, "Final-Recipient");
+                                }).base();
         const auto keep = [&] {
             if (any && report_.recipients.size() < max_reported_recipients) report_.recipients.push_back(r);
             r = {};
-            any = false;
+            any = told = false;
             seen.clear();
         };
-        for (const auto& f : fields) {
+        for (auto at = fields.begin(); at != fields.end(); ++at) {
+            const auto& f = *at;
             const auto is = [&](std::string_view name) { return equal_ignoring_case(f.name, name); };
             const bool is_recipient = is("Original-Recipient") || is("Final-Recipient");
-            if (is_recipient && std::ranges::any_of(seen, is)) keep();
+            const bool begins = told && is("Original-Recipient") && at < last_final;
+            if (is_recipient && (begins || std::ranges::any_of(seen, is))) keep();
             if (is_recipient) seen.push_back(f.name);
             any = any || is_recipient;
-            if (is("Original-Recipient")) r.original = typed_text(f.value);
-            if (is("Final-Recipient")) r.final = typed_text(f.value);
+            told = told || (any && (is("Action") || is("Status")));
+            if (is("Original-Recipient")) r.original = typed_address(f.value);
+            if (is("Final-Recipient")) r.final = typed_address(f.value);
             if (is("Action")) r.action = parse_action(f.value);
             if (is("Status")) r.status = parse_status(f.value);
             if (is("Diagnostic-Code")) r.diagnostic = typed_text(f.value);
@@ -174,7 +227,7 @@ private:
             if (equal_ignoring_case(f.name, "Return-Path")) return trimmed(f.value) == "<>";
             if (!equal_ignoring_case(f.name, "From")) return false;
             const auto from = in_lower_case(std::string(f.value));
-            return from.find("mailer-daemon") != from.npos || from.find("postmaster") != from.npos;
+            return std::ranges::any_of(names_of_servers, [&](auto name) { return from.find(name) != from.npos; });
         });
         if (by_server) report_.recipients = read_server_text(text_);
         if (!report_.recipients.empty()) {
@@ -186,14 +239,15 @@ private:
 
     // Exim and Gmail name in the header whom they gave up.
     void failed_recipients(const std::vector<header_field>& fields) {
+        std::unordered_set<std::string> known;
+        for (const auto& r : report_.recipients) known.insert(in_lower_case(r.final));
         for (const auto& f : fields) {
             if (!equal_ignoring_case(f.name, "X-Failed-Recipients")) continue;
             for (auto rest = f.value; !rest.empty() && report_.recipients.size() < max_reported_recipients;) {
                 const auto end = std::min(rest.find(','), rest.size());
-                auto address = report_text(rest.substr(0, end));
+                auto address = reported_address(rest.substr(0, end));
                 rest.remove_prefix(std::min(end + 1, rest.size()));
-                const auto is_it = [&](const reported_recipient& r) { return equal_ignoring_case(r.final, address); };
-                if (address.empty() || std::ranges::any_of(report_.recipients, is_it)) continue;
+                if (address.empty() || !known.insert(in_lower_case(address)).second) continue;
                 if (!std::exchange(found_, true)) report_.form = report_form::header;
                 report_.recipients.push_back({.final = std::move(address), .action = delivery_action::failed});
             }
@@ -211,9 +265,7 @@ private:
             if (equal_ignoring_case(f.name, "Source-IP")) report_.source_ip = report_text(f.value);
             if (equal_ignoring_case(f.name, "Original-Rcpt-To") &&
                 report_.recipients.size() < max_reported_recipients) {
-                auto address = report_text(f.value);
-                if (address.starts_with('<') && address.ends_with('>')) address = address.substr(1, address.size() - 2);
-                report_.recipients.push_back({.final = std::move(address)});
+                report_.recipients.push_back({.final = reported_address(f.value)});
             }
         }
     }
@@ -226,7 +278,7 @@ private:
         if (const auto* to = find_field(fields, "X-HmXmrOriginalRecipient"); to && report_.feedback_type.empty()) {
             found_ = true;
             report_.feedback_type = "abuse";
-            report_.recipients.push_back({.final = report_text(to->value)});
+            report_.recipients.push_back({.final = reported_address(to->value)});
         }
     }
 

@@ -203,6 +203,15 @@ public:
     rsa_key& operator=(const rsa_key&) = delete;
     ~rsa_key() { release(); }
 
+    // SubjectPublicKeyInfo in base64, as records have it.
+    std::string public_key() {
+        std::array<unsigned char, MBEDTLS_MPI_MAX_SIZE + 128> room{};
+        const int size = mbedtls_pk_write_pubkey_der(&key_, room.data(), room.size());
+        if (size <= 0) return {};
+        const auto* octets = room.data() + room.size() - size;  // written from the end
+        return base64_encode({reinterpret_cast<const char*>(octets), static_cast<std::size_t>(size)});
+    }
+
     std::string sign(std::span<const unsigned char, 32> digest) {
         const std::lock_guard lock(one_at_a_time_);
         std::string result(MBEDTLS_PK_SIGNATURE_MAX_SIZE, '\0');
@@ -266,7 +275,8 @@ private:
 
 POSTROAD_DECL dkim_key dkim_key::rsa(const secret& pem, const secret& password) {
     auto key = std::make_shared<detail::rsa_key>(pem, password);
-    return {"rsa-sha256", [key](std::span<const unsigned char, 32> digest) { return key->sign(digest); }};
+    return {"rsa-sha256", [key](std::span<const unsigned char, 32> digest) { return key->sign(digest); },
+            key->public_key()};
 }
 
 POSTROAD_DECL dkim_fields dkim_fields::standard() {

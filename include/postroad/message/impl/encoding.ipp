@@ -174,7 +174,9 @@ POSTROAD_DECL std::optional<std::string> decoded_word(std::string_view word) {
     const char form = to_lower(word[first + 1]);
     std::string octets;
     if (form == 'b') {
-        if (!base64_decode(text, octets)) return {};
+        auto padded = std::string(text);  // which some leave out
+        if (!text.ends_with('=')) padded.append((4 - text.size() % 4) % 4, '=');
+        if (!base64_decode(padded, octets)) return {};
     } else if (form == 'q') {
         for (std::size_t at = 0; at < text.size(); ++at) {
             if (text[at] != '=') {
@@ -199,6 +201,25 @@ POSTROAD_DECL std::optional<std::string> decoded_word(std::string_view word) {
         result += static_cast<char>(u < 0x80 ? u : 0x80U | (u & 0x3fU));
     }
     return result;
+}
+
+POSTROAD_DECL bool is_foreign_word(std::string_view word) noexcept {
+    static constexpr std::size_t max_word = 75;
+    if (word.size() > max_word || word.size() < 8 || !word.starts_with("=?") || !word.ends_with("?=")) return false;
+    word = word.substr(2, word.size() - 4);
+    const auto end = word.find('?');
+    const auto charset = word.substr(0, end);
+    const auto all = [](std::string_view text, std::string_view more) {
+        return !text.empty() && std::ranges::all_of(text, [&](char c) {
+            return is_alphanumeric(static_cast<unsigned char>(c)) || (c != '\0' && more.find(c) != more.npos);
+        });
+    };
+    for (const auto* ours : {"utf-8", "utf8", "us-ascii", "iso-8859-1"})
+        if (equal_ignoring_case(charset, ours)) return false;
+    if (end + 3 > word.size() || word[end + 2] != '?' || !all(charset, "-_.:")) return false;
+    const char form = to_lower(word[end + 1]);
+    const auto text = word.substr(end + 3);
+    return (form == 'q' && all(text, "!*+-/=_")) || (form == 'b' && all(text, "+/="));
 }
 
 POSTROAD_DECL bool prefers_quoted_printable(std::string_view text) noexcept {

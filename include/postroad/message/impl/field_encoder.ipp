@@ -225,7 +225,26 @@ private:
         return plain;
     }
 
-    std::size_t column() const noexcept { return out_.size() - (out_.rfind('\n') + 1); }
+    std::size_t column() noexcept {
+        look();
+        return out_.size() - line_;
+    }
+    // Whether "=?" stands in the last line.
+    bool holds_word() noexcept {
+        look();
+        return word_in_line_;
+    }
+    // What has come since the last look, so that a long line is not read again for each token.
+    void look() noexcept {
+        if (const auto end = std::string_view(out_).substr(looked_).rfind('\n'); end != std::string_view::npos) {
+            line_ = looked_ + end + 1;
+            looked_ = line_;
+            word_in_line_ = false;
+        }
+        const auto from = std::max(line_, looked_ == 0 ? 0 : looked_ - 1);
+        word_in_line_ = word_in_line_ || out_.find("=?", from) != out_.npos;
+        looked_ = out_.size();
+    }
 
     // The gap, with a line end in it if what comes needs one.
     void fold_for(std::size_t size) {
@@ -247,7 +266,7 @@ private:
         const bool stands_apart = token != ")";
         if (after_word_ && gap_.empty() && stands_apart) gap_ = ' ';
         // a line with an encoded word has at most 76 octets
-        fold_for(out_.find("=?", out_.rfind('\n') + 1) == out_.npos ? 0 : token.size());
+        fold_for(holds_word() ? token.size() : 0);
         out_ += token;
         after_word_ = is_word;
     }
@@ -287,6 +306,9 @@ private:
     std::string_view name_;
     std::string out_;
     std::string gap_;
+    std::size_t line_ = 0;    // where the last line begins
+    std::size_t looked_ = 0;  // up to here
+    bool word_in_line_ = false;
     bool after_word_ = false;  // an encoded word stands before the gap
     bool in_quotes_ = false;
 };

@@ -8,29 +8,32 @@
 namespace postroad::detail {
 
 inline constexpr std::string_view fields_of_mailboxes =
-    "Abuse-Reports-To Alternate-Recipient Apparently-To Approved Author Bcc Cc Delivered-To "
-    "Disposition-Notification-To Envelope-To Errors-To From Mail-Followup-To Mail-Reply-To Original-From "
-    "Original-Sender Read-Receipt-To Reply-To Return-Receipt-To Sender To X-Confirm-Reading-To X-Original-To";
+    "Abuse-Reports-To Apparently-To Approved Author Bcc Cc Delivered-To Disposition-Notification-To Envelope-To "
+    "Errors-To From Mail-Followup-To Mail-Reply-To MMHS-Authorizing-Users Original-From Original-Sender "
+    "Originator-Return-Address Read-Receipt-To Reply-To Return-Receipt-To Sender To X-Confirm-Reading-To X-Original-To";
 
 inline constexpr std::string_view fields_with_parameters =
     "Archive Content-Disposition Content-Type Injection-Info SIO-Label SIO-Label-History";
 
 inline constexpr std::string_view fields_in_ascii =
-    "Accept-Language Archived-At Authentication-Results Auto-Submitted Autocrypt Autoforwarded Autosubmitted "
-    "BIMI-Indicator BIMI-Location BIMI-Selector Cancel-Key Cancel-Lock Content-Base Content-Duration "
-    "Content-Features Content-ID Content-Identifier Content-Language Content-Location Content-MD5 Content-Return "
-    "Content-Transfer-Encoding Content-Translation-Type Control Conversion Conversion-With-Loss Date "
-    "Date-Received Deferred-Delivery Delivery-Date Disclose-Recipients Disposition-Notification-Options "
-    "Distribution DKIM-Signature DL-Expansion-History EDIINT-Features Encoding Encrypted Expires Expiry-Date "
+    "Accept-Language Also-Control Alternate-Recipient Archived-At Article-Names Article-Updates "
+    "Authentication-Results Auto-Submitted Autocrypt Autoforwarded Autosubmitted BIMI-Indicator BIMI-Location "
+    "BIMI-Selector Cancel-Key Cancel-Lock CFBL-Address CFBL-Feedback-ID Content-Alternative Content-Base "
+    "Content-Duration Content-Features Content-ID Content-Identifier Content-Language Content-Location Content-MD5 "
+    "Content-Return Content-Transfer-Encoding Content-Translation-Type Control Conversion Conversion-With-Loss Date "
+    "Date-Received Deferred-Delivery Delivery-Date Disclose-Recipients Disposition-Notification-Options Distribution "
+    "DKIM-Signature DL-Expansion-History EDIINT-Features Eesst-Version Encoding Encrypted Expires Expiry-Date "
     "Feedback-ID Followup-To Form-Sub Generate-Delivery-Report HP-Outer Importance In-Reply-To Incomplete-Copy "
     "Injection-Date Jabber-ID Language Latest-Delivery-Time Lines Message-Context Message-ID Message-Type "
     "MIME-Version MMHS-Acp127-Message-Identifier MMHS-Codress-Message-Indicator MMHS-Copy-Precedence "
-    "MMHS-Exempted-Address MMHS-Extended-Authorisation-Info MMHS-Message-Type MMHS-Primary-Precedence MT-Priority "
-    "Newsgroups NNTP-Posting-Date NNTP-Posting-Host Obsoletes Original-Encoded-Information-Types "
-    "Original-Message-ID Path Posting-Version Precedence Prevent-NonDelivery-Report Priority Privicon Received "
-    "Received-SPF References Relay-Version Reply-By Require-Recipient-Valid-Since Return-Path Sensitivity "
-    "Solicitation Supersedes TLS-Report-Domain TLS-Report-Submitter TLS-Required VBR-Info "
-    "X-Auto-Response-Suppress X-Archived-At X-Priority Xref";
+    "MMHS-Exempted-Address MMHS-Extended-Authorisation-Info MMHS-Message-Type MMHS-Other-Recipients-Indicator-CC "
+    "MMHS-Other-Recipients-Indicator-To MMHS-Primary-Precedence MMHS-Subject-Indicator-Codes MT-Priority Newsgroups "
+    "NNTP-Posting-Date NNTP-Posting-Host Obsoletes Original-Encoded-Information-Types Original-Message-ID "
+    "Original-Recipient Path PICS-Label Posting-Version Precedence Prevent-NonDelivery-Report Priority Privicon "
+    "Received Received-SPF References Relay-Version Reply-By Require-Recipient-Valid-Since Return-Path See-Also "
+    "Sensitivity Solicitation Supersedes TLS-Report-Domain TLS-Report-Submitter TLS-Required VBR-Info X-Archived-At "
+    "X-Auto-Response-Suppress X-PGP-Sig X-Priority X-Ricevuta X-Riferimento-Message-ID X-TipoRicevuta X-Trasporto "
+    "X-VerificaSicurezza Xref";
 
 // Names with spaces between them.
 inline bool lists_field(std::string_view names, std::string_view name) noexcept {

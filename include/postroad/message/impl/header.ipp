@@ -1,6 +1,7 @@
 #pragma once
 
 #include <postroad/core/base64.hpp>
+#include <postroad/message/checks.hpp>
 #include <postroad/message/header.hpp>
 #include <postroad/message/utf8.hpp>
 
@@ -197,7 +198,28 @@ POSTROAD_DECL void header_writer::words(std::string_view value) {
     }
 }
 
+// The name of somebody whose own program wrote it, in a charset that only readers know.
+inline bool is_foreign(std::string_view name) noexcept {
+    while (!name.empty()) {
+        const auto end = std::min(name.find(' '), name.size());
+        if (!is_foreign_word(name.substr(0, end))) return false;
+        if (end == name.size()) return true;
+        name.remove_prefix(end + 1);
+    }
+    return false;
+}
+
 POSTROAD_DECL void header_writer::phrase(std::string_view name) {
+    if (is_foreign(name)) {
+        for (std::size_t at = 0; at < name.size();) {
+            const auto end = std::min(name.find(' ', at), name.size());
+            line_limit_ = max_encoded_word + 1;
+            word(name.substr(at, end - at));
+            line_limit_ = max_encoded_word + 1;
+            at = end + 1;
+        }
+        return;
+    }
     const bool as_is = (charset_ == header_charset::utf8 || is_ascii(name)) && !looks_encoded(name);
     if (as_is && is_plain_phrase(name) && longest_stretch(name) < preferred_line) {
         for (std::size_t at = 0; at < name.size();) {
@@ -275,11 +297,15 @@ inline std::string parameter_encoded(std::string_view text) {
     return result;
 }
 
-POSTROAD_DECL void header_writer::parameter(std::string_view name, std::string_view value) {
+// `end` stands behind it.
+POSTROAD_DECL void header_writer::parameter(std::string_view name, std::string_view value, quoting how, value_kind kind,
+                                            const char* end) {
     static constexpr std::size_t max_value = 50;  // with name, number and quotes within 78
-    add(";");
     // whole, however long: many readers know nothing of continuations
-    if (is_ascii(value) && !looks_encoded(value)) return word(std::string(name) + '=' + quoted_string(value));
+    if (is_ascii(value) && (kind == value_kind::raw || !looks_encoded(value))) {
+        const bool bare = how == quoting::where_needed && is_token(value);
+        return word(std::string(name) + '=' + (bare ? std::string(value) : quoted_string(value)) + end);
+    }
     const bool one = parameter_encoded(value).size() <= max_value;
     for (std::size_t section = 0; !value.empty(); ++section) {
         std::string text;
@@ -294,7 +320,7 @@ POSTROAD_DECL void header_writer::parameter(std::string_view name, std::string_v
         }
         auto key = std::string(name) + (one ? "" : "*" + std::to_string(section)) + "*=";
         if (section == 0) key += "utf-8''";
-        word(key + text + (value.empty() ? "" : ";"));
+        word(key + text + (value.empty() ? end : ";"));
     }
 }
 
@@ -302,7 +328,6 @@ POSTROAD_DECL void header_writer::parameter(std::string_view name, std::string_v
 // Gmail, most others. Those that know it read the file name elsewhere.
 POSTROAD_DECL void header_writer::fallback(std::string_view name, std::string_view value) {
     if (is_ascii(value) && !looks_encoded(value)) return parameter(name, value);
-    add(";");
     fold();
     add(" " + std::string(name) + "=\"");
     const bool in_base64 = (value.size() + 2) / 3 * 4 < q_encoded(value).size();
@@ -321,7 +346,24 @@ POSTROAD_DECL void header_writer::parameterised(
     std::span<const std::pair<std::string_view, std::string_view>> parameters) {
     begin(name);
     word(value);
-    for (const auto& [key, text] : parameters) key == "name" ? fallback(key, text) : parameter(key, text);
+    for (const auto& [key, text] : parameters) {
+        add(";");
+        key == "name" ? fallback(key, text) : parameter(key, text);
+    }
+    end();
+}
+
+POSTROAD_DECL void header_writer::with_parameters(std::string_view name, std::string_view value,
+                                                  std::span<const mailbox> mailboxes,
+                                                  std::span<const std::pair<std::string, std::string>> parameters,
+                                                  value_kind kind) {
+    begin(name);
+    if (!mailboxes.empty())
+        list(mailboxes, ";");
+    else if (!value.empty())
+        words(std::string(value) + ';');
+    for (const auto& p : parameters)
+        parameter(p.first, p.second, quoting::where_needed, kind, &p == &parameters.back() ? "" : ";");
     end();
 }
 

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <postroad/message/checks.hpp>
-#include <postroad/message/field_encoder.hpp>
 #include <postroad/message/field_form.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/header.hpp>
 #include <postroad/message/message.hpp>
+#include <postroad/message/own_field.hpp>
 #include <postroad/message/recipient_list.hpp>
 #include <postroad/message/utf8.hpp>
 
@@ -30,14 +30,7 @@ inline mailbox_list checked_list(std::string_view name, std::string_view list) {
 // Adds what stands in the list; a group may be empty, the list not.
 inline void append_list(std::string_view name, std::string_view list, mailbox_list& to,
                         std::vector<mailbox_group>& groups) {
-    check_value(name, list);
-    address_list found;
-    try {
-        found = parse_address_list(list);
-        if (found == address_list{}) throw error(errc::invalid_address, "expected an address");
-    } catch (const error& e) {
-        throw error(errc::invalid_address, std::string(name) + ": " + e.details().explanation);
-    }
+    auto found = checked_addresses(name, list, address_syntax::current);
     std::ranges::move(found.mailboxes, std::back_inserter(to));
     std::ranges::move(found.groups, std::back_inserter(groups));
 }
@@ -86,36 +79,11 @@ inline void check_field_name(std::string_view name) {
     if (is_managed(name)) refuse_field(name, "this field is not set by header()");
 }
 
-// An address in a field of one's own must stay readable, so `Jörg <joerg@example.com>` is no text. But no text makes
-// the message one that needs SMTPUTF8.
-inline bool reads_as_mailboxes(std::string_view value) {
-    if (value.find('@') == std::string_view::npos || value.find_first_of("(:;") != std::string_view::npos) return false;
-    try {
-        return std::ranges::all_of(parse_mailboxes(value),
-                                   [](const mailbox& m) { return is_ascii(m.address.local()); });
-    } catch (const error&) {
-        return false;
-    }
-}
-
 inline mailbox_group checked_group(std::string_view field, mailbox_group g) {
     check_value(field, g.name);
     if (g.name.empty()) refuse_field(field, "a group needs a name");
     if (!g.members.empty()) g.members = checked_mailboxes(field, std::move(g.members));
     return g;
-}
-
-// Local parts are ASCII, so that domains as A-labels make the header readable for every server.
-inline mailbox_list with_ascii_domains(mailbox_list list) {
-    for (auto& m : list) {
-        if (m.address.ascii()) continue;
-        const auto domain = m.address.ascii_domain();
-        if (domain.empty())
-            throw error(errc::invalid_address,
-                        "the domain of '" + escaped(m.address.str(), 300) + "' has no form in ASCII (RFC 5891)");
-        m.address = address(std::string(m.address.local()) + '@' + domain);
-    }
-    return list;
 }
 
 }  // namespace detail
@@ -214,42 +182,7 @@ POSTROAD_DECL message& message::text(std::string_view body) & { return text(body
 
 POSTROAD_DECL message& message::html(std::string_view body) & { return html(body, part{}); }
 
-POSTROAD_DECL message::field message::field_of(std::string_view name, std::string_view value) const {
-    using detail::field_form;
-    field f{.name = std::string(name), .value = std::string(value)};
-    const auto form = detail::form_of(name);
-    if (detail::is_ascii(value)) return f;
-    if (form == field_form::mailboxes || (form == field_form::text && detail::reads_as_mailboxes(value))) {
-        f.mailboxes = detail::checked_list(name, value);
-    } else if (form == field_form::ascii) {
-        const auto high = std::ranges::find_if(value, [](char c) { return static_cast<unsigned char>(c) > 127; });
-        detail::refuse_field(name,
-                             "this field holds only ASCII (write a URL with %XX, a domain as A-labels), which octet " +
-                                 std::to_string(high - value.begin()) + " is not");
-    } else if (const auto angle = value.rfind('<'); form == field_form::list_id && angle != std::string_view::npos &&
-                                                    detail::is_ascii(value.substr(angle))) {
-        auto phrase = detail::trimmed(value.substr(0, angle));
-        if (phrase.size() > 2 && phrase.starts_with('"') && phrase.ends_with('"'))
-            phrase = phrase.substr(1, phrase.size() - 2);
-        f.phrases.emplace_back(phrase);
-        f.value = value.substr(angle);
-    } else if (form == field_form::list_id) {
-        detail::refuse_field(name, "expected a phrase and <an id in ASCII>");
-    } else if (form == field_form::parameters) {
-        f.value = detail::one_line(detail::field_in_ascii({name, value, {}}, "utf-8").substr(name.size() + 1));
-    } else if (form == field_form::phrases) {
-        for (auto rest = value; !rest.empty();) {
-            const auto end = std::min(rest.find(','), rest.size());
-            if (const auto phrase = detail::trimmed(rest.substr(0, end)); !phrase.empty())
-                f.phrases.emplace_back(phrase);
-            rest.remove_prefix(std::min(end + 1, rest.size()));
-        }
-        f.value.clear();
-    }
-    return f;
-}
-
-POSTROAD_DECL void message::add_field(field f) {
+POSTROAD_DECL void message::add_field(detail::own_field f) {
     if (detail::stands_once(f.name) &&
         std::ranges::any_of(fields_, [&](const auto& x) { return detail::equal_ignoring_case(x.name, f.name); }))
         detail::refuse_field(f.name, "this field may stand only once");
@@ -260,13 +193,36 @@ POSTROAD_DECL message& message::header(std::string_view name, std::string_view v
     detail::check_field_name(name);
     detail::check_value(name, value);
     detail::check_stretches(name, value);
-    add_field(field_of(name, value));
+    add_field(detail::field_of(name, value));
     return *this;
 }
 
 POSTROAD_DECL message& message::header(std::string_view name, mailbox_list value) & {
     detail::check_field_name(name);
     add_field({.name = std::string(name), .mailboxes = detail::checked_mailboxes(name, std::move(value))});
+    return *this;
+}
+
+POSTROAD_DECL message& message::header(std::string_view name, std::string_view value,
+                                       const field_parameters& parameters) & {
+    if (parameters.empty()) return header(name, value);
+    if (detail::form_of(name) == detail::field_form::mailboxes && !value.empty())
+        return header(name, detail::checked_list(name, value), parameters);
+    detail::check_field_name(name);
+    detail::check_value_with_parameters(name, value);
+    detail::check_parameters(name, parameters);
+    add_field({.name = std::string(name), .value = std::string(value), .parameters = parameters});
+    return *this;
+}
+
+POSTROAD_DECL message& message::header(std::string_view name, mailbox_list value,
+                                       const field_parameters& parameters) & {
+    if (parameters.empty()) return header(name, std::move(value));
+    detail::check_field_name(name);
+    detail::check_parameters(name, parameters);
+    add_field({.name = std::string(name),
+               .mailboxes = detail::checked_mailboxes(name, std::move(value)),
+               .parameters = parameters});
     return *this;
 }
 
@@ -303,19 +259,17 @@ POSTROAD_DECL bool message::international() const noexcept {
     for (const auto* groups : {&to_groups_, &cc_groups_, &reply_to_groups_})
         for (const auto& g : *groups)
             if (std::ranges::any_of(g.members, needs)) return true;
-    return std::ranges::any_of(fields_, [&](const field& f) { return std::ranges::any_of(f.mailboxes, needs); });
+    return std::ranges::any_of(fields_, detail::needs_utf8);
 }
 
 POSTROAD_DECL std::string message::composed_header(std::chrono::system_clock::time_point now) const {
     using detail::value_kind;
     const bool utf8 = international();
-    detail::header_writer w(utf8 ? detail::header_charset::utf8 : detail::header_charset::ascii);
+    const auto charset = utf8 ? detail::header_charset::utf8 : detail::header_charset::ascii;
+    detail::header_writer w(charset);
     const auto write = [&](std::string_view name, const mailbox_list& list,
                            const std::vector<mailbox_group>& groups = {}) {
-        if (utf8) return w.address_list(name, list, groups);
-        auto plain = groups;
-        for (auto& g : plain) g.members = detail::with_ascii_domains(std::move(g.members));
-        w.address_list(name, detail::with_ascii_domains(list), plain);
+        detail::write_addresses(w, charset, name, list, groups);
     };
     const auto date = date_.value_or(moment{now, {}});
     w.plain("Date", detail::format_date(date.when, date.offset));
@@ -329,14 +283,7 @@ POSTROAD_DECL std::string message::composed_header(std::chrono::system_clock::ti
     w.plain("Message-ID", !message_id_.empty()
                               ? message_id_
                               : detail::new_message_id(utf8 ? std::string(from.domain()) : from.ascii_domain()));
-    for (const auto& f : fields_) {
-        if (!f.mailboxes.empty())
-            write(f.name, f.mailboxes);
-        else if (!f.phrases.empty())
-            w.phrases(f.name, f.phrases, f.value);
-        else
-            w.unstructured(f.name, f.value, value_kind::raw);
-    }
+    for (const auto& f : fields_) detail::write_field(w, charset, f, value_kind::raw);
     w.plain("MIME-Version", "1.0");
     return w.take();
 }

@@ -78,13 +78,7 @@ POSTROAD_DECL message::text_form message::checked_form(std::string_view kind, st
     require_no_body();
     detail::check_text(kind == "text/html" ? "HTML" : kind == "text/" ? "alternative" : "text", text);
     if (p.type.empty()) p.type = kind;
-    detail::check_part(p);
-    const auto type = detail::parse_parameterised(p.type);
-    if (!type.is(kind)) detail::refuse_field("Content-Type", "expected " + std::string(kind) + ", got " + type.value);
-    if (const auto charset = type.parameter("charset"); charset.empty())
-        p.type += "; charset=utf-8";
-    else if (!detail::equal_ignoring_case(charset, "utf-8"))
-        detail::refuse_field("Content-Type", "expected no charset but utf-8, which the text is in");
+    detail::check_text_part(p, kind);
     return {std::move(p), std::string(text)};
 }
 

@@ -118,7 +118,7 @@ inline parameterised checked_media_type(const std::string& type) {
     check_value("Content-Type", type);
     auto parsed = parse_parameterised(type);
     const auto slash = parsed.value.find('/');
-    if (type.size() > max_type || !is_ascii(type) || slash == std::string::npos ||
+    if (type.size() > max_type || !is_ascii(type) || trimmed(type).ends_with(';') || slash == std::string::npos ||
         !is_token(std::string_view(parsed.value).substr(0, slash)) ||
         !is_token(std::string_view(parsed.value).substr(slash + 1)))
         refuse_field("Content-Type",
@@ -189,6 +189,17 @@ inline void check_own_fields(const part& p) {
 POSTROAD_DECL void check_part(const part& p) {
     check_media_type(p.type);
     check_part_fields(p);
+}
+
+POSTROAD_DECL void check_text_part(part& p, std::string_view kind) {
+    check_part(p);
+    const auto type = parse_parameterised(p.type);
+    if (!type.is(kind)) refuse_field("Content-Type", "expected " + std::string(kind) + ", got " + type.value);
+    if (!type.is("text/")) return;
+    if (const auto charset = type.parameter("charset"); charset.empty())
+        p.type += "; charset=utf-8";
+    else if (!equal_ignoring_case(charset, "utf-8"))
+        refuse_field("Content-Type", "expected no charset but utf-8, which the text is in");
 }
 
 POSTROAD_DECL void check_part_fields(const part& p) {

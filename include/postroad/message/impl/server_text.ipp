@@ -29,6 +29,39 @@ inline constexpr std::pair<std::string_view, delivery_action> openings[] = {
     {"the following addresses had permanent fatal errors", delivery_action::failed},
     {"this is the postfix program at host", delivery_action::failed},
     {"this is the mail system at host", delivery_action::failed},
+    {"program at host", delivery_action::failed},
+    {"could not be delivered", delivery_action::failed},
+    {"not able to deliver your message", delivery_action::failed},
+    {"unable to deliver message", delivery_action::failed},
+    {"unable to deliver your message", delivery_action::failed},
+    {"unable to deliver to the following", delivery_action::failed},
+    {"wasn't able to deliver", delivery_action::failed},
+    {"could not deliver message", delivery_action::failed},
+    {"was not delivered to", delivery_action::failed},
+    {"not delivered to the following", delivery_action::failed},
+    {"did not receive a copy of your message", delivery_action::failed},
+    {"did not receive this message", delivery_action::failed},
+    {"to the following recipients failed permanently", delivery_action::failed},
+    {"failed addresses follow", delivery_action::failed},
+    {"failed recipients", delivery_action::failed},
+    {"this is a delivery failure notification message", delivery_action::failed},
+};
+
+/// What stands before an address on its line, in lower case; of IMail, LSMTP, MailEnable, Postini and others. It needs
+/// no opening.
+inline constexpr std::string_view labels[] = {
+    "failed recipient:",
+    "undeliverable address:",
+    "unknown user:",
+    "error-for:",
+    "intended recipient:",
+    "invalid final delivery userid:",
+    "user mailbox exceeds allowed size:",
+    "user's mailbox is full:",
+    "delivery failed 20 attempts:",
+    "undeliverable to",
+    "did not reach the following recipient:",
+    "recipient: [smtp:",
 };
 
 POSTROAD_DECL enhanced_code status_within(std::string_view text) noexcept {
@@ -59,7 +92,7 @@ public:
         std::string_view lines[3];
         for (auto& l : lines) l = next_line(text);
         for (std::size_t left = 3; left > 0 && !over_;) {
-            if (!found_)
+            if (!found_ && !begins_with_recipient(lines[0]))
                 look_for_opening(lines);
             else
                 take(lines[0]);
@@ -92,6 +125,33 @@ private:
             action_ = action;
             return;
         }
+        // a line that no more than ends the text of the server, and what follows is the sender's
+        over_ = first.starts_with("---") && (all.find("message") < size || all.find("mail") < size);
+    }
+
+    // qmail: whatever its administrator has it say before
+    bool begins_with_recipient(std::string_view line) {
+        const auto text = trimmed(line);
+        found_ = !behind_label(text).empty() || (line.starts_with('<') && text.ends_with(">:"));
+        if (found_) action_ = delivery_action::failed;
+        return found_;
+    }
+    static std::string_view behind_label(std::string_view text) noexcept {
+        for (const auto label : labels)
+            if (equal_ignoring_case(text.substr(0, label.size()), label)) return trimmed(text.substr(label.size()));
+        return {};
+    }
+    // "* bob@y", "> bob@y", "'bob@y'", "Recipient: [SMTP:bob@y]"
+    static std::string_view undecorated(std::string_view text) noexcept {
+        if (const auto labelled = behind_label(text); !labelled.empty()) {
+            text = labelled;
+            if (text.ends_with(']') && text.find('[') == text.npos) text.remove_suffix(1);  // the label opened it
+        }
+        if (text.starts_with("* ") || text.starts_with("> ") || text.starts_with("-- ")) {
+            text.remove_prefix(text.find(' '));
+            text = trimmed(text);
+        }
+        return text;
     }
 
     void take(std::string_view line) {
@@ -110,19 +170,25 @@ private:
         }
     }
 
-    // "<bob@y>: why", "bob@y", "bob@y on 1/2/2004 10:00 AM"
+    // "<bob@y>: why", "bob@y", "bob@y on 1/2/2004 10:00 AM", "'bob@y' on ...", "bob@y ... unknown host"
     bool recipient(std::string_view text) {
+        text = undecorated(text);
+        const bool in_quotes = text.starts_with('\'');
+        if (in_quotes) text.remove_prefix(1);
         const bool in_angles = text.starts_with('<');
         if (in_angles) text.remove_prefix(1);
-        const auto end = std::min(text.find_first_of(in_angles ? ">" : " :\t"), text.size());
+        const auto end = std::min(text.find_first_of(in_angles ? ">" : in_quotes ? "'" : " :\t"), text.size());
         auto rest = text.substr(std::min(end + (in_angles ? 1 : 0), text.size()));
+        if (in_quotes && rest.starts_with('\'')) rest.remove_prefix(1);
         error_code ec;
         const auto a = address::parse(text.substr(0, end), ec);
-        const bool fits = rest.empty() || rest.starts_with(':') || rest.starts_with(" on ");
+        const bool fits =
+            rest.empty() || rest.starts_with(':') || rest.starts_with(" on ") || rest.starts_with(" ... ");
         if (ec || a.domain().empty() || !fits || recipients_.size() == max_reported_recipients) return false;
         finish();
         if (rest.starts_with(':')) diagnostic_ = trimmed(rest.substr(1));
-        recipients_.push_back({.final = report_text(a.str()), .action = action_});
+        if (rest.starts_with(" ... ")) diagnostic_ = trimmed(rest.substr(5));
+        recipients_.push_back({.final = is_printable(a.str()) ? a.str() : report_text(a.str()), .action = action_});
         open_ = true;
         return true;
     }
