@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """Kills processes that send from a durable queue, at random instants, and counts what arrives.
 
+They write a journal, send reports about what is refused and leave out who is suppressed; and they fork children, which
+live on when they are killed.
+
     tests/crash/check.py WORKER [park] [retry]      the program built from worker.cpp, and the rules; without any, both
 
-POSTROAD_CRASH_KILLS: how many kills for each rule (default 10). POSTROAD_SEED: repeats the instants of a run.
+POSTROAD_CRASH_KILLS: how many kills for each rule (default 10). POSTROAD_CRASH_SECONDS: after so many there are no more
+for that rule (default 100, so that both end in time where ctest waits). POSTROAD_SEED: repeats the instants of a run.
 """
 
 import collections
@@ -18,6 +22,7 @@ import time
 
 WORKER = sys.argv[1]
 KILLS = int(os.environ.get("POSTROAD_CRASH_KILLS", "10"))
+SECONDS = float(os.environ.get("POSTROAD_CRASH_SECONDS", "100"))
 SEED = int(os.environ.get("POSTROAD_SEED", str(random.SystemRandom().randrange(10**9))))
 
 
@@ -48,21 +53,64 @@ def run(*words):
     return done.stdout.split()
 
 
+def messages_of(arrived):
+    return collections.Counter({i: n for i, n in arrived.items() if not i.startswith("report:")})
+
+
 def lines(path):
     return set(path.read_text(encoding="utf-8").split()) if path.exists() else set()
 
 
+def rest_of(process):
+    """What it and its children said: all there is once they are gone."""
+    with process.stdout as said:
+        return said.read()
+
+
 def kill_many(sink, queue, rule, dice):
-    for n in range(KILLS):
-        command = [WORKER, "send", queue, sink.port, rule, queue, f"{rule}{n}"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            # Sometimes before it has begun.
-            if dice.random() < 0.9:
-                assert process.stdout.readline() == "started\n"
-            # The instant is the test.
-            time.sleep(dice.expovariate(1 / 0.12))
-            process.send_signal(signal.SIGKILL)
-        assert process.returncode == -signal.SIGKILL, process.returncode
+    """How many, and what their children said. Returns when all children are gone."""
+    end = time.monotonic() + SECONDS
+    killed = collections.deque()
+    said = ""
+    kills = 0
+    while kills < KILLS and time.monotonic() < end:
+        command = [WORKER, "send", queue, sink.port, rule, queue, f"{rule}{kills}"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        # Sometimes before it has begun.
+        if dice.random() < 0.9:
+            line = process.stdout.readline()
+            assert line == "started\n", line
+        # The instant is the test.
+        time.sleep(dice.expovariate(1 / 0.12))
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, process.returncode
+        kills += 1
+        killed.append(process)
+        if len(killed) > 100:
+            said += rest_of(killed.popleft())
+    said += "".join(map(rest_of, killed))
+    assert not said.replace("started\n", ""), said[:1000]
+    return kills
+
+
+CAPACITY = 300  # of the queue in worker.cpp, at the least
+
+
+def check_reports(queue, arrived, refused, doubtful):
+    """Each message that was refused has failed, and its sender knows once. Returns how many reports arrived."""
+    reports = collections.Counter({i.removeprefix("report:"): n for i, n in arrived.items() if i.startswith("report:")})
+    forgotten = int(run("forget", queue)[0])
+    failed = set(run("list", queue, "failed"))
+    # The oldest go where more failed than the queue holds.
+    assert refused <= failed or len(failed) >= CAPACITY, "what was refused is not kept"
+    # Somebody may have been killed before they wrote down that a message was taken.
+    wrong = [i for i in reports if not i.endswith(".refused")]
+    assert not wrong, f"reports of what was not refused: {wrong[:10]}"
+    missing = refused - set(reports)
+    assert len(missing) <= forgotten, f"not reported: {sorted(missing)[:10]}, and {forgotten} in doubt"
+    again = sum(reports.values()) - len(reports)
+    assert again <= doubtful, f"{again} reports came twice, and {doubtful} were in doubt"
+    return sum(reports.values())
 
 
 def check(rule, dice):
@@ -70,16 +118,25 @@ def check(rule, dice):
     place = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(dir=place) as folder, Sink() as sink:
         queue = pathlib.Path(folder) / "outbox.db"
-        kill_many(sink, queue, rule, dice)
+        kills = kill_many(sink, queue, rule, dice)
         run("drain", queue, sink.port, rule, queue)
         left = {state: len(run("list", queue, state)) for state in ("waiting", "delayed", "sending", "held")}
         assert not any(left.values()), left
-        arrived = sink.arrived()
+        everything = sink.arrived()
+        arrived = messages_of(everything)
         accepted, doubt = lines(pathlib.Path(f"{queue}.accepted")), lines(pathlib.Path(f"{queue}.doubt"))
         parked = set(run("list", queue, "in_doubt"))
+        refused = {i for i in accepted if i.endswith(".refused")} - parked
+        doubtful = pathlib.Path(f"{queue}.doubt").read_text(encoding="utf-8").split().count("report")
+        reported = check_reports(queue, everything, refused, doubtful)
         twice = {i for i, n in arrived.items() if n > 1}
         assert accepted and doubt, "nothing was sent, or nothing was hit"
-        lost = accepted - set(arrived) - parked
+        over = collections.Counter(run("over", queue))
+        assert max(over.values()) == 1, f"twice in the journal: {[i for i, n in over.items() if n > 1][:10]}"
+        assert accepted - parked <= set(over), f"not in the journal: {sorted(accepted - parked - set(over))[:10]}"
+        assert not parked & set(over), "in the journal, and still there"
+        assert not any(i.endswith(".refused") for i in arrived)
+        lost = accepted - set(arrived) - parked - refused
         assert not lost, f"lost: {sorted(lost)[:10]}, {len(lost)} in all"
         assert twice <= doubt, f"duplicates that were not in doubt: {sorted(twice - doubt)[:10]}"
         if rule == "park":
@@ -89,11 +146,14 @@ def check(rule, dice):
             for i in parked:
                 run("drop" if i in arrived else "retry", queue, i)
             run("drain", queue, sink.port, rule, queue)
-            arrived = sink.arrived()
-            assert not accepted - set(arrived)
+            arrived = messages_of(sink.arrived())
+            assert not {i for i in accepted if not i.endswith(".refused")} - set(arrived)
             assert max(arrived.values()) == 1
-        print(f"{rule}: {KILLS} kills, {len(accepted)} messages accepted, {sum(arrived.values())} arrived, "
-              f"{len(doubt)} in doubt, {len(parked)} parked, {len(twice)} twice, 0 lost")
+            assert accepted <= set(run("over", queue))
+        children = sum(".child" in i for i in accepted)
+        print(f"{rule}: {kills} kills, {len(accepted)} messages accepted, {children} of them of children, "
+              f"{sum(arrived.values())} arrived, {len(refused)} refused, {reported} reports, {len(doubt)} in doubt, "
+              f"{len(parked)} parked, {len(twice)} twice, 0 lost")
 
 
 def main():

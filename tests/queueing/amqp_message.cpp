@@ -1,6 +1,7 @@
 #include <postroad/queueing/amqp_message.hpp>
 
 #include <postroad/queueing/division.hpp>
+#include <postroad/queueing/stored_job.hpp>
 
 #include <doctest/doctest.h>
 
@@ -29,6 +30,100 @@ job a_job() {
     j.mail = std::make_shared<mail_object>(std::move(m));
     j.submitted = now.steady;
     return j;
+}
+
+// A frame that is too large ends the connection, again and again.
+TEST_CASE("what many servers said at length is cut so that it fits into a frame") {
+    auto j = a_job();
+    for (int i = 0; i < 1000; ++i)
+        j.result.recipients.push_back({.address = "r" + std::to_string(i) + "@x.example",
+                                       .status = status::rejected,
+                                       .where = phase::rcpt,
+                                       .reply = {.code = 550, .enhanced = {5, 1, 1}, .text = std::string(1000, ' ')},
+                                       .why = std::string(1000, '%')});
+    CHECK(queueing::written_progress(j).size() > 2'000'000);
+    const auto fits = queueing::amqp_progress(j);
+    CHECK(fits.size() <= queueing::max_amqp_progress);
+    CHECK(fits.find("550") != std::string::npos);
+    j.result.recipients.resize(1);
+    CHECK(queueing::amqp_progress(j) == queueing::written_progress(j));
+}
+
+TEST_CASE("what became of as many recipients as there may be fits beside their headers, by status at least") {
+    const auto too_much = [](std::size_t n) {
+        amqp_message m;
+        m.headers["recipients"] = amqp_message::strings(n, "b@y.example");
+        return queueing::too_much_for_amqp(m, n);
+    };
+    CHECK(too_much(queueing::max_amqp_recipients).empty());
+    CHECK(too_much(queueing::max_amqp_recipients + 1) == "it has more than 1000 recipients");
+    auto whole = a_job();
+    mail_object mail{.envelope = whole.mail->envelope, .content = whole.mail->content};
+    mail.envelope.recipients.assign(queueing::max_amqp_recipients, address(std::string(20, 'r') + "@x.example"));
+    whole.mail = std::make_shared<const mail_object>(mail);
+    CHECK(queueing::too_much_for_amqp(queueing::to_amqp(whole, now), mail.envelope.recipients.size()).empty());
+    // A part of it has its envelope, too.
+    auto j = std::move(whole);
+    j.whole = 7;
+    for (std::uint32_t i = 0; i < queueing::max_amqp_recipients; ++i) {
+        j.places.push_back(100'000 + i);
+        j.result.recipients.push_back({.address = "r@x.example",
+                                       .status = i == 999 ? status::accepted : status::not_attempted,
+                                       .where = phase::greeting,
+                                       .reply = {.code = 550, .enhanced = {5, 1, 1}, .text = std::string(1000, ' ')},
+                                       .error = errc::timed_out,
+                                       .why = std::string(1000, '%')});
+    }
+    j.result.details = {.where = phase::rcpt, .explanation = std::string(50'000, '%')};
+    const auto m = queueing::to_amqp(j, now);
+    CHECK(queueing::headers_size(m) < 128 << 10);
+    CHECK(queueing::too_much_for_amqp(m, queueing::max_amqp_recipients) == "");
+    std::string reason;
+    const auto back = queueing::from_amqp(amqp_message(m), now, reason);
+    REQUIRE(back);
+    REQUIRE(back->result.recipients.size() == queueing::max_amqp_recipients);
+    CHECK(back->result.recipients[998].status == status::not_attempted);
+    CHECK(back->result.recipients[999].status == status::accepted);
+}
+
+TEST_CASE("headers that could not be published again with what becomes of the message are too much") {
+    amqp_message m;
+    m.headers["tag"] = std::string((40 << 10) - 80, 'x');
+    m.headers["postroad_progress"] = std::string(64 << 10, 'x');
+    CHECK(queueing::headers_size(m) > 100 << 10);
+    CHECK(queueing::too_much_for_amqp(m, 1) == "its headers take more than 40 KiB");
+    CHECK(queueing::too_much_for_amqp(m, 1, 200) == "");
+    m.headers["postroad_envelope"] = std::string("part 7 0\n");
+    CHECK(queueing::too_much_for_amqp(m, 1) == "");
+    m.headers["postroad_envelope"] = "part 7 0\n" + std::string(25 << 10, 'x');
+    CHECK(queueing::too_much_for_amqp(m, 1) ==
+          "its headers take more than 88 KiB");  // more than a frame, with the rest
+    m.headers.erase("postroad_envelope");
+    m.headers["tag"] = std::string(39 << 10, 'x');
+    CHECK(queueing::too_much_for_amqp(m, 1).empty());
+    m.headers["postroad_progress"] = std::string((64 << 10) + 1, 'x');
+    CHECK(queueing::too_much_for_amqp(m, 1) == "its headers take more than 40 KiB");
+}
+
+TEST_CASE("an id too long to get those of parts has one in its place, the same everywhere") {
+    using queueing::detail::amqp_short_id;
+    CHECK(amqp_short_id(std::string(200, 'x')) == std::string(200, 'x'));
+    const auto id = amqp_short_id(std::string(201, 'x'));
+    CHECK(queueing::detail::amqp_id(id) == queueing::detail::amqp_id_for(std::string(201, 'x')));
+    CHECK(amqp_short_id(std::string(202, 'x')) != id);
+}
+
+TEST_CASE("the broker says how large a message may be") {
+    using queueing::detail::amqp_largest;
+    CHECK(amqp_largest("PRECONDITION_FAILED - message size 200021 is larger than configured max size 100000") ==
+          100'000);
+    CHECK(amqp_largest("PRECONDITION_FAILED - message size 536870913 is larger than max size 536870912") ==
+          536'870'912);
+    for (const auto* other : {"", "PRECONDITION_FAILED - unknown delivery tag 7",
+                              "PRECONDITION_FAILED - message size 5 is larger than max size ",
+                              "PRECONDITION_FAILED - message size 5 is larger than max size 0",
+                              "PRECONDITION_FAILED - message size 5 is larger than max size 99999999999999999999999"})
+        CHECK_FALSE(amqp_largest(other));
 }
 
 /// As the documentation says that anybody may publish it.

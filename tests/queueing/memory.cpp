@@ -52,6 +52,14 @@ TEST_CASE("the queue takes as many jobs as its capacity, and refuses the next wi
     CHECK(q.size() == 3);
 }
 
+TEST_CASE("a report is taken by a queue that is full") {
+    queueing::memory q{.capacity = 1};
+    CHECK_FALSE(put(q, 1));
+    job j{.id = 2, .mail = mail(), .reports = true};
+    CHECK_FALSE(q.enqueue(j));
+    CHECK(put(q, 3) == errc::queue_full);
+}
+
 TEST_CASE("jobs that are being sent, or wait for another attempt, take room until they are settled") {
     queueing::memory q{.capacity = 2};
     CHECK_FALSE(put(q, 1));

@@ -1,24 +1,28 @@
 // One process of those that share a queue at a broker.
 //
 //   amqp_worker send BROKER NAME SMTP_PORT [--as WORD] [--doubt park] [--prefetch N] [--per-destination N]
-//       [--connections N] [--shards N] [--ca FILE] [--each]
+//       [--connections N] [--shards N] [--ca FILE] [--each] [--kept SECONDS]
 //   amqp_worker submit BROKER NAME FIRST COUNT DOMAINS [--shards N] [--patience MS] [--each] [--wait] [--asks]
+//       [--octets N] [--give-up MS]
 //   amqp_worker count BROKER NAME
-//   amqp_worker list BROKER NAME STATE [--most N]
+//   amqp_worker list BROKER NAME STATE [--most N] [--asks]
 //   amqp_worker retry BROKER NAME STATE [--most N]
+//   amqp_worker drop BROKER NAME STATE [--most N]
 //
 // `send` sends what is queued to 127.0.0.1:SMTP_PORT, as WORD.test and a destination for each domain, until SIGTERM,
-// and then shows on stderr what it did last; with `doubt N DOMAIN` it says of which message it is in doubt, by the
-// number in the reverse path, before it sends it again; with --each every recipient is routed, so that messages are
-// divided. `submit` queues numbered messages, to domains in turn, with --each to all of them and to two of the first,
-// and says `queued N` once the broker has each, or `failed N WHY`; with --wait, `outcome N STATUS`, too; with --asks it
-// is connected first and waits for a line. `count` says how many jobs are in
-// which state, `list` the numbers of those in one: `job N`. `retry` lists them, and lets them go one by one, by id; it
-// says `retried N`.
+// and then shows on stderr what it did last; SIGUSR1 drops all that waits; with `doubt N DOMAIN` it says of which
+// message it is in doubt, by the number in the reverse path, before it sends it again; with --each every recipient is
+// routed, so that messages are divided. `submit` queues numbered messages, to domains in turn, with --each to all of
+// them and to two of the first, and says `queued N` once the broker has each, or `failed N WHY`; with --wait, `outcome
+// N STATUS`, too; with --asks it is connected first and waits for a line; with --octets a message has so many more, and
+// with --give-up so long. `count` says how many jobs are in which state, `list` the numbers of those in one: `job N
+// ATTEMPTS ERROR`, N being 0 for what is no mail; with --asks it lists them again for each line, and says `listed
+// COUNT`. `retry` and `drop` list them, and let them go one by one, by id; they say `retried N`, `dropped N`.
 #include <postroad/core/transcript.hpp>
 #include <postroad/postroad.hpp>
 #include <postroad/queueing/amqp.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <csignal>
@@ -94,7 +98,8 @@ queueing::amqp_options queue_options(const arguments& a) {
             .prefetch = static_cast<std::uint16_t>(number(a.option("--prefetch", "64"))),
             .when_full = queueing::when_full::wait,
             .patience = std::chrono::milliseconds(number(a.option("--patience", "60000"))),
-            .heartbeat = 2s};
+            .heartbeat = 2s,
+            .kept = std::chrono::seconds(number(a.option("--kept", "2592000")))};
 }
 
 template <class Transport>
@@ -102,6 +107,7 @@ int send(const arguments& a) {
     sigset_t ends;
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &ends, nullptr);
     scheduling::fair fair{.per_destination = number(a.option("--per-destination", "4"))};
     if (a.option("--doubt", "") == "park")
@@ -122,7 +128,7 @@ int send(const arguments& a) {
     m.observe(log);
     say("ready", "to send");
     int signal = 0;
-    sigwait(&ends, &signal);
+    while (sigwait(&ends, &signal) == 0 && signal == SIGUSR1) (void)m.drop({});
     m.shutdown(5s);
     std::fputs(log->text().c_str(), stderr);
     return 0;
@@ -149,9 +155,14 @@ int submit(const arguments& a) {
                     for (unsigned d = 1; d < domains; ++d) msg.to("to@d" + std::to_string((n + d) % domains) + ".test");
                     msg.to("too@d" + std::to_string(n % domains) + ".test");
                 }
-                msg.subject("number " + id).text("Message " + id + ".\n");
+                std::string text = "Message " + id + ".\n";
+                for (auto left = number(a.option("--octets", "0")); left > 0; left -= std::min(left, 70U))
+                    text += std::string(std::min(left, 70U) - 1, 'x') + '\n';
+                msg.subject("number " + id).text(text);
+                const auto give_up = number(a.option("--give-up", "0"));
                 try {
-                    auto ticket = m.submit(msg);
+                    auto ticket = m.submit(
+                        msg, {.give_up_after = give_up > 0 ? std::chrono::milliseconds(give_up) : duration::max()});
                     say("queued", id);
                     if (waits) say("outcome", id, to_string(ticket.wait().recipients.at(0).status));
                 } catch (const error& e) {
@@ -187,16 +198,30 @@ std::vector<queueing::job_info> listed(const queueing::amqp& queue, const argume
     return jobs;
 }
 
+std::string number_of(const queueing::job_info& j) {
+    return j.sender.empty() ? "0" : j.sender.substr(1, j.sender.find('@') - 1);
+}
+
 int list(const arguments& a) {
-    for (const auto& j : listed(looker(a), a)) say("job", j.sender.substr(1, j.sender.find('@') - 1));
+    const auto queue = looker(a);
+    for (const auto& j : listed(queue, a)) say("job", number_of(j), std::to_string(j.attempts) + " " + j.error);
+    if (!a.options.contains("--asks")) return 0;
+    do say("listed", std::to_string(listed(queue, a).size()));
+    while (std::getchar() != EOF);
     return 0;
 }
 
 int retry(const arguments& a) {
     auto queue = looker(a);
     for (const auto& j : listed(queue, a))
-        if (queue.retry_now({.id = j.id}, clock::now()) == 1)
-            say("retried", j.sender.substr(1, j.sender.find('@') - 1));
+        if (queue.retry_now({.id = j.id}, clock::now()) == 1) say("retried", number_of(j));
+    return 0;
+}
+
+int drop(const arguments& a) {
+    auto queue = looker(a);
+    for (const auto& j : listed(queue, a))
+        if (queue.drop({.id = j.id}, clock::now()).size() == 1) say("dropped", number_of(j));
     return 0;
 }
 
@@ -210,6 +235,7 @@ int main(int argc, char** argv) try {
     if (a.words.size() == 3 && a.words[0] == "count") return count(a);
     if (a.words.size() == 4 && a.words[0] == "list") return list(a);
     if (a.words.size() == 4 && a.words[0] == "retry") return retry(a);
+    if (a.words.size() == 4 && a.words[0] == "drop") return drop(a);
     std::fputs("usage: see the head of amqp_worker.cpp\n", stderr);
     return 2;
 } catch (const std::exception& e) {

@@ -36,6 +36,7 @@ class Relay:
         self.cut = False
         self.silent = threading.Event()
         self.open: list[socket.socket] = []
+        self.taken = 0  # connections
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self) -> None:
@@ -48,6 +49,7 @@ class Relay:
                 server = socket.create_connection(("127.0.0.1", self.to))
             except OSError:
                 return
+            self.taken += 1
             self.open += [client, server]
             threading.Thread(target=self.pump_up, args=(client, server), daemon=True).start()
             threading.Thread(target=self.pump, args=(server, client), daemon=True).start()
@@ -201,6 +203,10 @@ class Queue:
         assert worker.ended() == ""
         return [int(line.split()[1]) for line in worker.lines]
 
+    def waits(self) -> int:
+        """How many jobs are not over."""
+        return sum(n for state, n in self.count().items() if state != "failed")
+
     def doubted(self) -> set[int]:
         return set().union(*(worker.said("doubt") for worker in self.workers))
 
@@ -332,6 +338,20 @@ def test_a_worker_that_is_killed_at_any_write_of_a_division_leaves_each_recipien
     assert set(got) == set().union(*(to(n) for n in range(1, number + 1)))
     twice = {(n, to.split("@")[1]) for (n, to), times in got.items() if times > 1}
     assert twice <= queue.parts_doubted()
+
+
+def test_a_register_that_cannot_be_read_makes_doubtful_what_was_given_out(queue):
+    queue.sends()
+    assert queue.submits(0, 200).ended() == ""
+    wait_until(lambda: len(queue.sink.got) >= 60, "60 messages arrive")
+    queue.workers[0].end(signal.SIGKILL)
+    with contextlib.closing(pika.BlockingConnection(pika.URLParameters(queue.url()))) as connection:
+        channel = connection.channel()
+        for n in range(4):  # somebody has them, and does not give them back
+            wait_until(lambda n=n: channel.basic_get(f"{queue.name}.marked.{n}")[0], "a register")
+        queue.sends()
+        queue.in_order(set(range(200)))
+    assert queue.doubted()
 
 
 def test_what_is_parked_never_comes_twice(queue):
@@ -525,6 +545,235 @@ def test_what_is_parked_is_listed_again_and_again_and_goes_one_by_one(queue, sta
     assert queue.sink.twice() == set()
 
 
+def test_who_looks_again_and_again_does_so_over_one_connection(queue):
+    queue.sends("--doubt", "park").end(signal.SIGTERM)
+    park(queue, range(20))
+    with Relay(queue.broker.ports["amqp"]) as relay:
+        retries = Worker("retry", queue.url(relay.port), queue.name, "in_doubt", "--most", 12)
+        assert retries.ended() == ""
+        assert len(retries.said("retried")) == 12
+        assert relay.taken == 2  # the other is the queue's
+
+        watch = Worker("list", queue.url(relay.port), queue.name, "in_doubt", "--asks")
+        for n in range(5):
+            if n == 3:
+                relay.end()
+                relay.cut = False
+            if n:
+                watch.goes_on()
+            wait_until(lambda n=n: len(watch.lines) == 9 + n, "it is listed again")
+        watch.process.stdin.close()
+        assert watch.ended() == ""
+        assert watch.lines[8:] == ["listed 8"] * 5
+
+
+def test_what_failed_stays_and_is_listed_sent_again_or_dropped(queue):
+    refused = set(range(20))
+    queue.sink.refuses = set(refused)
+    worker = queue.sends()
+    producer = queue.submits(0, 30, 5, "--wait")  # also what somebody waited for
+    assert producer.ended() == ""
+    assert producer.said("outcome") == set(range(30))
+    wait_until(lambda: queue.count()["failed"] == len(refused), "all that was refused is kept")
+    assert queue.waits() == 0
+    for _ in range(2):
+        listing = Worker("list", queue.url(), queue.name, "failed")
+        assert listing.ended() == ""
+        assert listing.said("job") == refused
+        assert {line.split(" ", 2)[2] for line in listing.lines} == {"1 550 5.1.1 no such user"}
+    assert queue.listed("in_doubt") == queue.listed("held") == []
+
+    # Some get nothing the second time, either: they fail anew.
+    queue.sink.refuses = {n for n in refused if n % 2}
+    retries = Worker("retry", queue.url(), queue.name, "failed", "--most", 10)
+    assert retries.ended() == ""
+    again = retries.said("retried")
+    assert len(again) == 10
+    taken = {n for n in again if n % 2 == 0}
+    queue.all_arrive(taken)
+    wait_until(lambda: queue.waits() == 0, "the others have failed again")
+    wait_until(lambda: set(queue.listed("failed")) == refused - taken, "those that were not sent stay")
+    dropped = Worker("drop", queue.url(), queue.name, "failed", "--most", 5)
+    assert dropped.ended() == ""
+    gone = dropped.said("dropped")
+    assert len(gone) == 5
+    assert set(queue.listed("failed")) == refused - taken - gone
+    worker.end(signal.SIGTERM)
+    assert set(queue.sink.got) == set(range(20, 30)) | taken
+    assert queue.sink.twice() == queue.doubted() == set()
+
+
+def test_what_failed_stays_as_long_as_it_is_to_and_is_told_who_waits(queue):
+    queue.sink.refuses = set(range(30))
+    for number, (kept, expiration) in enumerate([("2592000", "2592000000"), ("0", None), ("1", None)]):
+        worker = queue.sends("--kept", kept)
+        producer = queue.submits(number * 10, 10, 5, "--wait")
+        assert producer.ended() == ""
+        assert {line.split()[2] for line in producer.lines if line.startswith("outcome")} == {"rejected"}
+        worker.end(signal.SIGTERM)
+        if expiration:
+            assert queue.count()["failed"] == 10
+            with queue.channel() as channel:
+                while (found := channel.basic_get(f"{queue.name}.dead", auto_ack=True))[0]:
+                    assert found[1].expiration == expiration
+                    assert abs(found[1].headers["postroad_failed"] - time.time()) < DEADLINE * 10
+        else:
+            wait_until(lambda: queue.count()["failed"] == 0, "nothing is kept")
+    assert queue.waits() == 0
+
+
+def test_what_is_no_mail_is_listed_and_stays_until_it_is_dropped(queue):
+    worker = queue.sends()
+    publish(queue, "in", 1, {"recipients": "nobody"}, expiration="1000000")
+    publish(queue, "in", 2, content_type="text/html", message_id="mine")
+    wait_until(lambda: queue.count()["failed"] == 2, "both are kept")
+    listing = Worker("list", queue.url(), queue.name, "failed")
+    assert listing.ended() == ""
+    assert sorted(line.split(":")[0] for line in listing.lines) == [
+        "job 0 0 the content type is not message/rfc822",
+        "job 0 0 the header recipients",
+    ]
+    retries = Worker("retry", queue.url(), queue.name, "failed")
+    assert retries.ended() == ""
+    assert retries.lines == []
+    dropped = Worker("drop", queue.url(), queue.name, "failed")
+    assert dropped.ended() == ""
+    assert dropped.lines == ["dropped 0"] * 2
+    assert queue.count()["failed"] == 0
+    worker.end(signal.SIGTERM)
+    assert queue.sink.got == {}
+
+
+def dead(queue: Queue) -> list[str]:
+    """Why each message that is kept as failed is."""
+    reasons = []
+    with queue.channel() as channel:
+        while (found := channel.basic_get(f"{queue.name}.dead"))[0]:
+            reasons.append(found[1].headers["postroad_reason"])
+    return sorted(reasons)
+
+
+def test_nothing_that_a_stranger_publishes_ends_a_connection(queue):
+    with Relay(queue.broker.ports["amqp"]) as relay:
+        worker = queue.sends("--each", url=queue.url(relay.port))
+        before = relay.taken
+        many = [f"to{n}@d1.test" for n in range(3000)]
+        two = ["to@d1.test", "to@d2.test"]
+        publish(queue, "in", 1, reply_to="nobody.there", message_id="one")
+        publish(queue, "in", 2, {"recipients": two}, message_id="x" * 255)
+        publish(queue, f"{shard('d1.test')}", 3, {"recipients": two}, message_id="y" * 255, reply_to="nobody.there")
+        publish(queue, "in", 4, {"recipients": many}, message_id="four")
+        publish(queue, "in", 5, {"tag": "t" * 60_000}, message_id="five")
+        publish(queue, f"{shard('d1.test')}", 6, {"tag": "t" * 60_000}, message_id="six")
+        publish(queue, "in", 7, message_id="seven")
+        queue.all_arrive({1, 2, 3, 7})
+        wait_until(lambda: queue.waits() == 0, "all is over")
+        assert relay.taken == before
+        assert {queue.sink.got[n] for n in (1, 7)} == {1}
+        assert dead(queue) == ["it has more than 1000 recipients"] + ["its headers take more than 40 KiB"] * 2
+        worker.end(signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def takes_at_most(broker: ServerInfo, octets: int) -> Iterator[None]:
+    def limit(octets: int) -> None:
+        each = (
+            f"application:set_env(rabbit, max_message_size, {octets}), persistent_term:put(max_message_size, {octets})."
+        )
+        control(broker, "eval", each)
+
+    limit(octets)
+    try:
+        yield
+    finally:
+        limit(134_217_728)
+
+
+def test_a_message_larger_than_the_broker_takes_ends_alone(queue):
+    with takes_at_most(queue.broker, 100_000), Relay(queue.broker.ports["amqp"]) as relay:
+        queue.sends()
+        large = queue.submits(0, 1, 5, "--octets", 200_000, "--patience", 20_000, url=queue.url(relay.port))
+        large.ended()
+        assert large.lines == ["failed 0 the message is larger than the server takes"]
+        assert relay.taken <= 3
+        assert queue.submits(1, 20).ended() == ""
+        queue.in_order(set(range(1, 21)))
+        assert queue.sink.twice() == set()
+
+
+def test_what_the_broker_takes_no_more_is_with_somebody(queue):
+    assert sum(queue.count().values()) == 0  # it has its queues
+    large = MAIL + b"x\r\n" * 60_000
+    publish(queue, "in", 1, body=large)
+    publish(queue, f"{shard('d1.test')}", 2, body=large, message_id="two")
+    later = {"not_before": int(time.time()) + 8}
+    publish(queue, f"{shard('d1.test')}", 3, later, body=large, message_id="three")
+    with takes_at_most(queue.broker, 100_000):
+        queue.sends()
+        publish(queue, "in", 4)
+        queue.all_arrive({2, 3, 4})
+        wait_until(lambda: queue.waits() == 0, "all is over")
+        assert dead(queue) == ["the broker takes no more than 100000 octets (max_message_size)"]
+        assert queue.sink.twice() <= queue.doubted()  # the connection ends for the first of them
+
+
+def test_a_large_part_of_a_long_list_is_sent(queue):
+    """Its recipients take almost all that headers may, and a part names them twice."""
+    queue.sends("--each")
+    long = [f"recipient{n:010}@d1.test" for n in range(600)]
+    publish(queue, "in", 1, {"recipients": [*long, "to@d2.test"]})
+    queue.all_arrive({1})
+    wait_until(lambda: queue.waits() == 0, "all is over")
+    assert dead(queue) == []
+
+
+def test_under_an_alarm_of_the_broker_a_connection_stays(queue):
+    with Relay(queue.broker.ports["amqp"]) as relay:
+        assert queue.submits(0, 60, 20, "--shards", 16).ended() == ""
+        control(queue.broker, "set_vm_memory_high_watermark", "absolute", "1MB")
+        try:
+            # What it publishes first blocks it, with the register of the next shard still to be read.
+            queue.sends("--shards", 16, url=queue.url(relay.port))
+            before = relay.taken
+            time.sleep(12)  # an answer may take five seconds
+            assert relay.taken == before
+        finally:
+            control(queue.broker, "set_vm_memory_high_watermark", "absolute", "1GB")
+        queue.in_order(set(range(60)))
+        assert queue.sink.twice() == set()
+        assert dead(queue) == []
+
+
+def test_who_waits_elsewhere_is_told_what_was_given_up_while_it_waited(queue):
+    worker = Worker("send", queue.url(), queue.name, free_ports(1)[0])
+    queue.workers.append(worker)
+    worker.ready()
+    producer = queue.submits(0, 5, 5, "--wait", "--give-up", 6000)
+    assert producer.ended() == ""
+    assert producer.said("queued") == producer.said("failed") == set(range(5)), producer.lines
+    assert all("given up" in line for line in producer.lines if line.startswith("failed")), producer.lines
+
+
+def test_who_waits_elsewhere_is_told_what_is_dropped_where_it_waits(queue):
+    worker = Worker("send", queue.url(), queue.name, free_ports(1)[0])
+    queue.workers.append(worker)
+    worker.ready()
+    producer = queue.submits(0, 8, 5, "--wait")
+    wait_until(lambda: producer.said("queued") == set(range(8)), "all are queued")
+
+    def told() -> bool:
+        # What is given out meanwhile goes by the next one.
+        worker.process.send_signal(signal.SIGUSR1)
+        time.sleep(0.2)
+        return producer.process.poll() is not None
+
+    wait_until(told, "all are told")
+    assert producer.ended() == ""
+    assert producer.said("failed") == set(range(8))
+    why = {line.split(" ", 2)[2] for line in producer.lines if line.startswith("failed")}
+    assert why == {"the operation was cancelled"}
+
+
 def test_those_who_look_at_the_same_time_see_everything(queue):
     queue.sends("--doubt", "park").end(signal.SIGTERM)
     numbers = range(300)
@@ -558,6 +807,103 @@ def test_a_full_shard_stops_no_other(queue):
     queue.in_order(producer.said("queued"))
     assert queue.sink.twice() == set()
     assert set(queue.sink.got) == producer.said("queued")
+
+
+def test_shards_that_are_full_or_gone_lose_nothing_and_stop_no_other(queue):
+    """With somebody who sends meanwhile, and queues that other processes have."""
+    queue.sends()
+    full = {shard("d1.test"), shard("d2.test")}
+    others = {n for n in range(60) if shard(f"d{n % 5}.test") not in full}
+    assert others
+    assert len(full) > 1
+    policy = f"full_{queue.name}"
+    pattern = rf"^{queue.name}\.[{''.join(map(str, full))}]$"
+    limits = '{"max-length": 1, "overflow": "reject-publish"}'
+    control(queue.broker, "set_policy", "-p", "postroad", policy, pattern, limits)
+    try:
+        producer = queue.submits(0, 60, 5, "--patience", 2500)
+        producer.ended()
+    finally:
+        control(queue.broker, "clear_policy", "-p", "postroad", policy)
+    queued = producer.said("queued")
+    assert others <= queued
+    assert queued | producer.said("failed") == set(range(60))
+    queue.in_order(queued)
+    wait_until(lambda: queue.waits() == 0, "all is over")
+
+    producer = queue.submits(100, 60, 5, "--asks").ready()
+    with queue.channel() as channel:
+        for n in full:
+            channel.queue_delete(f"{queue.name}.{n}")
+    # Nobody makes them anew but those who had them.
+    producer.goes_on()
+    producer.ended()
+    queued = producer.said("queued")
+    assert queued | producer.said("failed") == set(range(100, 160))
+    assert {n for n in range(100, 160) if shard(f"d{n % 5}.test") not in full} <= queued
+    queue.in_order(queued)
+
+
+def test_a_password_that_is_rotated_stops_who_sends_until_it_is_right(queue):
+    with Relay(queue.broker.ports["amqp"]) as relay:
+        queue.sends(url=queue.url(relay.port))
+        assert queue.submits(0, 200).ended() == ""
+        wait_until(lambda: len(queue.sink.got) >= 40, "40 messages arrive")
+        control(queue.broker, "change_password", "alice", "rotated")
+        try:
+            before = relay.taken
+            relay.end()
+            relay.cut = False
+            wait_until(lambda: relay.taken >= before + 3, "it tries again and again")
+        finally:
+            control(queue.broker, "change_password", "alice", PASSWORD)
+        queue.in_order(set(range(200)))
+
+
+def test_monitors_that_list_all_the_time_stop_nobody(queue):
+    worker = queue.sends("--doubt", "park")
+    park(queue, range(1000, 1100), "held")
+    park(queue, range(2000, 2100), "in_doubt")
+    over = threading.Event()
+
+    def listed(monitor: Worker) -> int:
+        return sum(line.startswith("listed") for line in list(monitor.lines))
+
+    def watch(state: str) -> Worker:
+        monitor = Worker("list", queue.url(), queue.name, state, "--asks").ready()
+
+        def ask() -> None:
+            asked = 1
+            while not over.is_set():
+                wait_until(lambda asked=asked: listed(monitor) == asked, "a list")
+                monitor.goes_on()
+                asked += 1
+
+        threads.append(threading.Thread(target=ask, daemon=True))
+        threads[-1].start()
+        return monitor
+
+    threads: list[threading.Thread] = []
+    monitors = [watch(state) for state in ("held", "in_doubt", "in_doubt", "failed")]
+    try:
+        producer = queue.submits(0, 300, 5, "--wait")
+        assert producer.ended() == ""
+        assert producer.said("outcome") == set(range(300))
+        retries = Worker("retry", queue.url(), queue.name, "held", "--most", 5)
+        assert retries.ended() == ""
+        queue.all_arrive(retries.said("retried"))
+    finally:
+        over.set()
+        for each in threads:
+            each.join(DEADLINE)
+    counts = [{int(n) for line in m.lines if (n := line.split()[1]) and line.startswith("listed")} for m in monitors]
+    assert counts[0] <= set(range(95, 101))
+    assert counts[1:] == [{100}, {100}, {0}]
+    for each in monitors:
+        each.end(signal.SIGKILL)
+    worker.end(signal.SIGTERM)
+    assert queue.sink.twice() == set()
+    assert len(queue.sink.got) == 305
 
 
 def test_who_submits_is_told_when_patience_ends_whatever_is_wrong(queue):

@@ -4,6 +4,7 @@
 #include <postroad/queueing/traits.hpp>
 
 #include <sys/stat.h>
+#include <thread>
 
 using namespace sqlite_test;
 
@@ -15,7 +16,31 @@ job labelled(const char* tag, const char* to = "b@y.example") {
     return j;
 }
 
+std::future<told> answer_for(job& j) {
+    std::promise<told> p;
+    auto answer = p.get_future();
+    j.waiter = std::make_unique<promised>(std::move(p));
+    return answer;
+}
+
 }  // namespace
+
+TEST_CASE("where nothing waits nothing is old") {
+    const folder f;
+    outbox box({.path = f.file()});
+    const auto oldest = [&] {
+        queueing::queue_counts counts;
+        box.queue.count(clock::now(), counts);
+        return counts.oldest;
+    };
+    CHECK(oldest() == duration::zero());
+    auto j = labelled("a");
+    j.submitted = clock::now() - 1h;
+    REQUIRE_FALSE(box.submit(std::move(j)));
+    CHECK(oldest() >= 59min);
+    (void)box.queue.drop({.tag = "a"}, clock::now());
+    CHECK(oldest() == duration::zero());
+}
 
 TEST_CASE("a file that no mailer has open can be looked at and changed") {
     const folder f;
@@ -179,6 +204,22 @@ TEST_CASE("one sends and the others submit; when it ends, another takes over") {
     CHECK_FALSE(both[1].interrupted);
 }
 
+TEST_CASE("what another stored is counted once, also if it is over before it was counted") {
+    const folder f;
+    outbox sender({.path = f.file()});
+    sender.start();
+    REQUIRE(sender.wait([&] { return sender.queue.sends(); }));
+    outbox other({.path = f.file(), .submit_only = true});
+    for (int i = 0; i < 3; ++i) {
+        (void)other.add();
+        sender.queue.settle(sender.lease_one());
+        CHECK(sender.drained());
+        CHECK(sender.queue.size() == 0);
+    }
+    (void)other.add();
+    CHECK(sender.wait([&] { return sender.queue.size() == 1; }));
+}
+
 TEST_CASE("a queue that only submits never sends") {
     const folder f;
     outbox box({.path = f.file(), .submit_only = true});
@@ -227,6 +268,141 @@ TEST_CASE("who submitted to another's sender learns the outcome") {
     CHECK(said.ec == errc::in_doubt);
     CHECK(said.result.all_are(status::in_doubt));
     CHECK(sender.states() == "in_doubt");
+}
+
+TEST_CASE("who submitted learns that another process dropped it or gave it up") {
+    const folder f;
+    const auto now = clock::now();
+    outbox sender({.path = f.file()});
+    sender.start();
+    CHECK(sender.wait([&] { return sender.queue.sends(); }));
+    outbox box({.path = f.file(), .submit_only = true});
+    box.start();
+    outbox third({.path = f.file(), .submit_only = true});
+    std::vector<job_id> ids;
+    std::vector<std::future<told>> answers;
+    const auto submit = [&](const char* tag, time_point due, time_point deadline = never) {
+        std::promise<told> p;
+        answers.push_back(p.get_future());
+        auto j = labelled(tag);
+        j.due = due;
+        j.deadline = deadline;
+        j.waiter = std::make_unique<promised>(std::move(p));
+        ids.push_back(j.id);
+        REQUIRE_FALSE(box.submit(std::move(j)));
+    };
+    const auto said = [&](std::size_t i) {
+        REQUIRE(answers[i].wait_for(patience) == std::future_status::ready);
+        return answers[i].get();
+    };
+    submit("by the sender", now + 1h);
+    CHECK(sender.queue.drop({.tag = "by the sender"}, now).size() == 1);
+    const auto first = said(0);
+    CHECK(first.ec == errc::cancelled);
+    REQUIRE(first.result.recipients.size() == 1);
+    CHECK(first.result.recipients[0].address == "b@y.example");
+
+    submit("by a third", now + 1h);
+    CHECK(third.queue.drop({.tag = "by a third"}, now).size() == 1);
+    CHECK(said(1).ec == errc::cancelled);
+
+    submit("late", now + 1h, now - 1s);
+    CHECK(sender.queue.take_all({ids[2]}).size() == 1);
+    const auto late = said(2);
+    CHECK(late.ec == errc::timed_out);
+    CHECK(late.result.details.explanation == queueing::given_up_waiting().explanation);
+
+    submit("damaged", now + 1h);
+    execute(f.file(), "UPDATE jobs SET facts = facts + 1 WHERE tag = 'damaged'");
+    CHECK(third.queue.drop({.tag = "damaged"}, now).size() == 1);
+    CHECK(said(3).ec == errc::storage_damaged);
+
+    submit("leased", time_point::min());
+    const auto leased = sender.lease_one();
+    CHECK(third.queue.drop({.tag = "leased"}, now).size() == 1);
+    CHECK(said(4).ec == errc::cancelled);
+    sender.queue.release({.id = leased.id, .mail = leased.mail});
+    CHECK(sender.drained());
+}
+
+TEST_CASE("who sends learns once that another process dropped what he has") {
+    const folder f;
+    outbox sender({.path = f.file()});
+    sender.start();
+    outbox third({.path = f.file(), .submit_only = true});
+    auto j = labelled("a");
+    auto answer = answer_for(j);
+    REQUIRE_FALSE(sender.submit(std::move(j)));
+    auto leased = sender.lease_one();
+    CHECK(third.queue.drop({}, clock::now()).size() == 1);
+    // It looked at what was kept for it.
+    const auto kept = [&] { return number(f.file(), "SELECT count(*) FROM outcomes"); };
+    for (const auto until = clock::now() + patience; kept() > 0 && clock::now() < until;) std::this_thread::yield();
+    CHECK(kept() == 0);
+    // The queue still knows what is leased.
+    CHECK(sender.states().empty());
+    SUBCASE("and sends it next") {
+        sender.queue.mark(leased.id);
+        std::vector<job_id> revoked;
+        CHECK(sender.wait([&] {
+            sender.queue.revoked(revoked);
+            return !revoked.empty();
+        }));
+        CHECK(revoked == std::vector<job_id>{leased.id});
+        CHECK(leased.waiter);
+        leased.waiter->complete(errc::cancelled, {});
+    }
+    SUBCASE("and puts it back next") {
+        leased.due = clock::now() + 1h;
+        sender.queue.put_back(std::move(leased));
+        REQUIRE(answer.wait_for(patience) == std::future_status::ready);
+        const auto said = answer.get();
+        CHECK(said.ec == errc::cancelled);
+        CHECK(said.result.recipients.size() == 1);
+    }
+    CHECK(sender.drained());
+}
+
+TEST_CASE("who waits for what another process dropped or gave up while it was leased learns that when it is put back") {
+    // What streams and is large is not kept in memory.
+    const auto mail = std::make_shared<mail_object>(*mail_with("\r\n"));
+    std::string text = "Subject: x\r\n\r\n";
+    while (text.size() < 100'000) text += "hello\r\n";
+    SUBCASE("text") { mail->content = content::from_text(text); }
+    SUBCASE("streaming") {
+        mail->content = content::from_source(source::generated([&text]() -> source::read_function {
+            return [&text, at = std::size_t{0}](std::span<char> room) mutable {
+                const auto n = text.copy(room.data(), room.size(), at);
+                at += n;
+                return n;
+            };
+        }));
+    }
+    bool late = false;
+    SUBCASE("late") { late = true; }
+    const folder f;
+    outbox sender({.path = f.file()});
+    sender.start();
+    outbox third({.path = f.file(), .submit_only = true});
+    auto j = outbox::make(mail);
+    auto answer = answer_for(j);
+    if (late) j.deadline = clock::now() - 1s;
+    REQUIRE_FALSE(sender.submit(std::move(j)));
+    auto leased = sender.lease_one();
+    CHECK(third.queue.take_all({leased.id}).size() == 1);
+    name_recipients(leased);
+    leased.result.recipients[0].status = status::deferred;
+    leased.result.attempts = 3;
+    leased.due = clock::now() + 1h;
+    sender.queue.put_back(std::move(leased));
+    REQUIRE(answer.wait_for(patience) == std::future_status::ready);
+    const auto said = answer.get();
+    CHECK(said.ec == (late ? errc::timed_out : errc::cancelled));
+    CHECK(said.result.attempts == 3);
+    REQUIRE(said.result.recipients.size() == 1);
+    CHECK(said.result.recipients[0].address == "b@y.example");
+    CHECK(said.result.recipients[0].status == status::deferred);
+    CHECK(sender.drained());
 }
 
 TEST_CASE("what somebody else took out, held or dropped is not sent") {

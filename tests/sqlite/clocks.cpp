@@ -25,6 +25,24 @@ TEST_CASE("a stored time comes back exactly as it was, while the clocks agree") 
     }
 }
 
+TEST_CASE("mail of a machine that does not know the time yet makes sense, and goes") {
+    const folder f;
+    {
+        outbox box({.path = f.file()});
+        box.start();
+        auto j = outbox::make(mail_with("\r\n"));
+        // As where it is 1970: before the first of all times that make sense.
+        j.submitted = clock::now() - 50 * 365 * 24h;
+        j.deadline = clock::now() - 40 * 365 * 24h;
+        j.due = clock::now() + 1ms;
+        REQUIRE_FALSE(box.submit(std::move(j)));
+    }
+    outbox box({.path = f.file()});
+    box.start();
+    (void)box.lease_one(clock::now() + 1s);
+    CHECK(box.list({.state = job_state::held}).empty());
+}
+
 TEST_CASE("when the wall clock is set back what is stored waits longer by as much, and when it is set ahead less") {
     calendar c;
     (void)c.look(noon, start);

@@ -4,7 +4,9 @@
 #include <sqlite3.h>
 
 #include <atomic>
+#include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -52,7 +54,11 @@ public:
     void heal() {
         fail(0, SQLITE_OK, 0);
         limit(unlimited);
+        hurries_ = false;
     }
+    /// From now on, whoever waits for a lock does not sleep, but takes the time for slept.
+    void hurry() { hurries_ = true; }
+    std::chrono::microseconds slept() const { return std::chrono::microseconds(slept_); }
 
     /// Writes the file and its log as a power cut would leave them: each write since the last sync may be there, or
     /// not, or in part.
@@ -113,6 +119,11 @@ private:
                 use().images_.erase(name);
             }
             return use().real_->xDelete(use().real_, name, sync);
+        };
+        vfs_.xSleep = [](sqlite3_vfs*, int microseconds) {
+            if (!use().hurries_) return use().real_->xSleep(use().real_, microseconds);
+            use().slept_ += microseconds;
+            return microseconds;
         };
         sqlite3_vfs_register(&vfs_, 1);
     }
@@ -218,6 +229,8 @@ private:
     int fails_by_ = SQLITE_OK;
     int failures_ = 0;
     std::size_t limit_ = unlimited;
+    std::atomic<bool> hurries_ = false;
+    std::atomic<std::int64_t> slept_ = 0;
 };
 
 }  // namespace sqlite_test

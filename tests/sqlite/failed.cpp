@@ -223,3 +223,137 @@ TEST_CASE("a part that failed keeps the content, and not the message, alive") {
     CHECK(number(f.file(), "SELECT count(*) FROM parts") == 0);
     CHECK(box.queue.size() == 0);
 }
+
+namespace {
+
+std::string content_of(const std::string& path) {
+    std::string all;
+    sqlite3* db = nullptr;
+    REQUIRE(sqlite3_open(path.c_str(), &db) == SQLITE_OK);
+    const auto add = [](void* to, int, char** values, char**) {
+        static_cast<std::string*>(to)->append(values[0]);
+        return 0;
+    };
+    CHECK(sqlite3_exec(db, "SELECT CAST(octets AS TEXT) FROM parts ORDER BY part", add, &all, nullptr) == SQLITE_OK);
+    sqlite3_close(db);
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("of the content of what failed there stays what is asked for, and without the whole it does not go again") {
+    struct wanted {
+        queueing::kept_content what = queueing::kept_content::whole;
+        const char* content = "";
+        std::size_t again = 0;
+    };
+    const wanted all[] = {{queueing::kept_content::whole, "Subject: x\r\n\r\nhello\r\n", 1},
+                          {queueing::kept_content::header, "Subject: x\r\n", 0},
+                          {queueing::kept_content::nothing, "", 0}};
+    for (const auto& w : all) {
+        CAPTURE(w.content);
+        const folder f;
+        outbox box({.path = f.file(), .kept_content = w.what});
+        box.start();
+        const auto id = fail_one(box, labelled("x", {"b@y.example", "c@y.example"}));
+        CHECK(box.drained());
+        CHECK(content_of(f.file()) == w.content);
+        const auto kept = box.list({.id = id});
+        REQUIRE(kept.size() == 1);
+        CHECK(kept[0].error == "550 5.1.1 no such user");
+        CHECK(kept[0].octets == std::string_view(w.content).size());
+        CHECK(box.queue.retry_now({.id = id}, clock::now()) == w.again);
+        CHECK(box.queue.drop({.id = id}, clock::now()).size() == 1);
+        CHECK(content_of(f.file()).empty());
+    }
+}
+
+TEST_CASE("the content that parts of a message share is cut when the last of them is over") {
+    const folder f;
+    outbox box({.path = f.file(), .kept_content = queueing::kept_content::header});
+    box.start();
+    REQUIRE_FALSE(box.submit(labelled("x", {"b@y.example", "c@z.example"})));
+    auto whole = box.lease_one();
+    std::vector<job> parts;
+    for (const std::uint32_t at : {0u, 1u}) parts.push_back(queueing::part_of(whole, {at}));
+    box.queue.divide(std::move(whole), std::move(parts));
+    auto both = box.lease(2);
+    for (auto& p : both) refuse_last(p);
+    box.queue.settle(both[0]);
+    CHECK(box.list({.state = job_state::failed}).size() == 1);
+    CHECK(content_of(f.file()) == "Subject: x\r\n\r\nhello\r\n");
+    box.queue.settle(both[1]);
+    CHECK(box.drained());
+    CHECK(content_of(f.file()) == "Subject: x\r\n");
+    for (const auto& j : box.list({.state = job_state::failed})) CHECK(j.error == "550 5.1.1 no such user");
+    CHECK(box.list({.state = job_state::failed}).size() == 2);
+}
+
+TEST_CASE("a file that was emptied gives its room back when it is asked to, also one of an older version") {
+    for (const bool older : {false, true}) {
+        CAPTURE(older);
+        const folder f;
+        if (older) execute(f.file(), "PRAGMA auto_vacuum = NONE; CREATE TABLE a(b); DROP TABLE a;");
+        outbox box({.path = f.file(), .journal_kept = 0s});
+        for (int i = 0; i < 40; ++i) (void)box.add("\r\n" + std::string(100'000, 'x') + "\r\n");
+        CHECK(box.queue.drop({}, clock::now()).size() == 40);
+        (void)box.add();
+        CHECK(box.queue.compact() > 3'000'000);
+        CHECK(box.queue.compact() == 0);
+        CHECK(box.list().size() == 1);
+        box.queue.stop();
+        CHECK(number(f.file(), "PRAGMA freelist_count") == 0);
+        CHECK(number(f.file(), "PRAGMA page_count") < 200);
+        CHECK(number(f.file(), "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'") == 0);
+    }
+}
+
+TEST_CASE("what is held until its deadline has failed, too; dropped by hand it is gone") {
+    const folder f;
+    outbox box({.path = f.file()});
+    const auto late = [&](const char* tag) {
+        auto j = labelled(tag);
+        j.deadline = clock::now() + 1ms;
+        const auto id = j.id;
+        REQUIRE_FALSE(box.submit(std::move(j)));
+        return id;
+    };
+    const std::vector<job_id> ids{late("held")};
+    (void)late("dropped");
+    CHECK(box.queue.hold({}, clock::now()) == 2);
+    const auto over = clock::now() + 1ms;
+    while (clock::now() <= over) continue;
+    CHECK(box.queue.drop({.tag = "dropped"}, clock::now()).size() == 1);
+    CHECK(failed(box) == 0);
+    CHECK(box.queue.take_all(ids).size() == 1);
+    CHECK(failed(box) == 1);
+    CHECK(box.queue.size() == 0);
+    CHECK(box.queue.drop({.state = job_state::held}, clock::now()).empty());
+}
+
+TEST_CASE("what waits in the file until its deadline has failed; what is taken out before is gone") {
+    const folder f;
+    outbox box({.path = f.file()});
+    auto late = labelled("late");
+    late.deadline = clock::now() + 1ms;
+    auto early = labelled("early");
+    early.deadline = clock::now() + 1h;
+    const std::vector<job_id> ids{late.id, early.id};
+    REQUIRE_FALSE(box.submit(std::move(late)));
+    REQUIRE_FALSE(box.submit(std::move(early)));
+    const auto over = clock::now() + 1ms;
+    while (clock::now() <= over) continue;
+    CHECK(box.queue.take_all(ids).size() == 2);
+    CHECK(box.queue.size() == 0);
+    CHECK(failed(box) == 1);
+    std::vector<queueing::job_info> kept;
+    box.queue.list({.state = job_state::failed}, 10, clock::now(), kept);
+    REQUIRE(kept.size() == 1);
+    CHECK(kept[0].tag == "late");
+    CHECK(kept[0].error.find("its time was over while it waited") != std::string::npos);
+    CHECK(box.queue.retry_now({.state = job_state::failed}, clock::now()) == 1);
+    CHECK(box.queue.size() == 1);
+    // Dropped by hand it stays no more, whatever its deadline was.
+    CHECK(box.queue.drop({.state = job_state::waiting}, clock::now()).size() == 1);
+    CHECK(failed(box) == 0);
+}

@@ -3,6 +3,8 @@
 #include "sqlite/disk.hpp"
 #include "sqlite/outbox.hpp"
 
+#include <postroad/queueing/sqlite_journal.hpp>
+
 #include <algorithm>
 #include <fstream>
 #include <random>
@@ -59,8 +61,8 @@ TEST_CASE("an empty file becomes a queue; one of a newer version is refused") {
     execute(f.file(), "PRAGMA user_version = 99");
     const auto e = opening(f.file());
     CHECK(e.code == errc::storage_damaged);
-    CHECK(says(e, "it was written by a newer version (schema 99, and this one knows 2)"));
-    execute(f.file(), "PRAGMA user_version = 2");
+    CHECK(says(e, "it was written by a newer version (schema 99, and this one knows 3)"));
+    execute(f.file(), "PRAGMA user_version = 3");
     CHECK(outbox({.path = f.file()}).queue.size() == 1);
 }
 
@@ -107,6 +109,41 @@ TEST_CASE("a job that makes no sense is put aside and shown; the others go on") 
     CHECK(box.queue.drop({.state = job_state::held}, clock::now()).size() == 1);
     box.queue.settle(j);
     CHECK(box.queue.size() == 0);
+}
+
+TEST_CASE("what another program's lock keeps out waits for it once, whatever else is to be written") {
+    auto& d = disk::use();
+    const folder f;
+    outbox box({.path = f.file()});
+    box.start();
+    (void)box.add();
+    auto sent = box.lease_one();
+    box.mark(sent.id);
+    sqlite3* other = nullptr;
+    REQUIRE(sqlite3_open(f.file().c_str(), &other) == SQLITE_OK);
+    REQUIRE(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) == SQLITE_OK);
+    d.hurry();
+    auto report = outbox::make(mail_with("\r\n"));
+    report.reports = true;
+    CHECK_FALSE(box.queue.enqueue(report));
+    sent.error = errc::timed_out;
+    box.queue.settle(sent);
+    auto j = outbox::make(mail_with("\r\n"));
+    std::promise<std::pair<error_code, std::chrono::microseconds>> answered;
+    const auto before = d.slept();
+    j.stored = [&](error_code ec) { answered.set_value({ec, d.slept() - before}); };
+    CHECK_FALSE(box.queue.enqueue(j));
+    const auto [ec, waited] = answered.get_future().get();
+    CHECK(ec == errc::storage_failed);
+    CHECK(waited >= 9s);
+    // What was under way before may take as long again.
+    CHECK(waited <= 21s);
+    d.heal();
+    REQUIRE(sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr) == SQLITE_OK);
+    sqlite3_close(other);
+    // Then what waited is written: it is over, and the report is there.
+    CHECK(box.lease_one().mail->content.text() == "\r\n");
+    CHECK(box.wait([&] { return box.queue.size() == 1; }));
 }
 
 TEST_CASE("a full disk refuses messages by name, and takes them again when there is room") {
@@ -213,6 +250,10 @@ TEST_CASE("whichever write fails, what was stored is there, and what was marked 
                 CHECK(j.interrupted);
             }
             CHECK(box.drained());
+            // In the journal is what is over, once.
+            std::multiset<job_id> over;
+            for (const auto& e : queueing::sqlite_journal(f.file()).find({}).entries) over.insert(e.id);
+            CHECK(over == std::multiset<job_id>(settled.begin(), settled.end()));
             if (!all_failed) break;
         }
     CHECK_FALSE(all_failed);
@@ -272,12 +313,14 @@ TEST_CASE("after a power cut at any time, what was stored is there, and what was
             collect();
             std::set<job_id> wanted;
             std::set<job_id> doubtful;
+            std::set<job_id> known;
             const folder after;
             {
                 const std::scoped_lock lock(mutex);
                 std::ranges::set_difference(stored, settled, std::inserter(wanted, wanted.end()));
                 std::ranges::set_difference(marked, settled, std::inserter(doubtful, doubtful.end()));
                 d.cut_power(f.file(), after.file(), random);
+                known = stored;
             }
             outbox next({.path = after.file()});
             next.start();
@@ -290,6 +333,13 @@ TEST_CASE("after a power cut at any time, what was stored is there, and what was
                 CHECK(whole(j).ends_with("\r\n"));
             }
             CHECK(std::ranges::includes(found, wanted));
+            // Each is there, or over by the journal: one of the two.
+            std::set<job_id> over;
+            for (const auto& e : queueing::sqlite_journal(after.file()).find({}, 1000).entries) {
+                CHECK(over.insert(e.id).second);
+                CHECK_FALSE(found.contains(e.id));
+            }
+            for (const auto id : known) CHECK((found.contains(id) || over.contains(id)));
         }
         const std::scoped_lock lock(mutex);
         CHECK_FALSE(stored.empty());

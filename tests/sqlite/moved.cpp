@@ -2,6 +2,8 @@
 #include "failure.hpp"
 #include "sqlite/outbox.hpp"
 
+#include <postroad/queueing/sqlite_journal.hpp>
+
 #include <sys/stat.h>
 #include <filesystem>
 #include <fstream>
@@ -41,6 +43,22 @@ TEST_CASE("what is submitted to a file that was moved or deleted is refused, unt
         fs::remove(f.file() + suffix);
         CHECK(submit_one(box) == errc::storage_failed);
     }
+}
+
+TEST_CASE("who looked already sees nothing of a file that is no more") {
+    const folder f;
+    outbox box({.path = f.file()});
+    box.start();
+    (void)box.add();
+    const queueing::sqlite_journal journal(f.file());
+    CHECK(box.list().size() == 1);
+    CHECK(journal.find({}).entries.empty());
+    fs::rename(f.file(), f.file("elsewhere"));
+    CHECK(failure_of([&] { (void)box.list(); }).code == errc::storage_failed);
+    CHECK(failure_of([&] { (void)journal.find({}); }).code == errc::storage_failed);
+    fs::rename(f.file("elsewhere"), f.file());
+    CHECK(box.list().size() == 1);
+    CHECK(journal.find({}).entries.empty());
 }
 
 TEST_CASE("a content is not read from another file of that name") {

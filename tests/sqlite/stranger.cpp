@@ -19,6 +19,9 @@ void make_three(const folder& f, std::vector<job_id>& ids) {
 
 TEST_CASE("a row that makes no sense is held by name; the others go, with their contents, and it can be dropped") {
     const char* const changes[] = {
+        "place = -5",
+        "place = 4611686018427387904",
+        "place = 9223372036854775807",
         "id = 0",
         "id = -1",
         "id = -9223372036854775807",
@@ -94,6 +97,24 @@ TEST_CASE("times beyond all reason neither overflow nor stop anybody") {
     }
 }
 
+TEST_CASE("numbers that no queue counts to are refused by name, before and while it is open") {
+    for (const auto* change :
+         {"place = -1", "place = 18014398509481984", "place = 9223372036854775807", "part = -1",
+          "part = 1125899906842625", "part = 9223372036854775807", "entry = -1", "entry = 9223372036854775807",
+          "epoch = 9223372036854775807", "jobs = 9223372036854775807", "failed = -9223372036854775807"}) {
+        CAPTURE(change);
+        const folder f;
+        std::vector<job_id> ids;
+        make_three(f, ids);
+        outbox open({.path = f.file()});
+        execute(f.file(), std::string("UPDATE numbers SET ") + change);
+        CHECK(open.submit(outbox::make(mail_with("\r\n"))) == errc::storage_damaged);
+        const auto e = failure_of([&] { const queueing::sqlite q(f.file()); });
+        CHECK(e.code == errc::storage_damaged);
+        CHECK(e.text.find("`numbers` makes no sense") != std::string::npos);
+    }
+}
+
 TEST_CASE("jobs of one id are held, and harm nobody") {
     const folder f;
     std::vector<job_id> ids;
@@ -109,9 +130,10 @@ TEST_CASE("jobs of one id are held, and harm nobody") {
         // A third comes while one is being sent.
         execute(f.file(),
                 "INSERT INTO jobs SELECT place + 100, 0, NULL, class, id, submitted, deadline, submitter, part, size, "
-                "facts, tenant, tag, key, envelope, progress, whole, domain, failed, sum FROM jobs WHERE id = " +
+                "facts, tenant, tag, key, envelope, progress, whole, domain, failed, sum, tried, subject, message_id, "
+                "cut FROM jobs WHERE id = " +
                     std::to_string(ids[1]));
-        execute(f.file(), "UPDATE counters SET place = place + 200");
+        execute(f.file(), "UPDATE numbers SET place = place + 200");
         CHECK(box.wait([&] { return box.states() == "held held held"; }));
         box.queue.settle(j);
         CHECK(box.queue.drop({}, clock::now()).size() == 3);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +28,7 @@ struct amqp_event {
         delivered,
         confirmed,  ///< what was published is stored
         refused,    ///< what was published is not
+        none,       ///< there was nothing to get
     };
     enum class reach : unsigned char { one, all_up_to };
     kind what = kind::nothing;
@@ -78,7 +80,8 @@ public:
     void cancel(const std::string& consumer);
 
     /// A persistent message; returns its number on the channel, counted from 1. On the main channel it must find a
-    /// queue: otherwise the connection counts as lost.
+    /// queue: otherwise the connection counts as lost. errc::message_too_large for headers that fit into no frame,
+    /// which ends the connection, too.
     std::uint64_t publish(int channel, const std::string& exchange, const std::string& key, const amqp_message& m);
     void ack(int channel, std::uint64_t tag);
     void requeue(int channel, std::uint64_t tag);
@@ -87,9 +90,12 @@ public:
     void requeue_all(int channel) { requeue_up_to(channel, 0); }
     /// Whether the broker said that it takes nothing that is published now: what is published blocks this thread.
     bool blocked() const noexcept;
+    /// The most octets of a body, if the broker ended the connection for one that had more.
+    std::optional<std::uint64_t> largest() const noexcept;
 
-    /// The next message of a queue, on the channel `aside`.
-    std::optional<amqp_event> get(const std::string& queue);
+    /// The next message of a queue, on the channel `aside`. While the broker takes nothing it does not answer:
+    /// `waits_on`, if there is one, is called about once a second, until it says no.
+    std::optional<amqp_event> get(const std::string& queue, const std::function<bool()>& waits_on = {});
 
     /// What has come; kind::nothing if nothing more has. Sends heartbeats, too.
     amqp_event next();

@@ -62,7 +62,7 @@ struct job_filter {
 
 /// A site, or a domain, that keeps mail waiting.
 struct trouble {
-    std::string name = {};
+    std::string name = {};  ///< "*": all domains, since who locates them answers nobody
     error_code error = {};
     std::string why = {};     ///< one sentence, with the server's words
     duration since = {};      ///< how long ago it began

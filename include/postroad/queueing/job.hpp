@@ -74,6 +74,9 @@ struct job {
     /// It was being sent when the process that did so died: whether it goes again is to be judged first.
     bool interrupted = false;
     bool lasts = false;  ///< its queue outlives the process
+    /// It tells a sender what became of another, which leaves next: a queue takes it however full it is, for nobody is
+    /// there who could wait for room.
+    bool reports = false;
     /// Told once, by a durable queue, on any thread: that the job is stored, or why not.
     std::function<void(error_code)> stored = {};
     std::unique_ptr<postroad::waiter> waiter = {};
@@ -97,6 +100,8 @@ struct verdict {
     kind what = kind::done;
     time_point at = never;  ///< of a retry
     bool late = false;      ///< of a retry: it is time to tell the sender that it takes long; said once
+    /// Instead of `late`: it is where the wait, which may be longer than until `at`, begins before then and ends later.
+    time_point late_at = never;
     friend bool operator==(const verdict&, const verdict&) = default;
 };
 

@@ -22,7 +22,8 @@ public:
         const auto size = octets_of(j);
         const std::scoped_lock lock(mutex_);
         // One that is larger than all the room goes alone.
-        if (held_ >= capacity || (held_ > 0 && size > octets - std::min(octets, octets_))) return errc::queue_full;
+        const bool is_full = held_ >= capacity || (held_ > 0 && size > octets - std::min(octets, octets_));
+        if (is_full && !j.reports) return errc::queue_full;
         ++held_;
         octets_ += size;
         if (j.traffic_class >= arrived_.size()) arrived_.resize(std::size_t{j.traffic_class} + 1);

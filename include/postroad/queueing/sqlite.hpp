@@ -6,6 +6,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -22,6 +23,13 @@ struct sqlite_closer {
 };
 }  // namespace detail
 
+/// What stays of the content of a message that failed.
+enum class kept_content : unsigned char {
+    whole,
+    header,   ///< the header only
+    nothing,  ///< neither
+};
+
 struct sqlite_options {
     /// The file; it is made, for this user only, if it is not there. SQLite keeps `-wal` and `-shm` beside it, the
     /// queue `-lock`. On a disk of this machine: locks of network file systems do not hold.
@@ -34,6 +42,15 @@ struct sqlite_options {
     /// How long what was refused for good or given up stays, with its content and all that was said, to be listed,
     /// retried or dropped; it does not count for `capacity`, which is also the most that stay. 0: not at all.
     std::chrono::seconds kept = std::chrono::hours(30 * 24);
+    /// What of its content: without the whole it cannot go again.
+    queueing::kept_content kept_content = queueing::kept_content::whole;
+    /// How long the journal keeps what became of each message that is over (queueing/sqlite_journal.hpp). 0: nothing is
+    /// written down.
+    std::chrono::seconds journal_kept = std::chrono::hours(30 * 24);
+    /// Most entries of the journal; the oldest go first.
+    std::size_t journal_capacity = 1'000'000;
+    /// Takes a file that anybody on this machine may write to, and so change or forge what is in it.
+    bool world_writable = false;
     /// Never sends, whether another process does or not.
     bool submit_only = false;
 };
@@ -80,11 +97,16 @@ public:
 
     std::optional<job> take(job_id id);
     std::vector<job> take_all(const std::vector<job_id>& ids);
+    std::vector<job> overdue(const std::vector<job_id>& ids);
     void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) const;
     void count(time_point now, queue_counts& counts) const;
     std::size_t retry_now(const job_filter& which, time_point now);
     std::size_t hold(const job_filter& which, time_point now);
     std::vector<job> drop(const job_filter& which, time_point now);
+    /// Gives what is free in the file back to the disk, a little at a time: what is submitted meanwhile goes between.
+    /// Returns how many octets. A file that an older version made is written anew for it the first time, and all else
+    /// waits for that.
+    std::uint64_t compact();
 
 private:
     std::unique_ptr<detail::sqlite_store, detail::sqlite_closer> store_;

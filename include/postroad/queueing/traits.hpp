@@ -52,6 +52,13 @@ struct queueing_traits {
         "postroad: the queueing policy's take_all would never be called: std::vector<job> take_all(const "
         "std::vector<job_id>&) (docs/queueing.md)");
     static_assert(
+        !requires { &Q::overdue; } ||
+            requires(Q q, const std::vector<job_id>& ids) {
+                { q.overdue(ids) } -> std::same_as<std::vector<job>>;
+            },
+        "postroad: the queueing policy's overdue would never be called: std::vector<job> overdue(const "
+        "std::vector<job_id>&) (docs/queueing.md)");
+    static_assert(
         !requires { &Q::revoked; } ||
             requires(Q q, std::vector<job_id>& out) {
                 { q.revoked(out) } -> std::same_as<void>;
@@ -110,6 +117,14 @@ struct queueing_traits {
                 if (auto j = q.take(id)) all.push_back(*std::move(j));
             return all;
         }
+    }
+    /// Copies of those of these jobs, and of their parts, that wait, are not leased, and are given up next: a report
+    /// about each is queued before take_all(), which may leave nothing of them.
+    static std::vector<job> overdue(Q& q, const std::vector<job_id>& ids) {
+        if constexpr (requires { q.overdue(ids); })
+            return q.overdue(ids);
+        else
+            return {};
     }
     /// Appends jobs that another process took out before their mark was stored.
     static void revoked(Q& q, std::vector<job_id>& out) {

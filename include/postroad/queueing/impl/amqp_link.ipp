@@ -1,13 +1,16 @@
 #pragma once
 
 #include <postroad/queueing/amqp_link.hpp>
+#include <postroad/tls/detail/material.hpp>
 
 #include <algorithm>
 #include <deque>
+#include <iterator>
 #include <utility>
 #include <vector>
 
 #include <sys/time.h>
+#include <unistd.h>
 
 #if __has_include(<rabbitmq-c/amqp.h>)
 #include <rabbitmq-c/amqp.h>
@@ -35,7 +38,10 @@ struct amqp_link::parts {
     };
     partial coming[3] = {};
     std::deque<amqp_event> put_by = {};  // what came while something else was awaited
+    std::string got_from = {};           // a queue
+    std::chrono::seconds answers_within{};
     bool blocked = false;
+    mutable std::optional<std::uint64_t> largest = {};
 
     parts() = default;
     parts(const parts&) = delete;
@@ -54,6 +60,7 @@ struct amqp_link::parts {
     }
     [[noreturn]] void refused(int code, amqp_bytes_t text, const char* doing) const {
         const std::string said = escaped({static_cast<const char*>(text.bytes), text.len}, 300);
+        if (code == AMQP_PRECONDITION_FAILED) largest = amqp_largest(said);
         // 320: it is being shut down.
         fail(code == AMQP_CONNECTION_FORCED ? errc::broker_unreachable : errc::broker_refused,
              std::string("the broker ended the connection ") + doing + ": " + std::to_string(code) + " " + said);
@@ -187,6 +194,15 @@ inline amqp_event amqp_confirm(int channel, const amqp_method_t& m) {
     return {};
 }
 
+/// The file of those to trust, where none is named: the first that the system may have.
+inline std::string amqp_cas(const std::string& named) {
+    namespace tls = postroad::tls::detail;
+    if (!named.empty()) return named;
+    if (const char* file = tls::environment("SSL_CERT_FILE"); file && *file) return file;
+    const auto found = std::ranges::find_if(tls::usual_cas, [](const char* file) { return ::access(file, R_OK) == 0; });
+    return found == std::end(tls::usual_cas) ? tls::usual_cas[0] : *found;
+}
+
 inline amqp_link::amqp_link(const amqp_address& to) : parts_(std::make_unique<parts>()) {
     auto& p = *parts_;
     std::string url = to.url;  // which the library takes apart in place
@@ -199,6 +215,7 @@ inline amqp_link::amqp_link(const amqp_address& to) : parts_(std::make_unique<pa
     p.host = std::string(where.host) + ":" + std::to_string(where.port);
     if (!p.connection) p.fail(errc::broker_unreachable, "no memory for a connection to the broker");
 
+    p.answers_within = std::chrono::ceil<std::chrono::seconds>(to.timeout);
     const auto ms = to.timeout.count();
     timeval patience{static_cast<time_t>(ms / 1000), static_cast<suseconds_t>(ms % 1000 * 1000)};
     amqp_socket_t* s = nullptr;
@@ -208,7 +225,7 @@ inline amqp_link::amqp_link(const amqp_address& to) : parts_(std::make_unique<pa
         amqp_ssl_socket_set_verify_peer(s, 1);
         amqp_ssl_socket_set_verify_hostname(s, 1);
         amqp_ssl_socket_set_ssl_versions(s, AMQP_TLSv1_2, AMQP_TLSvLATEST);
-        const auto ca = to.ca_file.empty() ? std::string("/etc/ssl/certs/ca-certificates.crt") : to.ca_file;
+        const auto ca = amqp_cas(to.ca_file);
         if (amqp_ssl_socket_set_cacert(s, ca.c_str()) != AMQP_STATUS_OK)
             throw error(errc::tls_configuration, "the CAs for the broker cannot be read: " + escaped(ca));
     } else {
@@ -219,15 +236,19 @@ inline amqp_link::amqp_link(const amqp_address& to) : parts_(std::make_unique<pa
     amqp_set_handshake_timeout(p.connection, &patience);
     amqp_set_rpc_timeout(p.connection, &patience);
     static constexpr int largest_frame = 131072;
-    // Otherwise a broker short of memory or disk says nothing, and stops reading.
-    amqp_table_entry_t says_blocked{};
-    says_blocked.key = amqp_cstring_bytes("connection.blocked");
-    says_blocked.value.kind = AMQP_FIELD_KIND_BOOLEAN;
-    says_blocked.value.value.boolean = 1;
+    // Otherwise a broker short of memory or disk says nothing, and stops reading; and says nothing of a queue that was
+    // deleted while we consumed it.
+    amqp_table_entry_t to_be_told[2]{};
+    to_be_told[0].key = amqp_cstring_bytes("connection.blocked");
+    to_be_told[1].key = amqp_cstring_bytes("consumer_cancel_notify");
+    for (auto& each : to_be_told) {
+        each.value.kind = AMQP_FIELD_KIND_BOOLEAN;
+        each.value.value.boolean = 1;
+    }
     amqp_table_entry_t capabilities{};
     capabilities.key = amqp_cstring_bytes("capabilities");
     capabilities.value.kind = AMQP_FIELD_KIND_TABLE;
-    capabilities.value.value.table = {1, &says_blocked};
+    capabilities.value.value.table = {2, to_be_told};
     const amqp_table_t properties{1, &capabilities};
     p.check(
         amqp_login_with_properties(p.connection, where.vhost, 0, largest_frame, static_cast<int>(to.heartbeat.count()),
@@ -319,13 +340,21 @@ inline std::uint64_t amqp_link::publish(int channel, const std::string& exchange
         p._flags |= AMQP_BASIC_REPLY_TO_FLAG;
         p.reply_to = amqp_view(m.reply_to);
     }
+    const auto expiration = std::to_string(m.expiration.value_or(0));
+    if (m.expiration) {
+        p._flags |= AMQP_BASIC_EXPIRATION_FLAG;
+        p.expiration = amqp_view(expiration);
+    }
     if (m.timestamp) {
         p._flags |= AMQP_BASIC_TIMESTAMP_FLAG;
         p.timestamp = static_cast<std::uint64_t>(*m.timestamp);
     }
-    parts_->check(amqp_basic_publish(parts_->connection, static_cast<amqp_channel_t>(channel), amqp_view(exchange),
-                                     amqp_view(key), channel == main, 0, &p, amqp_view(m.body)),
-                  "publishing");
+    const auto status =
+        amqp_basic_publish(parts_->connection, static_cast<amqp_channel_t>(channel), amqp_view(exchange),
+                           amqp_view(key), channel == main, 0, &p, amqp_view(m.body));
+    if (status == AMQP_STATUS_TABLE_TOO_BIG || status == AMQP_STATUS_BAD_AMQP_DATA)
+        parts_->fail(errc::message_too_large, "the headers of a message do not fit into a frame of the broker");
+    parts_->check(status, "publishing");
     return ++parts_->published[channel];
 }
 
@@ -343,24 +372,26 @@ inline void amqp_link::requeue_up_to(int channel, std::uint64_t tag) {
 
 inline bool amqp_link::blocked() const noexcept { return parts_->blocked; }
 
-inline std::optional<amqp_event> amqp_link::get(const std::string& queue) {
+inline std::optional<std::uint64_t> amqp_link::largest() const noexcept { return parts_->largest; }
+
+inline std::optional<amqp_event> amqp_link::get(const std::string& queue, const std::function<bool()>& waits_on) {
     auto& p = *parts_;
-    const auto r = amqp_basic_get(p.connection, aside, amqp_view(queue), 0);
-    p.check(r, "getting a message");
-    if (r.reply.id != AMQP_BASIC_GET_OK_METHOD) return {};
-    const auto& ok = *static_cast<const amqp_basic_get_ok_t*>(r.reply.decoded);
-    p.coming[aside] = {.what = {.what = amqp_event::kind::delivered,
-                                .channel = aside,
-                                .tag = ok.delivery_tag,
-                                .redelivered = ok.redelivered != 0,
-                                .consumer = queue},
-                       .header_due = true};
-    for (;;) {
-        // Its content follows at once, if not always first.
-        auto e = p.next({10, 0});
-        if (e.what == amqp_event::kind::nothing) p.fail(errc::broker_unreachable, "the broker sent half a message");
+    amqp_basic_get_t wanted{};
+    wanted.queue = amqp_view(queue);
+    p.check(amqp_send_method(p.connection, aside, AMQP_BASIC_GET_METHOD, &wanted), "getting a message");
+    p.got_from = queue;
+    // That it takes nothing it may say only after the question.
+    for (auto left = p.answers_within;;) {
+        auto e = p.next({1, 0});
+        if (e.what == amqp_event::kind::none) return {};
         if (e.what == amqp_event::kind::delivered && e.channel == aside) return e;
-        p.put_by.push_back(std::move(e));
+        if (e.what != amqp_event::kind::nothing) {
+            p.put_by.push_back(std::move(e));
+            continue;
+        }
+        if (p.blocked && waits_on && waits_on()) continue;
+        if (left.count() == 0) p.fail(errc::broker_unreachable, "the broker does not answer");
+        --left;
     }
 }
 
@@ -396,6 +427,16 @@ inline amqp_event amqp_link::parts::next(timeval patience) {
                               .consumer = amqp_text(d.consumer_tag)},
                      .header_due = true};
             }
+            if (m.id == AMQP_BASIC_GET_OK_METHOD) {
+                const auto& ok = *static_cast<const amqp_basic_get_ok_t*>(m.decoded);
+                c = {.what = {.what = amqp_event::kind::delivered,
+                              .channel = f.channel,
+                              .tag = ok.delivery_tag,
+                              .redelivered = ok.redelivered != 0,
+                              .consumer = got_from},
+                     .header_due = true};
+            }
+            if (m.id == AMQP_BASIC_GET_EMPTY_METHOD) e = {.what = amqp_event::kind::none, .channel = f.channel};
         } else if (f.frame_type == AMQP_FRAME_HEADER) {
             c.header_due = false;
             read_properties(*static_cast<const amqp_basic_properties_t*>(f.payload.properties.decoded), c.what.message);

@@ -1,5 +1,5 @@
 #pragma once
-// Looks through queues of jobs that wait for somebody, held ones and those in doubt.
+// Looks through queues of jobs that wait for somebody.
 
 #include <postroad/core/clock.hpp>
 #include <postroad/queueing/amqp_link.hpp>
@@ -23,7 +23,8 @@ namespace postroad::queueing::detail {
 
 /// One look. A broker shows nobody what is in a queue: it gives messages out, and takes them back. So that two who look
 /// at the same time do not see half each, whoever looks has a lock: a queue that only one connection can have. A
-/// connection of its own keeps all that from who sends meanwhile, and whatever breaks off, it all goes back with it.
+/// connection for looks alone keeps all that from who sends meanwhile; it stays for the next one if done() was called,
+/// and is to be ended otherwise, so that it all goes back with it.
 class amqp_look {
 public:
     struct step {
@@ -35,23 +36,36 @@ public:
     enum class next : unsigned char { more, enough };
     /// Is shown a message, and may change it if it moves.
     using visitor = std::function<next(amqp_message&, step&)>;
+    /// What stays from one look to the next.
+    struct standing {
+        std::unique_ptr<amqp_link> link = {};
+        std::uint64_t consumers = 0;
+    };
 
     /// Waits until nobody else looks. Throws `error`: errc::broker_unreachable, errc::broker_refused, also if that does
     /// not end before `until`.
-    amqp_look(const amqp_address& to, const std::string& lock, time_point until) : lock_(lock), until_(until) {
-        while (!link_) try {
-                auto link = std::make_unique<amqp_link>(to);
-                link->declare_own(lock);
-                link_ = std::move(link);
+    amqp_look(standing& over, const amqp_address& to, const std::string& lock, time_point until)
+        : lock_(lock), until_(until), link_(over.link), consumers_(over.consumers) {
+        for (;;) {
+            // What broke since the last look is no reason to wait.
+            const bool stood = link_ != nullptr;
+            try {
+                if (!stood) link_ = std::make_unique<amqp_link>(to);
+                link_->declare_own(lock);
+                return;
             } catch (const error&) {
+                link_.reset();
                 if (clock::now() >= until) throw;
-                // The broker writes each refusal into its log.
-                std::this_thread::sleep_for(10 * pause);
             }
+            // The broker writes each refusal into its log.
+            if (!stood) std::this_thread::sleep_for(10 * pause);
+        }
     }
     amqp_look(const amqp_look&) = delete;
     amqp_look& operator=(const amqp_look&) = delete;
-    ~amqp_look() { link_->close(); }
+    ~amqp_look() = default;
+    /// Others may look now.
+    void done() { link_->remove(lock_); }
 
     /// Ends with the queue, with the time, or if the visitor has enough. Throws what amqp_link does.
     void walk(const std::string& queue, const visitor& visit) {
@@ -157,11 +171,11 @@ private:
 
     std::string lock_;
     time_point until_;
-    std::unique_ptr<amqp_link> link_ = {};
+    std::unique_ptr<amqp_link>& link_;
+    std::uint64_t& consumers_;
     std::map<std::uint64_t, original> moving_ = {};  // by the number of the copy
     std::vector<original> kept_ = {};
     std::size_t gone_ = 0;
-    std::uint64_t consumers_ = 0;
 };
 
 }  // namespace postroad::queueing::detail

@@ -118,6 +118,22 @@ POSTROAD_DECL std::optional<job_id> amqp_id(std::string_view text) {
     return id;
 }
 POSTROAD_DECL job_id amqp_id_for(std::string_view text) { return amqp_id(text).value_or(amqp_hash(text) >> 2 | 1); }
+POSTROAD_DECL std::string amqp_short_id(std::string id) {
+    // Short strings of AMQP have 255 octets.
+    static constexpr std::size_t most = 200;
+    return id.size() > most ? amqp_id(amqp_id_for(id)) : std::move(id);
+}
+POSTROAD_DECL std::optional<std::uint64_t> amqp_largest(std::string_view said) {
+    // "message size 20971520 is larger than configured max size 16777216", or without "configured".
+    static constexpr std::string_view words = "max size ";
+    const auto at = said.find(words);
+    if (!said.starts_with("PRECONDITION_FAILED - message size ") || at == std::string_view::npos) return {};
+    std::uint64_t n = 0;
+    const auto* const from = said.data() + at + words.size();
+    const auto [end, ec] = std::from_chars(from, said.data() + said.size(), n);
+    if (ec != std::errc() || end == from || n == 0) return {};
+    return n;
+}
 POSTROAD_DECL std::string amqp_part_id(std::string_view whole, bool is_part, std::uint32_t first) {
     if (is_part) whole = whole.substr(0, whole.rfind('/'));
     return std::string(whole) + '/' + std::to_string(first);
@@ -150,6 +166,9 @@ inline bool amqp_as_is(std::string_view encoding) {
     return std::ranges::any_of(all, [&](auto each) { return postroad::detail::equal_ignoring_case(each, encoding); });
 }
 
+// Of a frame, for headers; the rest is for what is added where a message moves, such as why it failed.
+inline constexpr std::size_t amqp_frame_room = std::size_t{124} << 10;
+
 POSTROAD_DECL std::optional<std::int64_t> amqp_wait_until(time_point due, time_point now) {
     std::optional<std::int64_t> best;
     for (const auto wait : amqp_waits)
@@ -158,6 +177,25 @@ POSTROAD_DECL std::optional<std::int64_t> amqp_wait_until(time_point due, time_p
 }
 
 }  // namespace detail
+
+POSTROAD_DECL std::string amqp_progress(const job& j, const amqp_message& beside) {
+    const auto room = detail::amqp_frame_room;
+    const auto most = std::min(max_amqp_progress, room - std::min(room, headers_size(beside)));
+    auto text = written_progress(j);
+    if (text.size() <= most) return text;
+    job less{.result = j.result, .error = j.error, .waits = j.waits, .returns = j.returns, .doubts = j.doubts};
+    for (std::size_t each = 256; text.size() > most && each > 0; each /= 4) {
+        for (auto& r : less.result.recipients) {
+            r.reply.text.resize(std::min(r.reply.text.size(), each));
+            r.why.resize(std::min(r.why.size(), each));
+        }
+        text = written_progress(less);
+    }
+    if (text.size() <= most) return text;
+    less.result.details = {.where = j.result.details.where};
+    for (auto& r : less.result.recipients) r = {.address = std::move(r.address), .status = r.status, .where = r.where};
+    return written_progress(less);
+}
 
 POSTROAD_DECL amqp_message to_amqp(const job& j, both_clocks now) {
     amqp_message m{.content_type = "message/rfc822", .message_id = detail::amqp_id(j.id)};
@@ -175,7 +213,7 @@ POSTROAD_DECL amqp_message to_amqp(const job& j, both_clocks now) {
     m.timestamp = static_cast<std::int64_t>(detail::amqp_seconds(submitted, now));
     if (e.options != mail_options{} || !e.recipient_options.empty() || j.whole)
         m.headers["postroad_envelope"] = written_part(j) + written(e);
-    if (auto progress = written_progress(j); !progress.empty()) m.headers["postroad_progress"] = std::move(progress);
+    if (auto progress = amqp_progress(j, m); !progress.empty()) m.headers["postroad_progress"] = std::move(progress);
     const auto& c = j.mail->content;
     error_code ec;
     auto narrow = c.composed() || c.binary() ? c.as(transfer::seven_bit, ec) : c;
@@ -238,6 +276,25 @@ POSTROAD_DECL std::size_t headers_size(const amqp_message& m) {
             size += sizeof(std::int64_t);
     }
     return size;
+}
+
+POSTROAD_DECL std::string too_much_for_amqp(const amqp_message& m, std::size_t recipients, std::size_t slack) {
+    // Where the recipients of a part stand in its message, and the words around that.
+    static constexpr std::size_t for_places = std::size_t{8} << 10;
+    if (recipients > max_amqp_recipients)
+        return "it has more than " + std::to_string(max_amqp_recipients) + " recipients";
+    const auto text = [&](std::string_view name) {
+        const auto h = m.headers.find(name);
+        const auto* s = h == m.headers.end() ? nullptr : std::get_if<std::string>(&h->second);
+        return s ? std::string_view(*s) : std::string_view();
+    };
+    auto most = max_amqp_headers;
+    if (text("postroad_envelope").starts_with("part ")) most += max_amqp_headers + for_places;
+    const auto progress = text("postroad_progress").size();
+    const auto all = headers_size(m);
+    if (progress > max_amqp_progress || all - progress > most + slack || all > detail::amqp_frame_room)
+        return "its headers take more than " + std::to_string(most >> 10) + " KiB";
+    return {};
 }
 
 }  // namespace postroad::queueing

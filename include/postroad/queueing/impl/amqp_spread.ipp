@@ -10,6 +10,8 @@ namespace postroad::queueing::detail {
 inline void amqp_store::spread(time_point now) {
     static constexpr std::chrono::seconds often(3);
     static constexpr unsigned sure = 3;
+    // The broker would not answer, and the connection would count as lost.
+    if (link_->blocked()) return;
     if (handover_) return hand_over(now);
     if (now < looks_at_ || stopping_at() != never) return;
     looks_at_ = after(now, often);
@@ -23,7 +25,7 @@ inline void amqp_store::spread(time_point now) {
         if (shards_[n].known) ours.push_back(n);
     if (ours.size() < 2) return;
     // Where a single consumer is active the broker counts that one only.
-    const auto processes = link_->look(in_queue()).consumers;
+    const auto processes = link_->look(names_.in()).consumers;
     if (processes < 2) return;
     const auto part = [&](std::size_t of) { return (of + processes - 1) / processes; };
     std::vector<std::size_t> here(shards_.size()), begun(shards_.size());
@@ -34,7 +36,7 @@ inline void amqp_store::spread(time_point now) {
     if (ours.size() <= part(shards_.size())) {
         // Where only some shards have work those may all be ours.
         std::erase_if(ours, [&](unsigned n) { return here[n] < (options_.prefetch + 1u) / 2; });
-        const auto waits = [&](unsigned n) { return link_->look(shard_queue(n)).messages > 0; };
+        const auto waits = [&](unsigned n) { return link_->look(names_.shard(n)).messages > 0; };
         std::size_t behind = 0;
         if (ours.size() >= 2) {
             std::erase_if(ours, std::not_fn(waits));
@@ -110,7 +112,7 @@ inline void amqp_store::hand_over(time_point now) {
     shard_of_.erase(s.consumer);
     // Not earlier: it would come to us again.
     for (const auto& e : o.aside) link_->requeue(amqp_link::main, e.tag);
-    s = shard{.marked = std::move(s.marked), .ended = std::move(s.ended)};
+    s = amqp_shard_state{.marked = std::move(s.marked), .ended = std::move(s.ended)};
     subscribe(o.shard);
     looks_at_ = now;
     const std::scoped_lock lock(mutex_);

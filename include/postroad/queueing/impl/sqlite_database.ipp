@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,12 +34,48 @@ struct file_identity {
     friend bool operator==(const file_identity&, const file_identity&) = default;
 };
 
+enum class writable_by : unsigned char { some, anybody };
+
+/// The file at `path`, of that kind, under its own name: by another its lock would be another one. Made here if there
+/// is none, so that it is for this user only from its first moment; SQLite gives -wal and -shm the same mode. What is
+/// there may be anything: nothing but a file is taken, nor one that more may write to than `by`.
+inline std::string made_file(const std::string& path, const char* kind, writable_by by = writable_by::some) {
+    const auto refuse = [&](errc what, const std::string& why) {
+        throw error(what, "the " + std::string(kind) + " '" + escaped(path, 1000) + "' cannot be opened: " + why);
+    };
+    // For the system a name ends there, so this would be another file.
+    if (path.find('\0') != std::string::npos) refuse(errc::invalid_option, "its name has a NUL in it");
+    struct ::stat log {};
+    // A log comes after its file. SQLite would throw it away with all that is in it.
+    if (::stat((path + "-wal").c_str(), &log) == 0 && log.st_size > 0 && !file_identity::of(path))
+        refuse(errc::storage_damaged, "it is gone, and its -wal is there: put it back, or move its -wal away");
+    // One that is there is not opened: to close it would take this process's locks off it.
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (fd >= 0) {
+        ::fchmod(fd, S_IRUSR | S_IWUSR);
+        ::close(fd);
+    } else if (const int why = errno; why != EEXIST) {
+        refuse(why == ENOSPC || why == EDQUOT ? errc::storage_full : errc::storage_failed,
+               std::generic_category().message(why));
+    }
+    std::error_code ec;
+    const auto real = std::filesystem::canonical(path, ec);
+    if (ec) refuse(errc::storage_failed, ec.message());
+    struct ::stat found {};
+    if (::stat(real.c_str(), &found) != 0) refuse(errc::storage_failed, std::generic_category().message(errno));
+    if (!S_ISREG(found.st_mode)) refuse(errc::storage_failed, "it is no file");
+    if (by == writable_by::some && (found.st_mode & S_IWOTH) != 0)
+        refuse(errc::storage_failed, "anybody may write to it: take that from it (chmod o-w)");
+    return real.string();
+}
+
 /// A connection to a file. Everything throws `error`, whose explanation names the file and says what to do.
 class database {
 public:
     static constexpr int patience_ms = 10'000;  // for the locks of others
 
-    database(const std::string& path, int flags) : path_(path) {
+    /// `kind`: what errors call it.
+    database(const std::string& path, int flags, const char* kind = "queue") : path_(path), kind_(kind) {
         sqlite3* opened = nullptr;
         const int rc =
             sqlite3_open_v2(path.c_str(), &opened, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
@@ -67,8 +104,9 @@ public:
         const bool no_room = system == ENOSPC || system == EDQUOT;
         const int kind = rc & 0xff;
         if (kind == SQLITE_FULL || (no_room && (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN)))
-            refuse(errc::storage_full,
-                   "there is no room (" + said + "): make room on its disk; nothing stored is lost");
+            refuse(errc::storage_full, "there is no room (" + said +
+                                           "): make room on its disk, and in the folder for temporary files "
+                                           "(SQLITE_TMPDIR); nothing stored is lost");
         if (kind == SQLITE_NOTADB)
             refuse(errc::storage_damaged, "it is not a database: move it away, or name another file");
         if (kind == SQLITE_CORRUPT)
@@ -83,7 +121,7 @@ public:
         refuse(errc::storage_failed, said + (system != 0 ? ", " + std::generic_category().message(system) : ""));
     }
     [[noreturn]] void refuse(errc what, const std::string& why) const {
-        throw error(what, "the queue '" + escaped(path_, 1000) + "': " + why);
+        throw error(what, "the " + std::string(kind_) + " '" + escaped(path_, 1000) + "': " + why);
     }
 
 private:
@@ -92,6 +130,7 @@ private:
         void operator()(sqlite3* db) const noexcept { sqlite3_close_v2(db); }
     };
     std::string path_;
+    const char* kind_;
     std::unique_ptr<sqlite3, closer> db_;
 };
 
@@ -200,6 +239,18 @@ private:
 
     database* in_;
     std::unique_ptr<sqlite3_stmt, finalizer> handle_;
+};
+
+/// For as long as it lives, all that is read is as it was at one time.
+class snapshot {
+public:
+    explicit snapshot(database& d) : of_(d) { of_.execute("BEGIN"); }
+    snapshot(const snapshot&) = delete;
+    snapshot& operator=(const snapshot&) = delete;
+    ~snapshot() { sqlite3_exec(of_.get(), "ROLLBACK", nullptr, nullptr, nullptr); }
+
+private:
+    database& of_;
 };
 
 inline std::string database::text(const char* query) {

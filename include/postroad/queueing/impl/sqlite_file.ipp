@@ -1,5 +1,8 @@
 #pragma once
 
+#include <postroad/message/fields.hpp>
+#include <postroad/queueing/failed.hpp>
+#include <postroad/queueing/impl/sqlite_journal.ipp>
 #include <postroad/queueing/impl/sqlite_schema.ipp>
 
 #include <algorithm>
@@ -22,32 +25,39 @@ struct sqlite_statements {
     statement begin{file, "BEGIN IMMEDIATE"};
     statement commit{file, "COMMIT"};
     statement data_version{file, "PRAGMA data_version"};
-    statement counters{file, "SELECT epoch, jobs, failed, place, part FROM counters"};
-    statement set_counters{file, "UPDATE counters SET epoch = ?, jobs = ?, failed = ?, place = ?, part = ?"};
+    statement counters{file, "SELECT epoch, jobs, failed, place, part, entry FROM numbers"};
+    statement set_counters{file, "UPDATE numbers SET epoch = ?, jobs = ?, failed = ?, place = ?, part = ?, entry = ?"};
     statement insert{
         file,
         "INSERT INTO jobs(place, state, due, class, id, submitted, deadline, submitter, part, size, facts, "
-        "tenant, tag, key, envelope, domain, sum) VALUES(?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+        "tenant, tag, key, envelope, domain, sum, subject, message_id) VALUES(?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+        "?, "
+        "?, ?, ?, ?, ?)"};
     statement divide{
         file,
         "INSERT INTO jobs(place, state, due, class, id, submitted, deadline, submitter, part, size, facts, tenant, "
-        "tag, envelope, progress, whole, domain, sum) SELECT ?, 0, 0, class, ?, submitted, deadline, submitter, part, "
-        "size, "
-        "facts, tenant, tag, ?, ?, ?, ?, ? FROM jobs WHERE place = ? AND state < 2"};
+        "tag, envelope, progress, whole, domain, sum, tried, subject, message_id) SELECT ?, 0, 0, class, ?, submitted, "
+        "deadline, submitter, part, size, facts, tenant, tag, ?, ?, ?, ?, ?, tried, subject, message_id FROM jobs "
+        "WHERE "
+        "place = ? AND state < 2"};
     statement facts{file, "SELECT facts FROM jobs WHERE place = ?"};
     statement by_whole{file, "SELECT place FROM jobs WHERE whole = ? LIMIT 1"};
     statement goes_on{file, "SELECT place FROM jobs WHERE whole = ? AND state <> 4 LIMIT 1"};
     statement insert_part{file, "INSERT INTO parts(part, octets, sum) VALUES(?, ?, ?)"};
     statement part{file, "SELECT octets, sum FROM parts WHERE part = ?"};
-    statement mark{file, "UPDATE jobs SET state = 1 WHERE place = ? AND state < 2"};
+    statement mark{file, "UPDATE jobs SET state = 1, tried = coalesce(tried, ?) WHERE place = ? AND state < 2"};
     statement back{file,
                    "UPDATE jobs SET state = ?, due = ?, deadline = ?, progress = ? WHERE place = ? AND state < 2"};
     statement fail{file,
                    "UPDATE jobs SET state = 4, due = NULL, submitter = 0, failed = ?, progress = ? WHERE place = ? AND "
                    "state < 2"};
-    statement begin_anew{file,
-                         "UPDATE jobs SET state = 0, due = 0, submitted = ?, deadline = NULL, failed = NULL, progress "
-                         "= ? WHERE place = ? AND state = 4"};
+    statement begin_anew{
+        file,
+        "UPDATE jobs SET state = 0, due = 0, submitted = ?, deadline = NULL, failed = NULL, tried = NULL, "
+        "progress = ? WHERE place = ? AND state = 4 AND cut IS NULL"};
+    statement parts_of_whole{file, "SELECT place FROM jobs WHERE whole = ?"};
+    statement lasting_of{file, "SELECT id, tenant, tag, envelope FROM jobs WHERE place = ?"};
+    statement cut{file, "UPDATE jobs SET cut = 1, size = ?, facts = ?, sum = ? WHERE place = ?"};
     statement failed_until{file, "SELECT place FROM jobs WHERE failed <= ? ORDER BY failed LIMIT ?"};
     statement erase_job{file, "DELETE FROM jobs WHERE place = ?"};
     statement erase_parts{file, "DELETE FROM parts WHERE part >= ? AND part < ?"};
@@ -62,6 +72,8 @@ struct sqlite_statements {
                        "SELECT EXISTS(SELECT 1 FROM jobs WHERE failed <= ?) OR EXISTS(SELECT 1 FROM keys WHERE until "
                        "<= ?) OR EXISTS(SELECT 1 FROM outcomes WHERE at <= ?)"};
     statement next_class{file, "SELECT place FROM jobs WHERE place >= ? ORDER BY place LIMIT 1"};
+    statement misplaced{
+        file, "SELECT place FROM jobs WHERE (place < 0 OR place >= ?) AND state < 2 ORDER BY place LIMIT 200"};
     statement fresh{
         file, "SELECT place FROM jobs WHERE place > ? AND place < ? AND due IS NULL AND state < 2 ORDER BY place"};
     statement delayed{file,
@@ -72,6 +84,9 @@ struct sqlite_statements {
                    "NOT NULL) AND submitted = j.submitted AND place = j.place) AND (j.due IS NULL OR EXISTS(SELECT 1 "
                    "FROM jobs INDEXED BY delayed WHERE class = j.class AND due = j.due AND place = j.place)) FROM jobs "
                    "AS j NOT INDEXED WHERE place > ? ORDER BY place LIMIT ?"};
+    statement there{file,
+                    "SELECT id, place, EXISTS(SELECT 1 FROM jobs AS t NOT INDEXED WHERE t.place = j.place) FROM jobs "
+                    "AS j INDEXED BY ids WHERE (id, place) > (?, ?) ORDER BY id, place LIMIT ?"};
     statement retry{file, "UPDATE jobs SET state = 0, due = 0 WHERE place = ? AND state <> 4"};
     statement hold{file, "UPDATE jobs SET state = 2, due = NULL WHERE place = ? AND state <> 4"};
 };
@@ -81,6 +96,9 @@ struct keeping {
     std::chrono::seconds keys = {};
     std::chrono::seconds failed = {};
     std::int64_t most_failed = 0;  // the oldest go first
+    kept_content content = kept_content::whole;
+    std::chrono::seconds journal = {};  // 0: none is written
+    std::int64_t most_entries = 0;      // likewise
 };
 
 /// The file: what is stored, and how. Everything throws `error`: errc::storage_failed and its neighbours. For one
@@ -94,13 +112,14 @@ public:
         std::int64_t failed = 0;  // jobs that are, and are kept
         std::int64_t place = 0;   // the last that was given
         std::int64_t part = 0;    // the next to be given
+        std::int64_t entry = 0;   // the last of the journal
         friend bool operator==(const counters&, const counters&) = default;
     };
 
     sqlite_file(const std::string& path, const keeping& kept)
-        : kept_(kept), path_(path), is_(file_identity::of(path)), parts_(std::make_shared<stored_parts>(path)) {
-        left_ = now_ = read_counters();
-    }
+        : kept_(kept), path_(path), is_(file_identity::of(path)), parts_(std::make_shared<stored_parts>(path)) {}
+    /// Before all else.
+    void open() { left_ = now_ = read_counters(); }
 
     calendar clocks;
 
@@ -108,6 +127,16 @@ public:
     counters& now() noexcept { return now_; }
     /// As the last transaction of this process left them.
     const counters& left() const noexcept { return left_; }
+    /// Reads what others did, outside a transaction.
+    void look() {
+        now_ = read_counters();
+        try {
+            refuse_if_older();
+        } catch (const error&) {
+            now_ = left_;
+            throw;
+        }
+    }
     /// What others did is taken note of.
     void noticed() noexcept { left_ = now_; }
     /// Until it is needed again.
@@ -123,9 +152,11 @@ public:
             sql().begin.run();
             refuse_if_moved();
             now_ = read_counters();
+            refuse_if_older();
             const auto found = now_;
             f();
-            if (now_ != found) sql().set_counters.run(now_.epoch, now_.jobs, now_.failed, now_.place, now_.part);
+            if (now_ != found)
+                sql().set_counters.run(now_.epoch, now_.jobs, now_.failed, now_.place, now_.part, now_.entry);
             sql().commit.run();
             refuse_if_moved();
         } catch (...) {
@@ -142,6 +173,26 @@ public:
         if (on_) sqlite3_wal_checkpoint_v2(on_->file.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
     }
 
+    /// Whether it can give back room a little at a time.
+    bool shrinks() { return on().file.number("PRAGMA auto_vacuum") == 2; }
+    /// Octets that are free in it.
+    std::uint64_t free() { return static_cast<std::uint64_t>(on().file.number("PRAGMA freelist_count")) * page_size(); }
+    std::uint64_t page_size() { return static_cast<std::uint64_t>(on().file.number("PRAGMA page_size")); }
+    /// Whether so much is free that some should be given back, though the file may grow again.
+    bool has_much_free() {
+        static constexpr std::int64_t worth_it = 1024;  // pages
+        auto& file = on().file;
+        const auto pages = file.number("PRAGMA freelist_count");
+        return pages > worth_it && pages > file.number("PRAGMA page_count") / 4 && shrinks();
+    }
+    /// Gives back some of it; within a transaction.
+    void shrink() { on().file.execute("PRAGMA incremental_vacuum(256)"); }
+    /// Writes it anew, so that it can.
+    void write_anew() {
+        refuse_if_moved();
+        on().file.execute("PRAGMA auto_vacuum = INCREMENTAL; VACUUM");
+    }
+
     // ---- within a transaction
 
     /// Stores a job, or says why not; what keeps all jobs out is thrown. `submitter` wants to know its outcome.
@@ -152,7 +203,8 @@ public:
         }
         const auto known = j.mail->content.known();
         at = {.part = now_.part, .size = static_cast<std::int64_t>(known.size), .submitter = submitter};
-        if (const auto ec = insert_parts(j.mail->content)) return ec;
+        journal_heading heading;
+        if (const auto ec = insert_parts(j.mail->content, heading)) return ec;
         at.place = first_place(j.traffic_class) + ++now_.place;
         const auto& e = j.mail->envelope;
         const auto text = queueing::written(e);
@@ -165,14 +217,23 @@ public:
                            .tag = j.tag,
                            .envelope = text};
         sql().insert.run(at.place, due_of(j), j.traffic_class, j.id,
-                         j.submitted == time_point::min() ? clocks.now() : clocks.stored(j.submitted), deadline_of(j),
-                         at.submitter, at.part, at.size, same.facts, j.tenant, j.tag, j.idempotency_key, text,
-                         domain_of(e), same.sum());
+                         sensible(j.submitted == time_point::min() ? clocks.now() : clocks.stored(j.submitted)),
+                         deadline_of(j), at.submitter, at.part, at.size, same.facts, j.tenant, j.tag, j.idempotency_key,
+                         text, domain_of(e), same.sum(), heading.subject, heading.message_id);
         ++now_.jobs;
         // Not of one that is refused.
         if (!j.idempotency_key.empty())
             sql().set_key.run(j.idempotency_key, clocks.stored(after(clock::now(), kept_.keys)));
         return {};
+    }
+    /// Writes down what became of a job that is erased, or fails, next; `keys` are those of the job.
+    void record(const spot& at, const std::string& progress, std::vector<std::uint64_t> keys) {
+        if (!keeps_journal() || at.failed) return;
+        on().journal.add(at.place, clocks.now(), progress, std::move(keys), now_.entry);
+        expire_in_time();
+    }
+    bool keeps_journal() const noexcept {
+        return kept_.journal > std::chrono::seconds::zero() && kept_.most_entries > 0;
     }
     /// Whether its message is over with it.
     bool erase(const spot& at) {
@@ -180,6 +241,8 @@ public:
         // Other parts need the content.
         if (at.whole == 0 || !sql().by_whole.find(at.whole))
             sql().erase_parts.run(at.part, at.part + parts_of(at.size));
+        else if (!at.failed && kept_.content != kept_content::whole)
+            cut(at);  // what is left of its message may all have failed
         if (!at.failed) return ends(at);
         --now_.failed;
         return false;
@@ -188,6 +251,7 @@ public:
     bool fail(const spot& at, const std::string& progress) {
         if (kept_.failed <= std::chrono::seconds::zero()) return erase(at);
         if (sql().fail.run(clocks.now(), progress, at.place) == 0) return false;
+        if (kept_.content != kept_content::whole) cut(at);
         if (++now_.failed > kept_.most_failed) erase_failed(std::numeric_limits<std::int64_t>::max(), 1);
         expire_in_time();
         return ends(at);
@@ -217,7 +281,7 @@ public:
         return true;
     }
     // These say whether the job is there, and may be changed so.
-    bool mark(std::int64_t place) { return sql().mark.run(place) > 0; }
+    bool mark(std::int64_t place) { return sql().mark.run(clocks.now(), place) > 0; }
     bool bring_back(std::int64_t place, std::int64_t state, std::optional<std::int64_t> due,
                     std::optional<std::int64_t> deadline, const std::string& progress) {
         return sql().back.run(state, due, deadline, progress, place) > 0;
@@ -226,12 +290,9 @@ public:
     bool hold(std::int64_t place) { return sql().hold.run(place) > 0; }
     /// One that failed goes again as if it were new, to those that did not get it.
     bool begin_anew(const filed_job& f) {
-        job j{.mail = f.what.mail, .result = f.what.result, .error = f.what.error};
-        j.result.attempts = 0;
-        for (auto& r : j.result.recipients)
-            if (r.status != status::accepted) r = {.address = std::move(r.address)};
         const bool alone = f.at.whole == 0 || !sql().goes_on.find(f.at.whole);
-        if (sql().begin_anew.run(clocks.now(), written_progress(j), f.at.place) == 0) return false;
+        if (sql().begin_anew.run(sensible(clocks.now()), written_progress(begun_anew(f.what)), f.at.place) == 0)
+            return false;
         --now_.failed;
         if (alone) ++now_.jobs;
         return true;
@@ -243,12 +304,17 @@ public:
     }
     void collected(job_id id) { sql().collect.run(id); }
     /// Forgets some of what is over: keys, what failed, and outcomes that nobody collected for an hour.
+    /// How long what is over stays is for who sends to say: those who only submit or look may know another time.
+    void begin_sending() noexcept { sends_ = true; }
+    void end_sending() noexcept { sends_ = false; }
     void expire() {
         static constexpr std::size_t slice = 200;
         const auto now = over();
         sql().expire_keys.run(now.keys, slice);
         sql().expire_outcomes.run(now.outcomes, slice);
+        if (!sends_) return;
         erase_failed(now.failed, slice);
+        on().journal.erase(now.journal, kept_.most_entries, now_.entry, slice);
     }
 
     // ---- reading; none of these within another
@@ -256,7 +322,8 @@ public:
     /// Whether expire() has something to do.
     bool any_over() {
         const auto now = over();
-        return sql().any_over.find(now.failed, now.keys, now.outcomes).value_or(0) != 0;
+        return sql().any_over.find(now.failed, now.keys, now.outcomes).value_or(0) != 0 ||
+               on().journal.any_over(now.journal, kept_.most_entries, left_.entry);
     }
     /// Outcomes that were kept for `submitter`.
     std::vector<job> told(std::int64_t submitter) {
@@ -280,6 +347,18 @@ public:
     }
     /// The place of the first job at or behind `place`.
     std::optional<std::int64_t> next(std::int64_t place) { return sql().next_class.find(place); }
+    /// Some that are in no class, and may be sent as far as they know.
+    std::vector<std::int64_t> misplaced() {
+        std::vector<std::int64_t> found;
+        auto& row = sql().misplaced;
+        row.each(
+            [&] {
+                found.push_back(row.number(0));
+                return true;
+            },
+            first_place(classes));
+        return found;
+    }
     /// Fresh jobs of a class behind `place`, oldest first.
     std::vector<std::int64_t> fresh(std::uint8_t of, std::int64_t place, std::size_t most) {
         std::vector<std::int64_t> found;
@@ -298,21 +377,42 @@ public:
         auto& row = sql().delayed;
         row.each([&] { return f(row.number(0), row.number(1)); }, of);
     }
-    /// Whether `most` jobs behind `place`, which moves on, are where the indexes say: one that is in none of them would
-    /// wait for ever. At the end there is no place any more.
-    bool well_kept(std::optional<std::int64_t>& place, std::size_t most) {
+    /// How far somebody has looked at each job, and then at each that an index has.
+    struct looked_at {
+        static constexpr auto none = std::numeric_limits<std::int64_t>::min();
+        std::int64_t place = none;
+        std::int64_t id = none;
+        bool has_all_jobs = false;
+    };
+    /// Whether the next `most` behind `from`, which moves on, are where the indexes say, and are there at all: one that
+    /// is in no index, or in nothing else, would wait for ever. At the end `from` is empty.
+    bool well_kept(std::optional<looked_at>& from, std::size_t most) {
         bool well = true;
         std::size_t n = 0;
-        auto& row = sql().kept;
+        if (!from->has_all_jobs) {
+            auto& row = sql().kept;
+            row.each(
+                [&] {
+                    from->place = row.number(0);
+                    well = row.number(1) == 1;
+                    ++n;
+                    return well;
+                },
+                from->place, most);
+            if (n < most) from = looked_at{.has_all_jobs = true};
+            return well;
+        }
+        auto& row = sql().there;
         row.each(
             [&] {
-                place = row.number(0);
-                well = row.number(1) == 1;
+                from->id = row.number(0);
+                from->place = row.number(1);
+                well = row.number(2) == 1;
                 ++n;
                 return well;
             },
-            *place, most);
-        if (n < most) place.reset();
+            from->id, from->place, most);
+        if (n < most) from.reset();
         return well;
     }
     std::optional<filed_job> read(std::int64_t place) { return on().rows.read(place); }
@@ -341,7 +441,7 @@ public:
         return j.due == time_point::min() ? std::nullopt : std::optional(clocks.stored(j.due));
     }
     std::optional<std::int64_t> deadline_of(const job& j) const {
-        return j.deadline == never ? std::nullopt : std::optional(clocks.stored(j.deadline));
+        return j.deadline == never ? std::nullopt : std::optional(sensible(clocks.stored(j.deadline)));
     }
 
 private:
@@ -350,13 +450,17 @@ private:
         std::int64_t keys = 0;
         std::int64_t outcomes = 0;
         std::int64_t failed = 0;
+        std::int64_t journal = 0;
     };
     last_times over() const {
         const time_point now(std::chrono::nanoseconds(clocks.now()));
         const auto before = [&](std::chrono::seconds kept) {
             return std::max(after(now, -kept), time_point()).time_since_epoch().count();
         };
-        return {.keys = clocks.now(), .outcomes = before(std::chrono::hours(1)), .failed = before(kept_.failed)};
+        return {.keys = clocks.now(),
+                .outcomes = before(std::chrono::hours(1)),
+                .failed = before(kept_.failed),
+                .journal = before(kept_.journal)};
     }
     // What ends goes as others come: more of it than they are.
     void expire_in_time() {
@@ -377,6 +481,49 @@ private:
         for (const auto place : found)
             if (const auto f = read(place)) erase(f->at);
     }
+    // The parts of a message share their content, so it is cut with the last of them.
+    void cut(const spot& at) {
+        std::vector<std::int64_t> places{at.place};
+        if (at.whole != 0) {
+            if (sql().goes_on.find(at.whole)) return;
+            places.clear();
+            auto& row = sql().parts_of_whole;
+            row.each(
+                [&] {
+                    places.push_back(row.number(0));
+                    return true;
+                },
+                at.whole);
+        }
+        std::string header;
+        if (kept_.content == kept_content::header && at.size > 0) {
+            const auto begun = octets({.part = at.part, .size = std::min(at.size, std::int64_t{1})});
+            header = postroad::detail::split_at_empty_line(begun).header;
+        }
+        sql().erase_parts.run(at.part, at.part + parts_of(at.size));
+        const auto left = content::from_text(std::move(header));
+        if (!left.text().empty()) sql().insert_part.run(at.part, blob{left.text()}, sum_of(left.text()));
+        for (const auto place : places) cut(place, at.part, left.known());
+    }
+    void cut(std::int64_t place, std::int64_t part, const content::facts& left) {
+        lasting same{.place = place,
+                     .part = part,
+                     .size = static_cast<std::int64_t>(left.size),
+                     .facts = sqlite_rows::bits_of(left)};
+        std::int64_t sum = 0;
+        auto& row = sql().lasting_of;
+        row.each(
+            [&] {
+                same.id = row.number(0);
+                same.tenant = row.text(1);
+                same.tag = row.text(2);
+                same.envelope = row.text(3);
+                sum = same.sum();
+                return false;
+            },
+            place);
+        sql().cut.run(same.size, same.facts, sum, place);
+    }
     // A job is not to be sent any more. Whether all of its message is over.
     bool ends(const spot& at) {
         if (at.whole != 0 && sql().goes_on.find(at.whole)) return false;
@@ -389,16 +536,22 @@ private:
         bool found = false;
         auto& row = sql().counters;
         row.each([&] {
-            c = {row.number(0), row.number(1), row.number(2), row.number(3), row.number(4)};
+            c = {row.number(0), row.number(1), row.number(2), row.number(3), row.number(4), row.number(5)};
             found = true;
             return false;
         });
-        if (!found) on().file.refuse(errc::storage_damaged, "its table `counters` is empty");
+        if (!found) on().file.refuse(errc::storage_damaged, "its table `numbers` is empty");
+        const auto is_counted = [](std::int64_t n) { return n >= 0 && n < first_place(1); };
+        const auto is_sum = [](std::int64_t n) { return n > -first_place(1) && n < first_place(1); };
+        if (!is_counted(c.epoch) || !is_counted(c.place) || !is_counted(c.entry) || c.part < 0 ||
+            c.part > most_octets || !is_sum(c.jobs) || !is_sum(c.failed))
+            on().file.refuse(errc::storage_damaged, "its table `numbers` makes no sense");
         return c;
     }
 
-    error_code insert_parts(const content& c) {
+    error_code insert_parts(const content& c, journal_heading& heading) {
         if (!c.streams()) {
+            if (keeps_journal()) heading = heading_of(c.text());
             for (auto rest = c.text(); !rest.empty();) {
                 const auto part = rest.substr(0, sqlite_part);
                 sql().insert_part.run(now_.part++, blob{part}, sum_of(part));
@@ -414,6 +567,7 @@ private:
             part += next.substr(0, n);
             from.consume(n);
             if (part.size() < sqlite_part && !from.peek().empty()) continue;
+            if (now_.part == first && keeps_journal()) heading = heading_of(part);
             sql().insert_part.run(now_.part++, blob{part}, sum_of(part));
             part.clear();
         }
@@ -426,10 +580,12 @@ private:
             : file(path, SQLITE_OPEN_READWRITE),
               is_prepared((sqlite_schema(file).prepare(), true)),
               sql(file),
+              journal(file),
               rows(file, clocks, parts) {}
         database file;
         bool is_prepared;
         sqlite_statements sql;
+        journal_writer journal;
         sqlite_rows rows;
     };
     connection& on() {
@@ -443,6 +599,13 @@ private:
     }
     sqlite_statements& sql() { return on().sql; }
 
+    // These only grow, unless a copy was put back over the file; what is known here is not true of it then.
+    void refuse_if_older() {
+        if (now_.epoch < left_.epoch || now_.place < left_.place || now_.part < left_.part || now_.entry < left_.entry)
+            on().file.refuse(errc::storage_damaged,
+                             "it is older than it was, as if a copy had been put back over it: end the processes that "
+                             "have it open first, and put it back without its -wal");
+    }
     // What is written then is written into nothing.
     void refuse_if_moved() {
         if (file_identity::of(path_) != is_ || file_identity::of(path_ + "-wal") != log_) refuse_moved();
@@ -462,6 +625,7 @@ private:
     counters now_;
     counters left_;
     unsigned since_expired_ = 0;  // changes
+    bool sends_ = false;
 };
 
 }  // namespace postroad::queueing::detail

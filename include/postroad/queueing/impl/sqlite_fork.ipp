@@ -20,6 +20,8 @@ public:
     virtual void close_for_fork() = 0;
     virtual void forked_in_parent() = 0;
     virtual void forked_in_child() = 0;
+    /// Whether the child goes on with it; otherwise it is the parent's.
+    virtual bool stays_in_child() const noexcept { return false; }
 
 protected:
     keeps_open() = default;
@@ -64,8 +66,7 @@ private:
     }
     void in_child() {
         for (auto* one : all_) one->forked_in_child();
-        // They are the parent's.
-        all_.clear();
+        std::erase_if(all_, [](const auto* one) { return !one->stays_in_child(); });
         mutex_.unlock();
         opening_.unlock();
     }

@@ -24,9 +24,13 @@
 namespace postroad::queueing::detail {
 
 inline constexpr std::size_t sqlite_part = std::size_t{1} << 20;
+// What is older makes no sense, but for a machine that starts without knowing the time: it says so then.
+inline constexpr std::int64_t year_2000 = 946'684'800'000'000'000;
+inline std::int64_t sensible(std::int64_t stored) noexcept { return std::max(stored, year_2000); }
 inline constexpr std::int64_t most_octets = std::int64_t{1} << 50;  // of a content
 
 // Places: the traffic class, then the order of arrival, so that those of a class lie together, oldest first.
+inline constexpr unsigned classes = 256;
 inline std::int64_t first_place(unsigned of) noexcept { return static_cast<std::int64_t>(of) << 54; }
 inline std::uint8_t class_at(std::int64_t place) noexcept { return static_cast<std::uint8_t>(place >> 54); }
 /// The id of a part of a message: no other job has one of these.
@@ -115,7 +119,12 @@ public:
     explicit stored_parts(std::string path) : path_(std::move(path)), is_(file_identity::of(path_)) {
         fork_register::get().add(*this);
     }
-    ~stored_parts() { fork_register::get().remove(*this); }
+    ~stored_parts() {
+        const auto no_fork = fork_register::get().hold();
+        fork_register::get().remove(*this);
+        read_.reset();
+        file_.reset();
+    }
 
     std::string read(std::int64_t part) {
         const std::scoped_lock lock(mutex_);
@@ -261,14 +270,13 @@ private:
     }
     // As if a stranger had written it.
     void check(filed_job& r) {
-        static constexpr std::int64_t year_2000 = 946'684'800'000'000'000;
         const auto found = [&](bool bad, const char* what) {
             if (!bad || !r.damage.empty()) return;
             r.damage = std::string("a stored job cannot be read: ") + what;
         };
         const auto& of = r.at;
         found(r.state < filed_job::waiting || r.state > filed_job::failed, "its state is none");
-        found(of.place < 0 || of.place >> 54 > 255 || r.traffic_class != of.place >> 54,
+        found(of.place < 0 || of.place >= first_place(classes) || r.traffic_class != of.place >> 54,
               "its class is not its place's");
         found(static_cast<std::int64_t>(r.what.id) <= 0, "its id is not positive");
         found(with_id_.find(static_cast<std::int64_t>(r.what.id)) != 1, "another has the same id");

@@ -3,9 +3,7 @@
 #include <postroad/queueing/impl/sqlite_rows.ipp>
 
 #include <array>
-#include <cerrno>
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,6 +52,34 @@ ALTER TABLE jobs ADD COLUMN domain TEXT;     -- of the first recipient, in lower
 ALTER TABLE jobs ADD COLUMN failed INTEGER;  -- when
 ALTER TABLE jobs ADD COLUMN sum INTEGER;     -- of what never changes; NULL: not known
 ALTER TABLE parts ADD COLUMN sum INTEGER;
+)",
+                                                 R"(
+CREATE TABLE numbers(epoch INTEGER NOT NULL, jobs INTEGER NOT NULL, failed INTEGER NOT NULL, place INTEGER NOT NULL,
+  part INTEGER NOT NULL, entry INTEGER NOT NULL);
+INSERT INTO numbers SELECT epoch, jobs, failed, place, part, 0 FROM counters;
+DROP TABLE counters;
+ALTER TABLE jobs ADD COLUMN tried INTEGER;    -- when its first transaction began
+ALTER TABLE jobs ADD COLUMN subject TEXT;     -- as it is written, for the journal
+ALTER TABLE jobs ADD COLUMN message_id TEXT;  -- likewise
+ALTER TABLE jobs ADD COLUMN cut INTEGER;      -- 1: its content is not whole any more
+CREATE TABLE journal(
+  entry INTEGER PRIMARY KEY,   -- without gaps, in the order of `settled`
+  id INTEGER NOT NULL,
+  settled INTEGER NOT NULL,
+  submitted INTEGER NOT NULL,
+  tried INTEGER,
+  class INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  tenant TEXT,
+  tag TEXT,
+  subject TEXT,
+  message_id TEXT,
+  envelope TEXT NOT NULL,
+  progress TEXT,
+  sum INTEGER NOT NULL,
+  keys BLOB NOT NULL);         -- what it is found by, eight octets each
+CREATE TABLE journal_keys(bucket INTEGER NOT NULL, segment INTEGER NOT NULL, piece INTEGER NOT NULL,
+  found BLOB NOT NULL, PRIMARY KEY(bucket, segment, piece)) WITHOUT ROWID;
 )"};
 inline constexpr std::array sqlite_indexes = {
     "CREATE INDEX IF NOT EXISTS keys_until ON keys(until)",
@@ -67,14 +93,19 @@ inline constexpr std::array sqlite_indexes = {
     "CREATE INDEX IF NOT EXISTS wholes ON jobs(whole) WHERE whole IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS failures ON jobs(failed) WHERE failed IS NOT NULL",
 };
-inline constexpr std::array<std::pair<std::string_view, std::string_view>, 5> sqlite_tables = {{
-    {"counters", "epoch jobs failed place part"},
+// With the types of keys: one bit in the word PRIMARY, or INTEGER, and a table would have numbers of SQLite's for
+// places.
+inline constexpr std::array<std::pair<std::string_view, std::string_view>, 7> sqlite_tables = {{
+    {"numbers", "epoch jobs failed place part entry"},
     {"jobs",
-     "place state due class id submitted deadline submitter part size facts tenant tag key envelope progress whole "
-     "domain failed sum"},
-    {"parts", "part octets sum"},
-    {"keys", "key until"},
-    {"outcomes", "id submitter at envelope progress"},
+     "place:INTEGER state due class id submitted deadline submitter part size facts tenant tag key envelope progress "
+     "whole domain failed sum tried subject message_id cut"},
+    {"parts", "part:INTEGER octets sum"},
+    {"keys", "key:TEXT until"},
+    {"outcomes", "id:INTEGER submitter at envelope progress"},
+    {"journal",
+     "entry:INTEGER id settled submitted tried class size tenant tag subject message_id envelope progress sum keys"},
+    {"journal_keys", "bucket:INTEGER segment:INTEGER piece:INTEGER found"},
 }};
 inline constexpr std::int64_t sqlite_application = 0x706f7374;  // "post"
 
@@ -83,32 +114,13 @@ class sqlite_schema {
 public:
     explicit sqlite_schema(database& file) : file_(file) {}
 
-    /// Made here, so that it is for this user only from its first moment; SQLite gives -wal and -shm the same mode.
-    static std::string made(const std::string& path) {
-        const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
-        if (fd >= 0) {
-            ::fchmod(fd, S_IRUSR | S_IWUSR);
-            ::close(fd);
-        } else if (errno != EEXIST) {
-            const auto what = errno == ENOSPC || errno == EDQUOT ? errc::storage_full : errc::storage_failed;
-            throw error(what, "the queue '" + escaped(path, 1000) +
-                                  "' cannot be made: " + std::generic_category().message(errno));
-        }
-        // By another name its lock would be another one.
-        std::error_code ec;
-        const auto real = std::filesystem::canonical(path, ec);
-        if (ec)
-            throw error(errc::storage_failed,
-                        "the queue '" + escaped(path, 1000) + "' cannot be opened: " + ec.message());
-        return real.string();
-    }
-
     void prepare() {
         // What belongs to somebody else is not touched.
         const auto belongs_to = file_.number("PRAGMA application_id");
         const bool empty = file_.number("SELECT count(*) FROM sqlite_master") == 0;
         if (belongs_to != sqlite_application && !(empty && belongs_to == 0))
             file_.refuse(errc::storage_damaged, "it is a database of another program: name another file");
+        if (empty) file_.execute("PRAGMA auto_vacuum = INCREMENTAL");
         if (file_.text("PRAGMA journal_mode = WAL") != "wal")
             file_.refuse(errc::storage_failed, "it cannot have a write-ahead log: put it on a disk of this machine");
         file_.execute(
@@ -122,14 +134,28 @@ private:
         const auto newest = static_cast<std::int64_t>(sqlite_migrations.size());
         if (version() != newest) make_tables(newest);
         for (const auto& [table, columns] : sqlite_tables)
-            if (file_.text(
-                    ("SELECT group_concat(name, ' ') FROM pragma_table_info('" + std::string(table) + "')").c_str()) !=
-                columns)
+            if (file_.text(("SELECT group_concat(name || iif(pk > 0, ':' || type, ''), ' ') FROM pragma_table_info('" +
+                            std::string(table) + "')")
+                               .c_str()) != columns)
                 file_.refuse(errc::storage_damaged, "its table `" + std::string(table) +
                                                         "` is not one of a queue: move it away, or name another file");
         for (const auto* sql : sqlite_indexes) file_.execute(sql);
     }
     void make_tables(std::int64_t newest) {
+        try {
+            bring_to(newest);
+        } catch (const error& e) {
+            if (e.code() != errc::storage_full) throw;
+            sqlite3_exec(file_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+            // Where another process has it open its log would keep the disk full.
+            sqlite3_wal_checkpoint_v2(file_.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+            file_.refuse(errc::storage_full,
+                         "there is no room to bring it to this version, and it is as it was: make room on its disk, as "
+                         "much as its jobs take without their contents, and in the folder for temporary files "
+                         "(SQLITE_TMPDIR)");
+        }
+    }
+    void bring_to(std::int64_t newest) {
         file_.execute("BEGIN IMMEDIATE");
         // Another process may have been faster.
         const auto found = version();

@@ -234,28 +234,21 @@ private:
         statement one{file, "SELECT state, due FROM jobs WHERE place = ?"};
         statement oldest{
             file,
-            "SELECT min(submitted) FROM (SELECT * FROM (SELECT submitted FROM jobs INDEXED BY lines WHERE "
+            // No row where there is none: min() would make one of NULL.
+            "SELECT submitted FROM (SELECT * FROM (SELECT submitted FROM jobs INDEXED BY lines WHERE "
             "state = 0 AND (due IS NOT NULL) = 0 ORDER BY submitted LIMIT 1) UNION ALL "
             "SELECT * FROM (SELECT submitted FROM jobs INDEXED BY lines WHERE state = 0 AND (due IS NOT "
             "NULL) = 1 ORDER BY submitted LIMIT 1) UNION ALL "
             "SELECT * FROM (SELECT submitted FROM jobs INDEXED BY lines WHERE state BETWEEN 1 AND 3 ORDER BY "
-            "submitted LIMIT 1))"};
+            "submitted LIMIT 1)) ORDER BY submitted LIMIT 1"};
     };
 
     template <class F>
     void look(F f) {
         const std::scoped_lock lock(mutex_);
-        if (!on_ && file_identity::of(path_) != is_)
+        if (file_identity::of(path_) != is_)
             throw error(errc::storage_failed, "the queue '" + escaped(path_, 1000) + "' was moved or deleted");
         if (!on_) on_ = std::make_unique<connection>(path_, clocks_, parts_);
-        // All of it as it was at one time.
-        struct snapshot {
-            explicit snapshot(database& d) : of(d) { of.execute("BEGIN"); }
-            ~snapshot() { sqlite3_exec(of.get(), "ROLLBACK", nullptr, nullptr, nullptr); }
-            snapshot(const snapshot&) = delete;
-            snapshot& operator=(const snapshot&) = delete;
-            database& of;
-        };
         const snapshot now(on_->file);
         f(*on_);
     }
