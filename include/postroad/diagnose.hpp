@@ -8,6 +8,7 @@
 #include <postroad/engine/carriers.hpp>
 #include <postroad/mailer.hpp>
 #include <postroad/net/connection.hpp>
+#include <postroad/smtp/advice.hpp>
 #include <postroad/smtp/session.hpp>
 
 #include <chrono>
@@ -53,9 +54,9 @@ struct diagnose_options {
     std::shared_ptr<observer> also = {};
 };
 
-/// The URL of the submission server for this mail address, without credentials: of well-known providers, from a table
-/// (nothing is asked on the network). What has `://` in it comes back as it is. Throws `error`: errc::invalid_url for
-/// the address of a domain that is not in the table, errc::invalid_address for what is none.
+/// The URL of the submission server for this mail address, without credentials: of a well-known service, see
+/// services() (nothing is asked on the network). What has `://` in it comes back as it is. Throws `error`:
+/// errc::invalid_url for the address of a domain that is none's, errc::invalid_address for what is none.
 POSTROAD_DECL std::string submission_url(std::string_view address_or_url);
 
 /// Looks up, connects, establishes TLS, greets, authenticates, and asks about sender and recipients (MAIL and RCPT,
@@ -73,15 +74,20 @@ POSTROAD_DECL std::string to_string(const diagnosis& d);
 
 namespace detail {
 
+using smtp::whose_server;
+
 // Makes steps of what is observed.
 class examiner final : public observer {
 public:
-    examiner(const endpoint& server, std::shared_ptr<observer> also, time_point now)
-        : server_(server), name_(to_string(server)), also_(std::move(also)), last_(now) {}
+    examiner(const endpoint& server, std::shared_ptr<observer> also, time_point now,
+             whose_server whose = whose_server::ours)
+        : server_(server), name_(to_string(server)), also_(std::move(also)), last_(now), whose_(whose) {}
 
     POSTROAD_DECL void on(const observation& o) noexcept override;
     /// The server is ready for mail.
     POSTROAD_DECL void ready(const smtp::capabilities& offered, bool credentials_given);
+    /// The trial is over; the server may have been asked nothing.
+    POSTROAD_DECL void ended(const smtp::finished& trial);
     POSTROAD_DECL void move_into(diagnosis& d);
 
 private:
@@ -99,6 +105,7 @@ private:
     reply last_said_;
     error_code error_;
     bool in_tls_ = false;
+    whose_server whose_;
 };
 
 // One connection to one server.
@@ -151,7 +158,8 @@ private:
                     s.submit({.id = 1, .mail = mail_, .dry_run = true}, now);
                 else
                     s.quit(now);
-            } else if (std::holds_alternative<smtp::finished>(*e)) {
+            } else if (const auto* f = std::get_if<smtp::finished>(&*e)) {
+                examiner_.ended(*f);
                 s.quit(now);
             } else if (const auto* c = std::get_if<smtp::credentials_wanted>(&*e)) {
                 ask(w, c->refused_before);
@@ -193,6 +201,20 @@ POSTROAD_DECL mail_ptr trial(const diagnose_options& options);
 /// With every time-out at most `patience`.
 POSTROAD_DECL transport::smtp impatient(const transport::smtp& transport, duration patience);
 
+/// One server, from the look-up on.
+template <tls::tls_policy Tls>
+void examine(const transport::smtp& hasty, const Tls& tls, const mail_ptr& mail, const endpoint& server, examiner& e) {
+    try {
+        examination<Tls>(hasty, tls, mail, e).run(server);
+    } catch (const error& bad) {
+        e.on({.what = observed::closed,
+              .time = clock::now(),
+              .where = bad.details().where,
+              .text = bad.details().explanation,
+              .error = bad.code()});
+    }
+}
+
 }  // namespace detail
 
 template <tls::tls_policy Tls>
@@ -202,15 +224,7 @@ diagnosis diagnose(const transport::smtp& transport, const Tls& tls, const diagn
     diagnosis d;
     for (const auto& server : hasty.hosts({})) {
         detail::examiner e(server, options.also, clock::now());
-        try {
-            detail::examination<Tls>(hasty, tls, mail, e).run(server);
-        } catch (const error& bad) {
-            e.on({.what = observed::closed,
-                  .time = clock::now(),
-                  .where = bad.details().where,
-                  .text = bad.details().explanation,
-                  .error = bad.code()});
-        }
+        detail::examine(hasty, tls, mail, server, e);
         e.move_into(d);
     }
     return d;

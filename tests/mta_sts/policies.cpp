@@ -1,25 +1,18 @@
 // Policies of MTA-STS from a server of HTTPS in this process.
 #include <postroad/net/asio.hpp>
 #include <postroad/net/https_policies.hpp>
-#include <postroad/testing/certificates.hpp>
-#include <postroad/tls/mbedtls_engine.hpp>
 
-#include <asio/write.hpp>
-
-#include "scratch_folder.hpp"
+#include "https_server.hpp"
 
 #include <doctest/doctest.h>
 
-#include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <future>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 
 using namespace postroad;
 using namespace std::chrono_literals;
@@ -31,122 +24,15 @@ namespace {
 
 const std::string good = "version: STSv1\r\nmode: enforce\r\nmx: mx.example\r\nmax_age: 86400\r\n";
 
-std::string http_reply(const std::string& body, const std::string& status = "200 OK",
-                       const std::string& type = "text/plain; charset=utf-8") {
-    return "HTTP/1.1 " + status + "\r\nContent-Type: " + type + "\r\nContent-Length: " + std::to_string(body.size()) +
-           "\r\nConnection: close\r\n\r\n" + body;
-}
-
-// Answers every request alike, one after the other, as that domain.
-class web_server {
+// Of policies of a domain.
+class web_server : public https_server {
 public:
     explicit web_server(std::string answer, const std::string& domain = "d.example")
-        : authority_(testing::authority::create()),
-          id_(authority_.issue({.names = {"mta-sts." + domain}})),
-          tls_(tls::mbedtls_context::server({.certificate_pem = id_.certificate_pem, .key_pem = id_.key_pem})),
-          answer_(std::move(answer)),
-          domain_(domain),
-          ca_(folder_.path / "ca.pem"),
-          thread_([this] { run(); }) {
-        std::ofstream(ca_) << authority_.ca_pem;
-    }
-    web_server(const web_server&) = delete;
-    web_server& operator=(const web_server&) = delete;
-    ~web_server() {
-        stops_ = true;
-        std::error_code ignored;
-        tcp::socket wakes(context_);
-        wakes.connect(acceptor_.local_endpoint(), ignored);
-        wakes.close(ignored);
-        thread_.join();
-    }
-
+        : https_server(std::move(answer), "mta-sts." + domain) {}
     net::https_policies_options options() const {
-        return {.ca_file = ca_.string(),
-                .port = acceptor_.local_endpoint().port(),
-                .private_addresses = true,
-                .addresses = {"mta-sts." + domain_ + ":" + std::to_string(acceptor_.local_endpoint().port()) +
-                              ":127.0.0.1"}};
+        return {.ca_file = ca_file(), .port = port(), .private_addresses = true, .addresses = {address()}};
     }
-    std::string file() const { return (folder_.path / "policies").string(); }
-    int requests() const { return requests_; }
-    std::string request() const {
-        const std::scoped_lock lock(mutex_);
-        return request_;
-    }
-    void answer(std::string a) {
-        const std::scoped_lock lock(mutex_);
-        answer_ = std::move(a);
-    }
-
-private:
-    void run() {
-        while (!stops_) {
-            std::error_code ec;
-            tcp::socket s(context_);
-            acceptor_.accept(s, ec);
-            if (!ec && !stops_) serve(s);
-        }
-    }
-    void serve(tcp::socket& s) {
-        tls::mbedtls_engine engine(tls_);
-        std::error_code ec;
-        const auto flush = [&] {
-            while (!engine.output().empty() && !ec) {
-                const auto piece = engine.output();
-                engine.consumed(asio::write(s, asio::buffer(piece.data(), piece.size()), ec));
-            }
-        };
-        const auto more = [&] {
-            flush();
-            char octets[4096];
-            const auto n = s.read_some(asio::buffer(octets), ec);
-            if (!ec) engine.received({octets, n});
-        };
-        auto how = engine.handshake();
-        while (how == tls::progress::want_input && !ec) {
-            more();
-            how = engine.handshake();
-        }
-        if (how != tls::progress::done || ec) return flush();
-        std::string text;
-        while (text.find("\r\n\r\n") == std::string::npos && !ec) {
-            char octets[4096];
-            const auto r = engine.read(octets, sizeof octets);
-            if (r.state == tls::read_state::data)
-                text.append(octets, r.size);
-            else if (r.state == tls::read_state::want_input)
-                more();
-            else
-                return;
-        }
-        std::string answer;
-        {
-            const std::scoped_lock lock(mutex_);
-            request_ = text;
-            answer = answer_;
-        }
-        ++requests_;
-        for (std::size_t at = 0; at < answer.size() && !ec; flush())
-            at += engine.write(std::string_view(answer).substr(at));
-        engine.close();
-        flush();
-    }
-
-    scratch_folder folder_;
-    testing::authority authority_;
-    testing::server_identity id_;
-    std::shared_ptr<const tls::mbedtls_context> tls_;
-    mutable std::mutex mutex_;
-    std::string answer_;
-    std::string request_;
-    std::string domain_;
-    std::filesystem::path ca_;
-    asio::io_context context_;
-    tcp::acceptor acceptor_{context_, {asio::ip::address_v4::loopback(), 0}};
-    std::atomic<int> requests_ = 0;
-    std::atomic<bool> stops_ = false;
-    std::thread thread_;
+    std::string file() const { return file_named("policies"); }
 };
 
 std::optional<net::sts_policy> ask(const https_policies& policies, const net::sts_record& record,
@@ -186,6 +72,8 @@ TEST_CASE("what is no policy, or comes in another way, is as none; what was know
              {"a type that only begins so", http_reply(good, "200 OK", "text/plainer")},
              {"nonsense", http_reply("nonsense")},
              {"more than 64 KiB", http_reply(good + "x: " + std::string(70'000, 'x'))},
+             {"more than 64 KiB of header", "HTTP/1.1 200 OK\r\nX: " + std::string(35'000, 'x') + "\r\nX: " +
+                                                std::string(35'000, 'x') + "\r\n" + http_reply(good).substr(17)},
              {"cut off", http_reply(good).substr(0, http_reply(good).size() - 10)},
              {"no HTTP", "220 mail.example ESMTP\r\n"},
          }) {
@@ -235,6 +123,75 @@ TEST_CASE("policies outlive the process, in a file") {
     CHECK(ask(https_policies(options), one)->mode == sts_mode::enforce);
     options.file = "/nonexistent/policies";
     CHECK_THROWS_AS(https_policies{options}, error);
+}
+
+TEST_CASE("the file is written anew when it has grown to twice what is in force, and keeps that") {
+    std::string servers;
+    while (servers.size() < 60'000) servers += "mx: a-server-of-many-of-them.d.example\r\n";
+    web_server web(http_reply("version: STSv1\r\nmode: enforce\r\nmax_age: 0\r\n" + servers));
+    auto options = web.options();
+    options.file = web.file();
+    const auto until = std::chrono::ceil<std::chrono::seconds>(std::chrono::system_clock::now() + 12h);
+    std::ofstream(options.file) << "kept.example 1 " << until.time_since_epoch().count()
+                                << " 86400 enforce mx.example\n";
+    const https_policies policies(options);
+    // It has ended as soon as it is here, so each question fetches it.
+    for (int i = 0; i < 12; ++i) CHECK_FALSE(ask(policies, one));
+    CHECK(web.requests() == 12);
+    CHECK(std::filesystem::file_size(options.file) < 300'000);
+    const auto kept = ask(https_policies(options), gone, "kept.example");
+    REQUIRE(kept);
+    CHECK(kept->mode == sts_mode::enforce);
+}
+
+TEST_CASE("who waits in line for too long goes by what is in force, and was not tried") {
+    web_server web(http_reply(good), "e.example");
+    // It takes connections, and says nothing.
+    asio::io_context context;
+    const tcp::acceptor silent(context, {asio::ip::make_address_v4("127.0.0.2"), web.port()});
+    const auto port = std::to_string(web.port());
+    auto options = web.options();
+    options.addresses.push_back("mta-sts.d.example:" + port + ":127.0.0.2");
+    options.timeout = 2s;
+    options.at_a_time = 1;
+    const https_policies policies(options);
+    std::promise<std::optional<net::sts_policy>> first;
+    policies("d.example", one, [&](auto found) { first.set_value(std::move(found)); });
+    CHECK_FALSE(ask(policies, one, "e.example"));
+    CHECK_FALSE(first.get_future().get());
+    CHECK(web.requests() == 0);
+    // What was tried in vain waits five minutes for the next time; this does not.
+    CHECK(ask(policies, one, "e.example"));
+    CHECK(web.requests() == 1);
+}
+
+TEST_CASE("what only grows old is fetched beside what somebody waits for, never before it") {
+    web_server web(http_reply(good), "e.example");
+    asio::io_context context;
+    const tcp::acceptor silent(context, {asio::ip::make_address_v4("127.0.0.2"), web.port()});
+    const auto port = std::to_string(web.port());
+    auto options = web.options();
+    options.file = web.file();
+    options.timeout = 5s;
+    options.at_a_time = 2;
+    const auto until = std::chrono::ceil<std::chrono::seconds>(std::chrono::system_clock::now() + 10min);
+    for (const auto* old : {"a.example", "b.example", "c.example"}) {
+        std::ofstream(options.file, std::ios::app)
+            << old << " 1 " << until.time_since_epoch().count() << " 86400 enforce mx.example\n";
+        options.addresses.push_back("mta-sts." + std::string(old) + ":" + port + ":127.0.0.2");
+    }
+    const https_policies policies(options);
+    for (const auto* old : {"a.example", "b.example", "c.example"}) CHECK(ask(policies, one, old));
+    CHECK(ask(policies, one, "e.example"));
+}
+
+TEST_CASE("nothing at a time is refused") {
+    try {
+        const https_policies policies({.at_a_time = 0});
+        FAIL("nobody would ever get an answer");
+    } catch (const error& e) {
+        CHECK(e.code() == errc::invalid_option);
+    }
 }
 
 TEST_CASE("many who ask for one domain share a fetch, and it may go while that is under way") {

@@ -10,7 +10,6 @@
 #include <vector>
 
 using namespace tls_test;
-using tls::dane_violation;
 using tls::usable_tlsa;
 
 namespace {
@@ -38,7 +37,10 @@ std::string rdata(int usage, int selector, int matching, const std::string& cert
 
 std::string check(const std::vector<std::string>& records, const std::vector<std::string>& chain,
                   std::string_view name = "mail.example.com") {
-    return dane_violation(usable_tlsa(records), chain, name);
+    const auto usable = usable_tlsa(records);
+    const auto found = tls::check_dane(usable, chain, name);
+    CHECK((found.by != nullptr) == found.why.empty());
+    return found.why;
 }
 
 }  // namespace
@@ -67,6 +69,12 @@ TEST_CASE("records that mail does not use are left out") {
     CHECK(usable_tlsa({"\3\1\1" + sha256, "\2\1\2" + sha512}).size() == 2);
     CHECK(usable_tlsa({"\3\1\1" + sha256, std::string("\3\0\2", 3) + sha512}).size() == 2);
     CHECK(usable_tlsa({std::string("\3\1\0x", 4), "\3\1\2" + sha512}).size() == 2);
+}
+
+TEST_CASE("a record as people read it") {
+    CHECK(to_string(tls::tlsa{3, 1, 0, "\x87\x05\xcd"}) == "3 1 0 8705cd");
+    CHECK(to_string(tls::tlsa{2, 0, 1, "12345678"}) == "2 0 1 3132333435363738");
+    CHECK(to_string(tls::tlsa{2, 0, 1, "123456789"}) == "2 0 1 3132333435363738...");
 }
 
 TEST_CASE("the server's own certificate or key is enough, whatever else it says") {
@@ -135,9 +143,11 @@ TEST_CASE_TEMPLATE("an engine obeys the records of its endpoint, not the CAs", E
         return p;
     };
     SUBCASE("a certificate that no CA knows") {
-        auto p = shake(stranger, {rdata(3, 1, 1, own)});
+        const auto record = rdata(3, 1, 1, own);
+        auto p = shake(stranger, {rdata(3, 1, 1, der(mail_example().certificate_pem).front()), record});
         CHECK(p->client.handshake() == tls::progress::done);
         CHECK(p->client.facts().verified);
+        CHECK(p->client.facts().proof == to_string(usable_tlsa({record}).front()));
         CHECK(p->talk());
     }
     SUBCASE("another one than they say, though a CA vouches for it") {
@@ -157,6 +167,7 @@ TEST_CASE_TEMPLATE("an engine obeys the records of its endpoint, not the CAs", E
         auto p = shake(stranger, {rdata(1, 1, 1, own)});
         CHECK(p->client.handshake() == tls::progress::done);
         CHECK_FALSE(p->client.facts().verified);
+        CHECK(p->client.facts().proof.empty());
         CHECK(p->client.facts().doubt.find("TLSA") != std::string::npos);
     }
     SUBCASE("each connection is asked anew: no session is resumed") {

@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -62,6 +63,22 @@ TEST_CASE("a message for several domains reaches the servers of each, and who ha
     CHECK(recipients == 3);
 }
 
+TEST_CASE("reports are asked for where the server knows of them, and no mail is refused for want of them") {
+    const sink knows({.dsn = true});
+    const sink lacks({.dsn = false});
+    for (const auto* s : {&knows, &lacks}) {
+        world w;
+        w.dns->address("one.example", "127.0.0.1");
+        mailer mail{w.transport(*s)};
+        mail_object letter = to({"a@one.example"}).freeze(std::chrono::system_clock::now());
+        letter.envelope.options.envelope_id = "7";
+        letter.envelope.recipient_options = {{.notify = {.success = true}}};
+        CHECK(mail.send(letter).all_accepted());
+        CHECK(s->messages().at(0).mail_parameters.empty() == (s == &lacks));
+        CHECK(s->messages().at(0).recipient_parameters.at(0).empty() == (s == &lacks));
+    }
+}
+
 TEST_CASE("the next server is tried within the same attempt") {
     sink s;
     world w;
@@ -85,7 +102,7 @@ TEST_CASE("nothing goes to this machine because a stranger's DNS says so") {
             (void)mail.send(to({recipient}));
             FAIL("nobody can take it");
         } catch (const send_error& e) {
-            CHECK(e.code() == errc::domain_takes_no_mail);
+            CHECK(e.code() == errc::private_address);
             CHECK(e.result().all_are(status::rejected));
         }
     }
@@ -106,6 +123,23 @@ TEST_CASE("routes lead elsewhere, in order, without a look-up") {
     CHECK(relay.messages().size() == 1);
     CHECK(s.messages().size() == 1);
     CHECK(w.dns->questions() == std::vector<std::string>{"MX other.example", "AAAA other.example", "A other.example"});
+}
+
+TEST_CASE("credentials of a route go along that route only, whoever else names its server") {
+    const sink relay({.security = security::starttls, .users = {{"ann", "secret"}}, .require_auth = false});
+    world w;
+    w.options.routes = {{.domain = "*.corp.example", .url = relay.url("ann")}};
+    SUBCASE("with other demands on TLS") {}
+    SUBCASE("with the same") { w.options.floor = security::starttls; }
+    // The same name and port, found in the DNS.
+    w.dns->mx("other.example", 10, "localhost").address("localhost", "127.0.0.1");
+    mailer mail{w.transport(relay), tls::automatic{{.ca_pem = relay.ca_pem()}}};
+    CHECK(mail.send(to({"b@other.example"})).all_accepted());
+    CHECK(mail.send(to({"a@x.corp.example"})).all_accepted());
+    REQUIRE(relay.messages().size() == 2);
+    CHECK(relay.messages()[0].tls);
+    CHECK(relay.messages()[0].user == "");
+    CHECK(relay.messages()[1].user == "ann");
 }
 
 TEST_CASE("options that cannot be used are refused at once") {
@@ -158,6 +192,38 @@ TEST_CASE("TLS is used where it is offered, whoever answers; a handshake that br
         REQUIRE(s.messages().size() == 1);
         CHECK_FALSE(s.messages()[0].tls);
     }
+}
+
+TEST_CASE("a CA file that cannot be read keeps mail back, and sends none in the clear") {
+    world w;
+    w.dns->mx("one.example", 10, "mx.example").address("mx.example", "127.0.0.1");
+    const sink s({.security = security::starttls});
+    mailer mail{w.transport(s), tls::automatic{{.ca_file = "/nonexistent/ca.pem"}}};
+    try {
+        (void)mail.send(to({"a@one.example"}));
+        FAIL("it must not go");
+    } catch (const send_error& e) {
+        CHECK(e.code() == errc::tls_configuration);
+        CHECK(std::string(e.what()).find("/nonexistent/ca.pem") != std::string::npos);
+    }
+    CHECK(s.messages().empty());
+}
+
+TEST_CASE("what asks for REQUIRETLS waits where a handshake broke, and is not refused for good") {
+    world w;
+    w.dns->mx("one.example", 10, "mx.example").address("mx.example", "127.0.0.1");
+    const sink s({.security = security::starttls, .faults = {testing::parse_fault("starttls:0:220 go|drop")}});
+    mailer mail{w.transport(s)};
+    mail_object letter = to({"a@one.example"}).freeze(std::chrono::system_clock::now());
+    letter.envelope.options.require_tls = true;
+    try {
+        (void)mail.send(letter);
+        FAIL("it needs TLS");
+    } catch (const send_error& e) {
+        CHECK(e.code() == errc::require_tls_unsupported);
+        CHECK(e.result().all_are(status::deferred));
+    }
+    CHECK(s.messages().empty());
 }
 
 TEST_CASE("TLSA records that the server does not meet, or no TLS at all, keep the mail back") {

@@ -54,6 +54,8 @@ std::string found(scripted_resolver& dns, const std::string& domain, const mx_ru
 
 const std::string unknown = make_error_code(errc::domain_unknown).message();
 const std::string takes_none = make_error_code(errc::domain_takes_no_mail).message();
+const std::string loops = make_error_code(errc::mail_loop).message();
+const std::string not_public = make_error_code(errc::private_address).message();
 const std::string deferred = make_error_code(errc::resolve_failed).message();
 
 }  // namespace
@@ -155,6 +157,14 @@ TEST_CASE("what the DNS says is what becomes of the mail") {
     }
 }
 
+TEST_CASE("wrong signatures may be the resolver's fault, which is said") {
+    scripted_resolver dns;
+    dns.mx("bogus.example", 10, "a.example").sign("bogus.example", dns_trust::bogus);
+    dns.fail("broken.example", record_type::mx);
+    CHECK(locate(dns, "bogus.example").why.find("passes no DNSSEC on") != std::string::npos);
+    CHECK(locate(dns, "broken.example").why.find("DNSSEC") == std::string::npos);
+}
+
 TEST_CASE("who finds itself among the servers stops there") {
     scripted_resolver dns;
     dns.address("a.example", "192.0.2.1").address("ours.example", "198.51.100.1").address("c.example", "192.0.2.3");
@@ -169,10 +179,10 @@ TEST_CASE("who finds itself among the servers stops there") {
     }
     SUBCASE("as the best one: the mail would come back") {
         dns.mx("d.example", 10, "ours.example").mx("d.example", 30, "c.example");
-        CHECK(found(dns, "d.example") == takes_none);
+        CHECK(found(dns, "d.example") == loops);
         CHECK(locate(dns, "d.example").why.find("5.4.6") != std::string::npos);
         dns.forget("d.example").mx("d.example", 10, "out.sender.example");
-        CHECK(found(dns, "d.example") == takes_none);
+        CHECK(found(dns, "d.example") == loops);
     }
 }
 
@@ -207,7 +217,7 @@ TEST_CASE("nobody is sent to this machine or a private network, unless that is a
                                 "64:ff9b::10.0.0.1",
                                 "2002:7f00:1::1"}) {
         CAPTURE(address);
-        CHECK(with(address) == takes_none);
+        CHECK(with(address) == not_public);
     }
     for (const auto* address : {"1.1.1.1", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1", "192.0.2.1",
                                 "223.255.255.255", "2001:db8::1", "2606:4700::1"}) {
@@ -227,8 +237,8 @@ TEST_CASE("an address literal is the server") {
     scripted_resolver dns;
     CHECK(found(dns, "[192.0.2.7]") == "192.0.2.7@0 192.0.2.7");
     CHECK(found(dns, "[ipv6:2001:db8::7]") == "2001:db8::7@0 2001:db8::7");
-    CHECK(found(dns, "[127.0.0.1]") == takes_none);
-    CHECK(found(dns, "[198.51.100.1]") == takes_none);
+    CHECK(found(dns, "[127.0.0.1]") == not_public);
+    CHECK(found(dns, "[198.51.100.1]") == loops);
     CHECK(found(dns, "[x-new:1]") == unknown);
     CHECK(dns.questions().empty());
 }
@@ -265,14 +275,51 @@ TEST_CASE("an answer is good for as long as all that it is made of") {
     CHECK(timed.result().where.valid_until == start + 8min);
 }
 
+TEST_CASE(
+    "where a policy of MTA-STS could not be had, or may be new soon, the answer is good for no longer than that") {
+    scripted_resolver dns;
+    dns.mx("d.example", 10, "a.example").address("a.example", "192.0.2.1");
+    auto r = rules();
+    r.mta_sts = true;
+    const time_point start = time_point{} + 1h;
+    const net::sts_policy policy{.mode = net::sts_mode::enforce, .max_age = 1h, .mx = {"a.example"}};
+    const auto valid_until = [&](bool found) {
+        mx_lookup timed("d.example", r, 1);
+        while (const auto q = timed.poll())
+            dns.ask(q->name, q->type, [&](net::dns_answer a) {
+                a.valid_until = start + (q->type == record_type::txt ? 5min : 24h);
+                timed.answered(*q, std::move(a));
+            });
+        if (found) timed.enforce(policy);
+        return timed.result().where.valid_until;
+    };
+    SUBCASE("no record") { CHECK(valid_until(false) == start + 5min); }
+    SUBCASE("a record and its policy") {
+        dns.txt("_mta-sts.d.example", "v=STSv1; id=7;");
+        CHECK(valid_until(true) == start + 5min);
+    }
+    SUBCASE("a record, and a policy that cannot be fetched") {
+        dns.txt("_mta-sts.d.example", "v=STSv1; id=7;");
+        CHECK(valid_until(false) == time_point::min());
+    }
+    SUBCASE("a record that cannot be looked up") {
+        dns.fail("_mta-sts.d.example", record_type::txt);
+        CHECK(valid_until(false) == time_point::min());
+    }
+    SUBCASE("a record that cannot be looked up, and a policy that is known already") {
+        dns.fail("_mta-sts.d.example", record_type::txt);
+        CHECK(valid_until(true) == start + 24h);
+    }
+}
+
 TEST_CASE("a provider is known by the names of its servers; others are their set of names") {
     scripted_resolver dns;
     dns.mx("a.example", 10, "a-example.mail.protection.outlook.com");
     dns.mx("b.example", 10, "b-example.mail.protection.outlook.com");
-    dns.mx("c.example", 10, "aspmx.l.google.com").mx("c.example", 20, "backup.example");
+    dns.mx("c.example", 10, "aspmx.l.google.com").mx("c.example", 20, "aspmx2.googlemail.com");
     dns.mx("d.example", 10, "mx.d.example");
     for (const auto* host : {"a-example.mail.protection.outlook.com", "b-example.mail.protection.outlook.com",
-                             "aspmx.l.google.com", "backup.example", "mx.d.example"})
+                             "aspmx.l.google.com", "aspmx2.googlemail.com", "mx.d.example"})
         dns.address(host, "192.0.2.1");
     CHECK(locate(dns, "a.example").where.provider == "microsoft 365");
     CHECK(locate(dns, "b.example").where.provider == "microsoft 365");
@@ -280,8 +327,37 @@ TEST_CASE("a provider is known by the names of its servers; others are their set
     CHECK(locate(dns, "c.example").where.provider == "google");
     CHECK(locate(dns, "d.example").where.provider == "mx.d.example");
     auto r = rules();
-    r.providers.insert(r.providers.begin(), {".d.example", "d"});
+    r.providers.insert(r.providers.begin(), {.provider = "d", .servers = {".d.example"}});
     CHECK(locate(dns, "d.example", r).where.provider == "d");
+}
+
+TEST_CASE("who names the servers of a provider beside others is not that provider, in whatever order") {
+    scripted_resolver dns;
+    dns.address("www.google.com", "192.0.2.1").address("mx.evil.example", "192.0.2.2");
+    dns.address("x.mail.protection.outlook.com", "192.0.2.3");
+    dns.mx("first.example", 10, "www.google.com").mx("first.example", 20, "mx.evil.example");
+    dns.mx("last.example", 10, "mx.evil.example").mx("last.example", 20, "www.google.com");
+    dns.mx("equal.example", 10, "www.google.com").mx("equal.example", 10, "mx.evil.example");
+    dns.mx("two.example", 10, "www.google.com").mx("two.example", 20, "x.mail.protection.outlook.com");
+    auto r = rules();
+    r.providers.front().limits.connections = 5;
+    r.providers.push_back({.provider = "*", .limits = {.connections = 2}});
+    for (const auto* domain : {"first.example", "last.example", "equal.example", "two.example"})
+        for (std::uint64_t seed = 0; seed < 8; ++seed) {
+            CAPTURE(domain);
+            const auto l = locate(dns, domain, r, seed);
+            CHECK(l.where.provider == l.where.site);
+            CHECK(l.where.limits.connections == 2);
+        }
+}
+
+TEST_CASE("a customer's line has a name below that of its provider, and is none of its servers") {
+    scripted_resolver dns;
+    dns.mx("theirs.example", 10, "mx1a1.comcast.net").address("mx1a1.comcast.net", "192.0.2.1");
+    const std::string line = "c-24-1-2-3.hsd1.ca.comcast.net";
+    dns.mx("customer.example", 10, line).address(line, "192.0.2.2");
+    CHECK(locate(dns, "theirs.example").where.provider == "comcast");
+    CHECK(locate(dns, "customer.example").where.provider == line);
 }
 
 TEST_CASE("TLSA records are asked for where all that leads to them is signed, and obeyed") {
@@ -350,6 +426,21 @@ TEST_CASE("TLSA records are asked for where all that leads to them is signed, an
         CHECK(locate(dns, "d.example").where.servers[0].tlsa.size() == 1);
         CHECK(locate(dns, "d.example").where.servers[0].name == "alias.d.example");
     }
+    SUBCASE("records that nobody can use: TLS, and no proof, unless a proof is demanded of everybody") {
+        dns.forget("_25._tcp.a.example").tlsa("_25._tcp.a.example", 1, 1, 1, std::string(32, 'x'));
+        const auto usual = locate(dns, "d.example").where;
+        CHECK(usual.servers[0].tlsa.size() == 1);
+        CHECK(usual.servers[0].security == security::starttls);
+        auto r = rules();
+        r.floor = security::starttls;
+        const auto demanded = locate(dns, "d.example", r).where;
+        CHECK(demanded.servers[0].tlsa.empty());
+        CHECK(demanded.servers[0].security == security::starttls);
+        CHECK(demanded.site == "a.example verified");
+        // So, too, where a policy of MTA-STS wants one.
+        const net::sts_policy policy{.mode = net::sts_mode::enforce, .max_age = 1h, .mx = {"a.example"}};
+        CHECK(locate(dns, "d.example", rules(), 1, policy).where.servers[0].tlsa.empty());
+    }
     SUBCASE("DANE is off") {
         auto r = rules();
         r.dane = false;
@@ -374,6 +465,19 @@ TEST_CASE("a policy of MTA-STS leaves out whom it does not name, and demands a v
         CHECK(all.where.site == plain.where.site + " verified");
         CHECK(all.where.provider == plain.where.provider);
     }
+    SUBCASE("it is about the names in MX records, not about what they stand for") {
+        dns.sign("d.example").sign("b.example").sign("real.example.net");
+        dns.forget("b.example").alias("b.example", "real.example.net").address("real.example.net", "192.0.2.3");
+        dns.tlsa("_25._tcp.real.example.net", 3, 1, 1, std::string(32, 'x'));
+        const auto described = locate(dns, "d.example", rules(), 1, policy);
+        CHECK(text(described) == "real.example.net@0 192.0.2.3");
+        CHECK(described.where.servers.at(0).tlsa.size() == 1);
+        // Without a record that can be used the certificate is for that name, too.
+        dns.forget("_25._tcp.real.example.net").tlsa("_25._tcp.real.example.net", 1, 1, 1, std::string(32, 'x'));
+        const auto named = locate(dns, "d.example", rules(), 1, policy);
+        CHECK(text(named) == "b.example@0 192.0.2.3");
+        CHECK(named.where.site == "b.example verified");
+    }
     SUBCASE("it names none: the mail waits") {
         policy.mx = {"c.example"};
         const auto none = locate(dns, "d.example", rules(), 1, policy);
@@ -392,6 +496,18 @@ TEST_CASE("a policy of MTA-STS leaves out whom it does not name, and demands a v
         CHECK(both.where.servers[0].tlsa.size() == 1);
         CHECK(both.where.site.starts_with("b.example with DANE"));
     }
+}
+
+TEST_CASE("a verified certificate may be demanded of everybody; TLSA records go before it") {
+    scripted_resolver dns;
+    dns.mx("d.example", 10, "a.example").address("a.example", "192.0.2.1").sign("example");
+    auto r = rules();
+    r.floor = security::starttls;
+    CHECK(locate(dns, "d.example", r).where.servers[0].security == security::starttls);
+    CHECK(locate(dns, "d.example", r).where.site == "a.example verified");
+    CHECK(locate(dns, "d.example").where.servers[0].security == security::opportunistic);
+    dns.tlsa("_25._tcp.a.example", 3, 1, 1, std::string(32, 'x'));
+    CHECK(locate(dns, "d.example", r).where.site.starts_with("a.example with DANE"));
 }
 
 TEST_CASE("the record of MTA-STS is asked for where somebody wants it") {

@@ -44,7 +44,7 @@ struct silent_server {
     net::unbound_options stub(duration timeout) const {
         return {.stubs = {{"silent.example", "127.0.0.1@" + std::to_string(socket.local_endpoint().port())}},
                 .validate = false,
-                .more = {{"do-not-query-localhost", "no"}, {"local-zone", "example. transparent"}},
+                .more = {{"local-zone", "example. transparent"}},
                 .timeout = timeout};
     }
 };
@@ -70,6 +70,15 @@ TEST_CASE("records of each type, and that there are none") {
     CHECK(answer(dns, "mx1.d.example", record_type::mx).status == dns_status::no_data);
     CHECK(answer(dns, "gone.example", record_type::mx).status == dns_status::no_name);
     CHECK(answer(dns, std::string(300, 'a'), record_type::mx).status == dns_status::failed);
+}
+
+TEST_CASE("nothing is kept of a question that is answered, or that libunbound does not take") {
+    net::unbound dns(zone());
+    CHECK(answer(dns, "d.example", record_type::mx).status == dns_status::found);
+    CHECK(dns.under_way() == 0);
+    for (int i = 0; i < 10; ++i)
+        CHECK(answer(dns, std::string(300, 'a'), record_type::mx).status == dns_status::failed);
+    CHECK(dns.under_way() == 0);
 }
 
 TEST_CASE("many questions at a time, from many threads, also from within an answer") {
@@ -125,6 +134,15 @@ TEST_CASE("it may go while questions are under way, also from within an answer")
         gone.get_future().get();
         CHECK(weak.expired());
     }
+}
+
+TEST_CASE("a resolver on this machine is asked") {
+    asio::io_context context;
+    asio::ip::udp::socket local(context, {asio::ip::address_v4::loopback(), 0});
+    net::unbound dns({.forward_to = {"127.0.0.1@" + std::to_string(local.local_endpoint().port())}, .validate = false});
+    dns.ask("d.example", record_type::mx, [](const net::dns_answer&) {});
+    char query[512];
+    CHECK(local.receive(asio::buffer(query)) > 12);
 }
 
 TEST_CASE("what libunbound does not take is an error that says so") {

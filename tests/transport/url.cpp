@@ -254,6 +254,13 @@ TEST_CASE("an address literal is a host, without brackets in the endpoint") {
     CHECK(parse_url("smtp://[::ffff:192.0.2.1]/").server.name == "::ffff:192.0.2.1");
 }
 
+TEST_CASE("an address of a link has its zone behind %25, as it is written") {
+    CHECK(parse_url("smtp://u:p@[FE80::1%25eth0]:25").server == endpoint{"fe80::1%eth0", 25, security::starttls});
+    CHECK(parse_url("smtp://[fe80::1%25En%2D1.5]").server.name == "fe80::1%En-1.5");
+    CHECK(parse_url("smtp://[febf::1%25~]").server.name == "febf::1%~");
+    CHECK(to_string(parse_url("smtps://[fe80::1%25eth0]").server) == "[fe80::1%eth0]:465");
+}
+
 TEST_CASE("a host that is no name and no literal is refused") {
     for (const auto* host : {"",
                              ":25",
@@ -264,7 +271,18 @@ TEST_CASE("a host that is no name and no literal is refused") {
                              "[::1]x",
                              "[::1]25",
                              "[192.0.2.1]",
-                             "[fe80::1%25eth0]",
+                             "[fe80::1%eth0]",
+                             "[fe80::1%25]",
+                             "[fe80::1%25a%25b]",
+                             "[fe80::1%25a%00]",
+                             "[fe80::1%25a%2Fb]",
+                             "[fe80::1%25a%5D]",
+                             "[fe80::1%2]",
+                             "[fe80::1%25eth0",
+                             "[fec0::1%25eth0]",
+                             "[2001:db8::1%25eth0]",
+                             "[192.0.2.1%25eth0]",
+                             "[%25eth0]",
                              "[1::2::3]",
                              "[mail.example]",
                              "a..b",
@@ -422,6 +440,8 @@ TEST_CASE("each option takes its allowed values and no others") {
     } rows[] = {
         {"ca", "/etc/ca.pem", true},
         {"ca", "", false},
+        {"crl", "/etc/lists.pem", true},
+        {"crl", "", false},
         {"helo", "me.example", true},
         {"helo", "[192.0.2.1]", true},
         {"helo", "[IPv6:2001:db8::1]", true},
@@ -432,6 +452,7 @@ TEST_CASE("each option takes its allowed values and no others") {
         {"helo", "[", false},
         {"helo", "[]", false},
         {"helo", "[IPv6:192.0.2.1]", false},
+        {"helo", "[IPv6:fe80::1%eth0]", false},
         {"helo", "a\r\nMAIL", false},
         {"pipelining", "lockstep", true},
         {"pipelining", "envelope", true},

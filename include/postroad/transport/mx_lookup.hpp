@@ -7,6 +7,7 @@
 #include <postroad/net/dns.hpp>
 #include <postroad/net/mta_sts.hpp>
 #include <postroad/transport/policy.hpp>
+#include <postroad/transport/provider_rules.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -18,15 +19,6 @@
 #include <vector>
 
 namespace postroad::transport {
-
-/// Servers whose names end so share limits, whichever domain they serve.
-struct mx_provider {
-    std::string suffix = {};  ///< ".google.com", lower case
-    std::string name = {};
-};
-
-/// Providers that give their customers servers of different names.
-POSTROAD_DECL const std::vector<mx_provider>& known_providers();
 
 /// What a sender has decided about all domains.
 struct mx_rules {
@@ -41,8 +33,10 @@ struct mx_rules {
     bool dane = true;
     /// Whether the record of MTA-STS is asked for (RFC 8461).
     bool mta_sts = false;
+    /// security::starttls: of a server that nobody else demands more of, a certificate that is verified.
+    security floor = security::opportunistic;
     /// The first that fits decides.
-    std::vector<mx_provider> providers = known_providers();
+    provider_rules providers = known_providers();
 };
 
 /// The search for the servers of one domain: questions come out, answers go in, then there is a location or an error.
@@ -72,8 +66,8 @@ public:
     const std::optional<net::sts_record>& sts() const noexcept { return sts_; }
     /// Once it is done: mail goes only to servers that the policy names, with a certificate of theirs that is verified.
     void enforce(net::sts_policy policy) { policy_ = std::move(policy); }
-    /// Once it is done. An error is permanent (errc::domain_unknown, errc::domain_takes_no_mail) where the DNS says so,
-    /// else errc::resolve_failed.
+    /// Once it is done. An error is permanent (errc::domain_unknown, domain_takes_no_mail, mail_loop, private_address)
+    /// where the DNS says so, else errc::resolve_failed.
     located result();
 
 private:
@@ -86,6 +80,7 @@ private:
         std::vector<std::string> addresses = {};    // that are not refused
         std::vector<std::string> signed_ones = {};  // of these, those from signed answers
         std::string canonical = {};                 // in a signed answer
+        std::string described = {};                 // the name that has TLSA records: `name`, or what it stands for
         bool own = false;
         bool not_public = false;
         bool unknown = false;  // it could not be found out
@@ -104,9 +99,10 @@ private:
     void tlsa_of(host& h, const question& q, net::dns_answer& a);
     void choose();
     void obey_policy();
+    void demand_certificates();
     void nothing_left();
     std::string site_name() const;
-    std::string provider() const;
+    void limit(location& where) const;
     bool is_own(std::string_view name_or_address) const;
     void ask(std::string name, net::record_type type) { questions_.push_back({std::move(name), type}); }
     void until(time_point t) noexcept { valid_until_ = std::min(valid_until_, t); }

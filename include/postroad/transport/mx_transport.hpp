@@ -5,7 +5,10 @@
 #include <postroad/core/config.hpp>
 #include <postroad/core/random.hpp>
 #include <postroad/core/thrown.hpp>
+#include <postroad/net/tls_watch.hpp>
+#include <postroad/net/wall_clock.hpp>
 #include <postroad/transport/mx_lookup.hpp>
+#include <postroad/transport/mx_sources.hpp>
 #include <postroad/transport/url.hpp>
 
 #include <cstddef>
@@ -38,23 +41,32 @@ struct mx_options {
     std::vector<std::string> own = {};
     /// The first that fits decides; what fits none is looked up.
     std::vector<mx_route> routes = {};
-    /// Servers whose names end so share limits; the first that fits decides. Others: by the set of their names.
-    std::vector<mx_provider> providers = known_providers();
+    /// Servers that share limits, and what they bear; the first that fits decides. Others: by the set of their names.
+    provider_rules providers = known_providers();
     /// Of the servers that are looked up. For tests.
     std::uint16_t port = 25;
     /// Whether mail may go to this machine and to private networks, because the DNS of strangers says so.
     bool private_addresses = false;
     /// Whether TLSA records are looked up and obeyed (RFC 7672). Needs a resolver that validates.
     bool dane = true;
+    /// What is demanded where neither TLSA records nor a policy do: security::opportunistic, or security::starttls,
+    /// which is TLS with a certificate by a CA for the name of the server; much mail does not arrive then.
+    security floor = security::opportunistic;
     /// Who finds policies of MTA-STS (RFC 8461), such as net::https_policies; none: they are not looked for.
     net::sts_source policies = {};
-    postroad::smtp::pipelining pipelining = postroad::smtp::pipelining::envelope;
+    postroad::smtp::pipelining pipelining = postroad::smtp::pipelining::automatic;
     std::size_t window = 16;
+    /// Who counts how TLS goes, for reports to domains (RFC 8460). Make it an observer of the mailer, too.
+    std::shared_ptr<net::tls_watch> tls_reports = {};
     /// As in smtp_options.
     std::size_t recipients_per_transaction = 0;
     bool down_convert = true;
     postroad::smtp::timeouts timeouts = {};
     net::dialing dialing = {};
+    /// Where mail leaves from, instead of dialing::local_addresses; none: wherever the system says.
+    std::vector<mx_source> sources = {};
+    /// The first that fits decides which of them; what fits none leaves from those without a group.
+    std::vector<source_binding> bindings = {};
 };
 
 namespace detail {
@@ -67,6 +79,7 @@ struct mx_table {
         std::string refusal;
     };
     mx_options options;
+    mx_sources sources;
     mx_rules rules;
     std::vector<route> routes;
     std::uint64_t seed = 0;
@@ -77,6 +90,11 @@ struct mx_table {
     /// Of a domain with a route.
     located along(const route& r, const std::string& domain) const;
     std::string domain_of(const address& to) const;
+    /// With the source that it leaves from.
+    std::string place_of(const envelope& e, const address& to, const sender_facts& who) const;
+    /// What EHLO says to a server: the name of its source, or of all.
+    const std::string& client_name_to(const endpoint& host) const noexcept;
+    net::dialing dialing_to(const endpoint& host) const;
     postroad::smtp::session make_session(const endpoint& host, std::string nonce, const lessons& known) const;
 };
 
@@ -105,12 +123,24 @@ public:
     const mx_options& options() const noexcept { return table_->options; }
 
     /// The domain in A-labels and lower case.
-    std::string route(const envelope&, const address& to) const { return table_->domain_of(to); }
-    void locate(const std::string& domain, locate_handler done) const {
+    std::string route(const envelope& e, const address& to) const { return table_->place_of(e, to, {}); }
+    /// The same, and behind " from " the name of its source, if there are any.
+    std::string route(const envelope& e, const address& to, const sender_facts& who) const {
+        return table_->place_of(e, to, who);
+    }
+    void locate(const std::string& place, locate_handler done) const {
+        const auto domain = place.substr(0, place.find(mx_sources::from));
+        if (domain.size() < place.size())
+            done = leaving_from(place.substr(domain.size() + mx_sources::from.size()), std::move(done));
         if (const auto* r = table_->route_of(domain)) return done(table_->along(*r, domain));
         go_on(std::make_shared<search>(domain, table_, policies_, resolver_, std::move(done)));
     }
+    /// By the rules of its provider.
+    std::optional<reading> read_reply(const endpoint& host, const recipient_outcome& refused) const {
+        return transport::read_reply(table_->options.providers, host.name, refused.reply);
+    }
     const net::dialing& dialing() const noexcept { return table_->options.dialing; }
+    net::dialing dialing(const endpoint& host) const { return table_->dialing_to(host); }
     session_type make_session(const endpoint& host, std::string nonce, const lessons& known = {}) const {
         return table_->make_session(host, std::move(nonce), known);
     }
@@ -145,6 +175,7 @@ private:
         void policy_found(std::optional<net::sts_policy> p) {
             const std::scoped_lock lock(mutex);
             waits_for_policy = false;
+            policy = p;
             if (p) state.enforce(*std::move(p));
         }
         void answered(const mx_lookup::question& q, net::dns_answer a) {
@@ -159,10 +190,19 @@ private:
         std::mutex mutex;
         bool policy_asked = false;
         bool waits_for_policy = false;
+        std::optional<net::sts_policy> policy;
         locate_handler done;
         mx_lookup state;
     };
 
+    locate_handler leaving_from(const std::string& source, locate_handler done) const {
+        return [table = table_, source, done = std::move(done)](located l) {
+            const auto* const s = table->sources.find(source);
+            const auto today = std::chrono::floor<std::chrono::days>(net::wall_clock_now());
+            if (s && !l.error) mx_sources::leave_from(*s, l.where, today);
+            done(std::move(l));
+        };
+    }
     static void go_on(const std::shared_ptr<search>& s) {
         if (s->wants_policy()) ask_policy(s);
         const auto resolver = s->resolver.lock();
@@ -179,7 +219,10 @@ private:
                 s->answered(*q, {.why = thrown().details.explanation});
             }
         }
-        if (over) over(std::move(found));
+        if (!over) return;
+        if (const auto& watch = s->table->options.tls_reports; watch && !found.error)
+            watch->located(s->domain, found.where.servers, s->policy);
+        over(std::move(found));
     }
 
     static void ask_policy(const std::shared_ptr<search>& s) {

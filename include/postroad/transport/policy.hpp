@@ -5,6 +5,8 @@
 #include <postroad/core/clock.hpp>
 #include <postroad/core/endpoint.hpp>
 #include <postroad/core/error.hpp>
+#include <postroad/core/limits.hpp>
+#include <postroad/core/outcome.hpp>
 #include <postroad/net/dialing.hpp>
 #include <postroad/smtp/session.hpp>
 
@@ -44,6 +46,8 @@ struct location {
     std::string site = {};
     /// Sites of one provider share limits; empty: it is the site.
     std::string provider = {};
+    /// Of the provider; what it is said to bear.
+    postroad::limits limits = {};
     /// In any order; endpoint::preference and endpoint::weight say which is used when. At least one.
     std::vector<endpoint> servers = {};
     /// It is asked for anew after this, when mail comes; what is less than a minute away counts as a minute.
@@ -70,6 +74,32 @@ struct lessons {
     bool no_tls = false;
 };
 
+/// What a refusal is about: whoever it is, is left alone.
+enum class reply_subject : unsigned char {
+    recipient,
+    message,
+    tenant,    ///< what is sent on behalf of the same, to this provider
+    source,    ///< the address we come from, at this provider
+    provider,  ///< all that goes to it
+};
+
+/// What a refusal means, where its code does not say so.
+struct reading {
+    enum class term : unsigned char { as_said, later, for_good };
+    term means = term::as_said;
+    reply_subject about = reply_subject::recipient;
+    /// How long what it is about is left alone; zero: as the rules for retries say. Those count all the same: the later
+    /// one decides.
+    duration rest = duration::zero();
+    friend bool operator==(const reading&, const reading&) = default;
+};
+
+/// Reads more in a refusal than its code says: `refused` has the reply of `host`. Nothing: it means what it says.
+template <class T>
+concept reads_replies = requires(const T t, const endpoint& host, const recipient_outcome& refused) {
+    { t.read_reply(host, refused) } -> std::same_as<std::optional<reading>>;
+};
+
 /// Names one place for a message: mail objects of one name share connections and limits.
 template <class T>
 concept routes_messages = requires(const T t, const envelope& e) {
@@ -79,6 +109,21 @@ concept routes_messages = requires(const T t, const envelope& e) {
 template <class T>
 concept routes_recipients = requires(const T t, const envelope& e, const address& to) {
     { t.route(e, to) } -> std::convertible_to<std::string_view>;
+};
+/// On whose behalf a message is sent, and how urgently: of send_options.
+struct sender_facts {
+    std::string_view tenant = {};
+    std::uint8_t traffic_class = 0;
+};
+/// The same as routes_recipients for whom it matters who sends; asked in place of that.
+template <class T>
+concept routes_senders = requires(const T t, const envelope& e, const address& to, const sender_facts& who) {
+    { t.route(e, to, who) } -> std::convertible_to<std::string_view>;
+};
+/// Dials otherwise for some servers than for others; asked in place of dialing().
+template <class T>
+concept dials_by_server = requires(const T t, const endpoint& to) {
+    { t.dialing(to) } -> std::convertible_to<net::dialing>;
 };
 /// Knows the servers of a place at once and for good.
 template <class T>

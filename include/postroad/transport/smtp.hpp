@@ -29,10 +29,11 @@ struct smtp_options {
     /// What EHLO says. The literal tells nobody the name of this machine; a relay that faces other domains should say
     /// its own name.
     std::string client_name = "[127.0.0.1]";
-    /// `across` and `window` are taken back for a server as soon as a connection to it breaks with more than one
-    /// message in flight, or it refuses BDAT; then `envelope` is used for an hour.
-    postroad::smtp::pipelining pipelining = postroad::smtp::pipelining::envelope;
-    /// Messages in flight on a connection with pipelining::window.
+    /// `automatic` goes as far as the server has shown that it can, where more is waiting. What goes ahead of the
+    /// replies to other messages is taken back for a server as soon as a connection to it breaks with more than one
+    /// message in flight, or it refuses BDAT; then `envelope` is used for an hour, and longer each time.
+    postroad::smtp::pipelining pipelining = postroad::smtp::pipelining::automatic;
+    /// Most messages in flight on a connection with pipelining::window and automatic.
     std::size_t window = 16;
     /// Most recipients in one transaction, 0 for as many as servers must take (RFC 5321 section 4.5.3.1.8), or as the
     /// server's LIMITS say. Those beyond go in further ones.

@@ -33,16 +33,16 @@ inline constexpr std::size_t max_socket_path = 107;
 /// `auth` = mechanisms that may be used, by preference, with commas; `backup` = further servers, host or host:port with
 /// commas, each used when those before it fail; `ca` = a file of trusted certificates, or a folder of them with / at
 /// its end; `certificate`, `key` = files of the client's own; `connections`, or `pool`, = most connections at a time, 1
-/// to max_url_connections; `helo` = the name said in EHLO, a domain or an address literal; `insecure_authentication` =
-/// true: credentials may go out without TLS; `local` = address of this machine to connect from; `pin` = base64 of the
-/// SHA-256 of the server's public key, more with commas; `pipelining` = lockstep, envelope, across or window; `proxy` =
-/// a URL, socks5:// or http://; `recipients` = most in one transaction; `tls` = auto (by port: 465 is implicit),
-/// required, implicit, opportunistic, insecure_none or insecure_no_verify; `window` = transactions in flight, 1 to
-/// max_url_window.
+/// to max_url_connections; `crl` = a file of lists of revoked certificates; `helo` = the name said in EHLO, a domain or
+/// an address literal; `insecure_authentication` = true: credentials may go out without TLS; `local` = address of this
+/// machine to connect from; `pin` = base64 of the SHA-256 of the server's public key, more with commas; `pipelining` =
+/// automatic, lockstep, envelope, across or window; `proxy` = a URL, socks5:// or http://; `recipients` = most in one
+/// transaction; `tls` = auto (by port: 465 is implicit), required, implicit, opportunistic, insecure_none or
+/// insecure_no_verify; `window` = transactions in flight, 1 to max_url_window.
 inline constexpr std::string_view url_option_names[] = {
-    "auth", "backup", "ca",  "certificate", "connections", "helo",  "insecure_authentication",
-    "key",  "local",  "pin", "pipelining",  "pool",        "proxy", "recipients",
-    "tls",  "window"};
+    "auth",  "backup", "ca",  "certificate", "connections", "crl",   "helo",       "insecure_authentication",
+    "key",   "local",  "pin", "pipelining",  "pool",        "proxy", "recipients", "tls",
+    "window"};
 
 /// Name and value, decoded.
 using url_options = std::vector<std::pair<std::string, std::string>>;
@@ -58,7 +58,8 @@ struct url_parts {
 /// the start, `smtp+opportunistic` 25 with STARTTLS if it is offered, `smtp+insecure` 25 without TLS; `lmtp` 24 with
 /// STARTTLS required, `lmtp+insecure` 24 without TLS, and `lmtp+unix` with the path of a socket instead of a host:
 /// `lmtp+unix:///run/dovecot/lmtp`. The host is a domain name, which becomes lower case, loses a dot at its end and, if
-/// it is international, becomes A-labels (IDNA 2008); an IPv4 address; or an IPv6 address in brackets. User, password
+/// it is international, becomes A-labels (IDNA 2008); an IPv4 address; or an IPv6 address in brackets, with
+/// its zone behind `%25` where it is of a link (RFC 6874): `smtp://[fe80::1%25eth0]`. User, password
 /// and option values are percent-decoded; they are UTF-8 and hold no control character. Path and fragment are not
 /// allowed. Throws `error`: errc::invalid_url, errc::invalid_credentials (user or password), errc::invalid_option (a
 /// name not in `known`, or twice). No error quotes anything but the name of an option, since any part may be a password

@@ -2,6 +2,7 @@
 
 #include <postroad/core/random.hpp>
 #include <postroad/message/utf8.hpp>
+#include <postroad/tls/dane.hpp>
 #include <postroad/tls/names.hpp>
 #include <postroad/transport/mx_lookup.hpp>
 
@@ -11,26 +12,6 @@
 #include <set>
 
 namespace postroad::transport {
-
-POSTROAD_DECL const std::vector<mx_provider>& known_providers() {
-    static const std::vector<mx_provider> all = {
-        {".google.com", "google"},
-        {".googlemail.com", "google"},
-        {".olc.protection.outlook.com", "outlook.com"},
-        {".protection.outlook.com", "microsoft 365"},
-        {".mx.microsoft", "microsoft 365"},
-        {".yahoodns.net", "yahoo"},
-        {".mail.icloud.com", "icloud"},
-        {".gmx.net", "gmx"},
-        {".web.de", "gmx"},
-        {".qq.com", "qq"},
-        {".netease.com", "netease"},
-        {".comcast.net", "comcast"},
-        {".orange.fr", "orange"},
-        {".pphosted.com", "proofpoint"},
-    };
-    return all;
-}
 
 POSTROAD_DECL mx_lookup::mx_lookup(std::string domain, const mx_rules& rules, std::uint64_t seed)
     : domain_(std::move(domain)), rules_(&rules), seed_(seed ^ std::hash<std::string>()(domain_)) {
@@ -78,8 +59,8 @@ POSTROAD_DECL std::optional<mx_lookup::question> mx_lookup::poll() {
 POSTROAD_DECL void mx_lookup::answered(const question& q, net::dns_answer a) {
     --asked_;
     if (a.trust == net::dns_trust::bogus) a.status = net::dns_status::failed;
-    if (q.type == net::record_type::txt) return policy_record(a);
     if (a.status != net::dns_status::failed) until(a.valid_until);
+    if (q.type == net::record_type::txt) return policy_record(a);
     if (q.type == net::record_type::mx) return servers(a);
     const auto whose = std::ranges::find(about_, q, &std::pair<question, std::size_t>::first);
     if (whose == about_.end()) return;
@@ -101,7 +82,11 @@ POSTROAD_DECL void mx_lookup::policy_record(const net::dns_answer& a) {
 POSTROAD_DECL void mx_lookup::servers(net::dns_answer& a) {
     using net::dns_status;
     if (a.status == dns_status::failed)
-        return fail(errc::resolve_failed, "the servers of " + domain_ + " cannot be looked up (4.4.3): " + a.why);
+        return fail(errc::resolve_failed, "the servers of " + domain_ + " cannot be looked up (4.4.3): " +
+                                              (a.trust == net::dns_trust::bogus
+                                                   ? "its signatures are wrong, or the resolver passes no DNSSEC on: "
+                                                   : "") +
+                                              a.why);
     if (a.status == dns_status::no_name)
         return fail(errc::domain_unknown, "the domain " + domain_ + " does not exist (5.1.2)");
     const bool is_signed = a.trust == net::dns_trust::secure;
@@ -156,8 +141,7 @@ POSTROAD_DECL void mx_lookup::stop_at_own() {
     const auto preference = own->preference;
     std::erase_if(hosts_, [&](const host& h) { return h.preference >= preference; });
     if (hosts_.empty())
-        fail(errc::domain_takes_no_mail,
-             "mail for " + domain_ + " loops: " + name + ", its best server, is this host (5.4.6)");
+        fail(errc::mail_loop, "mail for " + domain_ + " loops: " + name + ", its best server, is this host (5.4.6)");
 }
 
 POSTROAD_DECL void mx_lookup::address_of(host& h, net::dns_answer& a) {
@@ -206,8 +190,7 @@ POSTROAD_DECL void mx_lookup::tlsa_of(host& h, const question& q, net::dns_answe
     }
     if (a.trust != net::dns_trust::secure) return;
     if (a.status == dns_status::found) {
-        // The name that has the records is the one that the server is asked for (RFC 7672 section 2.2.3).
-        if (q.name != tlsa_name(h.name)) h.name = h.canonical;
+        h.described = q.name == tlsa_name(h.name) ? h.name : h.canonical;
         h.tlsa = std::move(a.records);
         std::ranges::sort(h.tlsa);
         h.addresses = h.signed_ones;
@@ -223,6 +206,10 @@ POSTROAD_DECL located mx_lookup::result() {
     if (!why_.empty()) return {.where = {}, .error = error_, .why = std::move(why_)};
     obey_policy();
     if (!why_.empty()) return {.where = {}, .error = error_, .why = std::move(why_)};
+    // The name that has the records is the one that the server is asked for (RFC 7672 section 2.2.3). Policies and CAs
+    // know it by that of its MX record (RFC 8461 section 4.1).
+    for (auto& h : hosts_)
+        if (!h.tlsa.empty()) h.name = h.described;
     const auto all = hosts_;
     std::erase_if(hosts_, [](const host& h) { return h.addresses.empty(); });
     if (hosts_.empty()) {
@@ -231,7 +218,10 @@ POSTROAD_DECL located mx_lookup::result() {
         return {.where = {}, .error = error_, .why = std::move(why_)};
     }
     choose();
-    location where{.site = site_name(), .provider = provider(), .servers = {}, .valid_until = valid_until_};
+    // A policy that could not be had may be there: it is looked for again with the next mail.
+    if (sts_ && !policy_ && (!sts_->known || !sts_->id.empty())) until(time_point::min());
+    location where{.site = site_name(), .servers = {}, .valid_until = valid_until_};
+    limit(where);
     for (auto& h : hosts_)
         where.servers.push_back(
             {.name = std::move(h.name),
@@ -245,14 +235,23 @@ POSTROAD_DECL located mx_lookup::result() {
 
 // Whoever the policy does not name is none of ours. TLSA records go before the CAs (RFC 8461 section 2).
 POSTROAD_DECL void mx_lookup::obey_policy() {
+    if (rules_->floor == security::starttls) demand_certificates();
     if (!policy_ || policy_->mode != net::sts_mode::enforce) return;
     std::string names;
     for (const auto& h : hosts_) names += (names.empty() ? "" : ", ") + h.name;
     std::erase_if(hosts_, [&](const host& h) { return !policy_->names(h.name); });
-    for (auto& h : hosts_) h.verified = h.tlsa.empty();
+    demand_certificates();
     if (hosts_.empty())
         fail(errc::resolve_failed,
              "the policy of " + domain_ + " (MTA-STS) names none of its servers (4.7.5): " + names);
+}
+
+// Records that nobody can use prove nothing: whoever wants a proof goes by the CAs.
+POSTROAD_DECL void mx_lookup::demand_certificates() {
+    for (auto& h : hosts_) {
+        if (postroad::tls::usable_tlsa(h.tlsa).empty()) h.tlsa.clear();
+        h.verified = h.tlsa.empty();
+    }
 }
 
 // No more addresses than are worth trying, and preferences by rank: 10 and 20 say the same as 1 and 5.
@@ -275,7 +274,7 @@ POSTROAD_DECL void mx_lookup::nothing_left() {
     const auto first = [&](auto is) { return std::ranges::find_if(hosts_, is); };
     if (const auto h = first(&host::unknown); h != hosts_.end()) return fail(errc::resolve_failed, h->why);
     if (const auto h = first(&host::not_public); h != hosts_.end())
-        return fail(errc::domain_takes_no_mail, h->why + " (5.4.4); private_addresses allows it");
+        return fail(errc::private_address, h->why + " (5.4.4); private_addresses allows it");
     std::string names;
     for (const auto& h : hosts_) names += (names.empty() ? "" : ", ") + h.name;
     fail(errc::domain_unknown, "no server of " + domain_ + " has an address (5.4.4): " + names);
@@ -306,12 +305,14 @@ POSTROAD_DECL std::string mx_lookup::site_name() const {
     return name + digest;
 }
 
-POSTROAD_DECL std::string mx_lookup::provider() const {
-    const auto& best = hosts_.front().name;
-    for (const auto& p : rules_->providers)
-        if (best.ends_with(p.suffix)) return p.name;
-    auto name = site_name();
-    return name.substr(0, name.find(' '));
+POSTROAD_DECL void mx_lookup::limit(location& where) const {
+    const auto* rule = rule_for(rules_->providers, hosts_.front().name);
+    // Whoever names another's servers beside his own is not that other, and what he answers is not about that one. No
+    // end of names fits the empty one: the rule for all.
+    const auto theirs = [&](const host& h) { return rule_for(rules_->providers, h.name) == rule; };
+    if (!std::ranges::all_of(hosts_, theirs)) rule = rule_for(rules_->providers, {});
+    if (rule) where.limits = rule->limits;
+    where.provider = rule && rule->provider != "*" ? rule->provider : where.site.substr(0, where.site.find(' '));
 }
 
 POSTROAD_DECL bool mx_lookup::is_own(std::string_view name_or_address) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <postroad/message/utf8.hpp>
+#include <postroad/tls/names.hpp>
 #include <postroad/transport/mx_transport.hpp>
 
 #include <algorithm>
@@ -16,7 +17,15 @@ inline bool covers(std::string_view pattern, std::string_view domain) noexcept {
 POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(postroad::detail::random_number()) {
     postroad::smtp::check_client_name(options.client_name);
     net::check(options.dialing);
+    check(options.providers);
+    sources = mx_sources(options.sources, options.bindings);
+    for (const auto& s : sources.all())
+        net::check(net::dialing{.family = options.dialing.family, .local_addresses = s.addresses});
+    if (!sources.empty() && !options.dialing.local_addresses.empty())
+        throw error(errc::invalid_option, "either sources or dialing.local_addresses say where mail leaves from");
     if (options.port == 0) throw error(errc::invalid_option, "the servers of a domain have no port 0; it is 25");
+    if (options.floor != security::opportunistic && options.floor != security::starttls)
+        throw error(errc::invalid_option, "the floor of TLS is opportunistic or starttls");
     if (options.window == 0)
         throw error(errc::invalid_option, "a window of no messages would never send one; the least is 1");
     rules = {.own = options.own,
@@ -25,12 +34,21 @@ POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(pos
              .private_addresses = options.private_addresses,
              .dane = options.dane,
              .mta_sts = static_cast<bool>(options.policies),
+             .floor = options.floor,
              .providers = options.providers};
     // Whoever is asked must not be kept by who waits for the answer.
     options.policies = nullptr;
     rules.own.push_back(options.client_name);
     for (const auto& a : options.dialing.local_addresses) rules.own.push_back(a);
-    for (auto& own : rules.own) own = postroad::detail::in_lower_case(std::move(own));
+    for (const auto& s : sources.all()) {
+        if (!s.client_name.empty()) rules.own.push_back(s.client_name);
+        rules.own.insert(rules.own.end(), s.addresses.begin(), s.addresses.end());
+    }
+    for (auto& own : rules.own) {
+        own = postroad::detail::in_lower_case(std::move(own));
+        // As the DNS gives it: an IPv6 address has many forms.
+        if (auto canonical = net::read_address(postroad::tls::address_octets(own))) own = *std::move(canonical);
+    }
     for (const auto& r : options.routes) {
         if (r.domain.empty() || r.url.empty() == r.refusal.empty())
             throw error(errc::invalid_option, "a route names a domain, and either a URL or a refusal");
@@ -49,10 +67,9 @@ POSTROAD_DECL const mx_table::route* mx_table::route_of(std::string_view domain)
 }
 
 POSTROAD_DECL const mx_table::route* mx_table::route_to(const endpoint& host) const noexcept {
-    const auto found = std::ranges::find_if(routes, [&](const route& r) {
-        return r.to && r.to->server.name == host.name && r.to->server.port == host.port &&
-               r.to->server.protocol == host.protocol;
-    });
+    // What came of DNS has addresses, and a stranger's may give the same name.
+    const auto found = std::ranges::find_if(
+        routes, [&](const route& r) { return r.to && host.addresses.all.empty() && r.to->server == host; });
     return found == routes.end() ? nullptr : &*found;
 }
 
@@ -69,25 +86,48 @@ POSTROAD_DECL std::string mx_table::domain_of(const address& to) const {
     return postroad::detail::in_lower_case(domain.empty() ? std::string(to.domain()) : std::move(domain));
 }
 
+POSTROAD_DECL std::string mx_table::place_of(const envelope& e, const address& to, const sender_facts& who) const {
+    auto domain = domain_of(to);
+    if (sources.empty() || route_of(domain)) return domain;
+    const auto* const s = sources.choose(e, to, who);
+    return s ? (domain += mx_sources::from) += s->name : domain;
+}
+
+POSTROAD_DECL const std::string& mx_table::client_name_to(const endpoint& host) const noexcept {
+    const auto* const source = sources.find(host.source);
+    return source && !source->client_name.empty() ? source->client_name : options.client_name;
+}
+
+POSTROAD_DECL net::dialing mx_table::dialing_to(const endpoint& host) const {
+    auto how = options.dialing;
+    if (const auto* const s = sources.find(host.source)) how.local_addresses = s->addresses;
+    return how;
+}
+
 POSTROAD_DECL postroad::smtp::session mx_table::make_session(const endpoint& host, std::string nonce,
                                                              const lessons& known) const {
     using postroad::smtp::pipelining;
     auto mode = options.pipelining;
     if (known.no_overlap) mode = std::min(mode, pipelining::envelope);
     if (known.no_pipelining) mode = pipelining::lockstep;
-    auto server = host;
-    if (host.security == security::opportunistic && known.no_tls) server.security = security::insecure_none;
     const auto* routed = route_to(host);
-    return postroad::smtp::session({.server = std::move(server),
-                                    .client_name = options.client_name,
-                                    .credentials = routed ? routed->to->credentials : postroad::smtp::credentials{},
-                                    .pipelining = mode,
-                                    .window = options.window,
-                                    .chunking = !known.no_chunking,
-                                    .down_convert = options.down_convert,
-                                    .recipients_per_transaction = options.recipients_per_transaction,
-                                    .timeouts = options.timeouts,
-                                    .nonce = std::move(nonce)});
+    const auto* rule = routed ? nullptr : rule_for(options.providers, host.name);
+    // The automatic mode begins as envelope, goes as far as a window, and takes no other ceiling.
+    if (rule && rule->pipelining && !(mode == pipelining::automatic && *rule->pipelining == pipelining::window))
+        mode = std::min(mode == pipelining::automatic ? pipelining::envelope : mode, *rule->pipelining);
+    return postroad::smtp::session(
+        {.server = host,
+         .client_name = client_name_to(host),
+         .credentials = routed ? routed->to->credentials : postroad::smtp::credentials{},
+         .pipelining = mode,
+         .window = options.window,
+         .chunking = !known.no_chunking,
+         .starttls = !known.no_tls,
+         .down_convert = options.down_convert,
+         .relays = true,
+         .recipients_per_transaction = least_said(options.recipients_per_transaction, rule ? rule->recipients : 0),
+         .timeouts = options.timeouts,
+         .nonce = std::move(nonce)});
 }
 
 }  // namespace postroad::transport::detail

@@ -34,7 +34,6 @@ POSTROAD_DECL smtp::smtp(std::string_view url) { read(url); }
 POSTROAD_DECL smtp::smtp(std::string_view url, smtp_options base) : options_(std::move(base)) { read(url); }
 
 POSTROAD_DECL void smtp::read(std::string_view url) {
-    using postroad::smtp::pipelining;
     auto parts = parse_url(url);
     check_options(parts.options);
     options_.server = std::move(parts.server);
@@ -53,10 +52,7 @@ POSTROAD_DECL void smtp::read(std::string_view url) {
         if (name == "helo")
             options_.client_name = value;
         else if (name == "pipelining")
-            options_.pipelining = value == "lockstep" ? pipelining::lockstep
-                                  : value == "across" ? pipelining::across
-                                  : value == "window" ? pipelining::window
-                                                      : pipelining::envelope;
+            options_.pipelining = postroad::smtp::pipelining_named(value);
         else if (name == "window")
             number(value, options_.window);
         else if (name == "recipients")
@@ -114,9 +110,7 @@ POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::s
     auto mode = options_.pipelining;
     if (known.no_overlap) mode = std::min(mode, pipelining::envelope);
     if (known.no_pipelining) mode = pipelining::lockstep;
-    auto server = host;
-    if (host.security == security::opportunistic && known.no_tls) server.security = security::insecure_none;
-    return session_type({.server = std::move(server),
+    return session_type({.server = host,
                          .client_name = options_.client_name,
                          .credentials = options_.credentials,
                          .ask_credentials = static_cast<bool>(options_.credentials_source),
@@ -124,6 +118,7 @@ POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::s
                          .pipelining = mode,
                          .window = options_.window,
                          .chunking = !known.no_chunking,
+                         .starttls = !known.no_tls,
                          .down_convert = options_.down_convert,
                          .recipients_per_transaction = options_.recipients_per_transaction,
                          .timeouts = options_.timeouts,

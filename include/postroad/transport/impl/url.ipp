@@ -81,16 +81,32 @@ inline std::string plain_host(std::string host) {
     return ec ? std::string() : as_address.ascii_domain();
 }
 
+// What stands in brackets: an IPv6 address, where it is of a link with "%25" and the zone behind it (RFC 6874 section
+// 2).
+inline std::string literal_host(std::string_view inside) {
+    const auto address = inside.substr(0, inside.find('%'));
+    const auto octets = postroad::tls::address_octets(address);
+    auto zone = inside.substr(address.size());
+    const bool of_a_link = octets.size() == 16 && octets[0] == '\xfe' && (octets[1] & 0xc0) == 0x80;
+    if (octets.size() != 16 || !(zone.empty() || (of_a_link && zone.starts_with("%25"))))
+        refuse_url(
+            "in the URL, brackets must hold an IPv6 address; one of a link (fe80::) may have %25 and a zone behind");
+    auto host = postroad::detail::in_lower_case(std::string(address));
+    if (zone.empty()) return host;
+    host += '%' + percent_decoded(zone.substr(3));
+    if (postroad::tls::address_octets(host).empty())
+        refuse_url("in the URL, the zone behind %25 must be letters, digits, hyphens, dots, _ or ~");
+    return host;
+}
+
 // Cuts the host off the front of `text`, and leaves ":port" or nothing.
 inline std::string take_host(std::string_view& text) {
     if (text.starts_with('[')) {
         const auto end = text.find(']');
-        std::string host(text.substr(1, std::min(end, text.size()) - 1));
-        if (end == std::string_view::npos || host.find(':') == std::string::npos ||
-            host.find('%') != std::string::npos || postroad::tls::address_octets(host).empty())
-            refuse_url("in the URL, brackets must hold an IPv6 address without zone");
+        auto host = literal_host(text.substr(1, std::min(end, text.size()) - 1));
+        if (end == std::string_view::npos) refuse_url("in the URL, the bracket before the address has no other behind");
         text.remove_prefix(end + 1);
-        return postroad::detail::in_lower_case(std::move(host));
+        return host;
     }
     const auto name = text.substr(0, text.find(':'));
     text.remove_prefix(name.size());
@@ -212,7 +228,9 @@ inline bool is_client_name(std::string_view name) {
         return is_url_host(name) && postroad::tls::address_octets(name).empty();
     const auto inner = name.substr(1, name.size() - 2);
     const bool v6 = postroad::detail::equal_ignoring_case(inner.substr(0, 5), "IPv6:");
-    return postroad::tls::address_octets(v6 ? inner.substr(5) : inner).size() == (v6 ? 16 : 4);
+    // A zone is of this machine, and nobody else's business.
+    return inner.find('%') == std::string_view::npos &&
+           postroad::tls::address_octets(v6 ? inner.substr(5) : inner).size() == (v6 ? 16 : 4);
 }
 
 }  // namespace detail
@@ -265,7 +283,7 @@ POSTROAD_DECL void check_options(const url_options& options) {
         if (value.empty()) detail::refuse_option("option \"" + name + "\" has no value");
         if (name == "helo" && !detail::is_client_name(value))
             detail::refuse_option("option \"helo\" must be a domain name or an address literal such as [192.0.2.1]");
-        if (name == "pipelining") one_of(o, {"lockstep", "envelope", "across", "window"});
+        if (name == "pipelining") one_of(o, {"automatic", "lockstep", "envelope", "across", "window"});
         if (name == "tls")
             one_of(o, {"auto", "required", "implicit", "opportunistic", "insecure_none", "insecure_no_verify"});
         if (name == "insecure_authentication") one_of(o, {"true"});

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <postroad/transport/mx_sources.hpp>
+
+#include <postroad/core/error.hpp>
+#include <postroad/core/random.hpp>
+#include <postroad/smtp/session.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace postroad::transport {
+namespace detail {
+
+// Equal in each process and build: a delivery must find its source again.
+inline std::uint64_t stable_hash(std::string_view text, std::uint64_t h = 0xcbf29ce484222325u) noexcept {
+    for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+    return postroad::detail::scrambled(h);
+}
+
+}  // namespace detail
+
+POSTROAD_DECL rate warm_up::pace(std::chrono::sys_days today) const noexcept {
+    const auto day = static_cast<std::size_t>(std::max<long>((today - since).count(), 0));
+    if (day >= per_day.size()) return {};
+    return {std::max(per_day[day], 1u), std::chrono::hours(24)};
+}
+
+POSTROAD_DECL mx_sources::mx_sources(std::vector<mx_source> all, std::vector<source_binding> bindings)
+    : all_(std::move(all)), bindings_(std::move(bindings)) {
+    const auto refuse = [](const std::string& text) { throw error(errc::invalid_option, text); };
+    for (const auto& s : all_) {
+        if (s.name.empty() || s.name.find(' ') != std::string::npos) refuse("a source has a name, without spaces");
+        if (find(s.name) != &s) refuse("two sources are named " + escaped(s.name, 60));
+        if (s.addresses.empty()) refuse("the source " + escaped(s.name, 60) + " has no address");
+        net::check(net::dialing{.local_addresses = s.addresses});
+        if (!s.client_name.empty()) postroad::smtp::check_client_name(s.client_name);
+    }
+    const auto is_for_all = [](const source_binding& b) { return b.tenant.empty() && !b.traffic_class; };
+    const bool left_out = std::ranges::none_of(all_, [](const mx_source& s) { return s.group.empty(); }) &&
+                          std::ranges::none_of(bindings_, is_for_all);
+    if (!all_.empty() && left_out)
+        refuse("no source is for what no binding fits: leave one without a group, or bind all the rest");
+    for (const auto& b : bindings_)
+        if (std::ranges::find(all_, b.group, &mx_source::group) == all_.end())
+            refuse("no source is in the group " + escaped(b.group, 60) + ", to which something is bound");
+}
+
+POSTROAD_DECL const mx_source* mx_sources::find(std::string_view name) const noexcept {
+    const auto found = std::ranges::find(all_, name, &mx_source::name);
+    return found == all_.end() ? nullptr : &*found;
+}
+
+POSTROAD_DECL const mx_source* mx_sources::choose(const envelope& e, const address& to, const sender_facts& who) const {
+    const auto bound = std::ranges::find_if(bindings_, [&](const source_binding& b) {
+        return (b.tenant.empty() || b.tenant == who.tenant) &&
+               (!b.traffic_class || *b.traffic_class == who.traffic_class);
+    });
+    const std::string_view group = bound == bindings_.end() ? std::string_view() : bound->group;
+    const auto key = detail::stable_hash(to.str(), detail::stable_hash(e.reverse_path.str()));
+    const mx_source* best = nullptr;
+    std::uint64_t most = 0;
+    for (const auto& s : all_) {
+        if (s.group != group) continue;
+        const auto weight = detail::stable_hash(s.name, key);
+        if (best && weight <= most) continue;
+        best = &s;
+        most = weight;
+    }
+    return best;
+}
+
+POSTROAD_DECL void mx_sources::leave_from(const mx_source& s, location& where, std::chrono::sys_days today) {
+    (where.site += from) += s.name;
+    (where.provider += from) += s.name;
+    for (auto& server : where.servers) server.source = s.name;
+    if (!s.warm_up) return;
+    where.limits.pace = slower(where.limits.pace, s.warm_up->pace(today));
+    // Asked again each minute, so that a new day has its new ceiling.
+    where.valid_until = time_point::min();
+}
+
+}  // namespace postroad::transport
