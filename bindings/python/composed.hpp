@@ -1,21 +1,28 @@
 #pragma once
 // postroad.Message: the C++ message, as the package's Python code fills it.
 
+#include "body_parts.hpp"
 #include "envelope.hpp"
 #include "reports.hpp"
+
+#include <postroad/message/dkim_check.hpp>
+#include <postroad/message/own_field.hpp>
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -49,13 +56,14 @@ inline content content_of(const py_message& m) {
 }
 
 /// A key that Python holds: `sign` gets a digest and gives a signature. Any thread may sign with it.
-inline dkim_key key_of(const std::string& algorithm, py::object sign) {
+inline dkim_key key_of(const std::string& algorithm, py::object sign, std::string public_key) {
     // whoever lets go of it last may not have the GIL
     const std::shared_ptr<py::object> held(new py::object(std::move(sign)), [](const py::object* o) {
         const py::gil_scoped_acquire gil;
         delete o;
     });
-    return {algorithm, [held](std::span<const unsigned char, 32> digest) {
+    return {algorithm,
+            [held](std::span<const unsigned char, 32> digest) {
                 const py::gil_scoped_acquire gil;
                 try {
                     const py::bytes octets(reinterpret_cast<const char*>(digest.data()), digest.size());
@@ -68,27 +76,55 @@ inline dkim_key key_of(const std::string& algorithm, py::object sign) {
                     throw error(errc::signing_failed,
                                 "the key raised " + std::string(py::str(e.type().attr("__name__"))));
                 }
-            }};
+            },
+            std::move(public_key)};
 }
 
-/// `v`: domain, selector, PEM or algorithm, password, the forms of header and body, which fields, identity, seconds.
-/// `key`: a function that signs, or None.
-inline dkim_signature signature_of(const std::vector<std::string>& v, const py::object& key) {
+/// Domain, selector, PEM or algorithm, password, the forms of header and body, which fields, identity, seconds, and for
+/// a key that Python holds the public one, or nothing; a function that signs, or None; the fields by name (signed,
+/// oversigned, kept absent) where the word for them is empty.
+using given_signature = std::tuple<std::vector<std::string>, py::object, std::array<std::vector<std::string>, 3>>;
+
+inline dkim_signature signature_of(const given_signature& given) {
+    const auto& [v, key, fields] = given;
     const auto form = [](const std::string& word) {
         return word == "simple" ? canonicalization::simple : canonicalization::relaxed;
     };
     dkim_signature s{.domain = v[0],
                      .selector = v[1],
-                     .key = key.is_none() ? dkim_key::rsa(secret(v[2]), secret(v[3])) : key_of(v[2], key),
+                     .key = key.is_none() ? dkim_key::rsa(secret(v[2]), secret(v[3])) : key_of(v[2], key, v[9]),
                      .header = form(v[4]),
                      .body = form(v[5]),
                      .identity = v[7],
                      .valid_for = std::chrono::seconds(std::stoll(v[8])),
-                     .fields = v[6] == "strict"              ? dkim_fields::strict()
+                     .fields = v[6].empty()                  ? dkim_fields{fields[0], fields[1], fields[2]}
+                               : v[6] == "strict"            ? dkim_fields::strict()
                                : v[6] == "mailing_list_safe" ? dkim_fields::mailing_list_safe()
                                                              : dkim_fields::standard()};
     (void)dkim_signer(s);  // what is wrong is said here
     return s;
+}
+
+inline dkim_signer signer_of(const std::vector<given_signature>& given) {
+    std::vector<dkim_signature> all;
+    for (const auto& each : given) all.push_back(signature_of(each));
+    return dkim_signer(std::move(all));
+}
+
+/// Where the public key stands, and the record to publish.
+inline std::pair<std::string, std::string> record_of(const given_signature& by) {
+    const dkim_signer signer(signature_of(by));
+    const auto& s = signer.signatures().front();
+    return {key_name(s), key_record(s.key)};
+}
+
+/// The verdict, and why.
+inline std::pair<std::string, std::string> checked_key(const given_signature& by, std::vector<std::string> records,
+                                                       std::string failure) {
+    const dkim_signer signer(signature_of(by));
+    const auto found = check_key(signer.signatures().front(), {std::move(records), std::move(failure)});
+    static constexpr const char* names[] = {"good", "notice", "bad", "unknown"};
+    return {names[static_cast<std::size_t>(found.what)], found.why};
 }
 
 /// Where each stands in the arguments, name, address.
@@ -173,18 +209,9 @@ inline void set(composed_message& to, const std::string& what, const std::vector
     setters.at(what)(to.message, values);
 }
 
-/// `about`: name, type, Content-ID, description, and any number of names and values of fields.
-inline part part_of(const std::vector<std::string>& about, disposition where) {
-    part p{.type = about[1], .name = about[0], .description = about[3], .content_id = about[2], .disposition = where};
-    for (std::size_t i = 4; i + 1 < about.size(); i += 2) p.fields.emplace_back(about[i], about[i + 1]);
-    return p;
-}
-
-using octets_or_file = std::variant<py::bytes, message_file>;
-
 inline void attach(composed_message& to, const octets_or_file& what, const std::vector<std::string>& about,
-                   disposition where) {
-    auto p = part_of(about, where);
+                   bool in_line) {
+    auto p = part_of(about, in_line);
     if (const auto* octets = std::get_if<py::bytes>(&what))
         to.message.attach(source::memory(*octets), std::move(p));
     else
@@ -193,14 +220,11 @@ inline void attach(composed_message& to, const octets_or_file& what, const std::
 
 inline void define_message(py::module_& m) {
     py::class_<message_file>(m, "File").def(py::init(&file_of), py::arg("path"));
-    py::class_<composed_message>(m, "Message")
-        .def(py::init<>())
+    py::class_<composed_message> messages(m, "Message");
+    define_body_parts<py_message>(m, messages, &content_of);
+    messages.def(py::init<>())
         .def("set", &set, py::arg("what"), py::arg("values"))
-        .def(
-            "attach",
-            [](composed_message& self, const octets_or_file& what, const std::vector<std::string>& about,
-               bool in_line) { attach(self, what, about, in_line ? disposition::in_line : disposition::attachment); },
-            py::arg("what"), py::arg("about"), py::arg("in_line"))
+        .def("attach", &attach, py::arg("what"), py::arg("about"), py::arg("in_line"))
         .def(
             "alternative",
             [](composed_message& self, const py::bytes& what, const std::string& type) {
@@ -209,33 +233,49 @@ inline void define_message(py::module_& m) {
             py::arg("what"), py::arg("media_type"))
         .def(
             "sign",
-            [](composed_message& self, const std::vector<std::string>& values, const py::object& key) {
-                self.signatures.push_back(signature_of(values, key));
-            },
-            py::arg("values"), py::arg("key"))
+            [](composed_message& self, const given_signature& by) { self.signatures.push_back(signature_of(by)); },
+            py::arg("by"))
         .def(
             "attach_message",
             [](composed_message& self, const py_message& nested, const std::string& name) {
                 self.message.attach(content_of(nested), {.name = name});
             },
             py::arg("nested"), py::arg("name"))
+        .def(
+            "header",
+            [](composed_message& self, const std::string& name, const std::string& value,
+               const std::optional<std::vector<given_mailbox>>& mailboxes, const field_parameters& parameters) {
+                if (mailboxes)
+                    self.message.header(name, mailboxes_from(*mailboxes), parameters);
+                else
+                    self.message.header(name, value, parameters);
+            },
+            py::arg("name"), py::arg("value"), py::arg("mailboxes"), py::arg("parameters"))
         .def("set_mailboxes", &set_mailboxes, py::arg("what"), py::arg("mailboxes"), py::arg("name"))
         .def("octets", [](composed_message& self) {
             const auto c = content_of(&self);
             return py::bytes(std::string(c.text()));
         });
+    m.def(
+        "written_field",
+        [](const std::string& name, const std::string& value, bool utf8) {
+            using postroad::detail::header_charset;
+            return py::bytes(
+                postroad::detail::written_field(name, value, utf8 ? header_charset::utf8 : header_charset::ascii));
+        },
+        py::arg("name"), py::arg("value"), py::arg("utf8"));
     m.def("mailboxes", &parsed, py::arg("where"), py::arg("text"), py::arg("one"));
     m.def(
-        "check_signature", [](const std::vector<std::string>& v, const py::object& key) { (void)signature_of(v, key); },
-        py::arg("values"), py::arg("key"));
+        "check_signature", [](const given_signature& by) { (void)signature_of(by); }, py::arg("by"));
     m.def(
         "signed",
-        [](const py_message& given, const std::vector<std::string>& v, const py::object& key) {
-            const auto now = std::chrono::system_clock::now();
-            const auto c = dkim_signer(signature_of(v, key)).sign(content_of(given), now);
+        [](const py_message& given, const given_signature& by) {
+            const auto c = signer_of({by}).sign(content_of(given), std::chrono::system_clock::now());
             return py::bytes(std::string(c.text()));
         },
-        py::arg("message"), py::arg("values"), py::arg("key"));
+        py::arg("message"), py::arg("by"));
+    m.def("key_record", &record_of, py::arg("by"));
+    m.def("check_key", &checked_key, py::arg("by"), py::arg("records"), py::arg("failure"));
     define_reports(m);
 }
 

@@ -1,12 +1,14 @@
 #pragma once
 // postroad::diagnose() for Python.
 
+#include "direct.hpp"
 #include "settings.hpp"
 
 #include <postroad/diagnose.hpp>
 
 #include <condition_variable>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,6 +17,26 @@
 #include <vector>
 
 namespace postroad::python {
+
+/// Of mx://, in direct.cpp.
+std::function<diagnosis()> direct_diagnosis(const py::dict& options, const diagnose_options& how);
+
+/// submission_url() by the DNS, as an mx:// URL says whom to ask; in direct.cpp.
+std::string found_url(const std::string& address, const std::string& by);
+
+inline std::function<diagnosis()> diagnosis_of(const py::dict& options, const diagnose_options& how) {
+    if (is_direct(options)) return direct_diagnosis(options, how);
+    for (const auto* name : {"sign", "header"})
+        if (given(options, name)) throw error(errc::contradiction, std::string(name) + " is of use with mx:// only");
+    auto url = options["url"].cast<std::string>();
+    if (const auto by = options["lookup"].cast<std::string>(); !by.empty()) url = found_url(url, by);
+    url = submission_url(url);
+    const auto parts = transport::parse_url(url);
+    refuse_both(options, parts);
+    const auto from_url = transport_of(url, options);
+    return [transport = transport::smtp(transport_options(from_url, parts, options)),
+            security = tls_policy(from_url, options), how] { return diagnose(transport, security, how); };
+}
 
 inline std::vector<std::string> octets_of(const std::vector<py::bytes>& list) { return {list.begin(), list.end()}; }
 
@@ -29,19 +51,13 @@ inline diagnosis diagnose_for(const py::dict& options, const std::string& sender
         std::exception_ptr failure;
         bool done = false;
     };
-    const auto url = submission_url(options["url"].cast<std::string>());
-    const auto parts = transport::parse_url(url);
-    refuse_both(options, parts);
-    const auto from_url = transport_of(url, options);
-    const transport::smtp transport(transport_options(from_url, parts, options));
-    const auto security = tls_policy(from_url, options);
-    const diagnose_options how{.from = sender, .to = octets_of(recipients), .patience = seconds(patience)};
+    auto look = diagnosis_of(options, {.from = sender, .to = octets_of(recipients), .patience = seconds(patience)});
     const auto w = std::make_shared<work>();
-    std::thread([w, transport, security, how] {
+    std::thread([w, look = std::move(look)] {
         diagnosis found;
         std::exception_ptr failure;
         try {
-            found = diagnose(transport, security, how);
+            found = look();
         } catch (...) {
             failure = std::current_exception();
         }

@@ -94,6 +94,9 @@ inline mail_object mail_of(given_message m, const given_envelope& given) {
             if (d.explanation.ends_with(std::string("; it may be given instead: ") + member))
                 d.explanation.replace(d.explanation.size() - std::string_view(member).size(), std::string::npos,
                                       argument);
+        // there is no argument for it; a field of the message says it as well
+        if (constexpr std::string_view option = " or eml_options::charset"; d.explanation.ends_with(option))
+            d.explanation.resize(d.explanation.size() - option.size());
         throw error(e.code(), std::move(d));
     }
 }

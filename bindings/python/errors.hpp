@@ -4,11 +4,13 @@
 #include "words.hpp"
 
 #include <postroad/core/error.hpp>
+#include <postroad/net/asio.hpp>
 #include <postroad/smtp/advice.hpp>
 
 #include <pybind11/pybind11.h>
 
 #include <exception>
+#include <system_error>
 #include <utility>
 
 namespace postroad::python {
@@ -46,6 +48,9 @@ inline void translate_errors() {
             if (p) std::rethrow_exception(p);
         } catch (const postroad::error& e) {
             raise(e.code(), e.details());
+        } catch (const std::system_error& e) {
+            // of the system itself, as where there are no descriptors or threads left
+            raise(net::plain(e.code()), {.explanation = e.what()});
         }
     });
 }

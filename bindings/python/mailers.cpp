@@ -2,6 +2,7 @@
 
 #include "mailers.hpp"
 
+#include "direct.hpp"
 #include "local.hpp"
 #include "settings.hpp"
 
@@ -43,7 +44,13 @@ public:
     void shutdown(duration patience, std::function<void()> done) override {
         mailer_.async_shutdown(patience, [done = std::move(done)](error_code) { done(); });
     }
+    void drain(duration grace, std::function<void()> done) override {
+        mailer_.async_drain(grace, [done = std::move(done)](error_code) { done(); });
+    }
+    void sign_by(dkim_signer signer) override { mailer_.sign_by(std::move(signer)); }
     void observe(std::shared_ptr<observer> to) override { mailer_.observe(std::move(to)); }
+    void suppress_by(std::shared_ptr<any_suppression> list) override { mailer_.suppress_by(std::move(list)); }
+    void report_failures(report_options options) override { mailer_.report_failures(std::move(options)); }
 
     std::vector<queueing::job_info> jobs(const queueing::job_filter& which, std::size_t limit) override {
         return mailer_.jobs(which, limit);
@@ -84,7 +91,8 @@ std::shared_ptr<any_mailer> in_a_file([[maybe_unused]] const py::dict& options, 
 #endif
 }
 
-std::shared_ptr<any_mailer> at_a_broker([[maybe_unused]] const py::dict& options, [[maybe_unused]] transport::smtp t,
+template <class Transport>
+std::shared_ptr<any_mailer> at_a_broker([[maybe_unused]] const py::dict& options, [[maybe_unused]] Transport t,
                                         [[maybe_unused]] tls::automatic s, [[maybe_unused]] pooling::keep_alive p,
                                         [[maybe_unused]] scheduling::fair c) {
 #ifdef POSTROAD_WITH_AMQP
@@ -115,28 +123,44 @@ policies policies_of(const py::dict& options) {
             pooling_policy(from_url, options)};
 }
 
+template <class Transport>
+std::shared_ptr<any_mailer> with_queue(const py::dict& options, Transport t, tls::automatic s, pooling::keep_alive p,
+                                       scheduling::fair c) {
+    if (!given(options, "queue"))
+        return composed(std::move(t), std::move(s), std::move(p), bounded(options, queueing::memory{}), std::move(c));
+    if (options["at_a_broker"].cast<bool>())
+        return at_a_broker(options, std::move(t), std::move(s), std::move(p), std::move(c));
+    return in_a_file(options, std::move(t), std::move(s), std::move(p), std::move(c));
+}
+
 made_mailer to_a_server(const py::dict& options) {
     auto [transport, security, pool] = policies_of(options);
     const auto server = transport.options().server;
     auto line = scheduling_policy(options, transport.options(), pool);
-    made_mailer made{.destination = server.name, .host = to_string(server)};
-    if (!given(options, "queue"))
-        made.mailer = composed(std::move(transport), std::move(security), std::move(pool),
-                               bounded(options, queueing::memory{}), std::move(line));
-    else if (options["at_a_broker"].cast<bool>())
-        made.mailer = at_a_broker(options, std::move(transport), std::move(security), std::move(pool), std::move(line));
-    else
-        made.mailer = in_a_file(options, std::move(transport), std::move(security), std::move(pool), std::move(line));
-    return made;
+    return {.mailer = with_queue(options, std::move(transport), std::move(security), std::move(pool), std::move(line)),
+            .host = to_string(server)};
+}
+
+made_mailer to_strangers([[maybe_unused]] const py::dict& options) {
+#ifdef POSTROAD_WITH_MX
+    auto p = direct_policies_of(options);
+    auto name = "mx://" + p.transport.options().client_name;
+    return {.mailer = with_queue(options, std::move(p.transport), std::move(p.security), std::move(p.pool),
+                                 std::move(p.line)),
+            .host = std::move(name)};
+#else
+    lacks_mx();
+#endif
 }
 
 made_mailer to_no_server(const py::dict& options) {
     const auto kind = options["local"].cast<std::string>();
-    if (options["captured"].cast<bool>()) (void)policies_of(options);  // what is wrong there is said all the same
+    // What is wrong there is said all the same.
+    if (options["captured"].cast<bool>()) is_direct(options) ? (void)direct_url(options) : (void)policies_of(options);
     local transport{.name = kind};
     take<std::string>(options, "maildir", [&](std::string v) { transport.maildir = std::move(v); });
     if (kind == "memory") transport.keeper = std::make_shared<outbox>();
-    made_mailer made{.destination = kind, .host = kind, .kept = transport.keeper};
+    made_mailer made{.host = kind, .kept = transport.keeper};
     pooling::keep_alive pool;
     take<std::size_t>(options, "connections", [&](std::size_t v) { pool.max_connections = v; });
     auto line = scheduling_policy(options, {}, pool);
@@ -156,7 +180,8 @@ void lacks(std::string_view what, std::string_view library) {
 }
 
 made_mailer make_mailer(const py::dict& options) {
-    return given(options, "local") ? to_no_server(options) : to_a_server(options);
+    if (given(options, "local")) return to_no_server(options);
+    return is_direct(options) ? to_strangers(options) : to_a_server(options);
 }
 
 }  // namespace postroad::python

@@ -6,20 +6,36 @@
 #include "options.hpp"
 
 #include <postroad/core/observer.hpp>
+#include <postroad/message/delivery_report.hpp>
+#include <postroad/message/dkim.hpp>
 #include <postroad/message/mail_object.hpp>
 #include <postroad/queueing/inspection.hpp>
 #include <postroad/queueing/job.hpp>
+#include <postroad/queueing/suppression.hpp>
 #include <postroad/scheduling/policy.hpp>
 
 #include <asio/any_io_executor.hpp>
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace postroad::python {
+
+/// A list of addresses that must not get mail, whichever it is.
+class any_suppression {
+public:
+    any_suppression() = default;
+    any_suppression(const any_suppression&) = delete;
+    any_suppression& operator=(const any_suppression&) = delete;
+    virtual ~any_suppression() = default;
+
+    virtual std::optional<suppression::entry> find(const address& a, const suppression::scope& of,
+                                                   suppression::time now) const = 0;
+};
 
 class any_mailer {
 public:
@@ -33,7 +49,11 @@ public:
     virtual void send(mail_object mail, send_options options, std::shared_ptr<operation> op) = 0;
     virtual void submit(mail_object mail, send_options options, std::shared_ptr<operation> op) = 0;
     virtual void shutdown(duration patience, std::function<void()> done) = 0;
+    virtual void drain(duration grace, std::function<void()> done) = 0;
+    virtual void sign_by(dkim_signer signer) = 0;
     virtual void observe(std::shared_ptr<observer> to) = 0;
+    virtual void suppress_by(std::shared_ptr<any_suppression> list) = 0;
+    virtual void report_failures(report_options options) = 0;
 
     virtual std::vector<queueing::job_info> jobs(const queueing::job_filter& which, std::size_t limit) = 0;
     virtual queueing::queue_counts count() = 0;
@@ -47,7 +67,6 @@ public:
 /// What Mailer is made of.
 struct made_mailer {
     std::shared_ptr<any_mailer> mailer = {};
-    std::string destination = {};       ///< what all of its mail goes to, as pause() has it
     std::string host = {};              ///< for people
     std::shared_ptr<outbox> kept = {};  ///< of memory:// only
 };

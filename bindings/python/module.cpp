@@ -1,16 +1,23 @@
 // The module postroad._core: the mailer without comfort. The package's Python code checks types first, since the
 // TypeError of pybind11 shows arguments, and one of them holds a password.
 
+#include "advice.hpp"
 #include "composed.hpp"
 #include "delivery.hpp"
 #include "diagnosis.hpp"
+#include "dialogue.hpp"
+#include "direct.hpp"
 #include "envelope.hpp"
 #include "errors.hpp"
 #include "events.hpp"
+#ifdef POSTROAD_WITH_SQLITE
+#include "journal.hpp"
+#endif
 #include "local.hpp"
 #include "mailers.hpp"
 #include "operation.hpp"
 #include "settings.hpp"
+#include "suppression.hpp"
 #include "words.hpp"
 
 #include <postroad/libraries.hpp>
@@ -19,11 +26,13 @@
 #ifdef POSTROAD_WITH_SQLITE
 #include <postroad/queueing/sqlite.hpp>
 #endif
+#include <postroad/services.hpp>
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <iterator>
 #include <memory>
@@ -34,6 +43,13 @@
 #include <variant>
 #include <vector>
 
+#ifdef POSTROAD_WITH_AMQP
+#if __has_include(<rabbitmq-c/amqp.h>)
+#include <rabbitmq-c/amqp.h>
+#else
+#include <amqp.h>
+#endif
+#endif
 #ifdef POSTROAD_WITH_SQLITE
 #include <sqlite3.h>
 #endif
@@ -47,14 +63,23 @@ py::tuple result_parts(const operation& op) {
         recipients.append(py::make_tuple(text(r.address), text(to_string(r.status)), text(to_string(r.where)),
                                          r.reply.code ? py::cast(r.reply.code) : py::none(),
                                          r.reply.enhanced ? py::cast(to_string(r.reply.enhanced)) : py::none(),
-                                         text(r.reply.text)));
+                                         text(r.reply.text), r.error ? py::cast(code_name(r.error)) : py::none(),
+                                         text(r.why)));
     return py::make_tuple(op.error() ? py::object(error_parts(op.error(), op.result().details)) : py::none(),
                           py::tuple(recipients), op.result().attempts);
 }
 
-// What a message is, for who looks at it before it is sent.
-py::tuple examine(const py::bytes& content) {
-    const auto mail = parse_eml(std::string(content));
+given_envelope envelope_from(const std::optional<py::bytes>& sender, const std::optional<std::vector<py::bytes>>& to) {
+    given_envelope e;
+    if (sender) e.sender = std::string(*sender);
+    if (to) e.recipients.emplace(to->begin(), to->end());
+    return e;
+}
+
+// What a message is, for who looks at it before it is sent; its header says what is not given.
+py::tuple examine(const py::bytes& content, const std::optional<py::bytes>& sender,
+                  const std::optional<std::vector<py::bytes>>& to) {
+    const auto mail = mail_of(std::string(content), envelope_from(sender, to));
     py::list recipients;
     for (const auto& r : mail.envelope.recipients) recipients.append(text(r.str()));
     const auto& c = mail.content;
@@ -65,6 +90,7 @@ py::tuple examine(const py::bytes& content) {
 queueing::job_filter filter_from(const py::dict& d) {
     queueing::job_filter f;
     take<job_id>(d, "id", [&](job_id v) { f.id = v; });
+    take<job_id>(d, "whole", [&](job_id v) { f.whole = v; });
     take<std::string>(d, "state", [&](const std::string& v) {
         for (std::size_t i = 0; i < queueing::job_states; ++i)
             if (const auto s = static_cast<queueing::job_state>(i); v == to_string(s)) f.state = s;
@@ -88,7 +114,7 @@ py::list job_parts(const std::vector<queueing::job_info>& jobs) {
             recipients.append(py::make_tuple(text(r.address), text(to_string(r.status))));
         all.append(py::make_tuple(j.id, text(to_string(j.state)), in_seconds(j.age), in_seconds(j.until),
                                   in_seconds(j.failed), j.attempts, j.octets, j.traffic_class, text(j.tenant),
-                                  text(j.tag), text(j.sender), py::tuple(recipients), text(j.error)));
+                                  text(j.tag), text(j.sender), py::tuple(recipients), text(j.error), j.whole));
     }
     return all;
 }
@@ -119,14 +145,26 @@ py::tuple diagnosis_parts(const diagnosis& d) {
                           text(to_string(d)));
 }
 
+py::list service_rows() {
+    py::list rows;
+    for (const auto& s : services())
+        rows.append(py::make_tuple(text(s.name), text(s.host), s.port,
+                                   s.security == security::implicit ? "implicit" : "starttls",
+                                   py::tuple(text(s.domains).attr("split")()), text(s.hint), text(s.source)));
+    return rows;
+}
+
 // Everything but the destruction of the mailer runs with the GIL, which therefore guards mailer_. The mailer's thread
 // may want the GIL, so nobody who has it joins that thread.
 class core_mailer {
 public:
     explicit core_mailer(const py::dict& options) : made_(make_mailer(options)), mailer_(std::move(made_.mailer)) {
-        take<std::vector<std::string>>(options, "sign", [&](const auto& v) {
-            signer_.emplace(signature_of(v, given(options, "sign_key") ? py::object(options["sign_key"]) : py::none()));
-        });
+        try {
+            set_up(options);
+        } catch (...) {
+            abort();  // its thread runs already; no destructor of this is called
+            throw;
+        }
     }
     core_mailer(const core_mailer&) = delete;
     core_mailer& operator=(const core_mailer&) = delete;
@@ -134,7 +172,7 @@ public:
         if (check_process_.here())
             abort();
         else  // behind fork(): its thread is not here to be joined, its sockets are the parent's
-            new std::shared_ptr<any_mailer>(std::move(mailer_));
+            new auto(std::pair(std::move(mailer_), std::move(counter_)));
     }
 
     std::string host() const { return made_.host; }
@@ -159,7 +197,7 @@ public:
         auto wanted = wishes_from(options);
         const gil_released released;
         const auto keep = std::move(m);
-        auto mail = signed_mail(std::move(given), envelope);
+        auto mail = mail_of(std::move(given), envelope);
         wanted.apply(mail.envelope);
         auto op = std::make_shared<operation>(keep->executor(), std::move(to), tag);
         keep->send(std::move(mail), std::move(wanted.queued), op);
@@ -175,7 +213,7 @@ public:
         {
             const gil_released released;
             const auto keep = std::move(m);
-            auto mail = signed_mail(std::move(given), envelope);
+            auto mail = mail_of(std::move(given), envelope);
             wanted.apply(mail.envelope);
             op = std::make_shared<operation>(keep->executor(), nullptr, 0);
             keep->submit(std::move(mail), std::move(wanted.queued), op);
@@ -190,38 +228,6 @@ public:
         return op;
     }
 
-    void close(double patience) {
-        check_process_();
-        if (!mailer_) return;
-        struct gate {
-            std::mutex mutex;
-            std::condition_variable changed;
-            bool done = false;
-        };
-        const auto g = std::make_shared<gate>();
-        {
-            auto m = mailer_;
-            const gil_released released;
-            const auto keep = std::move(m);
-            keep->shutdown(seconds(patience), [g] {
-                {
-                    const std::scoped_lock lock(g->mutex);
-                    g->done = true;
-                }
-                g->changed.notify_all();
-            });
-        }
-        wait_for(g->mutex, g->changed, std::nullopt, [&] { return g->done; });
-        abort();
-    }
-
-    void abort() {
-        auto m = std::move(mailer_);
-        if (!m) return;
-        const gil_released released;
-        m.reset();
-    }
-
     /// Calls `f(mailer)` without the GIL.
     template <class F>
     auto ask(F f) {
@@ -231,55 +237,93 @@ public:
         return f(*keep);
     }
 
-    void observe(std::shared_ptr<events> to) {
-        ask([&](any_mailer& m) { m.observe(std::move(to)); });
+    /// Waits `patience` for all that it holds, then `grace` for the replies to what is under way.
+    void close(double patience, double grace) {
+        check_process_();
+        if (!mailer_) return;
+        struct gate {
+            std::mutex mutex;
+            std::condition_variable changed;
+            std::atomic<bool> done = false;
+        };
+        const auto g = std::make_shared<gate>();
+        const auto tell = [g] {
+            {
+                const std::scoped_lock lock(g->mutex);
+                g->done = true;
+            }
+            g->changed.notify_all();
+        };
+        const auto ended = [g] { return g->done.load(); };
+        if (patience > 0) {
+            ask([&](any_mailer& m) { m.shutdown(seconds(patience + grace), tell); });
+            wait_for(g->mutex, g->changed, patience, ended);
+        }
+        // another thread may have ended it
+        if (mailer_ && !ended()) ask([&](any_mailer& m) { m.drain(seconds(grace), tell); });
+        wait_for(g->mutex, g->changed, std::nullopt, ended);
+        abort();
     }
 
-    /// Nothing more is sent but what is on a connection; for who closes then.
-    void halt() {
-        ask([this](any_mailer& m) {
-            m.pause({.by = scheduling::selection::kind::destination, .name = made_.destination});
+    void abort() {
+        auto m = std::move(mailer_);
+        if (!m) return;
+        auto counter = std::move(counter_);
+        const gil_released released;
+        m.reset();
+        counter.reset();  // behind the mailer, which tells it: what it was told is in the file then
+    }
+
+    void observe(std::shared_ptr<events> to) {
+        ask([&](any_mailer& m) {
+            if (counter_)
+                m.observe(std::make_shared<observers>(std::vector<std::shared_ptr<observer>>{counter_, std::move(to)}));
+            else
+                m.observe(std::move(to));
         });
     }
 
 private:
+    void set_up(const py::dict& options) {
+        take<std::vector<given_signature>>(options, "sign", [&](const auto& v) { mailer_->sign_by(signer_of(v)); });
+        take<std::string>(options, "reporting_mta",
+                          [&](std::string v) { mailer_->report_failures({.reporting_mta = std::move(v)}); });
+        if (!given(options, "suppression")) return;
+        auto s = suppression_from(options["suppression"]);
+        mailer_->suppress_by(std::move(s.ask));
+        counter_ = std::move(s.tell);
+    }
     std::shared_ptr<any_mailer> usable() const {
         check_process_();
         if (!mailer_) throw postroad::error(errc::shut_down, "the mailer is closed");
         return mailer_;
     }
 
-    /// A message that signs itself is left as it is.
-    mail_object signed_mail(given_message m, const given_envelope& envelope) const {
-        const auto* composed = std::get_if<composed_message>(&m);
-        const bool signs = signer_ && !(composed && !composed->signatures.empty());
-        auto mail = mail_of(std::move(m), envelope);
-        if (signs) mail.content = signer_->sign(mail.content, std::chrono::system_clock::now());
-        return mail;
-    }
-
     process_check check_process_;
     made_mailer made_;
     std::shared_ptr<any_mailer> mailer_;
-    std::optional<dkim_signer> signer_;
+    std::shared_ptr<observer> counter_;  // of bounces
 };
 
-#ifdef POSTROAD_WITH_SQLITE
-// A queue in a file, for who looks after it: nothing is sent from here.
+// A queue that lasts, for who looks after it: nothing is sent from here.
+template <class Policy>
 class core_queue {
 public:
-    explicit core_queue(const py::bytes& path) {
-        queueing::sqlite_options options{.path = std::string(path), .submit_only = true};
+    template <class Options>
+    explicit core_queue(Options options) {
         const gil_released released;
-        file_ = std::make_unique<queueing::sqlite>(std::move(options));
+        queue_ = std::make_unique<Policy>(std::move(options));
     }
     core_queue(const core_queue&) = delete;
     core_queue& operator=(const core_queue&) = delete;
     ~core_queue() {
-        if (!check_process_.here()) (void)file_.release();  // behind fork(): SQLite's locks are the parent's
+        // behind fork(): SQLite's locks, or the thread that talks to the broker, are the parent's
+        if (!check_process_.here()) (void)queue_.release();
+        const gil_released released;
+        queue_.reset();
     }
 
-    /// Calls `f(*this)` without the GIL: it waits for the disk.
+    /// Calls `f(*this)` without the GIL: it waits for the disk or the broker.
     template <class F>
     auto ask(F f) {
         check_process_();
@@ -288,27 +332,23 @@ public:
     }
     std::vector<queueing::job_info> jobs(const queueing::job_filter& which, std::size_t limit) {
         std::vector<queueing::job_info> out;
-        file_->list(which, limit, clock::now(), out);
+        queue_->list(which, limit, clock::now(), out);
         return out;
     }
     queueing::queue_counts count() {
         queueing::queue_counts counts;
-        file_->count(clock::now(), counts);
+        queue_->count(clock::now(), counts);
         return counts;
     }
-    std::size_t retry_now(const queueing::job_filter& which) { return file_->retry_now(which, clock::now()); }
-    std::size_t hold(const queueing::job_filter& which) { return file_->hold(which, clock::now()); }
-    std::size_t drop(const queueing::job_filter& which) { return file_->drop(which, clock::now()).size(); }
+    std::size_t retry_now(const queueing::job_filter& which) { return queue_->retry_now(which, clock::now()); }
+    std::size_t hold(const queueing::job_filter& which) { return queue_->hold(which, clock::now()); }
+    std::size_t drop(const queueing::job_filter& which) { return queue_->drop(which, clock::now()).size(); }
+    std::uint64_t compact() { return queue_->compact(); }
 
 private:
     process_check check_process_;
-    std::unique_ptr<queueing::sqlite> file_;
+    std::unique_ptr<Policy> queue_;
 };
-#else
-struct no_queue {
-    explicit no_queue(const py::bytes&) { lacks("in a file", "SQLite"); }
-};
-#endif
 
 template <class Class>
 void define_operations(py::class_<Class>& c) {
@@ -329,24 +369,22 @@ void define_operations(py::class_<Class>& c) {
             py::arg("what"), py::arg("which"));
 }
 
-given_envelope envelope_from(const std::optional<py::bytes>& sender, const std::optional<std::vector<py::bytes>>& to) {
-    given_envelope e;
-    if (sender) e.sender = std::string(*sender);
-    if (to) e.recipients.emplace(to->begin(), to->end());
-    return e;
-}
-
 }  // namespace
 }  // namespace postroad::python
 
 PYBIND11_MODULE(_core, m) {
     using namespace postroad::python;
+    namespace queueing = postroad::queueing;
     m.attr("version") = POSTROAD_VERSION_STRING;
     py::dict libraries;
     for (const auto& l : postroad::libraries()) libraries[py::str(l.name)] = l.version;
 #ifdef POSTROAD_WITH_SQLITE
     libraries["SQLite"] = sqlite3_libversion();
 #endif
+#ifdef POSTROAD_WITH_AMQP
+    libraries["librabbitmq"] = amqp_version();
+#endif
+    name_mx_libraries(libraries);
     m.attr("libraries") = libraries;
 
     translate_errors();
@@ -365,6 +403,7 @@ PYBIND11_MODULE(_core, m) {
         .def("result", &result_parts);
 
     define_events(m);
+    define_suppression(m);
 
     py::class_<credentials_question, std::shared_ptr<credentials_question>>(m, "CredentialsQuestion")
         .def_property_readonly("server", &credentials_question::server)
@@ -373,15 +412,19 @@ PYBIND11_MODULE(_core, m) {
         .def("answer_token", &credentials_question::answer_token, py::arg("token"))
         .def("refuse", &credentials_question::refuse, py::arg("why"));
 
-    m.def("examine", &examine, py::arg("content"));
+    m.def("examine", &examine, py::arg("content"), py::arg("sender"), py::arg("recipients"));
     m.def(
         "diagnose",
         [](const py::dict& options, const std::string& sender, const std::vector<py::bytes>& recipients,
            double patience) { return diagnosis_parts(diagnose_for(options, sender, recipients, patience)); },
         py::arg("options"), py::arg("sender"), py::arg("recipients"), py::arg("patience"));
+    m.def("services", &service_rows);
+    m.def("advice", &advice_of, py::arg("phase"), py::arg("error"), py::arg("code"), py::arg("enhanced"),
+          py::arg("text"), py::arg("why"));
     m.def("check_wishes", &check_wishes, py::arg("options"));
 
     define_message(m);
+    define_dialogue(m);
 
     using optional_bytes = std::optional<py::bytes>;
     using optional_list = std::optional<std::vector<py::bytes>>;
@@ -405,7 +448,6 @@ PYBIND11_MODULE(_core, m) {
                const py::dict& options,
                bool wait) { return self.submit(message, envelope_from(sender, to), options, wait); },
             py::arg("message"), py::arg("sender"), py::arg("recipients"), py::arg("options"), py::arg("wait") = true)
-        .def("halt", &core_mailer::halt)
         .def("observe", &core_mailer::observe, py::arg("to"))
         .def(
             "pause",
@@ -419,14 +461,41 @@ PYBIND11_MODULE(_core, m) {
                 self.ask([s = selection_from(by, std::move(name))](any_mailer& to) { to.resume(s); });
             },
             py::arg("by"), py::arg("name"))
-        .def("close", &core_mailer::close, py::arg("patience"))
+        .def("close", &core_mailer::close, py::arg("patience"), py::arg("grace"))
         .def("abort", &core_mailer::abort);
 
 #ifdef POSTROAD_WITH_SQLITE
-    py::class_<core_queue> of_queues(m, "Queue");
-    define_operations(of_queues);
-    of_queues.def(py::init<const py::bytes&>(), py::arg("path"));
+    using file_queue = core_queue<queueing::sqlite>;
+    py::class_<file_queue> in_files(m, "Queue");
+    define_operations(in_files);
+    in_files
+        .def(py::init([](const py::bytes& path) {
+                 return std::make_unique<file_queue>(
+                     queueing::sqlite_options{.path = std::string(path), .submit_only = true});
+             }),
+             py::arg("path"))
+        .def("compact", [](file_queue& self) { return self.ask([](auto& to) { return to.compact(); }); });
+    define_journal(m);
 #else
-    py::class_<no_queue>(m, "Queue").def(py::init<const py::bytes&>(), py::arg("path"));
+    struct no_file {};
+    py::class_<no_file>(m, "Queue")
+        .def(py::init([](const py::bytes&) -> no_file { lacks("in a file", "SQLite"); }), py::arg("path"));
+    m.attr("Journal") = m.attr("Queue");
+#endif
+#ifdef POSTROAD_WITH_AMQP
+    using broker_queue = core_queue<queueing::amqp>;
+    py::class_<broker_queue> at_brokers(m, "BrokerQueue");
+    define_operations(at_brokers);
+    at_brokers.def(py::init([](const py::bytes& url, const py::dict& options) {
+                       auto o = amqp_options_of(options, std::string(url));
+                       o.role = queueing::amqp_role::submits;
+                       return std::make_unique<broker_queue>(std::move(o));
+                   }),
+                   py::arg("url"), py::arg("options"));
+#else
+    struct no_broker {};
+    py::class_<no_broker>(m, "BrokerQueue")
+        .def(py::init([](const py::bytes&, const py::dict&) -> no_broker { lacks("at a broker", "librabbitmq"); }),
+             py::arg("url"), py::arg("options"));
 #endif
 }

@@ -14,11 +14,14 @@
 #include <postroad/scheduling/fair.hpp>
 
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace postroad::python {
 
@@ -106,18 +109,16 @@ inline transport::smtp_options transport_options(const transport::smtp& from_url
         transport::check_options({{"helo", v}});
         o.client_name = std::move(v);
     });
-    take<std::string>(options, "pipelining", [&](const std::string& v) {
-        o.pipelining = v == "lockstep" ? pipelining::lockstep
-                       : v == "across" ? pipelining::across
-                       : v == "window" ? pipelining::window
-                                       : pipelining::envelope;
-    });
+    take<std::string>(options, "pipelining",
+                      [&](const std::string& v) { o.pipelining = postroad::smtp::pipelining_named(v); });
     take<std::size_t>(options, "window", [&](std::size_t v) {
-        if (o.pipelining != pipelining::window)
-            throw error(errc::contradiction, "the argument window is of use with pipelining=\"window\" only");
+        if (o.pipelining != pipelining::window && o.pipelining != pipelining::automatic)
+            throw error(errc::contradiction,
+                        "the argument window is of use with pipelining=\"window\" and \"automatic\" only");
         o.window = v;
     });
     take<std::size_t>(options, "recipients_per_transaction", [&](std::size_t v) { o.recipients_per_transaction = v; });
+    take<bool>(options, "down_convert", [&](bool v) { o.down_convert = v; });
     take<double>(options, "connect_timeout", [&](double v) { o.dialing.timeout = seconds(v); });
     take<double>(options, "reply_timeout", [&](double v) { o.timeouts = timeouts_of(seconds(v), o.timeouts); });
     return o;
@@ -126,6 +127,7 @@ inline transport::smtp_options transport_options(const transport::smtp& from_url
 inline tls::automatic tls_policy(const transport::smtp& from_url, const py::dict& options) {
     auto p = postroad::detail::adjusted(tls::automatic{}, from_url);
     take<std::string>(options, "ca_file", [&](std::string v) { p.options.ca_file = std::move(v); });
+    take<std::string>(options, "server_name", [&](std::string v) { p.options.server_name = std::move(v); });
     take<std::string>(options, "key_passphrase", [&](std::string v) {
         if (p.options.certificate_file.empty())
             throw error(errc::contradiction, "the argument key_passphrase is of use with certificate= in the URL only");
@@ -134,12 +136,16 @@ inline tls::automatic tls_policy(const transport::smtp& from_url, const py::dict
     return p;
 }
 
-inline pooling::keep_alive pooling_policy(const transport::smtp& from_url, const py::dict& options) {
-    auto p = postroad::detail::adjusted(pooling::keep_alive{}, from_url);
+inline pooling::keep_alive pooled(const py::dict& options, pooling::keep_alive p) {
     take<std::size_t>(options, "connections", [&](std::size_t v) { p.max_connections = v; });
+    take<std::size_t>(options, "connections_per_destination", [&](std::size_t v) { p.per_destination = v; });
     take<double>(options, "idle", [&](double v) { p.idle = seconds(v); });
     take<std::size_t>(options, "messages_per_connection", [&](std::size_t v) { p.messages_per_connection = v; });
     return p;
+}
+
+inline pooling::keep_alive pooling_policy(const transport::smtp& from_url, const py::dict& options) {
+    return pooled(options, postroad::detail::adjusted(pooling::keep_alive{}, from_url));
 }
 
 template <class Bounded>
@@ -147,6 +153,14 @@ Bounded bounded(const py::dict& options, Bounded b) {
     take<std::size_t>(options, "capacity", [&](std::size_t v) { b.capacity = v; });
     take<bool>(options, "wait_when_full",
                [&](bool v) { b.when_full = v ? queueing::when_full::wait : queueing::when_full::refuse; });
+    if constexpr (requires { b.octets; })
+        take<std::uint64_t>(options, "capacity_octets", [&](std::uint64_t v) { b.octets = v; });
+    if constexpr (requires { b.kept; }) {
+        take<double>(options, "kept", [&](double v) { b.kept = std::chrono::ceil<std::chrono::seconds>(seconds(v)); });
+        take<bool>(options, "drops_failed", [&](bool drops) {
+            if (drops) b.kept = {};
+        });
+    }
     return b;
 }
 
@@ -155,6 +169,15 @@ inline queueing::sqlite_options sqlite_options_of(const py::dict& options, std::
     auto o = bounded(options, queueing::sqlite_options{.path = std::move(file)});
     take<double>(options, "keys_kept",
                  [&](double v) { o.keys_kept = std::chrono::duration_cast<std::chrono::seconds>(seconds(v)); });
+    take<std::string>(options, "kept_content", [&](const std::string& v) {
+        using queueing::kept_content;
+        o.kept_content = v == "header"    ? kept_content::header
+                         : v == "nothing" ? kept_content::nothing
+                                          : kept_content::whole;
+    });
+    take<double>(options, "journal_kept",
+                 [&](double v) { o.journal_kept = std::chrono::ceil<std::chrono::seconds>(seconds(v)); });
+    take<std::size_t>(options, "journal_capacity", [&](std::size_t v) { o.journal_capacity = v; });
     take<bool>(options, "submit_only", [&](bool v) { o.submit_only = v; });
     return o;
 }
@@ -173,16 +196,19 @@ inline queueing::amqp_options amqp_options_of(const py::dict& options, std::stri
 #endif
 
 // Messages a second, one at a time.
-inline scheduling::rate rate_of(double a_second) { return {1, seconds(1 / a_second)}; }
+// One in 30 years at the least: seconds() has an end.
+inline scheduling::rate rate_of(double a_second) { return {1, seconds(std::min(1 / a_second, 1e9))}; }
 
 // In memory somebody waits for each message: it is told at once that a server cannot be reached.
 // All messages go to one destination, whose turns need no more than keeps a connection busy.
 inline scheduling::fair scheduling_policy(const py::dict& options, const transport::smtp_options& to,
                                           const pooling::keep_alive& pool) {
     using postroad::smtp::pipelining;
-    scheduling::fair p{.burst = to.pipelining == pipelining::window   ? to.window
-                                : to.pipelining == pipelining::across ? 2
-                                                                      : 1,
+    // With `automatic` short turns: a few messages are to spread over connections, not to stand in line on one.
+    scheduling::fair p{.burst = to.pipelining == pipelining::window      ? to.window
+                                : to.pipelining == pipelining::automatic ? std::min<std::size_t>(to.window, 4)
+                                : to.pipelining == pipelining::across    ? 2
+                                                                         : 1,
                        .per_destination = pool.max_connections};
     if (!given(options, "queue")) {
         p.retry.attempts = 1;
@@ -193,6 +219,12 @@ inline scheduling::fair scheduling_policy(const py::dict& options, const transpo
     take<double>(options, "first_wait", [&](double v) {
         p.retry.unreachable = p.retry.greylisted = p.retry.busy = p.retry.unknown = seconds(v);
     });
+    take<double>(options, "longest_wait", [&](double v) { p.retry.longest_wait = seconds(v); });
+    take<double>(options, "give_up", [&](double v) { p.retry.give_up = seconds(v); });
+    take<double>(options, "late_after", [&](double v) { p.retry.late_after = seconds(v); });
+    take<std::vector<unsigned>>(options, "class_weights", [&](std::vector<unsigned> v) { p.weights = std::move(v); });
+    take<std::size_t>(options, "most_in_doubt", [&](std::size_t v) { p.most_in_doubt = v; });
+    take<double>(options, "destination_pace", [&](double v) { p.pace = rate_of(v); });
     take<double>(options, "pace", [&](double v) { p.mailer_pace = rate_of(v); });
     take<double>(options, "tenant_pace", [&](double v) { p.tenant_pace = rate_of(v); });
     take<std::string>(options, "in_doubt", [&](const std::string& v) {

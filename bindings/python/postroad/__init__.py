@@ -1,6 +1,9 @@
 """Sends mail: the Python module of the C++ library postroad. See docs/python.md."""
 
 from . import _interpreter  # noqa: F401 - first: the extension may hang where this raises
+from ._body_part import BodyPart, PartOptions
+from ._configurations import MailerOptions, configured
+from ._core import libraries
 from ._core import version as __version__
 from ._credentials import CredentialsRequest
 from ._delivery import Delivery, Queued
@@ -26,18 +29,22 @@ from ._errors import (
 )
 from ._events import Event
 from ._jobs import Counts, Job, JobFilter, Queue, Trouble
+from ._journal import JournalEntry, JournalFilter
+from ._key_check import KeyCheck
 from ._mailer import Mailer, send
-from ._message import Dkim, Message
+from ._message import Dkim, DkimFields, Message
 from ._outbox import Outbox, Stored
 from ._receipts import Receipt, RecipientOutcome, Status
 from ._reports import Report, ReportedRecipient, read_report, write_report
 from ._services import Service, services
 from ._stats import Stats
+from ._suppression import Imported, SuppressionEntry, SuppressionList
 from ._tickets import Ticket
 
 __all__ = [
     "AlreadyQueued",
     "AuthenticationError",
+    "BodyPart",
     "Cancelled",
     "Counts",
     "CredentialsRequest",
@@ -46,18 +53,25 @@ __all__ = [
     "DiagnosisStep",
     "Disconnected",
     "Dkim",
+    "DkimFields",
     "Error",
     "Event",
     "GreetingRefused",
     "HelloRefused",
+    "Imported",
     "InvalidInput",
     "Job",
     "JobFilter",
+    "JournalEntry",
+    "JournalFilter",
+    "KeyCheck",
     "Mailer",
+    "MailerOptions",
     "Message",
     "NoConnection",
     "NotAccepted",
     "Outbox",
+    "PartOptions",
     "PermanentError",
     "ProtocolError",
     "Queue",
@@ -71,6 +85,8 @@ __all__ = [
     "Stats",
     "Status",
     "Stored",
+    "SuppressionEntry",
+    "SuppressionList",
     "Ticket",
     "TimedOut",
     "TlsError",
@@ -78,7 +94,9 @@ __all__ = [
     "Trouble",
     "Unsupported",
     "__version__",
+    "configured",
     "diagnose",
+    "libraries",
     "read_report",
     "send",
     "services",

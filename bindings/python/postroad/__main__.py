@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import argparse
 import email
-import email.policy
+import json
 import os
+import re
 import sys
-from typing import Iterator, Optional, Sequence
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
-from . import __version__, _compose_cli, _core, _merge_cli, _queue, _run, _sendmail, catch, diagnose
+from . import (
+    Dkim,
+    __version__,
+    _completion,
+    _compose_cli,
+    _core,
+    _journal_cli,
+    _merge_cli,
+    _plan_cli,
+    _queue,
+    _run,
+    _sendmail,
+    _suppress_cli,
+    catch,
+    diagnose,
+)
 from ._config import Account, load
 from ._credentials import CredentialsRequest
 from ._errors import Error
 from ._messages import STANDS_ONCE
 from ._receipts import printable
 from ._shell import (
+    FAILED,
     GOOD,
     INTERRUPTED,
     NO_FILE,
     Parser,
     add_login,
     complain,
+    complete_streams,
     destination,
     octets_of,
     proof,
@@ -46,12 +65,13 @@ def _notices(content: bytes, found: _core.Examined) -> Iterator[str]:
     except UnicodeDecodeError:
         yield "fields that are no UTF-8 become encoded words in the charset of Content-Type"
     if eight_bit:
-        yield "it holds 8-bit octets: a server without 8BITMIME gets it encoded anew"
+        yield "it holds 8-bit octets: a server without 8BITMIME gets it encoded anew, but no multipart/signed"
     if binary:
         yield "it holds what only BINARYMIME carries: another server gets it encoded anew"
     elif longest_line > 998:
         yield f"a line has {longest_line} octets, of 998 that SMTP allows: it is encoded anew"
-    message = email.message_from_bytes(content, policy=email.policy.default)
+    # not by the newer policy, which falls over what some fields hold
+    message = email.message_from_bytes(content)
     for name in STANDS_ONCE:
         if (n := len(message.get_all(name, []))) > 1:
             yield f"the field {name} stands {n} times: readers show different ones, and it cannot be signed"
@@ -68,7 +88,7 @@ def _check(args: argparse.Namespace) -> int:
     for file in args.files:
         try:
             content = octets_of(file)
-            found = _core.examine(content)
+            found = _core.examine(content, None, None)
         except Error as e:
             complain(f"{file}: {e.code}: {e}")
             result = worse(result, status_of(e))
@@ -94,16 +114,28 @@ def _diagnose(args: argparse.Namespace) -> int:
     login = proof(args, url, account)
     if token := login.pop("credentials", None):
         login["token"] = token(CredentialsRequest(url))
-    found = diagnose(url, sender=args.sender, recipients=recipients, **login)
-    write(str(found))
-    if found.error is None:
-        return GOOD
-    return status_of(found.error)
+    direct: Dict[str, Any] = {} if args.message is None else {"message": Path(args.message)}
+    if args.dkim is not None:
+        domain, selector, key = (*args.dkim.split(":", 2), "", "")[:3]
+        direct["sign"] = Dkim(domain, selector, Path(key))
+    direct["ca_file"] = account.ca_file or None
+    found = diagnose(url, sender=args.sender, recipients=recipients, lookup=args.lookup, **login, **direct)
+    write(json.dumps(found.as_dict(), indent=1) if args.json else str(found))
+    if found.error is not None:
+        return status_of(found.error)
+    return FAILED if any(step.grade == "bad" for step in found.steps) else GOOD
+
+
+def _brought_along() -> List[str]:
+    """Files of libraries that a wheel has beside the module, without the hash that auditwheel puts behind a name."""
+    folder = Path(__file__).parent.parent / "postroad.libs"
+    return sorted({re.sub(r"-[0-9a-f]{8}(?=\.)", "", f.name) for f in folder.glob("*.so*")})
 
 
 def _version() -> str:
     inside = ", ".join(f"{name} {version}" for name, version in _core.libraries.items())
-    return f"{__version__} ({inside})"
+    files = ", ".join(_brought_along())
+    return f"{__version__} ({inside}{'; in files ' + files if files else ''})"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     _compose_cli.register(commands)
     _merge_cli.register(commands)
     catch.register(commands)
+    _plan_cli.register(commands)
 
     check = commands.add_parser(
         "check", help="look at messages", description="Says what envelope each FILE has and what it needs of a server."
@@ -136,10 +169,21 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("what", metavar="[URL] [RECIPIENT ...]", nargs="*", help="the server, and addresses to ask about")
     add_login(look)
     look.add_argument("--from", dest="sender", metavar="ADDRESS", default="", help="sender of the trial")
+    look.add_argument("--json", action="store_true", help="print JSON")
+    look.add_argument(
+        "--lookup",
+        action="store_true",
+        help="look up the servers of an address by the DNS, if its service is not known",
+    )
+    look.add_argument("--dkim", metavar="DOMAIN:SELECTOR:FILE", help="with mx://, the key that signs")
+    look.add_argument("--message", metavar="FILE", help="with mx://, a message whose fields are looked at")
     look.set_defaults(run=_diagnose)
 
     _queue.register(commands)
+    _journal_cli.register(commands)
+    _suppress_cli.register(commands)
     _run.register(commands)
+    _completion.register(commands, _parser)
     return parser
 
 
@@ -156,6 +200,8 @@ def _parsed(given: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Runs the command and returns the exit status. By the name sendmail or mailq it is that (docs/command.md)."""
+    if arguments is None:
+        complete_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = os.path.basename(sys.argv[0]) if arguments is None else ""
     if name not in _sendmail.NAMES and given and given[0] in _sendmail.NAMES:

@@ -17,10 +17,10 @@ _log = logging.getLogger("postroad")
 
 
 def call(f: Callable[..., object], *args: Any) -> None:
-    """Calls `f`; what it raises is logged."""
+    """Calls `f`; what it raises is logged, SystemExit, too: the thread has others to call, and no other end."""
     try:
         f(*args)
-    except Exception:
+    except BaseException:
         _log.exception("a function that was given to postroad raised an exception")
 
 

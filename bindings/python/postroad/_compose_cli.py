@@ -18,7 +18,7 @@ from ._errors import Error, InvalidInput
 from ._events import Event
 from ._mailer import Mailer
 from ._message import Dkim, Message
-from ._messages import mailboxes
+from ._messages import mailboxes, recipient_octets, sender_octets
 from ._progress import Bar
 from ._receipts import Receipt, Status, outcome_text, printable
 from ._report import Report, options_of
@@ -127,7 +127,7 @@ def signer_of(given: Optional[str]) -> Optional[Dkim]:
     return Dkim(domain, selector, Path(key), password=os.environ.get("POSTROAD_KEY_PASSWORD", ""))
 
 
-def _composed(args: argparse.Namespace, config: Config, sender: str, signer: Optional[Dkim]) -> Message:
+def _composed(args: argparse.Namespace, config: Config, sender: str) -> Message:
     to, cc, bcc = _recipients(args, config)
     if not (to or cc or bcc):
         raise _usage("nobody is named: say --to ADDRESS, --cc or --bcc")
@@ -152,18 +152,7 @@ def _composed(args: argparse.Namespace, config: Config, sender: str, signer: Opt
     for option, files in (("--attach", args.attach), ("--inline", args.inline)):
         for file in files or ():
             _attach(message, option, file)
-    if signer is not None:
-        message._core.sign(signer._values, signer._function)
     return message
-
-
-def _signed(signer: Dkim, content: Union[bytes, Path]) -> bytes:
-    """Bcc stands above the signature, which does not cover it: it is read, and never travels."""
-    octets = content.read_bytes() if isinstance(content, Path) else content
-    result = signer.sign(octets)
-    shown = {a.lower() for a in _core.examine(result)[1]}
-    hidden = [a for a in _core.examine(octets)[1] if a.lower() not in shown]
-    return (f"Bcc: {', '.join(hidden)}\r\n".encode() if hidden else b"") + result
 
 
 class _Contents:
@@ -175,6 +164,7 @@ class _Contents:
         self.status = GOOD
         self.left = max(1, len(files))
         self.stopped = threading.Event()
+        self.envelope_from: Optional[str] = args.sender if args.bounces is None else args.bounces
         self.envelope_to: List[str] = []
         self.composed: Optional[Message] = None
         self._files = files
@@ -191,8 +181,6 @@ class _Contents:
             try:
                 # what can be read only once is read here
                 content = Path(file) if file != "-" and Path(file).is_file() else octets_of(file)
-                if self.signer is not None:
-                    content = _signed(self.signer, content)
             except OSError as e:
                 complain(f"{file}: {e.strerror}")
                 self.status = worse(self.status, NO_FILE)
@@ -240,13 +228,14 @@ def _dry_run(args: argparse.Namespace, contents: _Contents) -> int:
         name = contents.names[-1]
         try:
             octets = bytes(content) if isinstance(content, Message) else _octets(content)
-            sender, recipients = _core.examine(octets)[:2]
+            given = sender_octets(contents.envelope_from), recipient_octets(contents.envelope_to or None)
+            sender, recipients = _core.examine(octets, *given)[:2]
+            if contents.signer is not None:
+                octets = contents.signer.sign(octets)
         except Error as e:
             contents.failed(name, e)
             continue
-        given = args.bounces if args.bounces is not None or isinstance(content, Message) else args.sender
-        to = contents.envelope_to or recipients
-        complain(f"{name}: dry run, nothing is sent: from <{sender if given is None else given}> to {', '.join(to)}")
+        complain(f"{name}: dry run, nothing is sent: from <{sender}> to {', '.join(recipients)}")
         sys.stdout.buffer.write(octets)
         sys.stdout.flush()
     return contents.status
@@ -297,8 +286,10 @@ def _send(args: argparse.Namespace) -> int:
         contents.envelope_to = args.recipients or []
     else:
         # what is wrong is said before a password is asked for
-        contents.composed = _composed(args, config, sender, contents.signer)
+        contents.composed = _composed(args, config, sender)
         contents.envelope_to = [address for found in _recipients(args, config) for _, address in found]
+        if args.bounces is None:
+            contents.envelope_from = sender
     if args.dry_run:
         return _dry_run(args, contents)
     envelope: Dict[str, Any] = {"sender": args.sender, "recipients": args.recipients} if files else {}
@@ -323,7 +314,7 @@ def _nowhere(given: Sequence[str], args: argparse.Namespace, config: Config) -> 
 def _with_mailer(
     args: argparse.Namespace, contents: _Contents, url: str, account: Any, envelope: Dict[str, Any]
 ) -> int:
-    options: Dict[str, Any] = {"attempts": args.attempts, "ca_file": account.ca_file or None}
+    options: Dict[str, Any] = {"attempts": args.attempts, "ca_file": account.ca_file or None, "sign": contents.signer}
     if args.queue:
         options.update(queue=args.queue, submit_only=True)
     else:

@@ -93,6 +93,14 @@ def _guess(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def words_of(command: str) -> Tuple[str, ...]:
+    """As a shell has them. Raises InvalidInput."""
+    try:
+        return tuple(shlex.split(command))
+    except ValueError as e:
+        raise InvalidInput(f"{str(e).lower()}: quotes work as in a shell", code="invalid_option") from None
+
+
 def wrong(path: Path, text: str) -> InvalidInput:
     return InvalidInput(f"{path}: {text}", code="invalid_config")
 
@@ -109,7 +117,12 @@ def _texts(path: Path, key: str, value: object) -> Tuple[str, ...]:
 
 def _value(path: Path, key: str, value: object, like: object) -> Any:
     if key in _COMMANDS:
-        return tuple(shlex.split(value)) if isinstance(value, str) else _texts(path, key, value)
+        if not isinstance(value, str):
+            return _texts(path, key, value)
+        try:
+            return words_of(value)
+        except InvalidInput as e:
+            raise wrong(path, f"{key}: {e}") from None
     if isinstance(like, bool):
         if not isinstance(value, bool):
             raise wrong(path, f"{key} must be true or false")

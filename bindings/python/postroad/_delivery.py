@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, Optional, TypedDict, Union
 from . import _core
 from ._errors import InvalidInput
 from ._literals import Notify, Returned, WhenLate, words
-from ._messages import check_names, choice, octets, optional_octets, seconds
+from ._messages import check_names, choice, instance, octets, optional_octets, seconds
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Delivery:
     def __post_init__(self) -> None:
         events = (self.notify,) if isinstance(self.notify, str) else tuple(self.notify)
         for event in events:
+            instance("notify", event, str)
             choice("notify", event, words(Notify))
         object.__setattr__(self, "notify", events)
         choice("returned", self.returned, words(Returned))
@@ -60,6 +61,8 @@ class Delivery:
             raise InvalidInput("hold_until must have a time zone", code="invalid_option")
         if self.priority is not None and (isinstance(self.priority, bool) or not isinstance(self.priority, int)):
             raise TypeError(f"priority must be an int, not {type(self.priority).__name__}")
+        if self.priority is not None and not -9 <= self.priority <= 9:
+            raise InvalidInput("priority must be from -9 to 9", code="invalid_option", phase="prepare")
         for name in ("trace", "require_tls"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be a bool")

@@ -8,6 +8,8 @@ import smtplib
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple, Type, Union
 
+from . import _core
+
 
 def _reply_code(reply: Optional[str]) -> int:
     front = (reply or "")[:3]
@@ -145,7 +147,8 @@ class NotAccepted(Error, smtplib.SMTPRecipientsRefused):
         transient: bool = False,
     ) -> None:
         super().__init__(message, code=code, host=host, phase=phase, reply=reply, receipt=receipt, transient=transient)
-        missed = () if receipt is None else (r for r in receipt.recipients if r not in receipt.accepted)
+        missed = [] if receipt is None else [r for r in receipt.recipients if r not in receipt.accepted]
+        self.advice = next((r.advice for r in missed if r.advice), "")
         self.recipients = {r.address: (-1 if r.code is None else r.code, r.text.encode()) for r in missed}
 
 
@@ -178,6 +181,18 @@ class RecipientOutcome:
     """The server's words; they may hold anything."""
     phase: str = "queued"
     """Where it was decided: "queued", "connect", "mail", "rcpt", "data", "content" and so on."""
+    error: Optional[str] = None
+    """What decided it where no reply did, such as "suppressed"."""
+    why: str = ""
+    """One sentence to it, for people."""
+
+    @property
+    def advice(self) -> str:
+        """What is wrong and what to do, where that is known of what the server said; empty if it accepted."""
+        if self.status is Status.ACCEPTED:
+            return ""
+        said = (self.code or 0, self.enhanced or "", self.text)
+        return _core.advice(self.phase, self.error or "", *said, self.why)
 
 
 @dataclass(frozen=True)
@@ -235,7 +250,7 @@ def printable(text: str) -> str:
 
 
 def outcome_text(r: RecipientOutcome) -> str:
-    reply = " ".join(str(part) for part in (r.code, r.enhanced, r.text) if part)
+    reply = " ".join(str(part) for part in (r.code, r.enhanced, r.text or r.why) if part)
     return printable(f"{r.address} {r.status.value} {reply}".rstrip())
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple, TypedDict, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple, TypedDict, Union
 
 from . import _core
 from ._errors import InvalidInput, error_name
+from ._journal import JournalEntry, JournalFilter, entries
 from ._literals import JobState, words
-from ._messages import check_names, choice, count, file_octets, names_a_broker, octets
+from ._messages import broker_arguments, check_names, choice, count, file_octets, names_a_broker, octets
 from ._threads import waiting
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ class Job:
     id: int
     state: JobState
     """"waiting", "delayed", "sending", "held" (until retry_now() or drop()); "in_doubt": its content left and no reply
-    came, and it waits for somebody's decision; or "failed": refused for good or given up, kept in a file for 30 days to
-    be looked at, and listed only where `state` or `id` says so."""
+    came, and it waits for somebody's decision; or "failed": refused for good or given up, kept in a file or at a
+    broker for 30 days, and listed only where `state`, `id` or `whole` says so."""
     age: float
     """Seconds since it was submitted."""
     until: float
@@ -42,6 +43,8 @@ class Job:
     """Of each, the address and what became of the message for it so far."""
     error: str
     """What kept the last attempt from being whole, or the first reply that did; empty before one."""
+    whole: int = 0
+    """Of the part of a message whose recipients go different ways: the id of that message. 0: it is no part."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,12 @@ class Counts:
 
 
 class JobFilter(TypedDict, total=False):
-    """Which messages: those that match each member. Failed ones match where state or id does."""
+    """Which messages: those that match each member. Failed ones match where state, id or whole does."""
 
     id: int
     """The message of that number."""
+    whole: int
+    """The parts of the message of that number, once it was divided since its recipients go different ways."""
     state: JobState
     """As Job.state has it."""
     tenant: str
@@ -93,15 +98,19 @@ class JobFilter(TypedDict, total=False):
     """Of the first recipient, as it is written in the envelope; case does not matter."""
 
 
+def _number(name: str, given: Optional[int]) -> Optional[int]:
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int)):
+        raise TypeError(f"{name} must be an int, not {type(given).__name__}")
+    if given is not None and not 0 <= given < 1 << 64:
+        raise InvalidInput(f"{name} is no number of a message", code="invalid_option")
+    return given
+
+
 def filter_of(which: JobFilter) -> Dict[str, Any]:
     check_names(which, JobFilter)
-    number = which.get("id")
-    if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
-        raise TypeError(f"id must be an int, not {type(number).__name__}")
-    if number is not None and not 0 <= number < 1 << 64:
-        raise InvalidInput("id is no number of a message", code="invalid_option")
     return {
-        "id": number,
+        "id": _number("id", which.get("id")),
+        "whole": _number("whole", which.get("whole")),
         "state": choice("state", which.get("state"), words(JobState)),
         "tenant": octets("tenant", which.get("tenant", "")),
         "tag": octets("tag", which.get("tag", "")),
@@ -118,7 +127,8 @@ def selection_of(tenant: Optional[str], tag: Optional[str]) -> Tuple[str, bytes]
 class Operations:
     """What those who look after a queue ask of it."""
 
-    _core: Union[_core.Mailer, _core.Queue]
+    _core: Union[_core.Mailer, _core.Queue, _core.BrokerQueue]
+    _file: Optional[bytes]  # of the queue; None for one elsewhere
 
     def jobs(self, *, limit: int = 1000, **which: Unpack[JobFilter]) -> List[Job]:
         """What is queued or under way and matches each member of `which`, those of JobFilter; oldest first, at most
@@ -144,18 +154,46 @@ class Operations:
         """Messages that match `which` and are not being sent are cancelled. Returns how many."""
         return waiting(self._core.change, "drop", filter_of(which))
 
+    def journal(self, *, limit: Optional[int] = None, **which: Unpack[JournalFilter]) -> Iterator[JournalEntry]:
+        """What became of messages that are over and match each member of `which`, those of JournalFilter; the last
+        first, at most `limit`. They are read as they are asked for. Needs a queue in a file."""
+        if self._file is None:
+            raise InvalidInput("only a queue in a file keeps a journal", code="invalid_option")
+        return entries(self._file, which, count("limit", limit, 1_000_000_000))
+
 
 class Queue(Operations):
-    """The file of a Mailer's queue, for who looks after it while mailers use it, or none does. Sends nothing.
+    """The queue of a Mailer in a file or at a broker, for who looks after it while mailers use it, or none does. Sends
+    nothing.
 
-    path: of the file, which exists.
+    path: of the file, which exists; or the URL of the broker, amqp://... At a broker what waits to be sent is only
+    counted: nobody can look into what is being consumed.
+    queue_name, queue_shards, queue_ca_file: as of Mailer, at a broker.
 
-    Raises FileNotFoundError, Error for a file that is no queue, and InvalidInput for the URL of a broker.
+    Raises FileNotFoundError, Error for a file that is no queue or a broker that cannot be reached, and InvalidInput.
     """
 
-    def __init__(self, path: Union[str, os.PathLike[str]]) -> None:
+    def __init__(
+        self,
+        path: Union[str, os.PathLike[str]],
+        *,
+        queue_name: Optional[str] = None,
+        queue_shards: Optional[int] = None,
+        queue_ca_file: Union[str, os.PathLike[str], None] = None,
+    ) -> None:
+        of_broker = broker_arguments(path, queue_name, queue_shards, queue_ca_file)
+        self._file = None
         if names_a_broker(path):
-            raise InvalidInput("only the Mailer that has a queue at a broker can look into it", code="invalid_option")
+            self._core = waiting(_core.BrokerQueue, octets("path", str(path), "invalid_url"), of_broker)
+            return
         name = file_octets("path", path) or b""
-        os.stat(name)
+        os.stat(os.fsdecode(name))  # an error names the file as people do
+        self._file = name
         self._core = waiting(_core.Queue, name)
+
+    def compact(self) -> int:
+        """Gives what is free in the file back to the disk, a little at a time: what is submitted meanwhile goes
+        between. Returns how many octets. Needs a queue in a file."""
+        if not isinstance(self._core, _core.Queue):
+            raise InvalidInput("only a queue in a file is compacted", code="invalid_option")
+        return waiting(self._core.compact)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Pipelining = Literal["lockstep", "envelope", "across", "window"]
+Configuration = Literal["direct", "queued", "bulk", "distributed", "test"]
+Pipelining = Literal["automatic", "lockstep", "envelope", "across", "window"]
 WhenFull = Literal["refuse", "wait"]
 InDoubt = Literal["park", "retry"]
+OnFailure = Literal["keep", "report", "drop"]
 JobState = Literal["waiting", "delayed", "sending", "held", "in_doubt", "failed"]
+KeptContent = Literal["whole", "header", "nothing"]
 Notify = Literal["never", "success", "failure", "delay"]
+DkimFieldSet = Literal["standard", "mailing_list_safe", "strict"]
 Returned = Literal["full", "headers"]
 WhenLate = Literal["notify", "give_up"]
 Grade = Literal["good", "notice", "bad"]
+SuppressionReason = Literal["manual", "hard_bounce", "complaint", "unsubscribed"]
 ServiceSecurity = Literal["starttls", "implicit"]
 EventKind = Literal[
     "dialing",

@@ -7,16 +7,22 @@ import atexit
 import os
 import sys
 import time
+import warnings
 import weakref
+from collections import deque
+from functools import partial
 from typing import (
     TYPE_CHECKING,
     Any,
     AsyncIterable,
     AsyncIterator,
     Container,
+    Deque,
     Dict,
     Iterable,
     Iterator,
+    List,
+    Mapping,
     NoReturn,
     Optional,
     Set,
@@ -25,16 +31,18 @@ from typing import (
 )
 
 from . import _core
+from ._body_part import given_message
 from ._callbacks import Caller
 from ._credentials import Asking, mechanisms
 from ._delivery import Delivery, Queued, wishes_of
-from ._errors import Cancelled, InvalidInput
+from ._errors import InvalidInput
 from ._events import Watching
 from ._jobs import Operations, selection_of
-from ._literals import InDoubt, Pipelining, WhenFull, words
+from ._literals import InDoubt, KeptContent, OnFailure, Pipelining, WhenFull, words
 from ._many import each_sent, each_sent_async, reported
-from ._message import Dkim, given_message
+from ._message import Dkim, signatures_of
 from ._messages import (
+    broker_arguments,
     choice,
     count,
     file_octets,
@@ -47,9 +55,12 @@ from ._messages import (
 )
 from ._outbox import Outbox, captures, local_of, refuse_what_servers_need
 from ._receipts import Receipt
+from ._reports import reports_as
+from ._routes import routes_of, rules_of
 from ._secrets import keeps_secrets
 from ._services import url_of
 from ._stats import Stats, stats_of
+from ._suppression import core_of
 from ._threads import waiting
 from ._tickets import Ticket, finished, told
 
@@ -64,15 +75,18 @@ if TYPE_CHECKING:
     from ._events import EventFunction
     from ._many import Start
     from ._merge import Merged
-    from ._messages import MessageLike
+    from ._messages import Mailbox, Mailboxes, MessageLike
     from .templates import Template
 
 _MOST = 1_000_000_000
 _CLOSE_TIMEOUT = 30.0
-# For replies to what is under way when a `with` block is interrupted.
+_KEYS_KEPT = 86400.0
+# For replies to what is under way, at the end.
 _GRACE = 5.0
 
 _open: weakref.WeakSet[Mailer] = weakref.WeakSet()
+# of the finalizer of multiprocessing that closes them
+MAILERS_END = 100
 _exiting = False
 _child = 0
 
@@ -80,13 +94,35 @@ _child = 0
 def _close_all() -> None:
     global _exiting
     _exiting = True
+    interrupted: Optional[BaseException] = None
     for mailer in list(_open):
-        if not mailer.inherited:
-            mailer.close()
+        if mailer.inherited:
+            continue
+        try:
+            # none stays open, whose threads would call back into a Python that has ended
+            mailer.close() if interrupted is None else mailer.close(0, grace=0)
+        except BaseException as e:
+            interrupted = interrupted or e
+    if interrupted is not None:
+        raise interrupted
 
 
 # While Python still runs: later the mailers' threads could not call back into it.
 atexit.register(_close_all)
+
+
+def _is_interruption(raised: Optional[BaseException]) -> bool:
+    """Whether somebody wants an end, rather than that something failed."""
+    return raised is not None and not isinstance(raised, Exception)
+
+
+def _weights(given: Optional[Iterable[int]]) -> Optional[List[int]]:
+    if given is None:
+        return None
+    weights = [count("class_weights", w, 1_000_000) or 1 for w in given]
+    if not 1 <= len(weights) <= 256:
+        raise InvalidInput("class_weights must be those of 1 to 256 classes", code="invalid_option")
+    return weights
 
 
 def _end_threads(questions: Optional[Questions], caller: Caller) -> None:
@@ -104,18 +140,22 @@ def _close_at_exit() -> None:
     from multiprocessing.util import Finalize
 
     _child = os.getpid()
-    Finalize(None, _close_all, exitpriority=100)
+    Finalize(None, _close_all, exitpriority=MAILERS_END)
 
 
 class Mailer(Operations):
     """Sends mail through an SMTP server, over connections that it keeps. Any thread may use it, at any time.
 
+    Keep it as long as it has something to send, or close() it: a Mailer that is dropped cancels what it holds in
+    memory, with a ResourceWarning where that came from submit().
+
     Durations are in seconds. None means that an argument is not given. What the URL and an argument both say is
     refused. Raises InvalidInput for what is wrong in any of it; no traceback holds the arguments.
 
     url: smtp:// (STARTTLS, required), smtps:// (TLS from the start), smtp+insecure:// (no TLS), or lmtp:// and others,
-        with user:password@ and options, see docs/python.md; the name of one of `services`, such as "gmail"; or no
-        server: maildir:///path, discard://, which accepts everything, memory://, which keeps it in `outbox`.
+        with user:password@ and options, see docs/python.md; the name of one of `services`, such as "gmail"; mx://
+        and the name of this host, for the servers of each recipient's domain, see docs/direct.md; or no server:
+        maildir:///path, discard://, which accepts everything, memory://, which keeps it in `outbox`.
     user, password: of the account, instead of those in the URL.
     token: OAuth 2.0 bearer token, with `user`.
     credentials: a function that is called, in a thread of its own, whenever a connection has to authenticate. It takes
@@ -125,28 +165,53 @@ class Mailer(Operations):
         test servers.
     ca_file: PEM file of the CAs to trust instead of the system's.
     key_passphrase: of the encrypted key of the client's certificate that the URL names.
-    sign: a Dkim, which signs all that is sent but a Message that signs itself.
+    server_name: what the certificate must name, instead of the host: for a tunnel or an address.
+    sign: a Dkim, or several, which sign all that is sent.
     client_name: what EHLO says.
-    pipelining: "lockstep", "envelope", "across" or "window": how much is sent before a reply comes.
-    window: most messages in flight on a connection, with pipelining="window".
+    pipelining: "automatic", "lockstep", "envelope", "across" or "window": how much is sent before a reply comes.
+    window: most messages in flight on a connection, with pipelining="window" and "automatic".
     recipients_per_transaction: a message with more recipients is sent in several transactions.
+    down_convert: False refuses 8-bit content where the server lacks 8BITMIME, instead of writing it anew,
+        which breaks a signature.
     connections: most connections at a time.
+    connections_per_destination: most of them to the servers of one domain, with mx://, or to one of several servers.
     idle: a connection without work is closed after this.
     messages_per_connection: then it is closed.
     queue: a file in which messages wait, or the URL of a broker (amqp:// or amqps://); None: the memory.
     queue_name, queue_shards, queue_ca_file: of a queue at a broker: its name, into how many parts it is divided, and
         the CAs to trust.
     capacity: most messages the mailer holds.
+    capacity_octets: most octets of their contents, with a queue in memory.
     when_full: "refuse" raises QueueFull, "wait" waits for room.
     submit_only: True only fills the queue, and leaves sending to other processes.
     keys_kept: how long an idempotency_key is known, with a queue in a file.
+    kept: how long what failed stays in a queue that lasts; 0: not at all.
+    kept_content: what of its content, with a queue in a file.
+    journal_kept, journal_capacity: how long journal() knows of what is over, with a queue in a file, 0: nothing is
+        written down; and most entries, of which the oldest go first.
     in_doubt: "park" leaves what may have arrived to somebody's decision, "retry" sends it again.
+    most_in_doubt: most messages on one connection whose content has left and has no reply, with pipelining="automatic":
+        all of them are in doubt when it breaks (1 with a queue that lasts and in_doubt="park", else 16).
     attempts: how often a message that was deferred is tried.
     first_wait: before the second attempt; it doubles from one to the next.
+    longest_wait: most between two attempts.
+    give_up: no attempt is begun so long after a message came (5 days).
+    class_weights: shares of the classes 0, 1, ... of traffic_class, of messages while all have some (16, 1).
     pace, tenant_pace: most messages a second, of all and of each tenant.
+    destination_pace: the same of each domain with mx://, or each server.
     connect_timeout: for look-up, connect, TLS that comes first and the greeting, together.
     reply_timeout: how long the server may take for each step.
+    on_failure: what becomes of a message that is refused for good or given up: "keep" leaves it in the queue's file as
+        "failed", "report" does so and sends its sender a delivery report, "drop" forgets it.
+    late_after: a message that waits for another attempt so long after it came is late: an Event, and with
+        on_failure="report" a report to its sender (4 hours).
+    reporting_mta: the name of this host in reports; without it client_name, or what the system says.
+    suppression: those who get no mail: the file of a SuppressionList, one, or anything with `in`.
     close_timeout: how long closing waits for what is under way.
+    routes: with mx://, named domains that go elsewhere, the first that fits: {"example.com": "smtp://relay.example.com",
+        "*.example.org": "refuse:we do not write there"}; "*" stands for all.
+    rules: with mx://, a file of what providers bear, and of the addresses that mail leaves from, see docs/providers.md;
+        "default" is the one that comes with postroad.
     on_event: a function that is told each Event, in a thread of its own. What it raises is logged, and when it is too
         slow events are lost.
     """
@@ -167,12 +232,15 @@ class Mailer(Operations):
         insecure_authentication: Optional[bool] = None,
         ca_file: Union[str, os.PathLike[str], None] = None,
         key_passphrase: Optional[str] = None,
-        sign: Optional[Dkim] = None,
+        server_name: Optional[str] = None,
+        sign: Union[Dkim, Iterable[Dkim], None] = None,
         client_name: Optional[str] = None,
         pipelining: Optional[Pipelining] = None,
         window: Optional[int] = None,
         recipients_per_transaction: Optional[int] = None,
+        down_convert: Optional[bool] = None,
         connections: Optional[int] = None,
+        connections_per_destination: Optional[int] = None,
         idle: Optional[float] = None,
         messages_per_connection: Optional[int] = None,
         queue: Union[str, os.PathLike[str], None] = None,
@@ -180,43 +248,69 @@ class Mailer(Operations):
         queue_shards: Optional[int] = None,
         queue_ca_file: Union[str, os.PathLike[str], None] = None,
         capacity: Optional[int] = None,
+        capacity_octets: Optional[int] = None,
         when_full: Optional[WhenFull] = "refuse",
         submit_only: Optional[bool] = False,
         keys_kept: Optional[float] = None,
+        kept: Optional[float] = None,
+        kept_content: Optional[KeptContent] = None,
+        journal_kept: Optional[float] = None,
+        journal_capacity: Optional[int] = None,
         in_doubt: Optional[InDoubt] = "park",
+        most_in_doubt: Optional[int] = None,
         attempts: Optional[int] = None,
         first_wait: Optional[float] = None,
+        longest_wait: Optional[float] = None,
+        give_up: Optional[float] = None,
+        class_weights: Optional[Iterable[int]] = None,
         pace: Optional[float] = None,
         tenant_pace: Optional[float] = None,
+        destination_pace: Optional[float] = None,
         connect_timeout: Optional[float] = 30.0,
         reply_timeout: Optional[float] = None,
         close_timeout: Optional[float] = _CLOSE_TIMEOUT,
+        on_failure: Optional[OnFailure] = "keep",
+        late_after: Optional[float] = None,
+        reporting_mta: Optional[str] = None,
+        suppression: Union[str, os.PathLike[str], Container[str], None] = None,
         on_event: Optional[EventFunction] = None,
+        routes: Optional[Mapping[str, str]] = None,
+        rules: Union[str, os.PathLike[str], None] = None,
     ) -> None:
         if _exiting:
             raise RuntimeError("Python is exiting: a Mailer cannot be made any more")
         self._process = os.getpid()
         self._lasting = queue is not None
+        self._keys_kept = seconds("keys_kept", keys_kept) or _KEYS_KEPT
         patience = seconds("close_timeout", close_timeout, zero=True)
         self._close_timeout = _CLOSE_TIMEOUT if patience is None else patience
         self._capacity = count("capacity", capacity, _MOST) or 100_000
-        for name, value in (("submit_only", submit_only), ("insecure_authentication", insecure_authentication)):
+        for name, value in (
+            ("submit_only", submit_only),
+            ("insecure_authentication", insecure_authentication),
+            ("down_convert", down_convert),
+        ):
             if not isinstance(value, (bool, type(None))):
                 raise TypeError(f"{name} must be a bool")
         if on_event is not None and not callable(on_event):
             raise TypeError(f"on_event must be a function, not {type(on_event).__name__}")
-        if queue is None and (submit_only or keys_kept is not None):
-            raise InvalidInput("submit_only and keys_kept are of use with queue only", code="contradiction")
+        if queue is None and (submit_only or keys_kept is not None or kept is not None):
+            raise InvalidInput("submit_only, keys_kept and kept are of use with queue only", code="contradiction")
         at_a_broker = names_a_broker(queue)
-        if at_a_broker and keys_kept is not None:
-            raise InvalidInput("keys_kept is of use with a queue in a file only", code="contradiction")
-        if not at_a_broker and (queue_name, queue_shards, queue_ca_file) != (None, None, None):
-            raise InvalidInput(
-                "queue_name, queue_shards and queue_ca_file are of use with a queue at a broker only, amqp://...",
-                code="contradiction",
-            )
-        if sign is not None and not isinstance(sign, Dkim):
-            raise TypeError(f"sign must be a postroad.Dkim, not {type(sign).__name__}")
+        of_files = {
+            "kept_content": kept_content,
+            "journal_kept": journal_kept,
+            "journal_capacity": journal_capacity,
+        }
+        for name, given in {**of_files, "keys_kept": keys_kept if at_a_broker else None}.items():
+            if given is not None and (at_a_broker or queue is None):
+                raise InvalidInput(f"{name} is of use with a queue in a file only", code="contradiction")
+        if queue is not None and capacity_octets is not None:
+            raise InvalidInput("capacity_octets is of use without queue only", code="contradiction")
+        of_broker = broker_arguments(queue, queue_name, queue_shards, queue_ca_file)
+        failing = choice("on_failure", on_failure, words(OnFailure)) or "keep"
+        if failing == "drop" and queue is None:
+            raise InvalidInput('on_failure="drop" is of use with queue only', code="contradiction")
         url = url_of(url)
         local, maildir = local_of(url)
         if local is not None:
@@ -224,7 +318,9 @@ class Mailer(Operations):
                 **{"user": user, "password": password, "token": token, "credentials": credentials, "auth": auth},
                 **{"insecure_authentication": insecure_authentication, "ca_file": ca_file, "window": window},
                 **{"key_passphrase": key_passphrase, "client_name": client_name, "pipelining": pipelining},
+                **{"server_name": server_name, "down_convert": down_convert, "most_in_doubt": most_in_doubt},
                 "recipients_per_transaction": recipients_per_transaction,
+                "connections_per_destination": connections_per_destination,
             }
             refuse_what_servers_need(local, of_servers)
             if at_a_broker:
@@ -232,10 +328,14 @@ class Mailer(Operations):
         captor = captures() if local is None else None
         if captor is not None:
             local, queue, at_a_broker = "memory", None if at_a_broker else queue, False
+        self._file = None if at_a_broker else file_octets("queue", queue)
         self._asking = None if credentials is None else Asking(credentials)
         questions = None if self._asking is None else self._asking.questions
         self._caller = Caller()
         self._expected: Set[Ticket] = set()
+        self._closed = False
+        # of submit(): enough of them to notice that some are under way
+        self._latest: Deque[Operation] = deque(maxlen=100)
         # the threads end with the mailer, however that ends
         weakref.finalize(self, _end_threads, questions, self._caller).atexit = False
         self._core = waiting(  # for a broker
@@ -245,8 +345,7 @@ class Mailer(Operations):
                 "local": local,
                 "maildir": maildir,
                 "captured": captor is not None,
-                "sign": None if sign is None else sign._values,
-                "sign_key": None if sign is None else sign._function,
+                "sign": signatures_of(sign),
                 "user": optional_octets("user", user),
                 "password": optional_octets("password", password),
                 "token": optional_octets("token", token),
@@ -255,29 +354,48 @@ class Mailer(Operations):
                 "insecure_authentication": insecure_authentication,
                 "ca_file": file_octets("ca_file", ca_file),
                 "key_passphrase": optional_octets("key_passphrase", key_passphrase),
+                "server_name": optional_octets("server_name", server_name),
                 "client_name": optional_octets("client_name", client_name),
                 "pipelining": choice("pipelining", pipelining, words(Pipelining)),
                 "window": count("window", window, 1000),
                 "recipients_per_transaction": count("recipients_per_transaction", recipients_per_transaction, 100_000),
+                "down_convert": down_convert,
                 "connections": count("connections", connections, 10_000),
+                "connections_per_destination": count(
+                    "connections_per_destination", connections_per_destination, 10_000
+                ),
                 "idle": seconds("idle", idle),
                 "messages_per_connection": count("messages_per_connection", messages_per_connection, _MOST),
                 "queue": octets("queue", str(queue), "invalid_url") if at_a_broker else file_octets("queue", queue),
                 "at_a_broker": at_a_broker,
-                "queue_name": optional_octets("queue_name", queue_name),
-                "queue_shards": count("queue_shards", queue_shards, 256),
-                "queue_ca_file": file_octets("queue_ca_file", queue_ca_file),
+                **of_broker,
                 "capacity": self._capacity if queue is None else count("capacity", capacity, _MOST),
+                "capacity_octets": count("capacity_octets", capacity_octets, 1 << 62),
                 "submit_only": bool(submit_only),
                 "keys_kept": seconds("keys_kept", keys_kept),
+                "kept": seconds("kept", kept, zero=True),
+                "kept_content": choice("kept_content", kept_content, words(KeptContent)),
+                "journal_kept": seconds("journal_kept", journal_kept, zero=True),
+                "journal_capacity": count("journal_capacity", journal_capacity, _MOST),
+                "most_in_doubt": count("most_in_doubt", most_in_doubt, 1000),
                 "in_doubt": choice("in_doubt", in_doubt, words(InDoubt)) or "park",
                 "wait_when_full": choice("when_full", when_full, words(WhenFull)) == "wait",
                 "attempts": count("attempts", attempts, 1000),
                 "first_wait": seconds("first_wait", first_wait, zero=True),
+                "longest_wait": seconds("longest_wait", longest_wait),
+                "give_up": seconds("give_up", give_up),
+                "class_weights": _weights(class_weights),
                 "pace": seconds("pace", pace),
+                "destination_pace": seconds("destination_pace", destination_pace),
                 "tenant_pace": seconds("tenant_pace", tenant_pace),
                 "connect_timeout": seconds("connect_timeout", connect_timeout),
                 "reply_timeout": seconds("reply_timeout", reply_timeout),
+                "routes": routes_of(routes, url),
+                "rules": rules_of(rules, url),
+                "late_after": seconds("late_after", late_after),
+                "drops_failed": failing == "drop",
+                "reporting_mta": reports_as(failing, reporting_mta, client_name),
+                "suppression": core_of(suppression),
             },
         )
         self._outbox = Outbox(self._core) if local == "memory" else None
@@ -291,8 +409,8 @@ class Mailer(Operations):
         self,
         message: MessageLike,
         *,
-        sender: Optional[str] = None,
-        recipients: Union[str, Iterable[str], None] = None,
+        sender: Optional[Mailbox] = None,
+        recipients: Optional[Mailboxes] = None,
         delivery: Optional[Delivery] = None,
         **options: Unpack[Queued],
     ) -> Receipt:
@@ -320,8 +438,8 @@ class Mailer(Operations):
         self,
         message: MessageLike,
         *,
-        sender: Optional[str] = None,
-        recipients: Union[str, Iterable[str], None] = None,
+        sender: Optional[Mailbox] = None,
+        recipients: Optional[Mailboxes] = None,
         delivery: Optional[Delivery] = None,
         **options: Unpack[Queued],
     ) -> Receipt:
@@ -341,8 +459,8 @@ class Mailer(Operations):
         self,
         message: MessageLike,
         *,
-        sender: Optional[str] = None,
-        recipients: Union[str, Iterable[str], None] = None,
+        sender: Optional[Mailbox] = None,
+        recipients: Optional[Mailboxes] = None,
         delivery: Optional[Delivery] = None,
         **options: Unpack[Queued],
     ) -> Ticket:
@@ -354,14 +472,15 @@ class Mailer(Operations):
         operation = waiting(self._submit, message, sender, recipients, wishes_of(delivery, options), True)
         if operation.refused():
             finished(operation)
+        self._latest.append(operation)
         return Ticket(self, operation)
 
     async def asubmit(
         self,
         message: MessageLike,
         *,
-        sender: Optional[str] = None,
-        recipients: Union[str, Iterable[str], None] = None,
+        sender: Optional[Mailbox] = None,
+        recipients: Optional[Mailboxes] = None,
         delivery: Optional[Delivery] = None,
         **options: Unpack[Queued],
     ) -> Ticket:
@@ -377,6 +496,7 @@ class Mailer(Operations):
             raise
         if operation.refused():
             finished(operation)
+        self._latest.append(operation)
         return Ticket(self, operation)
 
     def send_many(
@@ -385,8 +505,8 @@ class Mailer(Operations):
         *,
         limit: int = 1000,
         progress: bool = False,
-        sender: Optional[str] = None,
-        recipients: Union[str, Iterable[str], None] = None,
+        sender: Optional[Mailbox] = None,
+        recipients: Optional[Mailboxes] = None,
         delivery: Optional[Delivery] = None,
         **options: Unpack[Queued],
     ) -> Iterator[Receipt]:
@@ -407,8 +527,8 @@ class Mailer(Operations):
         messages: Union[Iterable[MessageLike], AsyncIterable[MessageLike]],
         *,
         limit: int = 1000,
-        sender: Optional[str] = None,
-        recipients: Union[str, Iterable[str], None] = None,
+        sender: Optional[Mailbox] = None,
+        recipients: Optional[Mailboxes] = None,
         delivery: Optional[Delivery] = None,
         **options: Unpack[Queued],
     ) -> AsyncIterator[Receipt]:
@@ -447,11 +567,14 @@ class Mailer(Operations):
         preview: makes so many letters, and sends none.
         dry_run: a folder, into which all of them are written as .eml; nothing is sent.
         in_doubt: "park" names what an earlier run left in doubt, "retry" sends it again.
-        suppressed: addresses that get nothing, such as a postroad.unsubscribe.Suppressed.
+        suppressed: addresses that get nothing, such as a SuppressionList.
         limit: most letters under way.
         options: as of send(), without idempotency_key; traffic_class is 1 unless given.
 
-        With a `queue` of the mailer letters are queued, and none is in doubt. Raises InvalidInput for a template or a
+        With a `queue` of the mailer letters are queued. Where that is a file, a row that was being stored when a
+        process died is in doubt only after half of `keys_kept`: until then it is stored again, once.
+
+        Raises InvalidInput for a template or a
         file that is wrong, and, once more than twice `limit` letters in a row had no answer of a server, why. Leaving
         the iteration early cancels what is under way.
         """
@@ -480,28 +603,39 @@ class Mailer(Operations):
             raise AttributeError("only a mailer of memory:// has an outbox")
         return self._outbox
 
-    def close(self, timeout: Optional[float] = None) -> None:
-        """Takes no more messages, waits up to `timeout` seconds (by default the mailer's close_timeout) for those it
-        holds, cancels the rest and ends the connections. Interpreter exit closes every mailer that is still open."""
-        limit = seconds("timeout", timeout, zero=True)
-        patience = self._close_timeout if limit is None else limit
-        end = time.monotonic() + patience
+    def close(self, timeout: Optional[float] = None, *, grace: Optional[float] = None) -> None:
+        """Takes no more messages, waits for those it holds, cancels the rest and ends the connections. Interpreter exit
+        closes every mailer that is still open.
+
+        timeout: how long, in seconds, it waits for all of them: by default the mailer's close_timeout, and not at all
+            where `grace` is given.
+        grace: then nothing new begins, and how long it waits for the replies to what is under way, which else would be
+            in doubt: by default 5 seconds, and no longer than `timeout`.
+        """
+        most = seconds("timeout", timeout, zero=True)
+        late = seconds("grace", grace, zero=True)
+        if most is None:
+            most = self._close_timeout if late is None else 0.0
+        if late is None:
+            late = min(_GRACE, most)
+        end = time.monotonic() + most + late
         try:
-            waiting(self._core.close, patience)
+            waiting(self._core.close, most, late)
         except BaseException:
             self._core.abort()
             raise
         finally:
             _end_threads(None if self._asking is None else self._asking.questions, self._caller)
             _open.discard(self)
+            self._closed = True
             self._watching.end()
         # at least a moment, for a thread that comes back into a Python that ends would abort it
         for thread in (self._caller, self._watching):
             thread.join(max(1.0, end - time.monotonic()))
 
-    async def aclose(self, timeout: Optional[float] = None) -> None:
-        """As close(), with its `timeout`, without blocking the loop of asyncio."""
-        await asyncio.get_running_loop().run_in_executor(None, self.close, timeout)
+    async def aclose(self, timeout: Optional[float] = None, *, grace: Optional[float] = None) -> None:
+        """As close(), with its `timeout` and `grace`, without blocking the loop of asyncio."""
+        await asyncio.get_running_loop().run_in_executor(None, partial(self.close, timeout, grace=grace))
 
     def __enter__(self) -> Mailer:
         return self
@@ -509,9 +643,10 @@ class Mailer(Operations):
     def __exit__(
         self, kind: Optional[Type[BaseException]], value: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        if value is not None and not isinstance(value, Exception):
-            self._settle()
-        self.close(None if value is None or isinstance(value, Exception) else 0.0)
+        if _is_interruption(value):
+            self._stop()
+        else:
+            self.close()
 
     async def __aenter__(self) -> Mailer:
         return self
@@ -519,33 +654,24 @@ class Mailer(Operations):
     async def __aexit__(
         self, kind: Optional[Type[BaseException]], value: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        if value is not None and not isinstance(value, Exception):
-            await asyncio.get_running_loop().run_in_executor(None, self._settle)
-        await self.aclose(None if value is None or isinstance(value, Exception) else 0.0)
+        end = self._stop if _is_interruption(value) else self.close
+        await asyncio.get_running_loop().run_in_executor(None, end)
 
-    def _settle(self, patience: float = _GRACE) -> None:
-        """Begins nothing more, and waits a little for the replies to what is under way: without them it is in doubt."""
-        end = time.monotonic() + min(patience, self._close_timeout)
-        pause = 0.01
-        try:
-            waiting(self._core.halt)
-            while self.count().by_state["sending"] > 0 and time.monotonic() < end:
-                time.sleep(pause)
-                pause = min(2 * pause, 0.2)
-        except Cancelled:
-            pass  # it is closed
-        except BaseException:
-            self._core.abort()
-            raise
-
-    def _stop(self, patience: float = _GRACE) -> None:
-        self._settle(patience)
-        self.close(0.0)
+    def _stop(self) -> None:
+        """Waits for replies only."""
+        self.close(grace=min(_GRACE, self._close_timeout))
 
     @property
     def inherited(self) -> bool:
         """Whether it belongs to a process that this one was forked from: then it cannot be used here."""
         return self._process != os.getpid()
+
+    def __del__(self) -> None:
+        if getattr(self, "_core", None) is None or self._lasting or self._closed or self.inherited:
+            return
+        if any(not operation.done() for operation in self._latest):
+            text = f"{self!r} was dropped and not closed: messages that it held in memory are cancelled"
+            warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:
         core = getattr(self, "_core", None)
@@ -557,8 +683,8 @@ class Mailer(Operations):
     def _start(
         self,
         message: MessageLike,
-        sender: Optional[str],
-        recipients: Union[str, Iterable[str], None],
+        sender: Optional[Mailbox],
+        recipients: Optional[Mailboxes],
         wishes: Dict[str, Any],
     ) -> Operation:
         given = given_message(message)
@@ -567,8 +693,8 @@ class Mailer(Operations):
     def _submit(
         self,
         message: MessageLike,
-        sender: Optional[str],
-        recipients: Union[str, Iterable[str], None],
+        sender: Optional[Mailbox],
+        recipients: Optional[Mailboxes],
         wishes: Dict[str, Any],
         wait: bool,
     ) -> Operation:
@@ -578,9 +704,7 @@ class Mailer(Operations):
     def _bound(self, limit: int) -> int:
         return min(count("limit", limit, _MOST) or 1, self._capacity)
 
-    def _starting(
-        self, sender: Optional[str], recipients: Union[str, Iterable[str], None], wishes: Dict[str, Any]
-    ) -> Start:
+    def _starting(self, sender: Optional[Mailbox], recipients: Optional[Mailboxes], wishes: Dict[str, Any]) -> Start:
         """What begins to send one of many."""
         envelope = sender_octets(sender), recipient_octets(recipients)
 
@@ -612,8 +736,8 @@ def send(
     auth: Union[str, Iterable[str], None] = None,
     insecure_authentication: Optional[bool] = None,
     ca_file: Union[str, os.PathLike[str], None] = None,
-    sender: Optional[str] = None,
-    recipients: Union[str, Iterable[str], None] = None,
+    sender: Optional[Mailbox] = None,
+    recipients: Optional[Mailboxes] = None,
     delivery: Optional[Delivery] = None,
     **options: Unpack[Queued],
 ) -> Receipt:

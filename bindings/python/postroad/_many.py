@@ -21,8 +21,8 @@ from typing import (
 )
 
 from . import _core
+from ._body_part import given_message
 from ._errors import Error, InvalidInput, Receipt
-from ._message import given_message
 from ._receipts import receipt_of
 from ._threads import waiting
 

@@ -12,9 +12,10 @@ from . import _core
 from ._delivery import Queued, wishes_of
 from ._errors import AlreadyQueued, Error, InvalidInput
 from ._messages import choice, count
+from ._private import write_private
 from ._receipts import Receipt, Status, receipt_of
 from ._rows import BadRow, as_row, mappings
-from ._run_file import RunFile
+from ._run_file import Attempts, RunFile
 from ._threads import waiting
 from ._tickets import finished
 from .templates import Letter, Template
@@ -22,8 +23,9 @@ from .templates import Letter, Template
 if TYPE_CHECKING:
     import os
 
-    from ._core import Mailer, Operation
-    from ._messages import MessageLike
+    from ._core import Operation
+    from ._many import Start
+    from ._messages import Mailbox, Mailboxes, MessageLike
 
 _GRACE = 5.0
 
@@ -31,17 +33,22 @@ _GRACE = 5.0
 class Sender(Protocol):
     """Of a postroad.Mailer, whose module imports this one."""
 
-    _core: Mailer
     _lasting: bool
+    _file: Optional[bytes]
+    _keys_kept: float
 
     @property
     def inherited(self) -> bool: ...
 
+    def _starting(
+        self, sender: Optional[Mailbox], recipients: Optional[Mailboxes], wishes: Dict[str, Any]
+    ) -> Start: ...
+
     def _submit(
         self,
         message: MessageLike,
-        sender: Optional[str],
-        recipients: Union[str, Iterable[str], None],
+        sender: Optional[Mailbox],
+        recipients: Optional[Mailboxes],
         wishes: Dict[str, Any],
         wait: bool,
     ) -> Operation: ...
@@ -107,7 +114,11 @@ class Merge:
         self._mailer = mailer
         self._rows = enumerate(mappings(rows), 1)
         self._template, self._key = template, key
-        self._run = RunFile(resume, template.name)
+        queue = mailer._file if mailer is not None and lasting else None
+        self._keyed = queue is not None
+        # half of the time that the queue knows a key, since a row may wait for room long
+        known_for = mailer._keys_kept / 2 if mailer is not None else 0.0
+        self._run = RunFile(resume, template.name, Attempts(queue, known_for))
         self._retry = in_doubt == "retry"
         self._suppressed = suppressed
         self._lasting = lasting
@@ -150,14 +161,19 @@ class Merge:
         if first != row:
             return Merged(row, key, "bad", f"it has the same {self._key!r} as row {first}")
         state, why = self._run.state(key.lower()) or ("", "")
-        if state == "in_doubt" and not self._retry and not self._lasting:
+        if state == "in_doubt" and not self._retry:
             return Merged(row, key, "in_doubt", why)
         if state in ("sent", "refused", "queued"):
             return Merged(row, key, "done", why)
         return Merged(row, key, "suppressed") if key in self._suppressed else None
 
     def _letter(self, row: Dict[str, Any], key: str) -> Letter:
-        letter = self._template.render(row, to=key, message_id=self._run.message_id(key.lower()))
+        try:
+            letter = self._template.render(row, to=key, message_id=self._run.message_id(key.lower()))
+        except Error:
+            raise
+        except Exception as e:  # of whatever makes letters: it stops no other
+            raise BadRow(f"{type(e).__name__}: {e}") from e
         if any(address in self._suppressed for address in letter.recipients):
             raise BadRow("one of its recipients is suppressed")
         return letter
@@ -179,9 +195,11 @@ class Merge:
         finally:
             try:
                 self._abandon()
-                self._write()
-            finally:
-                self._run.close()
+            finally:  # also when that is interrupted: what was told is known to the next run
+                try:
+                    self._write()
+                finally:
+                    self._run.close()
 
     def _write(self) -> None:
         states, self._states = self._states, {}
@@ -201,9 +219,11 @@ class Merge:
                 break
             told.append(found) if isinstance(found, Merged) else begun.append(found)
         if begun:
-            self._states.update({r.key.lower(): ("begun", "") for r in begun})
+            self._states.update({r.key.lower(): ("begun", self._run.attempt(r.key.lower())) for r in begun})
             self._write()
             told += self._start(begun)
+            if self._lasting:
+                self._write()
         return told
 
     def _start(self, begun: List[_Ready]) -> List[Merged]:
@@ -227,17 +247,17 @@ class Merge:
 
     def _begin(self, ready: _Ready) -> str:
         assert self._mailer is not None
-        to = [a.encode() for a in ready.letter.recipients]
         wishes = self._wishes_of(ready.letter)
-        core = self._mailer._core
-        operation = core.start(ready.letter.message._core, None, to, wishes, self._ended, ready.row)
+        begin = self._mailer._starting(None, list(ready.letter.recipients), wishes)
+        operation = begin(ready.letter.message._core, self._ended, ready.row)
         self._under_way[ready.row] = (ready, operation)
         return ""
 
     def _submit(self, ready: _Ready) -> str:
-        """The queue knows the key, so that a row that was begun is submitted again without harm."""
+        """A queue in a file knows the key, so that a row that was begun is submitted again without harm."""
         assert self._mailer is not None
-        wishes = self._wishes_of(ready.letter, idempotency_key=f"{self._run.id} {ready.key.lower()}")
+        key = {"idempotency_key": f"{self._run.id} {ready.key.lower()}"} if self._keyed else {}
+        wishes = self._wishes_of(ready.letter, **key)
         recipients = list(ready.letter.recipients)
         try:
             operation = waiting(self._mailer._submit, ready.letter.message, None, recipients, wishes, True)
@@ -302,7 +322,7 @@ def unsent(merge: Merge, preview: Optional[int], folder: Optional[Path]) -> Iter
                 yield Merged(found.row, found.key, "preview", message=octets)
             else:
                 path = folder / _file_name(found.row, found.key)
-                path.write_bytes(octets)
+                write_private(path, octets)
                 yield Merged(found.row, found.key, "written", path=path)
             if shown == preview:
                 return

@@ -30,12 +30,14 @@ from ._shell import (
     complain,
     destination,
     interruptible,
+    printing,
     proof,
     worse,
     write,
 )
+from ._suppression import SuppressionList
 from .templates import Template
-from .unsubscribe import Suppressed, Unsubscribe
+from .unsubscribe import Unsubscribe
 
 _STATUS = {"bad": BAD_MESSAGE, "refused": FAILED, "in_doubt": FAILED, "deferred": TRY_LATER}
 
@@ -56,8 +58,8 @@ def _show(args: argparse.Namespace, rows: str, found: Merged) -> None:
         write(json.dumps({**about, "path": None if found.path is None else str(found.path)}))
     elif found.message is not None:
         complain(f"row {found.row} ({found.key}):")
-        sys.stdout.buffer.write(found.message + b"\r\n")
-        sys.stdout.flush()
+        with printing():
+            sys.stdout.buffer.write(found.message + b"\r\n")
     elif found.state in _STATUS and not args.json:
         name = f" ({found.key})" if found.key else ""
         complain(f"{rows}: row {found.row}{name}: {found.state.replace('_', ' ')}: {found.why}")
@@ -78,7 +80,8 @@ def _told(args: argparse.Namespace, rows: str, merged: Iterator[Merged], total: 
 
 
 def _total(rows: str) -> int:
-    if rows == "-" or not sys.stderr.isatty():
+    """Only what can be read twice is counted."""
+    if rows == "-" or not sys.stderr.isatty() or not Path(rows).is_file():
         return 0
     with Path(rows).open("rb") as f:
         return max(0, sum(1 for _ in f) - 1)
@@ -96,12 +99,13 @@ def _merge_rows(args: argparse.Namespace) -> int:
             "give a template and a file of rows: postroad merge [URL] TEMPLATE ROWS", code="invalid_option"
         )
     sender = args.sender or (None if _has_from(what[0]) else account.sender or config.sender or None)
-    template = Template(
-        what[0], subject=args.subject, from_=sender, sign=signer_of(args.sign), unsubscribe=_unsubscribe(args)
-    )
-    if what[1] != "-":
+    leaving = _unsubscribe(args)
+    template = Template(what[0], subject=args.subject, from_=sender, sign=signer_of(args.sign), unsubscribe=leaving)
+    if what[1] != "-" and not Path(what[1]).is_fifo():
         Path(what[1]).open("rb").close()  # what is missing is said before anything is asked for
-    suppressed: Container[str] = () if args.suppressed is None else Suppressed(args.suppressed)
+    suppressed: Container[str] = ()
+    if args.suppressed is not None:
+        suppressed = SuppressionList(args.suppressed).of(list=leaving.list_id if leaving else "")
     return _run(args, url, account, template, what[1], suppressed)
 
 
@@ -168,7 +172,7 @@ def register(commands: Any) -> None:
     parser.add_argument("--sign", metavar="DOMAIN:SELECTOR:FILE", help="sign by DKIM with the key in FILE")
     parser.add_argument("--unsubscribe", metavar="URL", help="of the application for one-click unsubscription")
     parser.add_argument("--list-id", metavar="ID", help="such as news.example.com, with --unsubscribe")
-    parser.add_argument("--suppressed", metavar="FILE", help="a file of those who left, as Suppressed has it")
+    parser.add_argument("--suppressed", metavar="FILE", help="the file of a SuppressionList, see docs/suppression.md")
     parser.add_argument("--queue", metavar="FILE", help="leave the letters in this queue")
     parser.add_argument("--tag", metavar="NAME", help="what they belong to, unless NAME.head has a Tag")
     parser.add_argument("--limit", metavar="N", type=int, default=16, help="most letters under way (16)")

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import binascii
 import os
+from collections.abc import Iterable as IterableABC
+from collections.abc import Mapping as MappingABC
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Callable, Iterable, Mapping, NoReturn, Optional, Tuple, Union
+from typing import TYPE_CHECKING, BinaryIO, Callable, Iterable, List, Mapping, NoReturn, Optional, Tuple, Union
 
 from . import _core
+from ._body_part import BodyPart, PartOptions, about_part, drained, file_of, given_message
 from ._errors import InvalidInput
-from ._messages import Mailbox, Mailboxes, choice, file_octets, mailboxes, message_octets, octets, seconds
+from ._key_check import KeyCheck, Lookup, check_key
+from ._literals import DkimFieldSet, words
+from ._messages import Mailbox, Mailboxes, choice, file_octets, instance, mailboxes, octets, seconds
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ._messages import MessageLike
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_LAST = datetime(2262, 1, 1, tzinfo=timezone.utc)  # nanoseconds in 64 bits
 _SECOND = timedelta(seconds=1)
 
 
-# PEM, the path of it, or an algorithm and a function that signs a digest
-Key = Union[str, bytes, "os.PathLike[str]", Tuple[str, Callable[[bytes], bytes]]]
+# PEM, the path of it, or an algorithm and a function that signs a digest, and the public key if it is to be checked
+Signing = Callable[[bytes], bytes]
+Key = Union[str, bytes, "os.PathLike[str]", Tuple[str, Signing], Tuple[str, Signing, str]]
 _ED25519 = b"\x06\x03\x2b\x65\x70"  # its identifier, as PKCS #8 has it
 
 
-def _ed25519(pem: bytes, password: str) -> Optional[Callable[[bytes], bytes]]:
-    """What signs with the Ed25519 key in the PEM; None if it is another."""
+def _ed25519(pem: bytes, password: str) -> Optional[Tuple[Signing, bytes]]:
+    """What signs with the Ed25519 key in the PEM, and its public key in base64; None if it is another."""
     body = pem.partition(b"-----BEGIN PRIVATE KEY-----")[2].partition(b"-----END")[0]
     try:
         plain = _ED25519 in binascii.a2b_base64(body)[:24]
@@ -35,7 +45,7 @@ def _ed25519(pem: bytes, password: str) -> Optional[Callable[[bytes], bytes]]:
         return None
     try:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
     except ImportError:
         if not plain:
             return None
@@ -45,26 +55,26 @@ def _ed25519(pem: bytes, password: str) -> Optional[Callable[[bytes], bytes]]:
         key = load_pem_private_key(pem, octets("password", password) or None)
     except Exception:  # the C++ part says what is wrong, and without the key
         return None
-    return key.sign if isinstance(key, Ed25519PrivateKey) else None
+    if not isinstance(key, Ed25519PrivateKey):
+        return None
+    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return key.sign, binascii.b2a_base64(public, newline=False)
 
 
-def _key_of(key: Key, password: str) -> Tuple[bytes, Optional[Callable[[bytes], bytes]]]:
-    """PEM and None, or an algorithm and what signs."""
+def _key_of(key: Key, password: str) -> Tuple[bytes, Optional[Signing], bytes]:
+    """PEM and None, or an algorithm, what signs, and the public key in base64."""
     if isinstance(key, tuple):
-        if len(key) != 2 or not isinstance(key[0], str) or not callable(key[1]):
-            raise TypeError("key must be (algorithm, function), as ('rsa-sha256', sign)")
-        return octets("the algorithm of a key", key[0]), key[1]
+        if len(key) not in (2, 3) or not isinstance(key[0], str) or not callable(key[1]):
+            raise TypeError("key must be (algorithm, function), as ('rsa-sha256', sign), and may have a public key")
+        public = key[2] if len(key) == 3 else ""
+        return octets("the algorithm of a key", key[0]), key[1], octets("a public key", public)
     if isinstance(key, os.PathLike):
         key = Path(key).read_bytes()
     elif not isinstance(key, (str, bytes)):
         raise TypeError(f"key must be PEM as str or bytes, or a pathlib.Path, not {type(key).__name__}")
     pem = key if isinstance(key, bytes) else octets("key", key)
-    sign = _ed25519(pem, password)
-    return (pem, None) if sign is None else (b"ed25519-sha256", sign)
-
-
-def _file(path: os.PathLike[str]) -> _core.File:
-    return _core.File(file_octets("the path", path) or b"")
+    ed25519 = _ed25519(pem, password)
+    return (pem, None, b"") if ed25519 is None else (b"ed25519-sha256", *ed25519)
 
 
 class Message:
@@ -73,7 +83,8 @@ class Message:
 
     Addresses are a str as it stands in a header, `Ann Lee <ann@example.com>, bob@example.org`, or an iterable in which
     each element is one mailbox: a str, (name, address), or an email.headerregistry.Address.
-    `text_type` is the type of the text with its parameters: "text/plain; format=flowed".
+    `text_type` is the type of the text with its parameters: "text/plain; format=flowed". `body` is a tree of parts of
+    one's own instead of `text`, `html` and `calendar`; attachments stand beside it.
     `date` needs a time zone. Where it or `message_id` is missing, it is made each time the message is sent.
     """
 
@@ -91,6 +102,7 @@ class Message:
         text_type: str = "",
         html: Optional[str] = None,
         calendar: Optional[str] = None,
+        body: Optional[BodyPart] = None,
         date: Optional[datetime] = None,
         message_id: Optional[str] = None,
         in_reply_to: Optional[str] = None,
@@ -119,68 +131,48 @@ class Message:
                 self._set(field, value)
         if text is not None:
             self._set("text", text, text_type)
+        if body is not None:
+            if not isinstance(body, BodyPart):
+                raise TypeError(f"body must be a BodyPart, not {type(body).__name__}")
+            self._core.body(body._part)
+        instance("headers", headers or {}, MappingABC)
         for name, own in (headers or {}).items():
             if isinstance(own, str):
                 self._set("header", name, own)
             else:
                 self._core.set_mailboxes("header", mailboxes(name, own), octets("a header", name, "invalid_header"))
         if date is not None:
+            instance("date", date, datetime)
             offset = date.utcoffset()
             if offset is None:
                 raise InvalidInput("date needs a time zone", code="invalid_header", phase="prepare")
+            if date >= _LAST:
+                raise InvalidInput("date must be before the year 2262", code="invalid_header", phase="prepare")
             self._set("date", str((date - _EPOCH) // _SECOND), str(offset // (60 * _SECOND)))
 
     def _set(self, what: str, *values: str) -> None:
         self._core.set(what, [octets(what, value, "invalid_header") for value in values])
 
-    def attach(
-        self,
-        what: Union[bytes, bytearray, memoryview, os.PathLike[str]],
-        *,
-        name: str = "",
-        media_type: str = "",
-        content_id: str = "",
-        description: str = "",
-        inline: bool = False,
-        headers: Optional[Mapping[str, str]] = None,
-    ) -> None:
+    def embed_images(self, html: str, folder: Optional[os.PathLike[str]] = None) -> None:
+        """Makes `html` the HTML, and the images that it names parts of the message: files in `folder` by relative
+        paths, read while it is sent, and `data:` URIs, which Outlook and Gmail do not show. All other URLs stay."""
+        where = b"" if folder is None else file_octets("folder", folder) or b""
+        self._core.embed_images(octets("the HTML", html, "invalid_message"), where)
+
+    def attach(self, what: Union[bytes, bytearray, memoryview, os.PathLike[str]], **about: Unpack[PartOptions]) -> None:
         """Attaches octets, or a file that is read while it is sent: a pathlib.Path, since a str could be either. What
         is not given follows from the name. With a `content_id` it belongs to the HTML, which shows it where it names
         `cid:...`. `headers` are further fields of the part."""
-        texts = [name, media_type, content_id, description, *(x for pair in (headers or {}).items() for x in pair)]
-        about = [octets("a part", text, "invalid_header") for text in texts]
         if isinstance(what, os.PathLike):
-            self._core.attach(_file(what), about, inline)
+            self._core.attach(file_of(what), *about_part(about))
         elif isinstance(what, (bytes, bytearray, memoryview)):
-            self._core.attach(bytes(what), about, inline)
+            self._core.attach(bytes(what), *about_part(about))
         else:
             raise TypeError(f"what is attached is bytes or a pathlib.Path, not {type(what).__name__}")
 
-    def attach_stream(
-        self,
-        stream: Union[BinaryIO, Iterable[bytes]],
-        *,
-        name: str = "",
-        media_type: str = "",
-        content_id: str = "",
-        description: str = "",
-        inline: bool = False,
-        headers: Optional[Mapping[str, str]] = None,
-    ) -> None:
+    def attach_stream(self, stream: Union[BinaryIO, Iterable[bytes]], **about: Unpack[PartOptions]) -> None:
         """Attaches what a file object or an iterable of bytes gives: all of it now, into memory."""
-        read = getattr(stream, "read", None)
-        chunks = [read()] if read is not None else list(stream)
-        if isinstance(stream, (str, bytes)) or not all(isinstance(c, (bytes, bytearray, memoryview)) for c in chunks):
-            raise TypeError("a stream is a binary file object or an iterable of bytes")
-        self.attach(
-            b"".join(chunks),
-            name=name,
-            media_type=media_type,
-            content_id=content_id,
-            description=description,
-            inline=inline,
-            headers=headers,
-        )
+        self.attach(drained(stream), **about)
 
     def add_alternative(self, what: Union[str, bytes], media_type: str) -> None:
         """Adds another form of the text: a str of a text/ type, poorer than the HTML, or octets of any other type."""
@@ -213,6 +205,22 @@ class Message:
         for what, url in urls.items():
             self._set(choice("a URL of a list", what, ["help", "subscribe", "post", "owner", "archive"]) or "", url)
 
+    def add_header(
+        self, name: str, value: Union[str, Mailboxes] = "", parameters: Optional[Mapping[str, str]] = None
+    ) -> None:
+        """Adds a field: a text, or mailboxes that are no str, and parameters behind it, without quotes of yours:
+        `add_header("CFBL-Address", "fbl@example.com", {"report": "arf"})`."""
+        instance("parameters", parameters or {}, MappingABC)
+        where = octets("a header", name, "invalid_header")
+        given = [
+            (octets("a parameter", key, "invalid_header"), octets(f"{name}; {key}", text, "invalid_header"))
+            for key, text in (parameters or {}).items()
+        ]
+        if isinstance(value, str):
+            self._core.header(where, octets(name, value, "invalid_header"), None, given)
+        else:
+            self._core.header(where, b"", mailboxes(name, value), given)
+
     def sign(
         self,
         domain: str,
@@ -222,7 +230,7 @@ class Message:
         password: str = "",
         header: str = "relaxed",
         body: str = "relaxed",
-        fields: str = "standard",
+        fields: Union[DkimFieldSet, DkimFields] = "standard",
         identity: str = "",
         valid_for: Optional[float] = None,
     ) -> None:
@@ -238,7 +246,7 @@ class Message:
             identity=identity,
             valid_for=valid_for,
         )
-        self._core.sign(signer._values, signer._function)
+        self._core.sign(signer._signature)
 
     def __bytes__(self) -> bytes:
         """The message as it would be sent now, in the form that every server takes."""
@@ -248,15 +256,42 @@ class Message:
         raise TypeError("a Message may hold keys and cannot be pickled or copied")
 
 
+@dataclass(frozen=True)
+class DkimFields:
+    """Which fields a signature covers, by name. Of From it is always each, and that there is no other."""
+
+    names: Iterable[str] = ()
+    """Signed where the message has them."""
+    oversigned: Iterable[str] = ()
+    """Of these, signed or not, nobody can add another where the message has one."""
+    kept_absent: Iterable[str] = ()
+    """Of these nobody can add one even where the message has none."""
+
+    def __post_init__(self) -> None:
+        for name in ("names", "oversigned", "kept_absent"):
+            given = getattr(self, name)
+            if isinstance(given, (str, bytes)):
+                raise TypeError(f"{name} must be names of fields, not {type(given).__name__}")
+            object.__setattr__(self, name, tuple(given))
+
+    def _octets(self) -> Tuple[List[bytes], List[bytes], List[bytes]]:
+        names, oversigned, absent = (
+            [octets(what, name) for name in of]
+            for what, of in (("names", self.names), ("oversigned", self.oversigned), ("kept_absent", self.kept_absent))
+        )
+        return names, oversigned, absent
+
+
 class Dkim:
     """Signs messages with DKIM (RFC 6376): any that can be sent.
 
     `key` is an RSA or Ed25519 key: its PEM as str or bytes, or the path of one (a pathlib.Path); Ed25519 needs the
     package cryptography. It may also be (algorithm, function), for a key kept elsewhere: the function gets a SHA-256
-    digest and returns the signature, in whatever thread sends. `header` and `body` are "relaxed"
-    or "simple". `fields` is "standard"; "mailing_list_safe", which leaves out what lists change; or "strict", where
-    nobody can add a field that the message does not have. `identity` is for whom in the domain it is signed (i=);
-    `valid_for` says for how many seconds it holds (x=)."""
+    digest and returns the signature, in whatever thread sends; a third element is the public key in base64, as the
+    DNS has it, for `check`. `header` and `body` are "relaxed" or "simple". `fields` is "standard"; "mailing_list_safe",
+    which leaves out what lists change; "strict", where nobody can add a field that the message does not have; or a
+    DkimFields. `identity` is for whom in the domain it is signed (i=); `valid_for` says for how many seconds it holds
+    (x=)."""
 
     def __init__(
         self,
@@ -267,30 +302,47 @@ class Dkim:
         password: str = "",
         header: str = "relaxed",
         body: str = "relaxed",
-        fields: str = "standard",
+        fields: Union[DkimFieldSet, DkimFields] = "standard",
         identity: str = "",
         valid_for: Optional[float] = None,
     ) -> None:
-        pem, self._function = _key_of(key, password)
+        pem, function, public = _key_of(key, password)
         forms = [choice(what, form, ["relaxed", "simple"]) for what, form in (("header", header), ("body", body))]
-        forms.append(choice("fields", fields, ["standard", "mailing_list_safe", "strict"]))
+        own = DkimFields()
+        if isinstance(fields, DkimFields):
+            own = fields
+            forms.append("")
+        else:
+            forms.append(choice("fields", fields, words(DkimFieldSet)))
         texts = [octets("DKIM", text or "") for text in (domain, selector, password, *forms, identity)]
         lifetime = seconds("valid_for", valid_for) or 0
-        self._values = [*texts[:2], pem, *texts[2:], str(int(lifetime)).encode()]
-        _core.check_signature(self._values, self._function)
+        values = [*texts[:2], pem, *texts[2:], str(int(lifetime)).encode(), public]
+        self._signature: _core.Signature = (values, function, own._octets())
+        _core.check_signature(self._signature)
 
     def sign(self, message: MessageLike) -> bytes:
         """The message with a signature on top. Bcc is not in it: give `recipients` when you send it."""
-        return _core.signed(given_message(message), self._values, self._function)
+        return _core.signed(given_message(message), self._signature)
+
+    def record(self) -> Tuple[str, str]:
+        """The name and the text of the TXT record to publish, which is empty where the public key is not known."""
+        return _core.key_record(self._signature)
+
+    def check(self, lookup: Optional[Lookup] = None) -> KeyCheck:
+        """Looks the published key up and says what verifiers make of it. `lookup` gets a name and gives its TXT
+        records, none where there are none; what it raises makes the verdict "unknown". Without it, dnspython looks
+        up."""
+        return check_key(self._signature, lookup)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Dkim holds a key and cannot be pickled or copied")
 
 
-def given_message(message: MessageLike) -> _core.Given:
-    """What the C++ part takes: octets, a file that it reads while it sends, or what it composed."""
-    if isinstance(message, Message):
-        return message._core
-    if isinstance(message, os.PathLike):
-        return _file(message)
-    return message_octets(message)
+def signatures_of(sign: Union[Dkim, Iterable[Dkim], None]) -> Optional[List[_core.Signature]]:
+    """What signs for a mailer."""
+    if sign is None:
+        return None
+    signers = [sign] if isinstance(sign, Dkim) else list(sign) if isinstance(sign, IterableABC) else None
+    if not signers or not all(isinstance(s, Dkim) for s in signers):
+        raise TypeError(f"sign must be a postroad.Dkim or several, not {type(sign).__name__}")
+    return [s._signature for s in signers]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from email.errors import MessageError
 from email.generator import BytesGenerator
 from email.headerregistry import Address
 from email.message import Message
-from email.policy import EmailPolicy, Policy
+from email.policy import Compat32, EmailPolicy, Policy
 from functools import lru_cache
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Iterable, List, Mapping, Optional, Protocol, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Protocol, Tuple, Union
 
 from . import _core
 from ._errors import InvalidInput
@@ -35,17 +37,18 @@ STANDS_ONCE = (
     *("MIME-Version", "Content-Type", "Content-Transfer-Encoding"),
 )
 
-_ADDRESS_FIELDS = ("From", "Sender", "Reply-To", "To", "Cc", "Bcc")
 
-
-def _international(message: Message[Any, Any]) -> bool:
-    """Whether an address in the header is not ASCII: the header must be UTF-8 then (RFC 6532)."""
-    for prefix in ("", "Resent-"):
-        for name in _ADDRESS_FIELDS:
-            for field in message.get_all(prefix + name, []):
-                if any(not a.addr_spec.isascii() for a in getattr(field, "addresses", ())):
-                    return True
-    return False
+def _written(name: str, value: str, utf8: bool) -> Optional[bytes]:
+    """A field that is not ASCII as its grammar has it. CPython puts ids, URLs and commas between addresses into encoded
+    words, and loses spaces between them (gh-92081, gh-100884). None for what it writes well: fields of parts, octets of
+    no known charset."""
+    text = re.sub(r"\r?\n(?=[ \t])", "", value)
+    surrogate = any("\ud800" <= c <= "\udfff" for c in text)
+    # It hides control characters and separators of lines in encoded words, as that of 1252 read as Latin-1.
+    hidden = any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in text if c != "\t")
+    if text.isascii() or surrogate or hidden or "\r" in text or "\n" in text or name.lower().startswith("content-"):
+        return None
+    return _core.written_field(name.encode(), text.encode(), utf8)
 
 
 class _Written(EmailPolicy):
@@ -53,9 +56,14 @@ class _Written(EmailPolicy):
     also of ids and URLs, which nobody reads then: List-Unsubscribe, References, In-Reply-To, long addresses."""
 
     def fold_binary(self, name: str, value: Any) -> bytes:
-        text = str(value)
         # a value without a name came from a file and stays as it is
-        if not hasattr(value, "name") or not text.isascii() or "=?" in text or "\r" in text or "\n" in text:
+        if not hasattr(value, "name"):
+            return super().fold_binary(name, value)
+        text = str(value)
+        ours = _written(name, text, self.utf8)
+        if ours is not None:
+            return ours
+        if not text.isascii() or "=?" in text or "\r" in text or "\n" in text:
             return super().fold_binary(name, value)
         lines = [name + ":"]
         for word in text.split(" "):
@@ -66,14 +74,22 @@ class _Written(EmailPolicy):
         return written.encode() if max(map(len, lines)) <= 998 else super().fold_binary(name, value)
 
 
+class _WrittenOld(Compat32):
+    """The same for messages of the older classes."""
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        ours = _written(name, value, False) if isinstance(value, str) else None
+        return super().fold_binary(name, value) if ours is None else ours
+
+
 @lru_cache(maxsize=None)
 def _writing_class(given: type) -> type:
-    return type(given.__name__, (_Written, given), {})
+    return type(given.__name__, (_Written if issubclass(given, EmailPolicy) else _WrittenOld, given), {})
 
 
 def _writing(policy: Policy) -> Policy:
     """The same policy with our fold_binary, whatever class it has."""
-    if not isinstance(policy, EmailPolicy):
+    if not isinstance(policy, (EmailPolicy, Compat32)):
         return policy
     result: Policy = object.__new__(_writing_class(type(policy)))
     for name, value in vars(policy).items():
@@ -93,11 +109,13 @@ def message_octets(message: object) -> bytes:
         policy = message.policy.clone(linesep="\r\n")
         if isinstance(policy, EmailPolicy):
             # fields that came from a file stay as they are
-            policy = policy.clone(refold_source="none", utf8=policy.utf8 or _international(message))
+            policy = policy.clone(refold_source="none")
         # not by as_bytes(), whose arguments are others in some of Django's messages
         written = BytesIO()
         BytesGenerator(written, mangle_from_=False, policy=_writing(policy)).flatten(message)
         return written.getvalue()
+    except InvalidInput:
+        raise
     except (ValueError, LookupError, MessageError) as e:
         raise InvalidInput(f"the message cannot be written out: {e}", code="invalid_message", phase="prepare") from e
 
@@ -118,7 +136,10 @@ def optional_octets(what: str, text: Optional[str]) -> Optional[bytes]:
 def file_octets(what: str, path: Union[str, os.PathLike[str], None]) -> Optional[bytes]:
     if path is None:
         return None
-    name = os.fsencode(path)
+    try:
+        name = os.fsencode(path)
+    except UnicodeEncodeError:
+        name = b""
     if not name or b"\0" in name:
         raise InvalidInput(f"{what} does not name a file", code="invalid_option", phase="prepare")
     return name
@@ -126,6 +147,22 @@ def file_octets(what: str, path: Union[str, os.PathLike[str], None]) -> Optional
 
 def names_a_broker(queue: object) -> bool:
     return isinstance(queue, str) and queue.startswith(("amqp://", "amqps://"))
+
+
+def broker_arguments(
+    queue: object, name: Optional[str], shards: Optional[int], ca_file: Union[str, os.PathLike[str], None]
+) -> Dict[str, Any]:
+    """What says more of a queue at a broker than its URL."""
+    if not names_a_broker(queue) and (name, shards, ca_file) != (None, None, None):
+        raise InvalidInput(
+            "queue_name, queue_shards and queue_ca_file are of use with a queue at a broker only, amqp://...",
+            code="contradiction",
+        )
+    return {
+        "queue_name": optional_octets("queue_name", name),
+        "queue_shards": count("queue_shards", shards, 256),
+        "queue_ca_file": file_octets("queue_ca_file", ca_file),
+    }
 
 
 def _is_pair(given: object) -> bool:
@@ -188,6 +225,12 @@ def count(what: str, value: Optional[int], most: int) -> Optional[int]:
     if not 1 <= value <= most:
         raise InvalidInput(f"{what} must be from 1 to {most}", code="invalid_option")
     return value
+
+
+def instance(what: str, value: object, kind: type) -> None:
+    """Raises TypeError for anything else."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{what} must be a {kind.__name__}, not {type(value).__name__}")
 
 
 def check_flags(**flags: object) -> None:

@@ -13,7 +13,7 @@ from ._jobs import Job, JobFilter, Queue
 from ._literals import JobState, words
 from ._shell import GOOD, write
 
-_ACTIONS = ["list", "count", "show", "summary", "retry", "hold", "drop"]
+_ACTIONS = ["list", "count", "show", "summary", "retry", "hold", "drop", "compact"]
 
 
 def _line(job: Job) -> str:
@@ -70,7 +70,10 @@ def _which(args: argparse.Namespace) -> JobFilter:
 
 def _lines(args: argparse.Namespace) -> Iterator[str]:
     """Does what `args` say, and gives the lines to print. Raises Error and OSError."""
-    which, queue = _which(args), Queue(args.file)
+    of_broker = {
+        name: value for name in ("queue_name", "queue_shards", "queue_ca_file") if (value := getattr(args, name, None))
+    }
+    which, queue = _which(args), Queue(args.file, **of_broker)
     if args.action in ("list", "show"):
         if args.action == "show" and args.id is None:
             raise InvalidInput("show needs --id", code="invalid_option")
@@ -85,14 +88,18 @@ def _lines(args: argparse.Namespace) -> Iterator[str]:
     elif args.action == "summary":
         found = _summary(queue.jobs(limit=args.limit, **which))
         yield from _shown(args, found, _summary_lines(found))
+    elif args.action == "compact":
+        octets = queue.compact()
+        yield from _shown(args, {"octets": octets}, iter([f"{octets} octets given back"]))
     else:
         if not which and not args.all:
-            raise InvalidInput("say which: --all, --id, --state, --tenant, --tag or --domain", code="invalid_option")
+            choices = "--all, --id, --whole, --state, --tenant, --tag or --domain"
+            raise InvalidInput(f"say which: {choices}", code="invalid_option")
         changed = {"retry": queue.retry_now, "hold": queue.hold, "drop": queue.drop}[args.action](**which)
         yield from _shown(args, {"changed": changed}, iter([str(changed)]))
 
 
-def _run(args: argparse.Namespace) -> int:
+def look(args: argparse.Namespace) -> int:
     for line in _lines(args):
         write(line)
     return GOOD
@@ -102,13 +109,24 @@ def register(commands: Any) -> None:
     """Adds the subcommand."""
     queue = commands.add_parser(
         "queue",
-        help="look after a queue in a file",
+        help="look after a queue in a file or at a broker",
         description="Lists, counts, shows or sums up what is in FILE, the queue of a Mailer; lets it go now (also what "
-        "is held or in doubt), holds it until then, or drops it.",
+        "is held or in doubt), holds it until then, or drops it; compact gives free room in FILE back to the disk. "
+        "At a broker, amqp://..., what waits to be sent is only counted.",
     )
-    queue.add_argument("file", metavar="FILE")
+    queue.add_argument("file", metavar="FILE|URL")
+    queue.add_argument("--queue-name", metavar="NAME", help="of a queue at a broker")
+    queue.add_argument("--queue-shards", type=int, metavar="N", help="of a queue at a broker")
+    queue.add_argument("--queue-ca-file", metavar="FILE", help="whom to trust as a broker, in PEM")
+    add_looking(queue)
+    queue.set_defaults(run=look)
+
+
+def add_looking(queue: argparse.ArgumentParser) -> None:
+    """Adds what is done, and with which messages."""
     queue.add_argument("action", choices=_ACTIONS, nargs="?", default="list")
     queue.add_argument("--id", type=int, metavar="N", help="the message of that number")
+    queue.add_argument("--whole", type=int, metavar="N", help="the parts of the message of that number")
     queue.add_argument("--state", choices=words(JobState))
     queue.add_argument("--tenant", metavar="NAME")
     queue.add_argument("--tag", metavar="NAME")
@@ -116,4 +134,3 @@ def register(commands: Any) -> None:
     queue.add_argument("--all", action="store_true", help="with retry, hold and drop: all of them")
     queue.add_argument("--limit", type=int, metavar="N", default=1000, help="of list and summary")
     queue.add_argument("--json", action="store_true", help="print JSON, an object a line")
-    queue.set_defaults(run=_run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Iterable, Optional, Tuple
 from . import _core
 from ._errors import InvalidInput
 from ._message import Message
-from ._messages import Mailbox, choice, message_octets, octets, sender_octets
+from ._messages import Mailbox, choice, instance, message_octets, octets, sender_octets
 
 if TYPE_CHECKING:
     from ._messages import MessageLike
@@ -61,7 +62,7 @@ class Report:
     source_ip: str = ""
 
 
-def _octets_of(message: MessageLike) -> bytes:
+def octets_of(message: MessageLike) -> bytes:
     if isinstance(message, Message):
         return bytes(message)
     if isinstance(message, os.PathLike):
@@ -69,9 +70,18 @@ def _octets_of(message: MessageLike) -> bytes:
     return message_octets(message)
 
 
+def reports_as(on_failure: str, reporting_mta: Optional[str], client_name: Optional[str]) -> Optional[bytes]:
+    """Who reports failures, if that is asked for."""
+    if on_failure != "report":
+        if reporting_mta is not None:
+            raise InvalidInput('reporting_mta is of use with on_failure="report" only', code="contradiction")
+        return None
+    return octets("reporting_mta", reporting_mta or client_name or socket.getfqdn())
+
+
 def read_report(message: MessageLike) -> Optional[Report]:
     """What a message that came back reports; None if it is no report."""
-    found = _core.read_report(_octets_of(message))
+    found = _core.read_report(octets_of(message))
     if found is None:
         return None
     form, envelope_id, message_id, mta, feedback_type, source_ip, each = found
@@ -99,6 +109,9 @@ def write_report(
 
     `reporting_mta` is the name of this host. `full` returns all of the message if a recipient failed, not its header
     only. `text` and `subject` are for people, instead of ours."""
+    recipients = list(recipients)
+    for r in recipients:
+        instance("a recipient", r, ReportedRecipient)
     given = [
         tuple(
             octets("a recipient", part)
@@ -116,7 +129,9 @@ def write_report(
     ]
     if arrived is not None and arrived.tzinfo is None:
         raise InvalidInput("arrived needs a time zone", code="invalid_option", phase="prepare")
+    if arrived is not None and not 1900 <= arrived.year < 2262:
+        raise InvalidInput("arrived must be in the years 1900 to 2261", code="invalid_option", phase="prepare")
     words = (octets("reporting_mta", reporting_mta), octets("text", text), octets("subject", subject))
     when = None if arrived is None else arrived.timestamp()
-    found = _core.write_report(_octets_of(about), sender_octets(sender), given, words, when, full)
+    found = _core.write_report(octets_of(about), sender_octets(sender), given, words, when, full)
     return None if found is None else found[0]

@@ -44,7 +44,8 @@ def read_csv(lines: IO[str]) -> Iterator[Row]:
         raise InvalidInput("each column needs a name of its own in the first line", code="invalid_rows")
     if _bad_text(names):
         raise InvalidInput("the first line is not UTF-8: convert the file", code="invalid_rows")
-    # strict, lest a quote that is not closed swallows other rows
+    # strict, lest a quote that is not closed swallows other rows unseen; what stands behind it may be text of that row,
+    # and is no row of its own
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 2
@@ -54,6 +55,8 @@ def read_csv(lines: IO[str]) -> Iterator[Row]:
             return
         except csv.Error as e:
             yield BadRow(f"line {line}: {e}")
+            for n in range(line + 1, reader.line_num + 2):
+                yield BadRow(f"line {n}: it stands behind a quote of line {line} that is not closed")
             continue
         if values:
             yield _by_name(names, values, line)

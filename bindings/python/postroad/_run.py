@@ -13,14 +13,14 @@ import signal
 import socket
 import sys
 import threading
-import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type
 
 from ._config import load
 from ._errors import Error, InvalidInput, printable
 from ._events import Event
-from ._jobs import Counts
+from ._jobs import Counts, Queue
 from ._mailer import Mailer
+from ._shared import made
 from ._shell import GOOD, TRY_LATER, URL_HELP, add_login, destination, proof
 from ._threads import Worker
 
@@ -86,40 +86,39 @@ class Sender:
 
     def open(self) -> None:
         """Raises Error and OSError; then none is open."""
+        queues, arguments = self.settings()
+        try:
+            for queue in queues:
+                name = _name_of(queue)
+                self.mailers[name] = made(
+                    {**arguments, "queue": queue, "on_event": lambda e, name=name: self.log.event(name, e)}
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    def settings(self) -> Tuple[List[str], Dict[str, Any]]:
+        """The queues, and the other arguments of a Mailer. Raises Error and OSError."""
         args = self._args
         config = load()
         url, account, _ = destination([] if args.url is None else [args.url], args, config)
         queues = args.queue or ([config.queue] if config.queue else [])
         if not queues:
             raise InvalidInput("no queue is named: --queue FILE", code="invalid_option")
-        arguments = {name: getattr(args, name) for name in ("connections", "pace", "attempts", "queue_name")}
+        arguments = {name: getattr(args, name) for name in ("connections", "pace", "attempts", "queue_name", "rules")}
         arguments["ca_file"] = args.ca_file or account.ca_file or None
-        arguments.update(proof(args, url, account))
-        try:
-            for queue in queues:
-                name = _name_of(queue)
-                self.mailers[name] = Mailer(
-                    url,
-                    queue=queue,
-                    on_event=lambda e, name=name: self.log.event(name, e),  # type: ignore[misc]
-                    **arguments,
-                )
-        except BaseException:
-            self.close()
-            raise
+        return queues, {"url": url, **arguments, **proof(args, url, account)}
 
     def close(self) -> int:
         """Begins nothing more, waits for replies, and leaves the rest in the queues; returns how many those are."""
-        threads = [threading.Thread(target=m._settle, args=(self._args.grace,)) for m in self.mailers.values()]
+        counts, grace = self.counts(), {"grace": self._args.grace}
+        threads = [threading.Thread(target=m.close, kwargs=grace) for m in self.mailers.values()]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        left = sum(c.total for c in self.counts().values())
-        for mailer in self.mailers.values():
-            mailer.close(0.0)
         self.mailers = {}
-        return left
+        return sum(counts[name].total if "://" in name else Queue(name).count().total for name in counts)
 
     def counts(self) -> Dict[str, Counts]:
         return {name: mailer.count() for name, mailer in self.mailers.items()}
@@ -165,6 +164,14 @@ def _metrics(sender: Sender) -> bytes:
     return generate_latest(registry)
 
 
+class _HealthServer(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: Tuple[str, int], handler: Type[http.server.BaseHTTPRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler)
+
+
 @contextlib.contextmanager
 def _health(sender: Sender, place: Optional[str]) -> Iterator[None]:
     """Answers /health, /ready, /status and, where prometheus-client is installed, /metrics."""
@@ -172,7 +179,11 @@ def _health(sender: Sender, place: Optional[str]) -> Iterator[None]:
         yield
         return
 
+    host, port = _address(place)
+
     class Handler(http.server.BaseHTTPRequestHandler):
+        timeout = 10.0  # of a connection on which nothing comes
+
         def do_GET(self) -> None:
             try:
                 code, octets, kind = _answer(sender, self.path)
@@ -187,9 +198,7 @@ def _health(sender: Sender, place: Optional[str]) -> Iterator[None]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    host, port = _address(place)
-    with http.server.ThreadingHTTPServer((host, port), Handler) as server:
-        server.daemon_threads = True
+    with _HealthServer((host, port), Handler) as server:
         sender.log("listening", port=server.server_port)
         Worker("postroad health", server.serve_forever)
         try:
@@ -230,10 +239,10 @@ def _told(tell: Callable[[str], None]) -> Iterator[None]:
             signal.signal(s, was)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, of: Type[Sender] = Sender) -> int:
     """Sends until a signal, or with --drain until nothing can be sent now. Raises Error and OSError of its settings."""
     log = Log(args.log)
-    sender = Sender(args, log)
+    sender = of(args, log)
     orders: List[str] = []
     ordered = threading.Event()
 
@@ -250,7 +259,7 @@ def run(args: argparse.Namespace) -> int:
             _notify("READY=1")
             while not _stops(args, sender, orders, ordered):
                 _notify("RELOADING=1")
-                _reread(sender)
+                _reread(sender, orders, ordered)
                 _notify("READY=1")
             _notify("STOPPING=1")
             left = sender.close()
@@ -258,17 +267,19 @@ def run(args: argparse.Namespace) -> int:
     return TRY_LATER if args.drain and left else GOOD
 
 
-def _reread(sender: Sender) -> None:
+def _reread(sender: Sender, orders: List[str], ordered: threading.Event) -> None:
     """What waits for its time, as for a password that works, is tried at once. What is wrong with the new settings
-    leaves nothing to send with: it is said, and tried again."""
+    leaves nothing to send with: it is said, and tried again until there is another order."""
     sender.close()
-    while True:
+    while "stop" not in orders:
         try:
             sender.open()
             break
         except (Error, OSError) as e:
             sender.log("cannot reread", error=str(e))
-            time.sleep(5.0)
+            ordered.clear()
+            ordered.wait(5.0)
+    ordered.set()  # what came meanwhile is looked at
     for mailer in sender.mailers.values():
         mailer.retry_now(state="delayed")
 
@@ -294,19 +305,25 @@ def register(commands: Any) -> None:
         "run",
         help="send what is in queues",
         description="Sends what is in the queues, and what comes into them, until SIGTERM or SIGINT. That ends it in "
-        "order: nothing more is begun, and replies are waited for. SIGHUP reads configuration and password anew, and "
-        "tries at once what waits.",
+        "order: nothing more is begun, and replies are waited for. SIGHUP reads configuration, password and rules "
+        "anew, and tries at once what waits.",
     )
     p.add_argument("url", metavar="URL", nargs="?", help=URL_HELP)
     add_login(p)
     p.add_argument("--queue", metavar="FILE", action="append", help="a file, or amqp://...; repeatable")
     p.add_argument("--queue-name", metavar="NAME", help="of a queue at a broker")
     p.add_argument("--ca-file", metavar="FILE", help="CAs to trust instead of the system's")
+    p.add_argument("--rules", metavar="FILE", help="with mx://, what providers bear, and where mail leaves from")
     p.add_argument("--connections", type=int, metavar="N", help="most connections at a time")
     p.add_argument("--pace", type=float, metavar="N", help="most messages a second")
     p.add_argument("--attempts", type=int, metavar="N", help="how often a message that was deferred is tried")
+    add_running(p)
+    p.set_defaults(run=run)
+
+
+def add_running(p: argparse.ArgumentParser) -> None:
+    """Adds the options that are not about where mail goes."""
     p.add_argument("--drain", action="store_true", help="end when nothing is left that can be sent now, as for cron")
     p.add_argument("--grace", type=float, metavar="SECONDS", default=30.0, help="for replies at the end (30)")
     p.add_argument("--health", metavar="HOST:PORT", help="answer /health, /ready, /status and /metrics there")
     p.add_argument("--log", choices=["text", "json"], default="text", help="form of the lines on standard error")
-    p.set_defaults(run=run)

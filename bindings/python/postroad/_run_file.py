@@ -5,9 +5,31 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import time
+from dataclasses import dataclass
 from typing import Dict, Iterable, Optional, Tuple, Union
 
 from ._errors import Error, InvalidInput
+from ._private import make_private
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Whether a row that was begun may be begun again."""
+
+    queue: Optional[bytes] = None
+    """The file of the queue that knows what was begun; None: nobody does."""
+    known_for: float = 0.0
+    """How long, in seconds."""
+
+    def text(self) -> str:
+        """Of one that begins now."""
+        return "" if self.queue is None else f"{int(time.time())} {os.fsdecode(os.path.realpath(self.queue))}"
+
+    def are_known(self, text: str) -> bool:
+        at, _, file = text.partition(" ")
+        same = self.queue is not None and file == os.fsdecode(os.path.realpath(self.queue))
+        return same and at.isdecimal() and 0 <= time.time() - int(at) < self.known_for
 
 
 class RunFile:
@@ -17,12 +39,17 @@ class RunFile:
     process has it.
     """
 
-    def __init__(self, path: Union[str, os.PathLike[str], None], template: str) -> None:
+    def __init__(
+        self, path: Union[str, os.PathLike[str], None], template: str, attempts: Attempts = Attempts()
+    ) -> None:
+        self._attempts = attempts
         self._name = "" if path is None else os.fspath(path)
         try:
+            if path is not None:
+                make_private(self._name)
             self._db = sqlite3.connect(self._name, timeout=0, isolation_level=None, check_same_thread=False)
-        except sqlite3.Error as e:
-            raise Error(f"{self._name}: {e}", code="storage_failed") from None
+        except (sqlite3.Error, OSError) as e:
+            raise Error(f"{self._name}: {getattr(e, 'strerror', None) or e}", code="storage_failed") from None
         try:
             self._open(template)
         except sqlite3.Error as e:
@@ -37,11 +64,17 @@ class RunFile:
             text = f"{self._name} is in use by another merge: wait for it"
             return Error(text, code="storage_busy", transient=True)
         if isinstance(e, sqlite3.DatabaseError) and "not a database" in str(e):
-            return InvalidInput(f"{self._name} is no file of a merge: name another", code="invalid_option")
+            return self._another()
         return Error(f"{self._name}: {e}", code="storage_failed")
+
+    def _another(self) -> InvalidInput:
+        return InvalidInput(f"{self._name} is no file of a merge: name another", code="invalid_option")
 
     def _open(self, template: str) -> None:
         db = self._db
+        names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not names <= {"run", "merged"}:
+            raise self._another()
         # held until the file is closed, also by the system when the process dies
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA journal_mode = WAL")
@@ -61,12 +94,23 @@ class RunFile:
             raise InvalidInput(text, code="contradiction")
         self.id: str = found[1]
         db.execute("CREATE TEMP TABLE seen (key TEXT PRIMARY KEY, row INTEGER) WITHOUT ROWID")
-        db.execute("UPDATE merged SET state = 'in_doubt', why = ? WHERE state = 'begun'", (_KILLED,))
         db.execute("COMMIT")
 
     def state(self, key: str) -> Optional[Tuple[str, str]]:
+        """None also for what was begun and may be begun again."""
+        state, why = self._stored(key)
+        if state == "begun":
+            return None if self._attempts.are_known(why) else ("in_doubt", _KILLED)
+        return (state, why) if state else None
+
+    def _stored(self, key: str) -> Tuple[str, str]:
         found = self._db.execute("SELECT state, why FROM merged WHERE key = ?", (key,)).fetchone()
-        return None if found is None else (found[0], found[1] or "")
+        return (found[0], found[1] or "") if found else ("", "")
+
+    def attempt(self, key: str) -> str:
+        """What is written of a row that is begun: of one that was, when it was for the first time."""
+        state, why = self._stored(key)
+        return why if state == "begun" and self._attempts.are_known(why) else self._attempts.text()
 
     def first_seen(self, key: str, row: int) -> int:
         """In which row of this run the key stood first."""

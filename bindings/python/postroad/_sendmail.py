@@ -12,14 +12,16 @@ import time
 from dataclasses import dataclass, field
 from email.header import Header
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from . import _core
 from ._config import Account, Config, load
 from ._delivery import Delivery
 from ._errors import Error, InvalidInput, Unsupported
 from ._jobs import Job, Queue
 from ._literals import Returned
 from ._mailer import Mailer
+from ._messages import octets
 from ._receipts import Receipt, Status, outcome_text, printable
 from ._shell import GOOD, INTERRUPTED, TRY_LATER, complain, proof, status_of, verdict, write
 
@@ -105,9 +107,9 @@ class Field(NamedTuple):
     name: str
     raw: bytes
 
-    def value(self) -> str:
-        text = self.raw.partition(b":")[2].decode("utf-8", "surrogateescape")
-        return " ".join(text.split())
+    def value(self) -> bytes:
+        """On one line, in UTF-8."""
+        return " ".join(self.raw.partition(b":")[2].decode("utf-8", "replace").split()).encode()
 
 
 def _split(content: bytes) -> Tuple[List[Field], bytes]:
@@ -149,6 +151,7 @@ class Origin:
         self.config = config
         self.domain = config.domain or _host()
         self.options = options
+        self.name = options.name
 
     def qualified(self, address: str) -> str:
         return address if "@" in address else f"{address}@{self.domain}"
@@ -163,24 +166,88 @@ class Origin:
         given = self.options.sender
         if given in ("", "<>"):
             return ""
-        if given and "@" in given:
-            return given.strip("<>")
-        fallback = account.sender or self.config.sender
-        return fallback or self.qualified(given or getpass.getuser())
+        if not (given and "@" in given):
+            given = account.sender or self.config.sender or self.qualified(given or _user())
+        [(name, address)] = _core.mailboxes(b"the sender", octets("the sender", given, "invalid_address"), True)
+        self.name = self.name or name
+        return address
 
 
-def _addresses(fields: Sequence[Field], *names: str) -> List[Tuple[str, str]]:
-    values = [f.value() for f in fields if f.name.lower() in names]
-    return [(name, a) for name, a in email.utils.getaddresses(values) if a]
+def _user() -> str:
+    """Who calls. In a container it may be nobody whom the system knows, and nothing in the environment says it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        text = "this user has no name: give the sender as -f ADDRESS, or write sender into the configuration"
+        raise InvalidInput(text, code="no_sender") from None
+
+
+# quoted strings, comments (nested twice), what ends an element, words
+_TOKENS = re.compile(
+    r'"(?:\\.|[^"\\])*"|\((?:\\.|[^()\\]|\((?:\\.|[^()\\])*\))*\)|[,:;<>@]|[^\s,:;<>@"()]+|\s+|.', re.DOTALL
+)
+
+
+def _globally(text: str, address_of: Callable[[str], str]) -> str:
+    """A list of addresses in which local names, as cron writes them, have become addresses: they mean nothing to
+    another server. What is not plainly one stays, for the library to read or refuse."""
+
+    def one(element: List[str]) -> str:
+        said = [t for t in element if (not t.isspace() and t[0] != "(") or t == "("]
+        if said[-3:-2] == ["<"] and said[-1] == ">" and "@" not in said:
+            n = len(element) - 1 - element[::-1].index(said[-2])
+            return "".join([*element[:n], address_of(said[-2]), *element[n + 1 :]])
+        if len(said) != 1 or said[0] in (*'<>@"()',):
+            return "".join(element)
+        comments = [t[1:-1] for t in element if t[0] == "("]
+        space = " " if element[0].isspace() else ""
+        return space + _mailbox(comments[0] if comments else "", address_of(said[0]))
+
+    result: List[str] = []
+    element: List[str] = []
+    for token in _TOKENS.findall(text):
+        if token not in (*",:;",):
+            element.append(token)
+            continue
+        # what stands before a colon is the name of a group
+        result += ["".join(element) if token == ":" else one(element), token]
+        element = []
+    return "".join([*result, one(element)])
+
+
+def _read(where: str, text: bytes) -> List[str]:
+    """The addresses of one list, as the library reads those of a message."""
+    try:
+        return list(_core.examine(b"From: nobody@localhost\nTo: " + b" ".join(text.split()) + b"\n\n", None, None)[1])
+    except InvalidInput as e:
+        if e.code == "no_recipients":
+            return []
+        why = str(e).partition(": ")[2].rpartition("; it may be given instead")[0]
+        raise InvalidInput(f"{where}: {why}", code=e.code) from None
+
+
+def _named_by(fields: Sequence[Field], origin: Origin) -> List[str]:
+    """Each field is read alone, so that what one leaves open hides no other."""
+    found: List[str] = []
+    for names in (("resent-to", "resent-cc", "resent-bcc"), ("to", "cc", "bcc")):
+        for f in fields:
+            if f.name.lower() in names:
+                found += _read(f.name, _globally(f.value().decode(), origin.qualified).encode())
+        if found:
+            break
+    return found
 
 
 def _recipients(options: Options, fields: Sequence[Field], origin: Origin) -> List[str]:
-    given = list(options.recipients)
+    given: List[str] = []
+    for text in options.recipients:
+        octets("a recipient", text, "invalid_address")
+        named = _read("a recipient", _globally(text, origin.qualified).encode())
+        if not named:
+            raise InvalidInput(f"a recipient: {printable(text)!r} is no address", code="invalid_address")
+        given += named
     if options.from_header:
-        resent = _addresses(fields, "resent-to", "resent-cc", "resent-bcc")
-        given += [a for _, a in resent or _addresses(fields, "to", "cc", "bcc")]
-    else:
-        given = [a for text in given for _, a in email.utils.getaddresses([text]) if a]
+        given += _named_by(fields, origin)
     if not given:
         where = "its To, Cc and Bcc name nobody" if options.from_header else "name recipients, or use -t"
         raise InvalidInput(f"the message is for nobody: {where}", code="no_recipients")
@@ -188,42 +255,48 @@ def _recipients(options: Options, fields: Sequence[Field], origin: Origin) -> Li
     return list(dict.fromkeys(found))
 
 
+def _author(fields: Sequence[Field]) -> Optional[str]:
+    """Whose account is used; From may be anything."""
+    values = [f.value() for f in fields if f.name.lower() == "from"]
+    with contextlib.suppress(InvalidInput):
+        return next(iter(_read("From", values[0])), None) if values else None
+    return None
+
+
 def _mailbox(name: str, address: str) -> str:
-    if name and not name.isascii():
+    """`name` came from a command line, or from a comment: it may hold anything."""
+    name = " ".join(name.encode("utf-8", "surrogateescape").decode("utf-8", "replace").split())
+    if not name:
+        return address
+    if not name.isascii() or not name.isprintable():
         return f"{Header(name, 'utf-8').encode()} <{address}>"
-    return email.utils.formataddr((name, address))
+    # not by formataddr() as a whole, which knows ASCII addresses only
+    return f"{email.utils.formataddr((name, ''))[:-1]}{address}>"
 
 
 def _qualify(f: Field, origin: Origin, sender: str) -> Field:
-    """Local names, as cron writes them, mean nothing to another server."""
-    found = [(n, a) for n, a in email.utils.getaddresses([f.value()]) if a]
-    if not found or all("@" in a for _, a in found) or ":" in f.value():
-        return f
     own = f.name.lower() in ("from", "sender")
-    texts = [
-        _mailbox(n, a if "@" in a else (sender or origin.qualified(a)) if own else origin.qualified(a))
-        for n, a in found
-    ]
-    joined = ",\n ".join(texts)
-    return Field(f.name, f"{f.name}: {joined}\n".encode("utf-8", "surrogateescape"))
+    text = f.raw.partition(b":")[2].decode("utf-8", "surrogateescape")
+    changed = _globally(text, lambda a: (own and sender) or origin.qualified(a))
+    return f if changed == text else Field(f.name, f"{f.name}:{changed}".encode("utf-8", "surrogateescape"))
 
 
 def completed(content: bytes, origin: Origin, sender: str) -> bytes:
     """The message with what a header must have, and no local names."""
     fields, rest = _split(content)
     named = {f.name.lower() for f in fields}
-    shown = sender or origin.qualified(getpass.getuser())
     made = []
     if "from" not in named:
-        made.append(f"From: {_mailbox(origin.options.name, shown)}\n")
+        made.append(f"From: {_mailbox(origin.name, sender or origin.qualified(_user()))}\n")
     if "date" not in named:
         made.append(f"Date: {email.utils.formatdate(localtime=True)}\n")
     if "message-id" not in named:
-        made.append(f"Message-ID: {email.utils.make_msgid(domain=shown.rpartition('@')[2])}\n")
+        domain = sender.rpartition("@")[2] or origin.domain
+        made.append(f"Message-ID: {email.utils.make_msgid(domain=domain)}\n")
     addressed = ("from", "sender", "to", "cc", "reply-to")
     kept = [_qualify(f, origin, sender) if f.name.lower() in addressed else f for f in fields]
     ended = [f.raw if f.raw.endswith(b"\n") else f.raw + b"\n" for f in kept]
-    return "".join(made).encode() + b"".join(ended) + rest
+    return octets("the sender", "".join(made), "invalid_address") + b"".join(ended) + rest
 
 
 def _delivery(options: Options) -> Optional[Delivery]:
@@ -240,11 +313,11 @@ def _delivery(options: Options) -> Optional[Delivery]:
     )
 
 
-def _send(account: Account, options: Options, content: bytes, envelope: Dict[str, Any]) -> Receipt:
+def _send(account: Account, delivery: Optional[Delivery], content: bytes, envelope: Dict[str, Any]) -> Receipt:
     login = proof(_nothing_given(), account.url, account)
     with Mailer(account.url, ca_file=account.ca_file or None, **login) as mail:
         try:
-            return mail.send(content, delivery=_delivery(options), **envelope)
+            return mail.send(content, delivery=delivery, **envelope)
         except Unsupported as e:
             if e.code != "dsn_unsupported":
                 raise
@@ -264,19 +337,20 @@ def _submit(config: Config, options: Options) -> int:
         content = _without_last_dot(content)
     origin = Origin(config, options)
     fields, _ = _split(content)
-    author = next((a for _, a in _addresses(fields, "from")), None)
-    by = options.sender if options.sender and "@" in options.sender else author
+    by = options.sender if options.sender and "@" in options.sender else _author(fields)
     # the queue needs no server: whoever sends from it has one
     account = Account(url="smtp://localhost") if config.queue and not config.accounts else config.account(None, by)
+    delivery = _delivery(options)
     recipients = _recipients(options, fields, origin)
     sender = origin.sender(account)
     envelope: Dict[str, Any] = {"sender": sender, "recipients": recipients}
     content = completed(content, origin, sender)
     if config.queue:
+        # without `delivery`: a server that has no such reports would refuse it when nobody is here to ask again
         with Mailer(account.url, queue=config.queue, submit_only=True) as mail:
             mail.submit(content, **envelope)
         return GOOD
-    receipt = _send(account, options, content, envelope)
+    receipt = _send(account, delivery, content, envelope)
     for r in receipt.recipients:
         if r.status is not Status.ACCEPTED:
             _complain(options, outcome_text(r))

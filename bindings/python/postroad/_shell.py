@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import getpass
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any, Dict, Iterator, NoReturn, Optional, Sequence, Tuple
 
-from ._config import Account, Config
+from ._config import Account, Config, words_of
 from ._credentials import CredentialsRequest
 from ._errors import AuthenticationError, Error, InvalidInput
 from ._mailer import Mailer
@@ -47,23 +46,53 @@ class Parser(argparse.ArgumentParser):
         self.exit(WRONG_INPUT, f"{self.prog}: {message}\n")
 
 
+def complete_streams() -> None:
+    """Gives those of stdin, stdout and stderr that whoever called has closed to nothing: else a connection, or a file,
+    would get that number, and what is printed."""
+    for number, mode, stream in ((0, "r", sys.stdin), (1, "w", sys.stdout), (2, "w", sys.stderr)):
+        if stream is not None:
+            continue
+        opened = os.open(os.devnull, os.O_RDWR)
+        if opened != number:
+            os.dup2(opened, number)
+            os.close(opened)
+        os.set_inheritable(number, True)  # for commands that print passwords
+        made = open(number, mode, closefd=False)  # noqa: SIM115
+        setattr(sys, ("stdin", "stdout", "stderr")[number], made)
+
+
 def octets_of(file: str) -> bytes:
     return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
 
 
-def write(text: str) -> None:
+@contextlib.contextmanager
+def printing() -> Iterator[None]:
+    """For what is written to standard output. Where nobody reads on, what was asked for is done all the same."""
     try:
-        print(text, flush=True)
+        yield
+        sys.stdout.flush()
     except BrokenPipeError:
-        # nobody reads on; what was asked for is done all the same
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def write(text: str) -> None:
+    with printing():
+        print(text)
 
 
 def say(about: str, text: str) -> None:
     write(f"{printable(about)}: {text}")
 
 
+_SHELL_WORDS = (
+    ("given instead: sender=", "given instead: --from"),
+    ("given instead: recipients=", "given instead: --to"),
+)
+
+
 def complain(text: str) -> None:
+    for argument, option in _SHELL_WORDS:
+        text = text.replace(argument, option)
     with contextlib.suppress(BrokenPipeError):
         print(f"postroad: {printable(text)}", file=sys.stderr, flush=True)
 
@@ -123,10 +152,12 @@ def need(module: str, extra: str, what: str) -> InvalidInput:
 
 
 def output_of(command: Sequence[str], what: str) -> str:
-    """The first line a command prints. What it says of itself goes to stderr, and it may ask at the terminal."""
+    """The first line a command prints. What it says of itself goes to stderr, and it may ask at the terminal; else it
+    reads nothing, as ssh would, of what is ours to read or of whoever called."""
     shown = printable(command[0]) if command else ""
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+        stdin = None if os.isatty(0) else subprocess.DEVNULL
+        done = subprocess.run(command, stdin=stdin, stdout=subprocess.PIPE, check=False)
     except (OSError, ValueError, IndexError) as e:
         why = getattr(e, "strerror", None) or "it names no program"
         raise InvalidInput(f"{what} {shown}: {why}", code="invalid_credentials") from None
@@ -143,7 +174,12 @@ def _from_keyring(user: str, url: str) -> str:
     except ImportError:
         raise need("keyring", "keyring", "--keyring") from None
     service = url.partition("://")[2].rpartition("@")[2].partition("/")[0].partition("?")[0]
-    found: Optional[str] = keyring.get_password(service, user)
+    try:
+        found: Optional[str] = keyring.get_password(service, user)
+    except Exception as e:  # of whatever keeps it: none is there, or it is locked
+        why = printable(str(e).partition("\n")[0] or type(e).__name__)
+        text = f"the keyring gives no password: {why}: use --password-command or --password-file"
+        raise InvalidInput(text, code="invalid_credentials") from None
     if found is None:
         text = (
             f"the keyring has no password of {printable(user)} for {service}: keyring set {service} {printable(user)}"
@@ -197,7 +233,17 @@ def _asked(user: str) -> Dict[str, Any]:
             "one of --password-command, --password-file, --keyring, --token-command"
         )
         raise InvalidInput(text, code="invalid_credentials")
-    return {"password": getpass.getpass(f"Password of {printable(user)}: ")}
+    try:
+        return {"password": getpass.getpass(f"Password of {printable(user)}: ")}
+    except EOFError:
+        raise InvalidInput("no password was given", code="invalid_credentials") from None
+
+
+def _words(option: str, command: Optional[str]) -> Tuple[str, ...]:
+    try:
+        return words_of(command or "")
+    except InvalidInput as e:
+        raise InvalidInput(f"{option}: {e}", code=e.code) from None
 
 
 def proof(args: argparse.Namespace, url: str, account: Account) -> Dict[str, Any]:
@@ -205,9 +251,9 @@ def proof(args: argparse.Namespace, url: str, account: Account) -> Dict[str, Any
     asked for."""
     given = Account(
         user=args.user or account.user,
-        password_command=tuple(shlex.split(args.password_command or "")),
+        password_command=_words("--password-command", args.password_command),
         password_file=args.password_file or "",
-        token_command=tuple(shlex.split(args.token_command or "")),
+        token_command=_words("--token-command", args.token_command),
         keyring=args.keyring,
     )
     user = given.user

@@ -17,6 +17,7 @@ from flask import Flask, current_app
 
 from ._errors import InvalidInput
 from ._mailer import Mailer
+from ._secrets import keeps_secrets
 from ._shared import shared
 
 if TYPE_CHECKING:
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
     from ._tickets import Ticket
 
 __all__ = ["Mail"]
+
+
+@keeps_secrets
+def _mailer() -> Mailer:
+    arguments = dict(current_app.config.get("POSTROAD", {}))
+    if current_app.testing:
+        return shared({"url": "memory://"})
+    if "url" not in arguments:
+        raise InvalidInput('app.config["POSTROAD"] has no "url"', code="invalid_option")
+    return shared(arguments)
 
 
 class Mail:
@@ -45,12 +56,7 @@ class Mail:
     @property
     def mailer(self) -> Mailer:
         """That of the current application, in this process."""
-        arguments = dict(current_app.config.get("POSTROAD", {}))
-        if current_app.testing:
-            return shared({"url": "memory://"})
-        if "url" not in arguments:
-            raise InvalidInput('app.config["POSTROAD"] has no "url"', code="invalid_option")
-        return shared(arguments)
+        return _mailer()
 
     def send(self, message: MessageLike, **options: Any) -> Receipt:
         """As Mailer.send(), with its `options`, of `message`."""

@@ -11,12 +11,13 @@ import atexit
 import collections
 import logging
 import os
+import re
+import sys
 import threading
 import time
 from typing import Any, Callable, Deque, List, Optional, Tuple, Union
 
-from ._errors import Error
-from ._mailer import Mailer
+from ._mailer import MAILERS_END, Mailer
 from ._message import Message
 from ._messages import Mailbox, Mailboxes, count, seconds
 from ._secrets import keeps_secrets
@@ -26,6 +27,22 @@ __all__ = ["MailHandler"]
 
 _log = logging.getLogger("postroad.logging")
 _HOUR = 3600.0
+# colours of terminals, octets of a file's name: no header holds them, and no text a NUL or half a character
+_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def _fit(text: str) -> str:
+    """With what a mail cannot hold as Python writes it: \\x1b."""
+    return _UNFIT.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def _at_end_of_child(close: Callable[[], None]) -> None:
+    """In a process that multiprocessing made, where atexit does not run. The mailers are closed behind it."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, close, exitpriority=MAILERS_END + 1)
 
 
 def _subject(records: List[logging.LogRecord]) -> str:
@@ -37,7 +54,7 @@ def _subject(records: List[logging.LogRecord]) -> str:
 
 class MailHandler(logging.Handler):
     """Sends log records by mail, from a thread of its own: whoever logs never waits. What a mailer of postroad logs
-    itself is not sent.
+    itself is not sent. Control characters but TAB and line ends, and lone surrogates, are written as `\\x1b` is.
 
     mailer: a Mailer, or the URL of a server; with a URL, `arguments` are further ones of Mailer.
     sender, recipients: of the mails, as Message has from_ and to.
@@ -80,6 +97,7 @@ class MailHandler(logging.Handler):
         self._reset()
         # before the mailers are closed, which logging.shutdown() comes too late for
         atexit.register(self.close)
+        _at_end_of_child(self.close)
 
     def _reset(self) -> None:
         self._process = os.getpid()
@@ -96,13 +114,20 @@ class MailHandler(logging.Handler):
             self._reset()
             if self._own:
                 self._mailer = Mailer(self._url, **self._arguments)
+            _at_end_of_child(self.close)
         if self._worker is None:
             self._worker = Worker("postroad logging", self._run)
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Takes a record unless it is of postroad; called by logging. Returns whether it was taken, as
+        logging.Handler does."""
+        # before the lock of logging, which who waits in flush() may have
+        if record.name == "postroad" or record.name.startswith("postroad."):
+            return False
+        return bool(super().handle(record))
+
     def emit(self, record: logging.LogRecord) -> None:
         """Takes a record; called by logging."""
-        if record.name == "postroad" or record.name.startswith("postroad."):
-            return
         try:
             text = self.format(record)
             self._begin()
@@ -126,9 +151,11 @@ class MailHandler(logging.Handler):
                 return
             self._at_once = True
             self._changed.notify_all()
-            while self._held or self._sending:
-                self._changed.wait()
-            self._at_once = False
+            try:
+                while self._held or self._sending:
+                    self._changed.wait()
+            finally:
+                self._at_once = False
 
     def close(self) -> None:
         """Sends what is held, and closes the mailer if it was made for this handler."""
@@ -154,13 +181,16 @@ class MailHandler(logging.Handler):
     def _run(self) -> None:
         while batch := self._next():
             records, text = batch
+            failed = ""
             try:
                 self._send(records, text)
-            except (Error, RuntimeError, ValueError, TypeError) as e:
-                _log.warning("a mail with %d log records could not be sent: %s", len(records), type(e).__name__)
+            except BaseException as e:  # of `subject`, too: flush() waits for this thread
+                failed = type(e).__name__
             with self._changed:
                 self._sending = 0
                 self._changed.notify_all()
+            if failed:  # only now: who waits in flush() may have the locks of logging
+                _log.warning("a mail with %d log records could not be sent: %s", len(records), failed)
 
     def _next(self) -> Optional[Tuple[List[logging.LogRecord], str]]:
         """Waits until something is due; None once closed."""
@@ -183,6 +213,6 @@ class MailHandler(logging.Handler):
 
     def _send(self, records: List[logging.LogRecord], text: str) -> None:
         sender, recipients = self._place
-        subject = " ".join(self._subject(records).split())
-        message = Message(from_=sender, to=recipients, subject=subject, text=text, automatic="generated")
+        subject = _fit(" ".join(self._subject(records).split()))
+        message = Message(from_=sender, to=recipients, subject=subject, text=_fit(text), automatic="generated")
         self._mailer.submit(message, delivery=None)

@@ -10,7 +10,9 @@ RFC 6749 (sections 4.4 and 6), RFC 8628.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
+import logging
 import os
 import threading
 import time
@@ -42,6 +44,8 @@ __all__ = [
     "providers",
     "refresh",
 ]
+
+_log = logging.getLogger("postroad")
 
 # A token that ends sooner than this is refreshed: it must hold while a connection is opened.
 _AHEAD = 120.0
@@ -221,7 +225,7 @@ def _posted(url: str, form: Mapping[str, str]) -> Dict[str, Any]:
     except urllib.error.HTTPError as e:
         with e:
             octets, status = e.read(_MOST_OCTETS), e.code
-    except OSError as e:
+    except (OSError, http.client.HTTPException) as e:
         why = printable(str(getattr(e, "reason", e)))
         text = f"the token server cannot be reached: {why}"
         raise NoConnection(text, code="credentials_unavailable", host=host, phase="auth", transient=True) from None
@@ -266,6 +270,7 @@ class TokenSource:
         self._store = store
         self._lock = threading.Lock()
         self._tokens = first
+        self._unsaved = False
         self._given: Optional[str] = None
 
     def __call__(self, request: CredentialsRequest) -> str:
@@ -298,15 +303,25 @@ class TokenSource:
 
     def _fetched(self, kept: Optional[Tokens]) -> Tokens:
         form = dict(self._form)
-        last = (kept and kept.refresh_token) or (self._tokens and self._tokens.refresh_token)
+        # The newest: a server may take each of them once only. That of another process is in the store.
+        known = (self._tokens, kept) if self._unsaved else (kept, self._tokens)
+        last = next((t.refresh_token for t in known if t is not None and t.refresh_token), None)
         if form["grant_type"] == "refresh_token" and last:
             form["refresh_token"] = last
         now = time.time()
         fresh = _tokens_of(_posted(self._url, form), self._url, now)
         if fresh.refresh_token is None:
             fresh = replace(fresh, refresh_token=form.get("refresh_token"))
+        self._tokens = fresh
         if self._store is not None:
-            self._store.save(fresh)
+            try:
+                self._store.save(fresh)
+                self._unsaved = False
+            except Exception as e:  # it authenticates all the same, and nobody gives it again
+                self._unsaved = True
+                _log.warning(
+                    "a token could not be stored: %s", printable(getattr(e, "strerror", None) or type(e).__name__)
+                )
         return fresh
 
     def __repr__(self) -> str:

@@ -33,7 +33,8 @@ _COUNTERS = {
 class Collector(_Collector):
     """Gives Prometheus the stats() and the count() of mailers whenever it asks. The names of its metrics are stable.
 
-    mailers: a Mailer, or several by name; the name is the label "mailer". A mailer that is closed shows what it did.
+    mailers: a Mailer, or several by name; the name is the label "mailer". A mailer that is closed shows what it did;
+        one that a process inherited by fork() is left out there.
     """
 
     def __init__(self, mailers: Union[Mailer, Mapping[str, Mailer]]) -> None:
@@ -45,16 +46,16 @@ class Collector(_Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The metrics as they are now."""
-        stats = {name: mailer.stats() for name, mailer in self._mailers.items()}
-        yield from _of_stats(stats)
-        yield from _of_counts({name: _count(mailer) for name, mailer in self._mailers.items()})
+        ours = {name: mailer for name, mailer in self._mailers.items() if not mailer.inherited}
+        yield from _of_stats({name: mailer.stats() for name, mailer in ours.items()})
+        yield from _of_counts({name: _count(mailer) for name, mailer in ours.items()})
 
 
 def _count(mailer: Mailer) -> Counts:
     try:
         return mailer.count()
     except (Error, RuntimeError):
-        return Counts({}, 0.0)  # it is closed, or another process's
+        return Counts({}, 0.0)  # it is closed
 
 
 def _of_stats(stats: Mapping[str, Stats]) -> Iterator[Metric]:

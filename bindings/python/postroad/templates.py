@@ -249,7 +249,7 @@ class Template:
         if self._unsubscribe is not None and link is not None:
             message.set_list(self._unsubscribe.list_id, one_click=link, unsubscribe=self._unsubscribe.mailto)
         if self._sign is not None:
-            message._core.sign(self._sign._values, self._sign._function)
+            message._core.sign(self._sign._signature)
         return Letter(message, tuple(dict.fromkeys(recipients)), text, page, head.tag)
 
     def _message(self, head: _Head, text: Optional[str], page: Optional[str], message_id: Optional[str]) -> Message:
@@ -304,11 +304,20 @@ class Template:
         fixed = _EXPRESSION.split(source)[0]
         base = (self._folder / fixed).resolve() if fixed.endswith("/") else (self._folder / fixed).resolve().parent
         base = self._folder if not fixed else base
-        path = (self._folder / value).resolve()
-        if base not in path.parents:
+        path = self._file(value)
+        if path is not None and base not in path.parents:
             _wrong(f"{self.name}.head: the attachment {value!r} is outside of {base}")
-        if not path.is_file():
-            _wrong(f"{self.name}.head: there is no file {path} to attach")
+        if path is None or not path.is_file():
+            _wrong(f"{self.name}.head: there is no file {path or repr(value)} to attach")
+        return path
+
+    def _file(self, name: str) -> Optional[Path]:
+        """None for what names no file, whatever it is."""
+        try:
+            path = (self._folder / name).resolve()
+            path.is_file()
+        except (OSError, ValueError, RuntimeError):  # too long, a NUL, links that go round
+            return None
         return path
 
     def _styled(self, page: str) -> str:
@@ -324,8 +333,8 @@ class Template:
         images: Dict[str, Path] = {}
         parts, end = [], 0
         for start, stop, source in _Images(page).found:
-            path = (self._folder / source).resolve()
-            if self._folder not in path.parents or not path.is_file():
+            path = self._file(source)
+            if path is None or self._folder not in path.parents or not path.is_file():
                 _wrong(f"{self.name}.html: the image {source!r} is not in {self._folder}: put it there")
             content_id = hashlib.sha256(str(path).encode()).hexdigest()[:16] + path.suffix.lower()
             images[content_id] = path
@@ -335,7 +344,10 @@ class Template:
 
     def _octets(self, path: Path) -> bytes:
         if path not in self._images:
-            self._images[path] = path.read_bytes()
+            try:
+                self._images[path] = path.read_bytes()
+            except OSError as e:
+                _wrong(f"{self.name}.html: the image {path}: {e.strerror}", e)
         return self._images[path]
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Literal, Mapping, Optional, Type, Union
 
@@ -13,7 +14,7 @@ from . import _sink
 from ._errors import InvalidInput
 from ._literals import words
 from ._mailer import Mailer
-from ._messages import check_flags, choice, count, octets, seconds
+from ._messages import check_flags, choice, count, instance, octets, seconds
 from ._outbox import Captured, Stored, capturing
 from ._threads import waiting
 
@@ -169,6 +170,7 @@ class Sink:
         options.update((what, count(what, value, 1 << 40)) for what, value in limits.items())
         options["security"] = choice("security", security, words(Security))
         options["name"] = octets("name", name)
+        instance("users", users or {}, MappingABC)
         options["users"] = {octets("users", u): octets("users", p) for u, p in (users or {}).items()}
         options["mechanisms"] = None if mechanisms is None else [octets("mechanisms", m) for m in mechanisms]
         options["more_keywords"] = [octets("more_keywords", line) for line in more_keywords]

@@ -1,5 +1,5 @@
-"""One-click unsubscription (RFC 8058): links that nobody can forge, an application that takes them, and a list of those
-who left. See docs/templates.md."""
+"""One-click unsubscription (RFC 8058): links that nobody can forge, and an application that takes them. See
+docs/templates.md."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import binascii
 import hashlib
 import hmac
 import html
-import sqlite3
-import threading
 from typing import TYPE_CHECKING, Callable, Iterable, List, Optional, Tuple, Union
 
 from ._errors import InvalidInput
+from ._suppression import SuppressionList
 
 if TYPE_CHECKING:
-    import os
-
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -76,12 +73,14 @@ class Unsubscribe:
         list_id, _, address = payload.decode("utf-8", "replace").partition("\0")
         return address if list_id == self.list_id else None
 
-    def app(self, leave: Callable[[str], object]) -> WSGIApplication:
+    def app(self, leave: Union[SuppressionList, Callable[[str], object]]) -> WSGIApplication:
         """A WSGI application for `url`. GET shows a button, since programs that scan mail follow links; POST, by the
-        button or by the reader's mail program, calls `leave` with the address."""
+        button or by the reader's mail program, adds the address to the list `leave`, for mail with this list_id, or
+        calls `leave` with it."""
+        act = self._suppressing(leave) if isinstance(leave, SuppressionList) else leave
 
         def application(environ: WSGIEnvironment, start: StartResponse) -> List[bytes]:
-            status, page = self._answer(environ, leave)
+            status, page = self._answer(environ, act)
             body = page.encode()
             headers = [
                 ("Content-Type", "text/html; charset=utf-8"),
@@ -95,6 +94,10 @@ class Unsubscribe:
             return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
 
         return application
+
+    def _suppressing(self, to: SuppressionList) -> Callable[[str], object]:
+        source = "one-click unsubscription"
+        return lambda address: to.add(address, list=self.list_id, reason="unsubscribed", source=source)
 
     def _answer(self, environ: WSGIEnvironment, leave: Callable[[str], object]) -> Tuple[str, str]:
         query = str(environ.get("QUERY_STRING", ""))
@@ -112,34 +115,3 @@ class Unsubscribe:
         return "200 OK", _PAGE.format(
             title="Unsubscribe", text=f"Shall {shown} get no more mail of this list?", form=form
         )
-
-
-class Suppressed:
-    """Addresses that get no more mail, in a file (SQLite). Any thread and any process may use it; case does not matter.
-
-    path: of the file, which is made where it is missing.
-    """
-
-    def __init__(self, path: Union[str, os.PathLike[str]]) -> None:
-        self._lock = threading.Lock()
-        self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("CREATE TABLE IF NOT EXISTS suppressed (address TEXT PRIMARY KEY) WITHOUT ROWID")
-
-    def add(self, address: str) -> None:
-        """Adds an address; one that is there stays."""
-        with self._lock:
-            self._db.execute("INSERT OR IGNORE INTO suppressed VALUES (?)", (address.strip().lower(),))
-
-    def discard(self, address: str) -> None:
-        """Takes an address off."""
-        with self._lock:
-            self._db.execute("DELETE FROM suppressed WHERE address = ?", (address.strip().lower(),))
-
-    def __contains__(self, address: object) -> bool:
-        key = str(address).strip().lower()
-        with self._lock:
-            return self._db.execute("SELECT 1 FROM suppressed WHERE address = ?", (key,)).fetchone() is not None
-
-    def close(self) -> None:
-        self._db.close()

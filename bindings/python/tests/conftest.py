@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 from email.message import EmailMessage
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 import pytest
 from postroad import testing
 from smtp_server import Server
+
+if os.environ.get("CI"):
+    pytest.importorskip = importlib.import_module  # what could not run has failed there
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ class Server:
     def _talk(self, connection, lines) -> None:
         self._reply(connection, "greeting", "220 test ESMTP")
         mail = Received("", [], b"", "")
-        lmtp = False
+        lmtp = begun = False
         while line := lines.readline():
             command = line.decode().rstrip("\r\n")
             self.commands.append(command)
@@ -98,9 +98,10 @@ class Server:
                 )
             elif verb == "MAIL":
                 mail = Received(argument.rpartition(">")[0], [], b"", argument.rpartition(">")[2].strip())
-                self._reply(connection, command, "250 2.1.0 ok")
+                begun = self._reply(connection, command, "250 2.1.0 ok")
             elif verb == "RCPT":
-                if self._reply(connection, command, self._usual_rcpt(argument)):
+                usual = self._usual_rcpt(argument) if begun else "503 5.5.1 MAIL first"
+                if self._reply(connection, command, usual):
                     mail.recipients.append(argument.rpartition(">")[0])
             elif verb == "DATA":
                 if self._reply(connection, command, "354 go on" if mail.recipients else "503 5.5.1 no recipients"):

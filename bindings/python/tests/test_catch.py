@@ -18,6 +18,7 @@ import urllib.request
 import postroad
 import pytest
 from postroad.__main__ import main
+from postroad.catch import _listening
 from postroad.catch._mail import Mail
 from postroad.catch._store import Store
 
@@ -230,6 +231,12 @@ HOSTILE = {
     "markup": HEAD % b"<script>alert(1)</script>"
     + b"Content-Type: text/html\r\n\r\n<a href='javascript:alert(1)'>x</a><!--",
     "lone surrogates": HEAD % b"=?utf-8?b?7aCA?=" + b"\r\n\xed\xa0\x80",
+    "surrogates of utf-7": HEAD % b"x"
+    + b"Content-Type: text/plain; charset=utf-7\r\n\r\n+2AA- https://x.example/+2AA-/",
+    "surrogates in a link": HEAD % b"x"
+    + b"Content-Type: text/html; charset=utf-7\r\n\r\n<a href='http://x/+2AA-'>x</a>",
+    "parameter that ends early": HEAD % b"=?utf-8?q?J=C3=B6rg?=" + b"Content-Type: text/plain; name*\r\n\r\nx",
+    "open tags": HEAD % b"x" + b"Content-Type: text/html\r\n\r\n" + b"<meta " * 200_000,
     "large": HEAD % b"x" + b"Content-Type: text/html\r\n\r\n" + b"<div><p>Hello &amp; <b>x</b>\r\n" * 350_000,
 }
 
@@ -241,8 +248,25 @@ def test_hostile_mail_is_shown_like_any_other(name):
     number = store.add("a@x.example", ["b@x.example"], mail)
     total, (summary,) = store.list()
     assert (total, summary["id"]) == (1, number)
-    json.dumps(store.get(number)[3].detail("a@x.example", ["b@x.example"])).encode()
+    json.dumps(store.get(number)[3].detail("a@x.example", ["b@x.example"]), ensure_ascii=False).encode()
     mail.page("/api/messages/1").encode("utf-8", "replace")
+
+
+def test_a_recipient_that_is_no_text_hides_nothing(catch):
+    host, _, port = catch.mail.partition("://")[2].rpartition(":")
+    with smtplib.SMTP(host, int(port)) as s:
+        s.ehlo()
+        s.docmd("MAIL FROM:<a@x.example>")
+        s.sock.sendall(b"RCPT TO:<b\xff@x.example>\r\n")
+        assert s.getreply()[0] == 250
+        assert s.data(HEAD % b"x" + b"\r\nx")[0] == 250
+    (found,) = catch.json("api/messages")["messages"]
+    assert found["recipients"] == ["b?@x.example"]
+    assert catch.json(f"api/messages/{found['id']}")["envelope"]["recipients"] == ["b?@x.example"]
+
+
+def test_a_message_that_only_the_older_parser_reads_has_its_fields():
+    assert Mail(HOSTILE["parameter that ends early"]).summary()["subject"] == "J\u00f6rg"
 
 
 def test_the_api_shows_hostile_mail(catch):
@@ -343,6 +367,17 @@ def test_a_port_that_is_taken_is_named(capsys):
     assert "Address already in use: name another, such as 127.0.0.1:0" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 64, "\u00e4" * 64])
+def test_a_host_that_is_not_known_is_named(capsys, host):
+    assert main(["catch", "--smtp", f"{host}:25"]) == 69
+    assert f"{host} is not known: name another, such as 127.0.0.1:0" in capsys.readouterr().err
+
+
+def test_without_a_host_it_listens_for_this_machine():
+    with _listening("--http", ":0") as found:
+        assert found.getsockname()[0] == "127.0.0.1"
+
+
 def test_a_package_that_is_missing_is_named(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert main(["catch"]) == 69
@@ -368,13 +403,44 @@ p {{font-family: f}}</style><script>fetch("{c}/script"); top.document.title = "t
 <a id=a href="{c}/link" ping="{c}/ping" target=_top style="position:fixed;inset:0">everything is a link</a>"""
 
 
-@pytest.mark.skipif(not shutil.which("chromedriver"), reason="chromedriver is not installed")
-def test_in_a_browser_hostile_html_neither_runs_nor_loads(catch):
-    webdriver = pytest.importorskip("selenium.webdriver")
-    from selenium.webdriver.chrome.service import Service
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.support.ui import WebDriverWait
+class Browser:
+    """A headless Chromium, which script/bootstrap installs."""
 
+    def __init__(self):
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+
+        program = shutil.which("chromedriver")
+        assert program, "chromedriver is missing: run script/bootstrap"
+        options = webdriver.ChromeOptions()
+        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+            options.add_argument(argument)
+        options.add_argument("--window-size=1200,800")
+        self.driver = webdriver.Chrome(options=options, service=Service(program))
+
+    def all(self, css):
+        return self.driver.find_elements("css selector", css)
+
+    def one(self, css):
+        return self.until(lambda: self.all(css))[0]
+
+    def until(self, what, patience=60):
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        return WebDriverWait(self.driver, patience).until(lambda _: what())
+
+    def script(self, text):
+        return self.driver.execute_script(text)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    b = Browser()
+    yield b
+    b.driver.quit()
+
+
+def test_in_a_browser_hostile_html_neither_runs_nor_loads(catch, browser):
     asked = []
 
     class Canary(http.server.BaseHTTPRequestHandler):
@@ -391,25 +457,301 @@ def test_in_a_browser_hostile_html_neither_runs_nor_loads(catch):
     threading.Thread(target=canary.serve_forever, daemon=True).start()
     html = ATTACK.format(c=f"http://127.0.0.1:{canary.server_port}").replace("\n", "\r\n")
     catch.send(HEAD % b"<img src=x onerror=alert(1)>" + b"Content-Type: text/html\r\n\r\n" + html.encode())
-    options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    driver = browser.driver
     try:
         driver.get(f"{catch.page}#{catch.latest()}")
-        wait = WebDriverWait(driver, 60)
-        frame = wait.until(lambda d: d.find_elements(By.TAG_NAME, "iframe"))[0]
-        driver.switch_to.frame(frame)
-        wait.until(lambda d: d.find_elements(By.ID, "a"))[0].click()
+        driver.switch_to.frame(browser.one("iframe"))
+        browser.one("#a").click()
         driver.switch_to.default_content()
-        assert driver.find_element(By.ID, "subject").text == "<img src=x onerror=alert(1)>"
+        assert browser.one("#subject").text == "<img src=x onerror=alert(1)>"
         assert driver.title == "(1) postroad catch"
-        driver.find_element(By.CSS_SELECTOR, "[data-tab=Links]").click()
-        assert "/link" in wait.until(lambda d: d.find_elements(By.CSS_SELECTOR, "#body td"))[1].text
+        browser.one("[data-tab=Links]").click()
+        browser.until(lambda: any("/link" in td.text for td in browser.all("#body td")))
         catch.send(HEAD % b"The second" + b"\r\nx\r\n")
-        wait.until(lambda d: len(d.find_elements(By.CSS_SELECTOR, "nav a")) == 2)
+        browser.until(lambda: len(browser.all("nav a")) == 2)
         assert asked == []
     finally:
-        driver.quit()
         canary.shutdown()
         canary.server_close()
+
+
+def test_in_a_browser_the_page_stays_usable_with_all_the_hostile_mail(catch, browser):
+    for octets in HOSTILE.values():
+        if octets and b"\0" not in octets:
+            with contextlib.suppress(smtplib.SMTPException):
+                catch.send(octets)
+    everything = catch.json("api/messages")["messages"]
+    assert len(everything) > 12
+    browser.driver.get(catch.page)
+    browser.until(lambda: len(browser.all("nav a")) == len(everything))
+    for m in everything:
+        browser.script(f"location.hash = {m['id']}")
+        browser.until(lambda m=m: browser.all(f"nav a[aria-current=true][data-id='{m['id']}']"))
+        clicked = """return [...document.querySelectorAll("[role=tab]:not([disabled])")].map(
+            (tab) => { tab.click(); return tab.getAttribute("aria-selected"); })"""
+        assert set(browser.script(clicked)) == {"true"}
+    assert browser.driver.title == f"({len(everything)}) postroad catch"
+
+
+def test_in_a_browser_ten_thousand_scroll_and_are_searched(tmp_path, browser):
+    file = str(tmp_path / "mail.db")
+    store = Store(file)
+    store._db.execute("BEGIN")
+    mails = [Mail(HEAD % f"Number {n}".encode() + b"\r\nHello.\r\n") for n in range(100)]
+    for n in range(10_000):
+        store.add("a@x.example", [f"p{n}@x.example"], mails[n % 100])
+    store._db.execute("COMMIT")
+    store.close()
+    catch = Catch("--store", file)
+    try:
+        browser.driver.get(catch.page)
+        browser.until(lambda: browser.one("#count").text == "10,000 messages")
+        # each hundred that comes is scrolled through
+        browser.script("""const list = document.getElementById("list");
+            const down = () => { list.scrollTop = list.scrollHeight; };
+            new MutationObserver(down).observe(list, { childList: true });
+            down();""")
+        browser.until(lambda: browser.script("return document.querySelectorAll('nav a').length") == 10_000, 600)
+        assert len(set(browser.script("return [...document.querySelectorAll('nav a')].map(a => a.hash)"))) == 10_000
+        browser.one("#search").send_keys("p4321@x.example number")
+        browser.until(lambda: browser.one("#count").text == "1 message")
+        browser.until(lambda: [b.text for b in browser.all("nav b")] == ["Number 21"])
+    finally:
+        assert catch.stop() == 0
+
+
+@pytest.fixture
+def relayed(make_server):
+    server = make_server(replies={"RCPT TO:<no@": "550 5.1.1 no such user"})
+    catch = Catch("--relay", server.url)
+    yield catch, server
+    assert catch.stop() == 0
+
+
+def released(catch, body=None, status=200):
+    path = f"api/messages/{catch.latest()}/release"
+    request = urllib.request.Request(catch.page + path, method="POST", data=body)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as r:
+            assert r.status == status
+            return json.load(r)
+    except urllib.error.HTTPError as e:
+        found = e
+    with found:
+        assert found.code == status
+        return json.load(found)
+
+
+def test_a_message_is_released_as_it_came(relayed):
+    catch, server = relayed
+    octets = HEAD % b"x" + b"\r\n..two dots\r\n"
+    catch.send(octets)
+    (recipient,) = released(catch)["recipients"]
+    assert (recipient["recipient"], recipient["status"], recipient["code"]) == ("bob@example.org", "accepted", 250)
+    (got,) = server.messages
+    assert (got.sender, got.recipients, got.content) == ("ann@example.com", ["bob@example.org"], octets)
+    released(catch, b'{"recipients": ["cid@example.org"]}')
+    assert server.messages[1].recipients == ["cid@example.org"]
+    assert catch.json("api/messages")["total"] == 1
+
+
+def test_a_relay_of_an_account_is_trusted_by_its_ca_file(start_sink, tmp_path, monkeypatch):
+    ca = tmp_path / "ca.pem"
+    sink = start_sink("--starttls", "--ca-out", str(ca))
+    config = tmp_path / "postroad.toml"
+    config.write_text(f'[accounts.a]\nurl = "smtp://localhost:{sink.port}"\nca_file = "{ca}"\n')
+    monkeypatch.setenv("POSTROAD_CONFIG", str(config))
+    catch = Catch("--account", "a")
+    try:
+        catch.send(HEAD % b"x" + b"\r\nx")
+        assert catch.ask(f"api/messages/{catch.latest()}/release", "POST")[0] == 200
+    finally:
+        catch.stop()
+
+
+def test_what_is_not_released_says_why(relayed):
+    catch, server = relayed
+    catch.send(HEAD % b"x" + b"\r\nx\r\n")
+    answer = released(catch, b'{"recipients": ["no@example.org"]}', 502)
+    (recipient,) = answer["recipients"]
+    assert (recipient["status"], recipient["code"], recipient["text"]) == ("rejected", 550, "no such user")
+    for body in (b"x", b"[]", b'{"recipients": "bob@example.org"}', b'{"recipients": []}', b'{"recipients": ["a b"]}'):
+        assert released(catch, body, 400)["error"]
+    assert catch.ask("api/messages/99/release", "POST")[0] == 404
+    assert catch.ask("api/messages/1/release", "POST", Origin="https://evil.example")[0] == 403
+    assert server.messages == []
+
+
+def test_a_relay_that_is_away_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as away:
+        port = away.getsockname()[1]
+    catch = Catch("--relay", f"smtp+insecure://127.0.0.1:{port}")
+    catch.send(HEAD % b"x" + b"\r\nx\r\n")
+    assert f"127.0.0.1:{port}" in released(catch, status=502)["error"]
+    assert catch.stop() == 0
+
+
+def test_without_a_relay_nothing_is_released(catch):
+    catch.send(HEAD % b"x" + b"\r\nx\r\n")
+    assert "--relay URL" in released(catch, status=409)["error"]
+    assert catch.json("api/able") == {"relay": None}
+
+
+def test_in_a_browser_a_message_is_released_to_whom_one_writes(relayed, browser):
+    catch, server = relayed
+    catch.send(HEAD % b"x" + b"\r\nx\r\n")
+    browser.driver.get(f"{catch.page}#{catch.latest()}")
+    browser.until(lambda: browser.one("#release").is_displayed())
+    browser.one("#release").click()
+    to = browser.one("#release-to")
+    assert to.get_attribute("value") == "bob@example.org"
+    to.clear()
+    to.send_keys("cid@example.org\nno@example.org")
+    browser.one("#release-now").click()
+    browser.until(lambda: "no@example.org: rejected (550 5.1.1 no such user)" in browser.one("#released").text)
+    assert "cid@example.org: accepted" in browser.one("#released").text
+    assert server.messages[0].recipients == ["cid@example.org"]
+
+
+def fail(catch, text):
+    body = json.dumps({"fault": text}).encode()
+    with urllib.request.urlopen(urllib.request.Request(catch.page + "api/faults", data=body), timeout=60) as r:
+        return json.load(r)["faults"]
+
+
+@pytest.fixture
+def faulty(catch):
+    yield catch
+    catch.json("api/faults", "DELETE")
+
+
+def sent(catch, **options):
+    with postroad.Mailer(catch.mail, attempts=1, **options) as mail:
+        try:
+            return mail.send(HEAD % b"x" + b"\r\nx\r\n", sender="ann@example.com", recipients=["bob@example.org"])
+        except postroad.Error as e:
+            return e.receipt
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "reply", "caught"),
+    [
+        ("rcpt:1:451 4.7.1 come back later", "deferred", (451, "4.7.1", "come back later"), 0),
+        ("rcpt@bob:1:550 5.1.1 no such user", "rejected", (550, "5.1.1", "no such user"), 0),
+        ("mail:1:550 5.1.0 not you", "rejected", (550, "5.1.0", "not you"), 0),
+        ("content:1:554 5.7.1 spam", "rejected", (554, "5.7.1", "spam"), 0),
+        ("content:1:+250 2.0.0 kept", "accepted", (250, "2.0.0", "kept"), 1),
+        ("content:1:+|drop", "in_doubt", None, 1),
+        ("content:1:|drop", "in_doubt", None, 0),
+        ("hello:1:=|wait=1", "accepted", None, 1),
+        ("rcpt:2:550 5.1.1 no such user", "accepted", None, 1),
+        ("rcpt@nobody:0:550 5.1.1 no such user", "accepted", None, 1),
+    ],
+)
+def test_what_is_to_go_wrong_goes_wrong(faulty, fault, status, reply, caught):
+    assert fail(faulty, fault) == [{"fault": fault, "happened": 0}]
+    (recipient,) = sent(faulty).recipients
+    assert recipient.status.value == status
+    if reply:
+        assert (recipient.code, recipient.enhanced, recipient.text) == reply
+    assert faulty.json("api/messages")["total"] == caught
+    happened = not fault.startswith(("rcpt:2", "rcpt@nobody"))
+    assert faulty.json("api/faults")["faults"][0]["happened"] == happened
+    faulty.json("api/faults", "DELETE")
+    assert sent(faulty).all_accepted
+
+
+@pytest.mark.parametrize("fault", ["greeting:0:421 4.7.0 full|drop", "mail:0:|drop", "hello:0:=|drop"])
+def test_a_connection_is_refused_or_closed(faulty, fault):
+    fail(faulty, fault)
+    assert not sent(faulty).all_accepted
+    assert faulty.json("api/messages")["total"] == 0
+    assert faulty.json("api/faults")["faults"][0]["happened"] > 0
+
+
+def test_a_server_that_hangs_says_nothing_until_the_client_goes(faulty):
+    fail(faulty, "mail:1:|stall")
+    host, _, port = faulty.mail.partition("://")[2].rpartition(":")
+    with smtplib.SMTP(host, int(port)) as s:
+        s.ehlo()
+        s.putcmd("MAIL FROM:<a@example.com>")
+        s.sock.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            s.sock.recv(1)
+        s.close()
+    assert sent(faulty).all_accepted
+
+
+def talk_to(faulty):
+    host, _, port = faulty.mail.partition("://")[2].rpartition(":")
+    s = smtplib.SMTP(host, int(port), timeout=60)
+    s.ehlo()
+    return s
+
+
+def test_a_server_speaks_unasked_behind_a_transaction(faulty):
+    fail(faulty, "idle:1:421 4.4.2 idle too long|drop")
+    with talk_to(faulty) as s:
+        assert s.docmd("RSET")[0] == 250
+        s.sendmail("a@example.com", ["b@example.org"], b"Subject: x\r\n\r\nx\r\n")
+        assert s.getreply() == (421, b"4.4.2 idle too long")
+        with pytest.raises(smtplib.SMTPServerDisconnected):
+            s.getreply()
+        assert faulty.json("api/messages")["total"] == 1
+    assert sent(faulty).all_accepted
+    assert faulty.json("api/faults")["faults"][0]["happened"] == 1
+
+
+@pytest.mark.parametrize("ends", ["", "|drop"])
+def test_content_is_refused_while_it_is_on_its_way(faulty, ends):
+    fail(faulty, f"content:1:552 5.3.4 too large|early{ends}")
+    with talk_to(faulty) as s:
+        s.mail("a@example.com")
+        s.rcpt("b@example.org")
+        assert s.docmd("DATA")[0] == 354
+        s.send(b"S")
+        assert s.getreply() == (552, b"5.3.4 too large")
+        if not ends:
+            # The rest is read, and answered no more.
+            s.send(b"ubject: x\r\n\r\nx\r\n.\r\n")
+            assert s.docmd("NOOP")[0] == 250
+    assert faulty.json("api/messages")["total"] == 0
+    assert sent(faulty).all_accepted
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"{}", "write {"),
+        (b"x", "write {"),
+        (b"[]", "write {"),
+        (b'{"fault": "lunch:1:x"}', "lunch"),
+        (b'{"fault": "starttls:1:454 x"}', "cannot fail at starttls"),
+        (b'{"fault": "rcpt:1:452 x|early"}', "early"),
+        (b'{"fault": "content:1:552 x|early|stall"}', "cannot stall early"),
+    ],
+)
+def test_a_fault_that_is_none_says_why(catch, body, says):
+    request = urllib.request.Request(catch.page + "api/faults", data=body)
+    with pytest.raises(urllib.error.HTTPError) as e:
+        urllib.request.urlopen(request, timeout=60)
+    assert e.value.code == 400
+    assert says in json.load(e.value)["error"]
+    assert catch.json("api/faults") == {"faults": []}
+
+
+def test_in_a_browser_a_fault_is_chosen_and_happens(faulty, browser):
+    browser.driver.get(faulty.page)
+    browser.one("#faults").click()
+    browser.one("#fault-ready option[value^='rcpt:0']").click()
+    browser.one("#fault-add").click()
+    browser.until(lambda: "has not happened" in browser.one("#faults-now").text)
+    assert not sent(faulty).all_accepted
+    browser.one("#fault").send_keys("lunch:1:x\n")
+    browser.until(lambda: "lunch" in browser.one("#fault-said").text)
+    browser.one("#faults-end").click()
+    browser.one("#faults").click()
+    browser.until(lambda: "happened 1 time" in browser.one("#faults-now").text)
+    browser.one("#faults-clear").click()
+    browser.until(lambda: "There are none" in browser.one("#failing").text)
+    assert sent(faulty).all_accepted

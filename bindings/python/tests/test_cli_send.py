@@ -7,6 +7,7 @@ import email.policy
 import io
 import json
 import os
+import subprocess
 import sys
 import types
 from datetime import datetime, timezone
@@ -175,6 +176,62 @@ def test_a_signature_covers_what_travels(server, tmp_path, stdin):
     assert "s=mail2026" in arrived(server)[1]["DKIM-Signature"]
 
 
+@pytest.fixture
+def sign(tmp_path):
+    import subprocess
+
+    key = tmp_path / "dkim.pem"
+    subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+    return ["--sign", f"example.com:mail2026:{key}"]
+
+
+HIDDEN = b"From: ann@example.com\r\nBcc: bob@example.org\r\nSubject: Hi\r\n\r\nx\r\n"
+RESENT = (
+    b"Resent-From: ann@example.com\r\nResent-To: bob@example.org\r\nResent-Bcc: cid@example.org\r\n"
+    b"From: eve@example.net\r\nTo: ann@example.com\r\n\r\nx\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "recipients"),
+    [
+        (HIDDEN, [], ["bob"]),
+        (RESENT, [], ["bob", "cid"]),
+        (b"From: ann@example.com\r\nTo: undisclosed-recipients:;\r\n\r\nx\r\n", ["--to", "bob@example.org"], ["bob"]),
+        (b"From: nobody\r\nTo: bob@example.org\r\n\r\nx\r\n", ["--from", "ann@example.com"], ["bob"]),
+    ],
+    ids=["only Bcc", "resent", "given recipients", "given sender"],
+)
+def test_what_goes_without_a_signature_goes_with_one(
+    server, tmp_path, stdin, capfdbinary, sign, content, options, recipients
+):
+    (tmp_path / "mail.eml").write_bytes(content)
+    send = ["send", *options, server.url, str(tmp_path / "mail.eml")]
+    assert main([*send, *sign]) == 0
+    received, m = arrived(server)
+    assert received.sender == "ann@example.com"
+    assert received.recipients == [f"{name}@example.org" for name in recipients]
+    assert m["DKIM-Signature"] is not None
+    assert b"bcc:" not in received.content.lower()
+    capfdbinary.readouterr()
+    assert main([*send, *sign, "--dry-run"]) == 0
+    out, err = capfdbinary.readouterr()
+    assert out.startswith(b"DKIM-Signature: ")
+    assert f"to {', '.join(received.recipients)}\n".encode() in err
+
+
+def test_a_dry_run_asks_the_header_for_what_is_not_given_only(stdin, tmp_path, capfdbinary):
+    assert main(["send", "--dry-run", "--from", "a@x.example", "--bcc", "b@x.example", "--text", "hi"]) == 0
+    file = tmp_path / "mail.eml"
+    file.write_bytes(b"From: ann@example.com\r\n\r\nx\r\n")
+    assert main(["send", "--dry-run", "--to", "b@x.example", str(file)]) == 0
+    err = capfdbinary.readouterr().err.decode()
+    assert "from <a@x.example> to b@x.example\n" in err
+    assert "from <ann@example.com> to b@x.example\n" in err
+    assert main(["check", str(file)]) == 65
+    assert "it may be given instead: --to" in capfdbinary.readouterr().err.decode()
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -208,9 +265,23 @@ def test_a_token_comes_from_a_command_and_is_renewed_once_it_is_refused(start_si
     assert main([*send, "--to", "b@x.example", url]) == 0
 
 
+def test_a_password_command_reads_nothing_of_what_is_ours():
+    code = (
+        "import sys; from postroad._shell import output_of\n"
+        "print(output_of(['sh', '-c', 'cat; echo secret-word'], 'it'), sys.stdin.read())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input="a row", capture_output=True, text=True, timeout=60)
+    assert done.stdout == "secret-word a row\n"
+
+
 @pytest.mark.parametrize(
     ("command", "says"),
-    [("/no/such/program", "No such file"), ("false", "ended with 1"), ("true", "printed nothing")],
+    [
+        ("/no/such/program", "No such file"),
+        ("false", "ended with 1"),
+        ("true", "printed nothing"),
+        ("pass 'x", "--password-command: no closing quotation: quotes work as in a shell"),
+    ],
 )
 def test_a_password_command_that_fails_is_named(server, stdin, capsys, command, says):
     arguments = ["--user", "ann", "--password-command", command, "--from", "a@x.example", "--to", "b@x.example"]
@@ -227,6 +298,26 @@ def test_a_keyring_has_the_password_or_says_how_to_put_it_there(server, stdin, c
     monkeypatch.setitem(sys.modules, "keyring", None)
     assert main(["send", *arguments, server.url]) == 69
     assert "pip install 'postroad[keyring]'" in capsys.readouterr().err
+
+
+def test_a_keyring_that_is_locked_or_missing_is_said(server, stdin, capsys, monkeypatch):
+    def locked(service, user):
+        raise RuntimeError("no backend\nsee the manual")
+
+    monkeypatch.setitem(sys.modules, "keyring", types.SimpleNamespace(get_password=locked))
+    assert (
+        main(["send", "--user", "ann", "--keyring", "--from", "a@x.example", "--to", "b@x.example", server.url]) == 64
+    )
+    assert capsys.readouterr().err.startswith(
+        "postroad: invalid_credentials: the keyring gives no password: no backend:"
+    )
+
+
+def test_who_gives_no_password_is_told(server, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(PLAIN), isatty=lambda: True))
+    monkeypatch.setattr("getpass.getpass", lambda prompt: (_ for _ in ()).throw(EOFError))
+    assert main(["send", "--user", "ann", server.url, "-"]) == 64
+    assert "no password was given" in capsys.readouterr().err
 
 
 def test_an_account_says_where_mail_goes(server, start_sink, tmp_path, stdin, configure):
@@ -258,6 +349,10 @@ def test_an_account_says_where_mail_goes(server, start_sink, tmp_path, stdin, co
         ("[accounts.a]\nuser = 'b'", "accounts.a has no url"),
         ("[accounts.a]\nurl = 'smtp://x'\npassword = 'secret-word'", "use password_command, password_file or keyring"),
         ("[accounts.a]\nurl = 'smtp://x'\nusr = 'b'", "did you mean 'user'?"),
+        (
+            "[accounts.a]\nurl = 'smtp://x'\npassword_command = \"pass show 'x\"",
+            "password_command: no closing quotation: quotes work as in a shell",
+        ),
         ("[accounts.a]\nurl = 'smtp://x'\nkeyring = 'yes'", "keyring must be true or false"),
         ("aliases.root = 7", "root must be a text"),
     ],

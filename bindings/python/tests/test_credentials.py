@@ -117,6 +117,7 @@ def test_an_answer_that_takes_too_long_is_a_time_out_and_closing_does_not_wait_f
     never.set()
 
 
+@pytest.mark.filterwarnings("ignore:.*dropped and not closed:ResourceWarning")
 def test_the_thread_ends_with_the_mailer(secured, message):
     def asking():
         return [t for t in threading.enumerate() if t.name == "postroad credentials"]

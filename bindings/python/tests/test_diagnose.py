@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import urllib.parse
+
 import postroad
 import pytest
+from dns_server import DnsServer
 from postroad.__main__ import main
 
 SECRET = "correct-horse-battery"
@@ -49,6 +52,13 @@ def test_tls_and_the_password_are_tried(start_sink, tmp_path, monkeypatch, capsy
     url = f"smtp://localhost:{sink.port}"
     assert postroad.diagnose(url, user="ann", password=SECRET, ca_file=ca).good
     assert postroad.diagnose(url).error.code == "tls_certificate"
+    config = tmp_path / "postroad.toml"
+    config.write_text(
+        f'[accounts.a]\nurl = "{url}"\nuser = "ann"\npassword_command = "echo {SECRET}"\nca_file = "{ca}"'
+    )
+    with monkeypatch.context() as m:
+        m.setenv("POSTROAD_CONFIG", str(config))
+        assert main(["diagnose"]) == 0
     monkeypatch.setenv("POSTROAD_PASSWORD", SECRET + "x")
     assert main(["diagnose", "--user", "ann", f"{url}?ca={ca}"]) == 77
     out, err = capsys.readouterr()
@@ -83,3 +93,32 @@ def test_input_that_is_not_valid(url, options, code):
     with pytest.raises(postroad.InvalidInput) as e:
         postroad.diagnose(url, **options)
     assert e.value.code == code
+
+
+@pytest.fixture
+def dns():
+    running = DnsServer()
+    yield running
+    running.close()
+
+
+def test_the_servers_of_an_address_are_looked_up_where_that_is_asked_for(dns):
+    by = "mx://localhost?" + urllib.parse.urlencode({"resolver": dns.address, "dnssec": "off"})
+    with pytest.raises(postroad.InvalidInput, match="no submission server is known"):
+        postroad.diagnose("ann@site.example")
+    with pytest.raises(postroad.InvalidInput, match="names no server; _submission"):
+        postroad.diagnose("ann@site.example", lookup=by)
+    assert set(dns.questions) == {("SRV", "_submissions._tcp.site.example"), ("SRV", "_submission._tcp.site.example")}
+    dns.add("_submissions._tcp.site.example", "SRV", "0 0 465 mail.elsewhere.example")
+    with pytest.raises(postroad.InvalidInput, match="whoever answered may have made it up"):
+        postroad.diagnose("ann@site.example", lookup=by)
+    dns.add("_submissions._tcp.near.example", "SRV", "0 0 4650 mail.near.example")
+    found = postroad.diagnose("ann@near.example", lookup=by)
+    assert {step.server for step in found.steps} == {"mail.near.example:4650"}
+    assert found.error.code == "resolve_failed"
+    # What has a server already is not asked about.
+    asked = len(dns.questions)
+    with pytest.raises(TypeError):
+        postroad.diagnose("ann@near.example", lookup=1.0)
+    assert postroad.diagnose("smtp+insecure://127.0.0.1:9", lookup=by).error
+    assert len(dns.questions) == asked

@@ -7,6 +7,8 @@ import inspect
 import pickle
 import smtplib
 import socket
+import subprocess
+import sys
 import traceback
 
 import postroad
@@ -19,6 +21,19 @@ HELLO = ("EHLO", "HELO")
 def unused_port():
     with socket.create_server(("127.0.0.1", 0)) as s:
         return s.getsockname()[1]
+
+
+def test_what_the_system_refuses_is_an_error_too():
+    program = """
+import resource, postroad
+resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
+try:
+    postroad.Mailer("smtp://localhost")
+except postroad.TransientError as e:
+    print(e.code, isinstance(e, OSError))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("EMFILE True\n", "")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +156,6 @@ def shown(e):
         ("smtp://x.example?pipelining=window&window=3", {"window": 3}, "contradiction"),
         ("smtp://x.example?tls=insecure_no_verify", {"ca_file": "/x.pem"}, "contradiction"),
         ("smtp+insecure://x.example?tls=implicit", {}, "contradiction"),
-        ("smtp://x.example", {"window": 3}, "contradiction"),
         ("smtp://x.example", {"window": 3, "pipelining": "across"}, "contradiction"),
         ("smtp://x.example", {"window": 0, "pipelining": "window"}, "invalid_option"),
         ("smtp://x.example", {"window": 1001, "pipelining": "window"}, "invalid_option"),

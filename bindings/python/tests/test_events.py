@@ -78,17 +78,18 @@ def test_nothing_is_watched_that_nobody_asked_for(server, message, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_function_that_raises_is_told_the_rest(server, message, caplog):
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, asyncio.CancelledError])
+def test_a_function_that_raises_is_told_the_rest(server, message, caplog, kind):
     told = []
 
     def broken(event):
         told.append(event.kind)
-        raise ValueError(event.kind)
+        raise kind(event.kind)
 
     with postroad.Mailer(server.url, on_event=broken) as mail:
         assert mail.send(message).all_accepted
     assert {"dialing", "outcome", "closed"} <= set(told)
-    assert "ValueError: outcome" in caplog.text
+    assert f"{kind.__name__}: outcome" in caplog.text
 
 
 def test_a_function_that_hangs_stalls_nothing_and_is_told_what_was_lost(server):
@@ -210,6 +211,7 @@ class Site:
         pass
 
 
+@pytest.mark.filterwarnings("ignore:.*dropped and not closed:ResourceWarning")
 def test_who_is_called_back_and_the_mailer_end_together(make_server):
     def threads():
         return [t for t in threading.enumerate() if t.name.startswith("postroad ")]

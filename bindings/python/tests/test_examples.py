@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mailbox
 import subprocess
 import sys
 from pathlib import Path
@@ -27,8 +28,8 @@ def run(name, *arguments):
 
 
 def test_each_has_a_test():
-    names = {f.name for f in EXAMPLES.glob("*.py")}
-    assert names == {"script.py", "newsletter.py", "outbox.py", "service.py", "test_shop.py"}
+    tests = "".join(f.read_text() for f in Path(__file__).parent.glob("test_examples*.py"))
+    assert {f.name for f in EXAMPLES.glob("*.py") if f.stem not in tests} == set()
 
 
 def test_script(sink):
@@ -54,6 +55,31 @@ def test_outbox(sink, tmp_path):
     again = run("outbox.py", sink.url(), str(tmp_path / "q.db"))
     assert "order 0 was confirmed before\n" in again.stdout
     assert len(sink.messages) == 1
+
+
+def test_failures(sink, tmp_path):
+    done = run("failures.py", sink.url(), str(tmp_path / "q.db"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert " failed for rejected@example.org: 550 no such user\n" in done.stdout
+    assert "kept: rejected@example.org: " in done.stdout
+    (report,) = sink.messages
+    assert report.message["Subject"] == "Your message was not delivered"
+    assert report.message["To"] == "shop@example.com"
+
+
+def test_read_reports(tmp_path):
+    maildir = mailbox.Maildir(tmp_path / "mail")
+    maildir.add(
+        b"Content-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/feedback-report\n\n"
+        b"Feedback-Type: abuse\nOriginal-Rcpt-To: bob@example.org\n--b--\n"
+    )
+    maildir.add(b"Subject: Hello\n\nNo report.\n")
+    for shown in ["bob@example.org: abuse", ""]:
+        done = run("read_reports.py", str(tmp_path / "mail"), str(tmp_path / "suppressed.db"))
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(shown)
+        assert done.stdout.endswith("suppressed: bob@example.org: complaint (report of an unnamed server)\n")
+    assert len(done.stdout.splitlines()) == 1
 
 
 def test_service(sink):

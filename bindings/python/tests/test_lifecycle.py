@@ -33,6 +33,20 @@ def run(program):
     )
 
 
+def test_a_mailer_that_cannot_be_set_up_waits_for_no_thread_that_needs_this_one():
+    done = run(
+        """
+options = {"user": "u", "credentials": lambda: "x", "on_failure": "report", "reporting_mta": "bad name"}
+try:
+    postroad.Mailer("smtp://localhost:1", **options)
+except postroad.InvalidInput as e:
+    print(e.code)
+"""
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip()
+
+
 def test_threads_share_a_mailer(server):
     with postroad.Mailer(server.url) as mail, ThreadPoolExecutor(8) as pool:
         receipts = list(pool.map(mail.send, [compose() for _ in range(100)]))
@@ -56,6 +70,29 @@ def test_dropping_a_mailer_ends_its_connections(make_server, message):
     mail.send(message)
     del mail
     assert server.disconnected.wait(20)
+
+
+def test_dropping_a_mailer_with_something_under_way_is_warned_of(make_server, tmp_path):
+    server = make_server(stall="EHLO")
+    mail = postroad.Mailer(server.url)
+    mail.submit(compose())
+    assert server.stalled.wait(20)
+    with pytest.warns(ResourceWarning, match=r"Mailer 127.*dropped and not closed"):
+        del mail
+    server.resume.set()
+
+
+def test_dropping_a_mailer_that_loses_nothing_is_not_warned_of(make_server, server, tmp_path):
+    stalled = make_server(stall="EHLO")
+    sent = postroad.Mailer(server.url)
+    sent.submit(compose()).wait()
+    closed = postroad.Mailer(stalled.url)
+    closed.submit(compose())
+    closed.close(0, grace=0)
+    queued = postroad.Mailer(stalled.url, queue=tmp_path / "queue.db")
+    queued.submit(compose())
+    del sent, closed, queued  # a warning would be an error
+    stalled.resume.set()
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
@@ -142,6 +179,27 @@ for i in range(20):
     mail.submit(compose())
 """)
     assert (done.returncode, done.stdout) == (0, "20\n"), done.stderr
+
+
+def test_an_interrupt_at_exit_leaves_no_mailer_open():
+    done = run("""
+from postroad import _mailer
+mails = [postroad.Mailer("discard://") for _ in range(3)]
+real = postroad.Mailer.close
+calls = []
+def close(self, *args, **options):
+    calls.append(options)
+    if len(calls) == 1:
+        raise KeyboardInterrupt
+    real(self, *args, **options)
+postroad.Mailer.close = close
+try:
+    _mailer._close_all()
+except KeyboardInterrupt:
+    print(len(calls), calls[1:])
+postroad.Mailer.close = real
+""")
+    assert done.stdout == "3 [{'grace': 0}, {'grace': 0}]\n", done.stderr
 
 
 def test_a_mailer_made_at_exit_is_refused():

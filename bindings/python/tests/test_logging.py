@@ -96,14 +96,15 @@ def test_what_postroad_logs_is_not_sent(mail):
     assert settled(mail) == []
 
 
-def test_a_mail_that_cannot_be_sent_is_said_and_the_next_goes(logger, mail, caplog):
-    answers = iter([lambda: 1 / 0, lambda: "fine"])
+@pytest.mark.parametrize("kind", [ValueError, KeyError, postroad.QueueFull, SystemExit])
+def test_a_mail_that_cannot_be_sent_is_said_and_the_next_goes(logger, mail, caplog, kind):
+    answers = iter([kind("bad"), "fine"])
 
     def subject(records):
-        try:
-            return next(answers)()
-        except ZeroDivisionError:
-            raise ValueError("bad") from None
+        answer = next(answers)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
     logger.addHandler(handler := MailHandler(mail, subject=subject, **PLACE))
     logger.error("one")
@@ -111,7 +112,53 @@ def test_a_mail_that_cannot_be_sent_is_said_and_the_next_goes(logger, mail, capl
     logger.error("two")
     handler.flush()
     assert [m.message["Subject"] for m in settled(mail)] == ["fine"]
-    assert "could not be sent: ValueError" in caplog.text
+    assert f"could not be sent: {kind.__name__}" in caplog.text
+
+
+def test_a_flush_that_is_interrupted_leaves_the_digest_as_it_was(logger, mail, monkeypatch):
+    logger.addHandler(handler := MailHandler(mail, digest=3600, subject=lambda records: _wait(entered, go_on), **PLACE))
+    entered, go_on = threading.Event(), threading.Event()
+    logger.error("one")
+    real = handler._changed.wait
+
+    def interrupted(timeout=None):
+        if threading.current_thread() is not threading.main_thread():
+            return real(timeout)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as m:
+        m.setattr(handler._changed, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            handler.flush()
+    assert not handler._at_once
+    go_on.set()
+
+
+def _wait(entered, go_on):
+    entered.set()
+    go_on.wait(60)
+    return "subject"
+
+
+CODES = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0xD800]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_no_character_of_a_record_loses_the_mail(logger, mail, own):
+    subjects = {"subject": lambda records: records[0].getMessage()} if own else {}
+    logger.addHandler(handler := MailHandler(mail, digest=3600, mails_per_hour=1000, **subjects, **PLACE))
+    for n, code in enumerate(CODES):
+        logger.error("first%02d%s end", n, chr(code))
+        logger.error("second%02d", n)
+        handler.flush()
+    stored = settled(mail)
+    assert len(stored) == len(CODES)
+    for n, m in enumerate(sorted(stored, key=lambda m: m.message.get_content())):
+        assert f"first{n:02}" in m.message["Subject"]
+        assert f"first{n:02}" in m.message.get_content()
+        assert f"second{n:02}" in m.message.get_content()
+    coloured = next(m.message for m in stored if "first27" in m.message["Subject"])
+    assert r"first27\x1b end" in coloured["Subject"]
 
 
 def test_a_record_that_cannot_be_formatted_does_not_reach_who_logs(logger, mail, capsys):
@@ -146,6 +193,41 @@ logging.error("the end")
     assert (done.returncode, done.stderr) == (0, "")
     (got,) = server.messages
     assert b"the end" in got.content
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork()")
+@pytest.mark.parametrize("digest", [0, 3600])
+def test_what_a_child_of_multiprocessing_holds_goes_when_it_ends(server, digest):
+    program = f"""
+import logging, multiprocessing
+from postroad.logging import MailHandler
+handler = MailHandler({server.url!r}, sender="a@x.example", recipients="b@x.example", digest={digest})
+logging.getLogger().addHandler(handler)
+child = multiprocessing.get_context("fork").Process(target=logging.error, args=("the end",))
+child.start()
+child.join()
+"""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    (got,) = server.messages
+    assert b"the end" in got.content
+
+
+@pytest.mark.parametrize("end", ["logging.shutdown()", "logging.config.dictConfig({'version': 1})"])
+def test_a_mail_that_cannot_be_sent_does_not_stop_the_end_of_logging(end):
+    program = f"""
+import logging, logging.config
+from postroad.logging import MailHandler
+def subject(records):
+    raise ValueError
+options = {{"sender": "a@x.example", "recipients": "b@x.example", "digest": 3600, "level": logging.INFO}}
+logging.getLogger().addHandler(MailHandler("discard://", subject=subject, **options))
+logging.error("the end")
+{end}
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork()")

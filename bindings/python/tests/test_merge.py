@@ -5,20 +5,23 @@ from __future__ import annotations
 import collections
 import email
 import email.policy
+import io
 import json
 import os
 import random
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 
 import postroad
+import postroad.testing
 import pytest
-from postroad import _rows
+from postroad import _merge, _rows
 from postroad.__main__ import main
+from postroad._run_file import Attempts, RunFile
 from postroad.templates import Template
-from postroad.unsubscribe import Suppressed
 
 pytest.importorskip("jinja2")
 
@@ -80,6 +83,42 @@ def test_a_bad_row_is_named_and_stops_no_other(server, template):
     assert received(server) == {"a@x.example": 1, "z@x.example": 1}
 
 
+def test_a_row_whose_files_are_odd_stops_no_other(server, template):
+    (template.parent / "hi.head").write_text("Subject: s\nFrom: a@x.example\nAttach: bills/{{ order }}.pdf\n")
+    (template.parent / "bills").mkdir()
+    (template.parent / "bills" / "7.pdf").write_text("x")
+    orders = ["a\0b", "x" * 300, "../" * 2000, "7"]
+    rows = [{"email": f"p{n}@x.example", "name": "N", "order": order} for n, order in enumerate(orders)]
+    with postroad.Mailer(server.url) as mail:
+        found = {m.row: m for m in mail.merge(rows, template)}
+    assert [found[n].state for n in (1, 2, 3, 4)] == ["bad", "bad", "bad", "sent"]
+    assert all("to attach" in found[n].why or "outside" in found[n].why for n in (1, 2, 3))
+
+
+@pytest.mark.parametrize("page", ["<![foo", "<img src='a\0b'>", "<b>" * 5000, f"<img src='{'x' * 300}'>"])
+def test_a_row_whose_page_nobody_can_read_stops_no_other(server, template, page):
+    (template.parent / "hi.txt").unlink()
+    (template.parent / "hi.html").write_text("<p>{{ page | safe }}")
+    rows = [{"email": "a@x.example", "name": "A", "page": page}, {"email": "b@x.example", "name": "B", "page": ""}]
+    with postroad.Mailer(server.url) as mail:
+        found = states(mail.merge(rows, template))
+    assert found["b@x.example"] == "sent"
+    assert found["a@x.example"] in ("bad", "sent")  # newer versions of what reads it bear more
+
+
+def test_an_image_that_cannot_be_read_is_named(template, monkeypatch):
+    (template.parent / "hi.html").write_text("<img src='a.png'>")
+    (template.parent / "a.png").write_text("x")
+    made = Template(template)
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(template), "read_bytes", refuse)
+    with pytest.raises(postroad.InvalidInput, match=r"a\.png: Permission denied"):
+        made.render({"name": "N"}, to="a@x.example")
+
+
 def test_what_the_rows_raise_comes_after_the_outcomes(server, template):
     def rows():
         yield from people(5)
@@ -139,6 +178,10 @@ def test_a_run_file_belongs_to_one_template_and_one_process(server, template, tm
         list(merge)
         with pytest.raises(postroad.InvalidInput, match="is of the template 'hi'"):
             mail.merge(people(3), template.parent / "other", resume=run)
+        with postroad.Mailer(server.url, queue=tmp_path / "queue.db", submit_only=True):
+            pass
+        with pytest.raises(postroad.InvalidInput, match="is no file of a merge"):
+            mail.merge(people(3), template, resume=tmp_path / "queue.db")
         (tmp_path / "diary.txt").write_text("Dear diary, " * 100)
         with pytest.raises(postroad.InvalidInput, match="is no file of a merge"):
             mail.merge(people(3), template, resume=tmp_path / "diary.txt")
@@ -174,6 +217,31 @@ def test_leaving_early_cancels_and_the_next_run_goes_on(make_server, template, t
     assert set(count) | {k for k, s in rest.items() if s == "in_doubt"} == {p["email"] for p in people(20)}
 
 
+def test_who_interrupts_twice_loses_no_outcome_that_was_told(make_server, template, tmp_path, monkeypatch):
+    run = tmp_path / "run.db"
+    server = make_server(stall="RCPT TO:<p1@")
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    with postroad.Mailer(server.url, connections=1) as mail:
+        merge = mail.merge(people(2), template, resume=run, limit=2)
+        assert next(merge).state == "sent"
+        with monkeypatch.context() as m:
+            m.setattr(_merge.Merge, "_abandon", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                merge.close()
+        server.resume.set()
+        assert states(mail.merge(people(1), template, resume=run)) == {"p0@example.org": "done"}
+
+
+def test_files_of_addresses_are_for_their_owner(server, template, tmp_path):
+    with postroad.Mailer(server.url) as mail:
+        list(mail.merge(people(1), template, resume=tmp_path / "run.db"))
+        (written,) = mail.merge(people(1), template, dry_run=tmp_path / "out")
+    assert {stat.S_IMODE(f.stat().st_mode) for f in (tmp_path / "run.db", written.path)} == {0o600}
+
+
 def test_a_server_that_is_away_ends_the_run_and_nothing_is_lost(make_server, template, tmp_path):
     away, run = make_server(), tmp_path / "run.db"
     away.close()
@@ -200,12 +268,21 @@ def test_a_preview_and_a_dry_run_send_nothing(server, template, tmp_path):
 
 
 def test_who_left_gets_nothing(server, template, tmp_path):
-    left = Suppressed(tmp_path / "left.db")
+    left = postroad.SuppressionList(tmp_path / "left.db", ignore_case=True)
     left.add("P1@example.org")
     with postroad.Mailer(server.url) as mail:
         found = states(mail.merge(people(3), template, suppressed=left))
     assert found["p1@example.org"] == "suppressed"
     assert set(received(server)) == {"p0@example.org", "p2@example.org"}
+
+
+def begun_in(queue, run, ago=0):
+    """As if the process had died between the two files."""
+    db = sqlite3.connect(run)
+    why = Attempts(os.fsencode(queue)).text().split(" ", 1)
+    db.execute("UPDATE merged SET state = 'begun', why = ?", (f"{int(why[0]) - ago} {why[1]}",))
+    db.commit()
+    db.close()
 
 
 def test_a_queue_has_each_row_once_and_nothing_is_in_doubt(server, template, tmp_path):
@@ -215,15 +292,89 @@ def test_a_queue_has_each_row_once_and_nothing_is_in_doubt(server, template, tmp
         merge = mail.merge(people(10), template, resume=run)
         next(merge)
         merge.close()
-    # as if the process had died between the two files
-    db = sqlite3.connect(run)
-    db.execute("UPDATE merged SET state = 'begun'")
-    db.commit()
-    db.close()
+    begun_in(queue, run)
     with postroad.Mailer(server.url, **options) as mail:
         assert set(states(mail.merge(people(10), template, resume=run)).values()) <= {"queued", "done"}
     assert postroad.Queue(queue).count().total == 10
     assert {job.traffic_class for job in postroad.Queue(queue).jobs()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("ago", "file", "state"),
+    [
+        (0, "queue.db", "queued"),
+        (43190, "queue.db", "queued"),
+        (43201, "queue.db", "in_doubt"),
+        (-60, "queue.db", "in_doubt"),  # by a clock that was set back since
+        (0, "another.db", "in_doubt"),
+    ],
+)
+def test_what_a_queue_may_have_forgotten_is_in_doubt(server, template, tmp_path, ago, file, state):
+    run, queue = tmp_path / "run.db", tmp_path / file
+    with postroad.Mailer(server.url, queue=tmp_path / "queue.db", submit_only=True) as mail:
+        list(mail.merge(people(3), template, resume=run))
+    begun_in(tmp_path / "queue.db", run, ago)
+    with postroad.Mailer(server.url, queue=queue, submit_only=True) as mail:
+        assert set(states(mail.merge(people(3), template, resume=run)).values()) == {state}
+    assert postroad.Queue(tmp_path / "queue.db").count().total == 3
+
+
+def test_what_is_begun_again_is_as_old_as_it_was(server, template, tmp_path):
+    run, queue = tmp_path / "run.db", tmp_path / "queue.db"
+    with postroad.Mailer(server.url, queue=queue, submit_only=True, keys_kept=100) as mail:
+        list(mail.merge(people(3), template, resume=run))
+        begun_in(queue, run, 30)
+        file = RunFile(run, "hi", Attempts(os.fsencode(queue), 50))
+        assert file.attempt("p0@example.org") == file._stored("p0@example.org")[1]
+        assert file.attempt("new") > file.attempt("p0@example.org")
+        file.close()
+
+
+def test_rows_of_a_run_without_a_queue_are_in_doubt_with_one(server, template, tmp_path):
+    run = tmp_path / "run.db"
+    with postroad.Mailer(server.url) as mail:
+        list(mail.merge(people(2), template, resume=run))
+    db = sqlite3.connect(run)
+    db.execute("UPDATE merged SET state = 'begun'")
+    db.commit()
+    db.close()
+    with postroad.Mailer(server.url, queue=tmp_path / "queue.db", submit_only=True) as mail:
+        assert set(states(mail.merge(people(2), template, resume=run)).values()) == {"in_doubt"}
+        assert set(states(mail.merge(people(2), template, resume=run, in_doubt="retry")).values()) == {"queued"}
+
+
+DIES = """
+import os, sys, postroad
+url, template, run, queue = sys.argv[1:]
+def rows():
+    for i in range(4):
+        yield {"email": f"p{i}@example.org", "name": "P"}
+    os._exit(9)
+with postroad.Mailer(url, queue=queue, submit_only=True) as mail:
+    list(mail.merge(rows(), template, resume=run, limit=2))
+"""
+
+
+def test_what_is_in_a_queue_is_known_before_the_next_row_is_taken(server, template, tmp_path):
+    run, queue = tmp_path / "run.db", tmp_path / "queue.db"
+    command = [sys.executable, "-c", DIES, server.url, str(template), str(run), str(queue)]
+    assert subprocess.run(command, timeout=60).returncode == 9
+    db = sqlite3.connect(run)
+    assert db.execute("SELECT state, count(*) FROM merged GROUP BY state").fetchall() == [("queued", 4)]
+    db.close()
+
+
+def test_a_queue_at_a_broker_takes_each_row_and_knows_no_keys(server, template, tmp_path):
+    run = tmp_path / "run.db"
+    with postroad.testing.captured() as outbox:
+        with postroad.Mailer(server.url, queue="amqp://localhost/") as mail:
+            assert set(states(mail.merge(people(3), template, resume=run)).values()) == {"queued"}
+            db = sqlite3.connect(run)
+            db.execute("UPDATE merged SET state = 'begun'")
+            db.commit()
+            db.close()
+            assert set(states(mail.merge(people(3), template, resume=run)).values()) == {"in_doubt"}
+        assert len(outbox) == 3
 
 
 KILLED = """
@@ -272,6 +423,40 @@ def test_the_command_merges_csv_and_says_what_is_wrong_by_row(server, template, 
     assert f"{rows}: row 3: bad: line 4: it is not UTF-8\n" in err
     assert f"{rows}: row 4 (rejected@x.example): refused: 550 5.1.1 no such user\n" in err
     assert f"{rows}: row 6: bad: line 8: unexpected end of data\n" in err
+
+
+def test_each_row_behind_a_quote_that_is_not_closed_is_named():
+    text = 'email,name\nv@x,1\nx@x,"open\ny@x,1\nz@x,2\nw@x,"3"\nu@x,4\nq@x,"5\nr@x,6\n'
+    found = list(_rows.read_csv(io.StringIO(text, newline="")))
+    assert [r["email"] for r in found if isinstance(r, dict)] == ["v@x", "u@x"]
+    why = [str(r) for r in found if isinstance(r, _rows.BadRow)]
+    assert [w.partition(":")[0] for w in why] == [f"line {n}" for n in (3, 4, 5, 6, 8, 9)]
+    assert why[1:4] == [f"line {n}: it stands behind a quote of line 3 that is not closed" for n in (4, 5, 6)]
+
+
+def test_rows_that_can_be_read_only_once_are(server, template, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    reading, writing = os.pipe()
+    os.write(writing, "".join(json.dumps(p) + "\n" for p in people(3)).encode())
+    os.close(writing)
+    assert main(["merge", "--format", "jsonl", server.url, str(template), f"/dev/fd/{reading}"]) == 0
+    os.close(reading)
+    assert received(server) == {p["email"]: 1 for p in people(3)}
+
+
+def test_a_fifo_of_rows_keeps_its_writer(server, template, tmp_path):
+    fifo = tmp_path / "rows"
+    os.mkfifo(fifo)
+    command = [sys.executable, "-m", "postroad", "merge", "--format", "csv", server.url, str(template), str(fifo)]
+    process = subprocess.Popen(command)
+    try:
+        with fifo.open("w") as f:
+            f.write("email,name\na@x.example,A\n")
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert received(server) == {"a@x.example": 1}
 
 
 def test_the_command_merges_json_lines_and_resumes(server, template, tmp_path, capsys):

@@ -8,10 +8,12 @@ import email
 import email.policy
 import subprocess
 from datetime import datetime, timedelta, timezone
+from email.header import decode_header, make_header
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import formataddr
+from email.utils import formataddr, getaddresses
 from io import BytesIO, StringIO
+from random import Random
 
 import dkim
 import postroad
@@ -102,15 +104,16 @@ def test_a_header_in_utf8_goes_to_a_server_that_takes_ascii_only(make_server):
     with postroad.Mailer(server.url) as mail:
         mail.send(content.encode()).require_accepted()
     raw = server.messages[0].content
-    assert raw.isascii()
+    header, _, body = raw.partition(b"\r\n\r\n")
+    assert header.isascii() and body == "zwölf\r\n".encode()
     got = email.message_from_bytes(raw, policy=email.policy.default)
     assert (got["Subject"], got.get_content()) == ("Grüße an alle", "zwölf\r\n")
     assert got["From"] == "Jörg <a@xn--bcher-kva.example>"
 
 
-def verified(signed, public, kind):
+def verified(signed, public, kind, index=0):
     record = f"v=DKIM1; k={kind}; p={base64.b64encode(public).decode()}".encode()
-    return dkim.verify(signed, dnsfunc=lambda name, timeout=5: record)
+    return dkim.DKIM(signed).verify(index, dnsfunc=lambda name, timeout=5: record)
 
 
 def openssl(*arguments):
@@ -301,6 +304,113 @@ def test_ids_urls_and_addresses_of_an_email_message_are_never_encoded(policy, si
     assert [p.get_filename() for p in read.iter_attachments()] == ["y" * 30]
 
 
+WORDS = [
+    "für",
+    "geändert",
+    "Käse",
+    "die",
+    "Bestellung",
+    "Straße",
+    "Größe",
+    "am",
+    "Montag,",
+    "übermorgen",
+    "und",
+    "(wieder)",
+    "schön",
+    "=3D",
+    "viel_mehr",
+    "ok",
+]
+
+
+def random_mailboxes(random):
+    result = []
+    for _ in range(random.randint(2, 10)):
+        name = " ".join(random.choice(WORDS) for _ in range(random.randint(1, 4)))
+        local = "a" * random.randint(1, 20)
+        result.append((name, f"{local}@{random.choice(['x', 'bücher', 'mail.firma'])}.example"))
+    return result
+
+
+def quoted(mailbox):
+    return f'"{mailbox[0]}" <{mailbox[1]}>'
+
+
+def decoded(value):
+    return str(make_header(decode_header(value)))
+
+
+@pytest.mark.parametrize("make", [EmailMessage, email.message.Message])
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_not_ascii_reads_back_as_it_was_given(make, seed):
+    random = Random(seed)
+    for _ in range(10):
+        subject = " ".join(random.choice(WORDS) for _ in range(random.randint(6, 20))) + " ü"
+        boxes = random_mailboxes(random)
+        m = make()
+        m["From"] = "Jörg <a@example.com>"
+        m["To"] = ", ".join(map(quoted, boxes))
+        m["Subject"] = subject
+        m["List-Id"] = f"Größe der Liste <{'x' * random.randint(10, 70)}.example.com>"
+        written = message_octets(m)
+        assert written.isascii()
+        assert max(map(len, written.splitlines())) <= 998
+        assert b"?==?" not in written
+        read = email.message_from_bytes(written)
+        assert decoded(read["Subject"].replace("\n ", " ").replace("\r", "")) == subject
+        found = getaddresses([read["To"].replace("\r\n", "")])
+        ascii_boxes = [(name, address.replace("bücher", "xn--bcher-kva")) for name, address in boxes]
+        assert [(decoded(name), address) for name, address in found] == ascii_boxes
+        assert read["From"].endswith("?= <a@example.com>")
+        assert m["List-Id"].rpartition(" ")[2] == read["List-Id"].split()[-1]
+
+
+@pytest.mark.parametrize("name", ["List-Unsubscribe", "In-Reply-To"])
+def test_an_id_or_url_that_is_not_ascii_is_refused_by_name(name):
+    m = EmailMessage()
+    m["From"], m["To"], m[name] = "a@x.example", "b@x.example", "<https://x.example/ü>"
+    with pytest.raises(postroad.InvalidInput, match=f"{name}: .* octet 19") as e:
+        message_octets(m)
+    assert e.value.code == "invalid_header"
+
+
+def test_only_a_local_part_makes_a_field_utf8():
+    m = EmailMessage()
+    m["From"], m["To"], m["Subject"] = "a@x.example", "Jörg <jörg@bücher.example>", "Grüße"
+    written = message_octets(m)
+    assert "To: Jörg <jörg@bücher.example>\r\n".encode() in written
+    assert decoded(email.message_from_bytes(written)["Subject"]) == "Grüße"
+
+
+def test_a_field_has_parameters():
+    m = postroad.Message(**BASE, text="x")
+    m.add_header("X-Own", "v")
+    m.add_header("SIO-Label", "", {"marking": "für alle", "b": 'a "text"'})
+    m.add_header("CFBL-Address", ("", "fbl@example.com"), {"report": "arf"})
+    m.add_header("X-List", [Address("Ann", "ann", "x.example"), "b@x.example"], {"a": "b"})
+    fields = read(m)
+    assert fields["X-Own"] == "v"
+    assert " ".join(fields["SIO-Label"].split()) == 'marking*=utf-8\'\'f%C3%BCr%20alle; b="a \\"text\\""'
+    assert fields["CFBL-Address"] == "fbl@example.com; report=arf"
+    assert fields["X-List"] == "Ann <ann@x.example>, b@x.example; a=b"
+    with pytest.raises(postroad.InvalidInput, match="X-Own; a: a line end is not allowed at octet 1"):
+        m.add_header("X-Own", "v", {"a": "x\nBcc: y"})
+    for wrong in (b"v", 7):
+        with pytest.raises(TypeError):
+            m.add_header("X-Own", wrong)
+        with pytest.raises(TypeError):
+            m.add_header("X-Own", "v", {"a": wrong})
+    with pytest.raises(TypeError):
+        m.add_header("X-Own", "v", [("a", "b")])
+
+
+@pytest.mark.parametrize("year", [2262, 2300, 2600])
+def test_a_date_that_no_clock_holds_is_refused(year):
+    with pytest.raises(postroad.InvalidInput, match="2262"):
+        postroad.Message(**BASE, date=datetime(year, 1, 1, tzinfo=timezone.utc))
+
+
 def test_fields_of_a_file_stay_as_they_are():
     octets = b"Subject: a  b\r\n\tc\r\nReferences: <" + b"x" * 200 + b"@y>\r\n\r\nx\r\n"
     assert message_octets(email.message_from_bytes(octets, policy=email.policy.default)) == octets
@@ -421,12 +531,44 @@ def test_a_mailer_signs_whatever_it_sends(tmp_path):
         mail.submit(octets).wait(20).require_accepted()
         for receipt in mail.send_many(given):
             receipt.require_accepted()
-        selectors = [m.message["DKIM-Signature"].split(" s=")[1].split(";")[0] for m in mail.outbox]
-        assert selectors[:6] == ["all", "all", "all", "all", "own", "all"]
-        assert sorted(selectors[6:]) == ["all", "all", "all", "all", "own"]
+        selectors = [
+            [field.split(" s=")[1].split(";")[0] for field in m.message.get_all("DKIM-Signature")] for m in mail.outbox
+        ]
+        assert selectors[:6] == [["all"], ["all"], ["all"], ["all"], ["all", "own"], ["all"]]
+        assert sorted(selectors[6:]) == [["all"], ["all"], ["all"], ["all"], ["all", "own"]]
         assert mail.outbox[0].recipients == ("b@x.example", "c@x.example")
         assert mail.outbox[0].message["Bcc"] is None
         with pytest.raises(postroad.InvalidInput):
             mail.send(b"From: a@example.com\nFrom: e@example.com\nTo: b@x.example\n\nHi\n")
-    with pytest.raises(TypeError, match="sign must be"):
-        postroad.Mailer("memory://", sign=str(pem))
+    for nonsense in (str(pem), 1, [], [str(pem)]):
+        with pytest.raises(TypeError, match="sign must be"):
+            postroad.Mailer("memory://", sign=nonsense)
+
+
+def test_a_mailer_signs_with_several_keys_and_says_which_fields(tmp_path):
+    rsa, ed = tmp_path / "rsa.pem", tmp_path / "ed.pem"
+    openssl("genrsa", "-out", rsa, "2048")
+    openssl("genpkey", "-algorithm", "ed25519", "-out", ed)
+    publics = {
+        "rsa": openssl("pkey", "-in", rsa, "-pubout", "-outform", "DER"),
+        # without what an Ed25519 key has in front (RFC 8463 section 4)
+        "ed25519": openssl("pkey", "-in", ed, "-pubout", "-outform", "DER")[-32:],
+    }
+    fields = postroad.DkimFields(["Subject", "to"], oversigned=("Subject",), kept_absent=["Reply-To"])
+    signers = [postroad.Dkim("example.com", "s", key, fields=fields, valid_for=60) for key in (rsa, ed)]
+    with postroad.Mailer("memory://", sign=iter(signers)) as mail:
+        mail.send(postroad.Message(**BASE, subject="x", text="x")).require_accepted()
+        (stored,) = mail.outbox
+    found = stored.message.get_all("DKIM-Signature")
+    names = ["".join(f.split("h=")[1].split(";")[0].split()).lower().split(":") for f in found]
+    assert names == [names[0]] * 2
+    assert sorted(names[0]) == ["from", "from", "reply-to", "subject", "subject", "to"]
+    assert sorted(f.split("a=")[1].split("-")[0] for f in found) == ["ed25519", "rsa"]
+    for i, f in enumerate(found):
+        assert verified(stored.content, publics[f.split("a=")[1].split("-")[0]], f.split("a=")[1].split("-")[0], i)
+
+
+@pytest.mark.parametrize("fields", [{"names": "Subject"}, {"kept_absent": b"To"}])
+def test_names_of_fields_are_several(fields):
+    with pytest.raises(TypeError, match="must be names of fields"):
+        postroad.DkimFields(**fields)

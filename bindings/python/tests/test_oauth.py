@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import errno
 import http.server
 import json
 import multiprocessing
 import os
+import socket
 import stat
 import threading
 import urllib.parse
@@ -127,6 +129,44 @@ def test_a_new_refresh_token_takes_the_place_of_the_old(tokens, tmp_path):
     s.token()
     assert [f["refresh_token"] for _, f in tokens.forms] == [SECRET, "second"]
     assert json.loads((tmp_path / "t.json").read_text())["refresh_token"] == "second"
+
+
+class FullStore(oauth.FileStore):
+    def save(self, tokens):
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().save(tokens)
+
+
+def test_a_token_that_cannot_be_stored_is_used_and_its_refresh_token_is_not_lost(tokens, tmp_path, caplog):
+    store = FullStore(tmp_path / "t.json")
+    store.full = False
+    tokens.replies = [(200, {"access_token": f"a{i}", "expires_in": i, "refresh_token": f"r{i}"}) for i in range(4)]
+    s = source(tokens, store=store)
+    s.token()
+    store.full = True
+    assert [s.token(), s.token()] == ["a1", "a2"]
+    assert "could not be stored: No space left" in caplog.text
+    store.full = False
+    assert s.token() == "a3"
+    assert [f["refresh_token"] for _, f in tokens.forms] == [SECRET, "r0", "r1", "r2"]
+    assert store.load().refresh_token == "r3"
+
+
+def test_what_answers_in_no_http_cannot_be_reached():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer():
+            peer, _ = listening.accept()
+            with peer:
+                peer.recv(4096)
+                peer.sendall(b"220 mail.example ESMTP\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        s = oauth.refresh(f"http://127.0.0.1:{listening.getsockname()[1]}/", client_id="me", refresh_token=SECRET)
+        with pytest.raises(postroad.NoConnection) as raised:
+            s.token()
+    assert raised.value.code == "credentials_unavailable"
 
 
 def test_a_file_keeps_tokens_for_others(tokens, tmp_path):

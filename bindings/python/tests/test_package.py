@@ -14,7 +14,7 @@ from types import FunctionType
 
 import postroad
 import pytest
-from postroad import _core, testing
+from postroad import __main__, _core, testing
 from postroad.prometheus import Collector
 
 ROOT = Path(__file__).parents[3]
@@ -29,8 +29,16 @@ def test_the_version_is_that_of_the_library():
 
 
 def test_the_libraries_inside_are_named():
-    assert {"mbedTLS", "libidn2", "libunistring"} <= set(_core.libraries)
-    assert all(re.fullmatch(r"[\w.]+", version) for version in _core.libraries.values())
+    assert {"mbedTLS", "libidn2", "libunistring"} <= set(postroad.libraries)
+    assert all(re.fullmatch(r"[\w.]+", version) for version in postroad.libraries.values())
+
+
+def test_a_wheel_names_the_files_that_it_brings_along(tmp_path, monkeypatch):
+    for name in ("libevent-2-0a1b2c3d.1.so.7", "libidn2-0a1b2c3d.so.0.3.8", "libssl.so.3", "README"):
+        (tmp_path / "postroad.libs").mkdir(exist_ok=True)
+        (tmp_path / "postroad.libs" / name).touch()
+    monkeypatch.setattr(__main__, "__file__", str(tmp_path / "postroad/__main__.py"))
+    assert __main__._version().endswith("; in files libevent-2.1.so.7, libidn2.so.0.3.8, libssl.so.3)")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into ELF")
@@ -53,6 +61,27 @@ def test_the_module_is_hardened():
     assert "RUNPATH" not in out
 
 
+# What every Linux has, and each library that is linked by its name in `postroad --version`.
+OF_THE_SYSTEM = {"c", "m", "gcc_s", "stdc++", "pthread", "dl", "rt", "ld-linux-x86-64", "ld-linux-aarch64"}
+NAMES = {"mbedtls": "mbedTLS", "mbedx509": "mbedTLS", "mbedcrypto": "mbedTLS", "sqlite3": "SQLite"}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into ELF")
+def test_each_library_that_is_linked_is_named():
+    out = subprocess.run(["readelf", "-d", _core.__file__], stdout=subprocess.PIPE, text=True, check=True).stdout
+    # auditwheel puts a hash behind the name
+    needed = {re.sub(r"-[0-9a-f]{8}$", "", n) for n in re.findall(r"\(NEEDED\).*\[(?:lib)?([^\]]+?)\.so", out)}
+    assert needed
+    for name in needed - OF_THE_SYSTEM:
+        assert {NAMES.get(name, f"lib{name}"), f"lib{name.partition('-')[0]}"} & set(_core.libraries), name
+
+
+def test_the_licence_is_told():
+    about = importlib.metadata.metadata("postroad")
+    assert about.get("License-Expression", "BSL-1.0") == "BSL-1.0"
+    assert "librabbitmq" not in _core.libraries or re.match(r"\d", _core.libraries["librabbitmq"])
+
+
 def test_types_are_installed():
     assert (PACKAGE / "py.typed").exists()
     assert (PACKAGE / "_core.pyi").exists()
@@ -60,7 +89,7 @@ def test_types_are_installed():
 
 def test_all_is_complete():
     public = {n for n, v in vars(postroad).items() if not n.startswith("_") and isinstance(v, (type, FunctionType))}
-    assert public | {"__version__", "services"} == set(postroad.__all__)
+    assert public | {"__version__", "libraries", "services"} == set(postroad.__all__)
 
 
 def test_the_stub_describes_the_extension():
@@ -75,19 +104,19 @@ def test_the_stub_describes_the_extension():
         for n, v in vars(_core).items()
         if isinstance(v, type)
     }
-    for name in ("CredentialsQuestion", "Operation"):
+    for name in ("BodyPart", "CredentialsQuestion", "Operation"):
         own[name].discard("__init__")
     assert described == own
 
 
 @pytest.mark.parametrize("name", postroad.__all__)
 def test_everything_public_is_documented(name):
-    if name not in ("__version__", "services"):
+    if name not in ("__version__", "libraries", "services"):
         assert getattr(postroad, name).__doc__
     assert name in (ROOT / "docs/python.md").read_text()
 
 
-FUNCTIONS = [postroad.send, postroad.diagnose, testing.Sink, testing.Fault.reply, Collector] + [
+FUNCTIONS = [postroad.send, postroad.configured, postroad.diagnose, testing.Sink, testing.Fault.reply, Collector] + [
     f
     for kind in (postroad.Mailer, postroad.Ticket, postroad.Queue)
     for n, f in [(kind.__name__, kind), *inspect.getmembers(kind, inspect.isfunction)]

@@ -113,9 +113,14 @@ def test_what_is_wrong_with_a_broker_is_said(server, option, code):
     assert "geheim" not in str(refused.value)
 
 
-def test_a_queue_at_a_broker_is_looked_into_by_its_mailer():
-    with pytest.raises(postroad.InvalidInput, match="broker"):
+def test_what_is_wrong_with_a_broker_is_said_to_who_looks_too(tmp_path):
+    with pytest.raises(postroad.Error) as refused:
         postroad.Queue("amqp://user:geheim@127.0.0.1:1/")
+    assert refused.value.code == "broker_unreachable"
+    assert "geheim" not in str(refused.value)
+    with pytest.raises(postroad.InvalidInput) as refused:
+        postroad.Queue(tmp_path / "outbox.db", queue_name="orders")
+    assert refused.value.code == "contradiction"
 
 
 def test_a_message_in_a_file_is_sent_by_the_next_mailer(make_server, tmp_path):

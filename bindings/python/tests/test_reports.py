@@ -68,3 +68,38 @@ def test_old_servers_are_read_and_people_are_not(tmp_path):
         assert postroad.read_report(given) is None
     with pytest.raises(TypeError):
         postroad.read_report("From: ...")
+
+
+def test_the_sender_of_what_is_refused_gets_a_report(make_server, message):
+    server = make_server(replies={"RCPT TO:<bob": "550 5.1.1 no such user"})
+    with postroad.Mailer(server.url, on_failure="report", reporting_mta="mx.example.com") as mail:
+        assert mail.send(message).recipients[0].code == 550
+    (report,) = server.messages
+    assert report.recipients == ["ann@example.com"]
+    found = postroad.read_report(report.content)
+    assert found.reporting_mta == "mx.example.com"
+    assert [(r.final, r.action, r.status) for r in found.recipients] == [("bob@example.org", "failed", "5.1.1")]
+
+
+def test_what_failed_is_kept_or_forgotten_as_asked(make_server, message, tmp_path):
+    server = make_server(replies={"RCPT TO:<bob": "550 5.1.1 no such user"})
+    for kind, kept in (("keep", 1), ("report", 1), ("drop", 0)):
+        file = tmp_path / f"{kind}.db"
+        with postroad.Mailer(server.url, queue=file, on_failure=kind) as mail:
+            mail.submit(message).wait(60)
+        assert len(postroad.Queue(file).jobs(state="failed")) == kept
+    assert len(server.messages) == 1  # the report
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"on_failure": "drop"},
+        {"on_failure": "weep"},
+        {"reporting_mta": "mx.example.com"},
+        {"on_failure": "report", "reporting_mta": "two words"},
+    ],
+)
+def test_wrong_wishes_for_failures_are_named(server, options):
+    with pytest.raises(postroad.InvalidInput):
+        postroad.Mailer(server.url, **options)

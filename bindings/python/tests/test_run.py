@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,11 +10,15 @@ import socket
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import postroad
+import postroad.testing
 import pytest
 from conftest import compose
+from dns_server import DnsServer
 from postroad.__main__ import main
 
 SECRET = "correct-horse-battery"
@@ -134,6 +139,51 @@ def test_a_password_is_read_anew(start, start_sink, tmp_path):
     run.until("outcome", status="accepted")
     assert run.end() == 0
     assert SECRET not in json.dumps(run.said)
+
+
+def test_settings_that_became_wrong_do_not_keep_it_from_its_end(start, server, tmp_path):
+    path, password = tmp_path / "q.db", tmp_path / "password"
+    password.write_text("right\n")
+    run = start("--queue", path, "--user", "ann", "--password-file", password, "smtps://127.0.0.1:1")
+    run.until("started")
+    password.unlink()
+    run.process.send_signal(signal.SIGHUP)
+    run.until("cannot reread")
+    assert run.end() == 0
+    assert run.said[-1]["event"] == "stopped"
+
+
+@pytest.mark.parametrize("place", ["[::1]:0", "127.0.0.1:0", ":0"])
+def test_health_is_answered_at_any_address(start, server, tmp_path, place):
+    if "[" in place and not Path("/proc/net/if_inet6").exists():
+        pytest.skip("this machine has no IPv6")
+    run = start("--queue", tmp_path / "q.db", "--health", place, server.url)
+    port = run.until("listening")["port"]
+    with socket.create_connection(("::1" if "[" in place else "127.0.0.1", port), 20) as s:
+        s.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+        assert s.makefile("rb").readline().split()[1] == b"200"
+    assert run.end() == 0
+
+
+def test_rules_are_read_anew(start, tmp_path):
+    path, rules = tmp_path / "q.db", tmp_path / "rules.toml"
+    rule = '[[source]]\nname = "a"\naddresses = ["127.0.0.2"]\nclient_name = "{}.example"\n'
+    rules.write_text(rule.format("one"))
+    dns = DnsServer()
+    dns.add("x.example", "A", "127.0.0.1")
+    with contextlib.closing(dns), postroad.testing.Sink() as sink:
+        resolver = urllib.parse.quote(dns.address)
+        url = f"mx://out.example:{sink.port}?resolver={resolver}&dnssec=off&mta_sts=off&private_addresses=true"
+        submit(path, "one@x.example")
+        run = start("--queue", path, "--rules", rules, url)
+        assert run.until("outcome")["status"] == "accepted"
+        rules.write_text(rule.format("two"))
+        run.process.send_signal(signal.SIGHUP)
+        run.until("rereading")
+        submit(path, "two@x.example")
+        assert run.until("outcome")["status"] == "accepted"
+        assert run.end() == 0
+        assert [m.hello for m in sink.messages] == ["one.example", "two.example"]
 
 
 def test_health_can_be_asked_for(start, make_server, server, tmp_path):

@@ -67,12 +67,47 @@ def django_mail(url, **options):
         test_django.email(["bob@example.org"]).send()
 
 
+def flask_mail(url, **options):
+    import flask
+    from postroad.flask import Mail
+
+    app = flask.Flask("site")
+    app.config["POSTROAD"] = {"url": url, **options}
+    mail = Mail(app)
+    with app.app_context():
+        mail.send(compose())
+
+
+def django_settings(url, **options):
+    """The mailer of an alias, as a command, or a page of the admin, asks for it."""
+    import test_django  # noqa: F401  (it configures Django)
+    from postroad.django import _settings
+
+    options = {**({} if "host" in options else {"url": url}), "queue": "q.db", **options}
+    with override_settings(MAILERS={"default": {"BACKEND": "postroad.django.EmailBackend", "OPTIONS": options}}):
+        _settings.file()
+
+
+def django_admins(url, **options):
+    import test_django  # noqa: F401  (it configures Django)
+    from postroad.django import AdminEmailHandler
+
+    options = {**({} if "host" in options else {"url": url}), **options}
+    mailers = {"default": {"BACKEND": "postroad.django.EmailBackend", "OPTIONS": options}}
+    with override_settings(MAILERS=mailers, ADMINS=["ops@example.com"]):
+        AdminEmailHandler().send_mail("s", "text")
+
+
 @pytest.mark.parametrize(
     ("function", "options"),
     [(postroad.Mailer, o) for o in WRONG + ONLY_OF_A_MAILER]
     + [(postroad.diagnose, o) for o in WRONG]
     + [(lambda url, **o: postroad.send(url, compose(), **o), o) for o in WRONG if "key_passphrase" not in o]
-    + [(django_mail, o) for o in WRONG + ONLY_OF_A_MAILER],
+    + [(django_mail, o) for o in WRONG + ONLY_OF_A_MAILER]
+    + [(flask_mail, o) for o in WRONG + ONLY_OF_A_MAILER]
+    + [(django_settings, {"queue": f"amqp://user:{SECRET}@127.0.0.1:1/"})]
+    + [(django_settings, {"host": 7, "username": "ann", "password": SECRET})]
+    + [(django_admins, {"host": 7, "username": "ann", "password": SECRET})],
 )
 def test_no_frame_holds_a_secret(function, options):
     with pytest.raises((postroad.Error, TypeError)) as e:

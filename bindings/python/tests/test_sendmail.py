@@ -162,6 +162,7 @@ def test_an_account_goes_by_the_sender(make_server, configure, sendmail):
         (["-q15m"], b"", 64, "postroad run"),
         ([], b"x\n", 65, "use -t"),
         (["-t"], b"Subject: x\n\nx\n", 65, "name nobody"),
+        (["-i", "-R", "foo", "a@x.example"], b"x\n", 64, "write full or hdrs"),
         (["-i", "rejected@x.example"], b"x\n", 69, "rejected@x.example rejected 550"),
         (["-i", "deferred@x.example"], b"x\n", 75, "deferred@x.example deferred 451"),
     ],
@@ -170,6 +171,120 @@ def test_the_exit_status_is_that_of_sysexits(server, configure, sendmail, capsys
     configure(server)
     assert sendmail(arguments, octets) == status
     assert says in capsys.readouterr().err
+
+
+FIELDS = b"To: %s\nCc: cid@y.example\nBcc: dan@z.example\nSubject: s\n\nx\n"
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        b"bob@x.example (work",
+        b"Bob (sales <bob@x.example>",
+        b'"Bob <bob@x.example>',
+        b"<bob@x.example",
+        b"bob@x.example; ann@x.example",
+        b"bob@x.example ann@x.example",
+        b"Bob Smith",
+        b"root (, eve@y.example",
+    ],
+)
+@pytest.mark.parametrize("field", ["To", "Cc", "Bcc", "Resent-To"])
+def test_a_field_that_cannot_be_read_refuses_the_message_and_hides_no_other(
+    server, configure, sendmail, capsys, to, field
+):
+    configure(server)
+    octets = b"%s: %s\n" % (field.encode(), to) + FIELDS % b"ann@x.example"
+    assert sendmail(["-t", "-i"], octets) == 65
+    assert f"postroad: invalid_address: {field}: " in capsys.readouterr().err
+    assert server.messages == []
+
+
+@pytest.mark.parametrize(
+    "given", ["a@x.example; b@y.example", "a@x.example (", '"a@x.example', "a b@x.example", "", ","]
+)
+def test_an_argument_that_names_nobody_refuses_the_message(server, configure, sendmail, capsys, given):
+    configure(server)
+    assert sendmail(["-i", given, "c@z.example"]) == 65
+    assert "postroad: invalid_address: a recipient: " in capsys.readouterr().err
+    assert server.messages == []
+
+
+def test_an_argument_is_no_field(server, configure, sendmail):
+    configure(server)
+    assert sendmail(["-i", "a@x.example\nBcc: eve@y.example"]) == 65
+    assert server.messages == []
+
+
+@pytest.mark.parametrize(
+    ("to", "recipients"),
+    [
+        (b"[Sales] Bob <bob@x.example>, ", ["bob@x.example"]),
+        (b"bob@x.example <bob@x.example>", ["bob@x.example"]),
+        (b"B\xf6b <bob@x.example>", ["bob@x.example"]),
+        (b"bob@x.example (work (at (the) end))", ["bob@x.example"]),
+        (b"undisclosed-recipients:;", []),
+        (b"Team: root, bob@x.example;", ["root@web1.example.com", "bob@x.example"]),
+        (b'"Bob, B." <root> (he),\n\tbob@x.example', ["root@web1.example.com", "bob@x.example"]),
+        (b'"(" <bob@x.example>, "a, <b" <c@x.example>', ["bob@x.example", "c@x.example"]),
+    ],
+)
+def test_fields_are_read_as_programs_write_them(server, configure, sendmail, to, recipients):
+    configure(server)
+    assert sendmail(["-t", "-i"], LATIN + FIELDS % to) == 0
+    received, m = only(server)
+    assert received.recipients == [*recipients, "cid@y.example", "dan@z.example"]
+    assert [a for a in recipients if a.encode() not in received.content] == []
+    assert m["Cc"] == "cid@y.example"
+
+
+def test_a_name_that_is_given_begins_no_field(server, configure, sendmail):
+    configure(server)
+    name = "Bob\nReply-To: eve@evil.example\r\nContent-Type: text/html\n\n<b>pay here</b>"
+    assert sendmail(["-i", "-F", name, "bob@x.example"]) == 0
+    m = only(server)[1]
+    assert m["From"].addresses[0].display_name.startswith("Bob Reply-To")
+    assert (m["Reply-To"], m["Content-Type"], m.get_payload()) == (None, None, "Hello.\r\n")
+
+
+LATIN = b"Content-Type: text/plain; charset=iso-8859-1\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "arguments", "octets", "author"),
+    [
+        (
+            '[accounts.x]\nurl = "{url}"\nsender = "j\u00f6rg@x.example"',
+            [],
+            b"From: root\n\nx\n",
+            "j\u00f6rg@x.example",
+        ),
+        ("", ["-f", "j\u00f6rg@x.example"], b"Subject: s\n\nx\n", "j\u00f6rg@x.example"),
+        ("", [], LATIN + b"From: J\xf6rg <root>\n\nx\n", "J\u00f6rg <web@example.com>"),
+        ("", [], b"From: root (J\xf6rg)\n\nx\n", "J\ufffdrg <web@example.com>"),
+        ("", ["-F", "J\udcf6rg"], b"Subject: s\n\nx\n", "J\ufffdrg <web@example.com>"),
+        ("", ["-F", "J\u00f6rg"], b"Subject: s\n\nx\n", "J\u00f6rg <web@example.com>"),
+        (
+            '[accounts.x]\nurl = "{url}"\nsender = \'"Web, Inc." <w@x.example>\'\n',
+            [],
+            b"x\n",
+            '"Web, Inc." <w@x.example>',
+        ),
+        ("", ["-f", "Bob <b@x.example>"], b"x\n", "Bob <b@x.example>"),
+    ],
+)
+def test_names_and_addresses_may_hold_anything(server, configure, sendmail, more, arguments, octets, author):
+    configure(None if more else server, more.format(url=server.url))
+    assert sendmail(["-i", *arguments, "a@y.example"], octets) == 0
+    m = only(server)[1]
+    assert author in (str(m["From"]), m["From"].addresses[0].addr_spec)
+    assert m["Message-ID"].endswith(f"{m['From'].addresses[0].domain}>")
+
+
+def test_a_sender_that_is_no_character_is_refused(server, configure, sendmail, capsys):
+    configure(server)
+    assert sendmail(["-i", "-f", "j\udcf6rg@x.example", "a@y.example"]) == 65
+    assert "lone surrogate" in capsys.readouterr().err
 
 
 def test_oeq_says_nothing(server, configure, sendmail, capsys):
@@ -190,7 +305,9 @@ def test_a_queue_takes_mail_without_a_server_and_mailq_shows_it(configure, sendm
     configure(more=f'queue = "{queue}"')
     assert sendmail([], name="mailq") == 0
     assert capsys.readouterr().out == "Mail queue is empty\n"
-    assert sendmail(["-i", "-f", "ann@x.example", "a@y.example", "b@y.example"]) == 0
+    assert sendmail(["-R", "foo", "a@y.example"]) == 64
+    assert "write full or hdrs" in capsys.readouterr().err
+    assert sendmail(["-i", "-N", "failure", "-f", "ann@x.example", "a@y.example", "b@y.example"]) == 0
     (job,) = postroad.Queue(queue).jobs()
     assert (job.sender, [a for a, _ in job.recipients]) == ("ann@x.example", ["a@y.example", "b@y.example"])
     for name, arguments in (("mailq", []), ("sendmail", ["-bp"])):
@@ -217,6 +334,30 @@ def test_the_command_is_sendmail_by_its_name_and_as_its_first_word(server, confi
     assert subprocess.run([programs / "newaliases"], timeout=60).returncode == 0
     assert subprocess.run([programs / "mailq"], capture_output=True, timeout=60).returncode == 78
     assert main(["newaliases"]) == 0
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_who_calls_may_have_closed_standard_streams(server, configure, programs, closed):
+    configure(server)
+    for address, status in (("a@y.example", 0), ("rejected@y.example", 69)):
+        line = f"printf 'Subject: s\\n\\nx\\n' | {{ {programs / 'sendmail'} -i {address} {closed}; }}"
+        assert subprocess.run(["sh", "-c", line], timeout=60).returncode == status
+    assert len(server.messages) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("getpwuid(): uid not found: 12345"), OSError("No username set"), ImportError()]
+)
+def test_who_has_no_name_is_told_to_give_a_sender(server, configure, sendmail, monkeypatch, capsys, error):
+    def nobody():
+        raise error
+
+    monkeypatch.setattr(_sendmail.getpass, "getuser", nobody)
+    configure(server)
+    assert sendmail(["-f", "<>", "a@y.example"], b"From: ann@example.com\n\nx\n") == 0
+    assert only(server)[0].sender == ""
+    assert sendmail(["-f", "<>", "a@y.example"]) == 65
+    assert "no_sender: this user has no name: give the sender as -f" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not shutil.which("php"), reason="php is not installed")

@@ -23,7 +23,14 @@ def test_each_service_is_a_url_that_a_mailer_takes(service):
         assert repr(mail) == f"<postroad.Mailer {service.host}:{service.port}>"
     with postroad.Mailer(service.url):
         pass
-    assert f"`{service.name}`" in PAGE
+    assert f"| `{service.name}` | {service.host}:{service.port} | {service.hint} |" in PAGE
+
+
+def test_a_service_knows_the_domains_of_its_users():
+    assert postroad.services["gmail"].domains == ("gmail.com", "googlemail.com")
+    assert postroad.services["mailgun"].domains == ()
+    found = [domain for service in postroad.services.values() for domain in service.domains]
+    assert len(found) == len(set(found)) > 30
 
 
 def test_an_unknown_name_is_invalid_input():

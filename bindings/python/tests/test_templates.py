@@ -6,6 +6,7 @@ import email
 import email.policy
 import io
 import re
+import subprocess
 import sys
 import wsgiref.util
 import wsgiref.validate
@@ -13,7 +14,7 @@ import wsgiref.validate
 import postroad
 import pytest
 from postroad.templates import Template
-from postroad.unsubscribe import Suppressed, Unsubscribe
+from postroad.unsubscribe import Unsubscribe
 
 pytest.importorskip("jinja2")
 ROW = {"email": "bob@example.org", "name": "Bob"}
@@ -53,6 +54,13 @@ def test_html_is_escaped_and_text_is_not(write):
     letter = Template(path).render({"name": "<script>alert(1)</script> & Söhne"}, to="b@x.example")
     assert letter.text == "<script>alert(1)</script> & Söhne"
     assert letter.html == "<p>&lt;script&gt;alert(1)&lt;/script&gt; &amp; Söhne"
+
+
+def test_a_letter_is_signed(write, tmp_path):
+    subprocess.run(["openssl", "genrsa", "-out", tmp_path / "key.pem", "2048"], check=True, capture_output=True)
+    signer = postroad.Dkim("example.com", "letters", tmp_path / "key.pem")
+    letter = Template(write(txt="x"), sign=signer).render(ROW, to="b@x.example")
+    assert " s=letters;" in read(letter)["DKIM-Signature"]
 
 
 def test_what_is_null_is_empty(write):
@@ -275,19 +283,30 @@ def call(leave, take, token, method="GET"):
 
 def test_the_application_asks_who_looks_and_takes_who_posts(tmp_path):
     leave = Unsubscribe("https://x.example/leave?a=b", SECRET, "news.x.example")
-    left = Suppressed(tmp_path / "left.db")
-    link = leave.link("Bob+<i>@example.org")
+    left = postroad.SuppressionList(tmp_path / "left.db")
+    link = leave.link("bob+x&i@example.org")
     assert link.startswith("https://x.example/leave?a=b&u=")
     token = link.partition("u=")[2]
-    status, page = call(leave, left.add, token)
+    status, page = call(leave, left, token)
     assert status == "200 OK"
-    assert "Bob+&lt;i&gt;@example.org" in page
-    assert "Bob+<i>@example.org" not in left
-    assert call(leave, left.add, token, "POST")[0] == "200 OK"
-    assert "bob+<I>@example.org" in left
-    assert "bob+<i>@example.org" in Suppressed(tmp_path / "left.db")
-    left.discard("BOB+<i>@example.org")
-    assert "bob+<i>@example.org" not in left
+    assert "bob+x&amp;i@example.org" in page
+    assert left.find("bob+x&i@example.org", list="news.x.example") is None
+    assert call(leave, left, token, "POST")[0] == "200 OK"
+    assert left.find("bob+x&i@example.org", list="news.x.example") is not None
+
+
+def test_who_leaves_gets_no_more_mail_of_that_list(tmp_path):
+    leave = Unsubscribe("https://x.example/leave", SECRET, "news.x.example")
+    left = postroad.SuppressionList(tmp_path / "left.db")
+    token = leave.link("bob@example.org").partition("u=")[2]
+    assert call(leave, left, token, "POST")[0] == "200 OK"
+    entry = left.find("bob@example.org", list="news.x.example")
+    assert (entry.reason, entry.source) == ("unsubscribed", "one-click unsubscription")
+    assert left.find("bob@example.org") is None
+    assert left.find("bob@example.org", list="other.x.example") is None
+    heard = []
+    assert call(leave, heard.append, token, "POST")[0] == "200 OK"
+    assert heard == ["bob@example.org"]
 
 
 def test_a_forged_link_takes_nobody_off():

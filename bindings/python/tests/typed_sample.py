@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import smtplib
 from datetime import datetime, timezone
+from email.headerregistry import Address
 from email.message import EmailMessage, Message
 from pathlib import Path
 from typing import Iterator, List, Optional
@@ -26,6 +27,8 @@ def synchronous(message: EmailMessage) -> postroad.Receipt:
 def bulk(mail: postroad.Mailer, messages: Iterator[EmailMessage], legacy: Message) -> int:
     mail.send(legacy)
     mail.send(Path("mail.eml"))
+    mail.send(legacy, sender=("Ann", "ann@example.com"), recipients=["a@x.example", ("Bob", "b@x.example")])
+    mail.submit(legacy, sender=Address("Ann", "ann", "example.com"), recipients=("Bob", "b@x.example"))
     failed = 0
     for receipt in mail.send_many(messages, limit=10, progress=True):
         if receipt.error is not None and receipt.error.transient:
@@ -86,3 +89,21 @@ def caught(mail: postroad.Mailer, message: EmailMessage) -> Optional[str]:
     except smtplib.SMTPException as other:
         print(other.errno)
     return None
+
+
+def tree(key: Path) -> postroad.Message:
+    options: postroad.PartOptions = {"media_type": "text/plain; format=flowed", "headers": {"Content-Language": "de"}}
+    parts = [
+        postroad.BodyPart.text("x", **options),
+        postroad.BodyPart.file(key),
+        postroad.BodyPart.stream([b"x"], name="a"),
+    ]
+    found: postroad.KeyCheck = postroad.Dkim("example.com", "s", key).check(lambda name: [b"v=DKIM1; p="])
+    print(found.verdict == "bad", found.why.upper())
+    return postroad.Message(from_="a@x", to="b@y", body=postroad.BodyPart.multipart("multipart/mixed", *parts))
+
+
+def looked_back(path: str) -> None:
+    which: postroad.JournalFilter = {"recipient": "b@x.example", "status": postroad.Status.REJECTED}
+    for entry in postroad.Queue(path).journal(limit=3, **which):
+        print(entry.settled.isoformat(), entry.recipients[0].code)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import socket
-from typing import TYPE_CHECKING, Any, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Sequence, Tuple
 
+from .._config import load
 from .._errors import InvalidInput
-from .._shell import CANNOT_WRITE, GOOD, complain, need, write
+from .._shell import CANNOT_WRITE, GOOD, add_login, complain, destination, need, proof, write
 
 if TYPE_CHECKING:
+    from ._faults import Faults
+    from ._release import Release
     from ._store import Store
 
 _WEB = ("starlette", "uvicorn", "aiosmtpd")
@@ -32,26 +36,35 @@ def _place(option: str, given: str) -> Tuple[str, int]:
     host, colon, port = given.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise InvalidInput(f"{option} {given}: write HOST:PORT, such as 127.0.0.1:1025", code="invalid_option")
-    return host.strip("[]"), int(port)
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def _listening(option: str, given: str) -> socket.socket:
     host, port = _place(option, given)
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        host.encode("idna")  # create_server() would leave a socket open where that fails
         return socket.create_server((host, port), family=family, backlog=512)
-    except OSError as e:
-        text = f"{option} {given}: {os.strerror(e.errno or 0)}: name another, such as {host}:0 for a free port"
+    except (OSError, UnicodeError) as e:
+        if isinstance(e, UnicodeError) or (e.errno or 0) < 0:  # below 0 are those of look-ups
+            text = f"{option} {given}: {host} is not known: name another, such as 127.0.0.1:0 for a free port"
+        else:  # not e.strerror, to which the address is added
+            text = f"{option} {given}: {os.strerror(e.errno or 0)}: name another, such as {host}:0 for a free port"
         raise InvalidInput(text, code="cannot_listen") from None
 
 
-def _smtp(store: Store, most: int) -> Any:
-    from aiosmtpd.smtp import SMTP, AuthResult
+def _smtp(store: Store, most: int, faults: Faults) -> Any:
+    from aiosmtpd.smtp import AuthResult
 
+    from ._faults import server_class
     from ._mail import Mail
+
+    server_of = server_class(faults)
 
     class Handler:
         async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+            if not server.content([str(r) for r in envelope.rcpt_tos]):
+                return ""
             mail = await asyncio.to_thread(Mail, bytes(envelope.content))
             number = store.add(envelope.mail_from or "", [str(r) for r in envelope.rcpt_tos], mail)
             return f"250 2.0.0 caught as {number}"
@@ -59,8 +72,8 @@ def _smtp(store: Store, most: int) -> Any:
     def anybody(*_: Any) -> AuthResult:
         return AuthResult(success=True)
 
-    def make() -> SMTP:
-        return SMTP(
+    def make() -> Any:
+        return server_of(
             Handler(),
             data_size_limit=most,
             enable_SMTPUTF8=True,
@@ -74,17 +87,28 @@ def _smtp(store: Store, most: int) -> Any:
 
 
 async def serve(
-    store: Store, smtp: socket.socket, http: socket.socket, *, most: int, allowed: Sequence[str] = ()
+    store: Store,
+    smtp: socket.socket,
+    http: socket.socket,
+    *,
+    most: int,
+    allowed: Sequence[str] = (),
+    release: Optional[Release] = None,
+    faults: Sequence[str] = (),
 ) -> None:
     """Until SIGINT, SIGTERM, or the task is cancelled. most: octets of a message."""
     import uvicorn
 
     from ._app import application
+    from ._faults import Faults
 
+    wrong = Faults()
+    for fault in faults:
+        wrong.add(fault)
     loop = asyncio.get_running_loop()
-    mail = await loop.create_server(_smtp(store, most), sock=smtp)
+    mail = await loop.create_server(_smtp(store, most, wrong), sock=smtp)
     config = uvicorn.Config(
-        application(store, allowed), log_level="warning", lifespan="off", timeout_graceful_shutdown=1
+        application(store, wrong, allowed, release), log_level="warning", lifespan="off", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     try:
@@ -98,24 +122,39 @@ def _url(scheme: str, listening: socket.socket) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+@contextlib.contextmanager
+def _relay(args: argparse.Namespace) -> Iterator[Optional[Release]]:
+    """By the URL, or by the account of the configuration that --account names."""
+    from .. import Mailer
+    from ._release import Release
+
+    if args.relay is None and args.account is None:
+        yield None
+        return
+    url, account, _ = destination([] if args.relay is None else [args.relay], args, load())
+    with Mailer(url, ca_file=account.ca_file or None, **proof(args, url, account)) as mailer:
+        yield Release(mailer, url.partition("://")[2].rpartition("@")[2].partition("?")[0])
+
+
 def _catch(args: argparse.Namespace) -> int:
     _needed()
     import sqlite3
 
     from ._store import Store
 
-    with _listening("--smtp", args.smtp) as smtp, _listening("--http", args.http) as http:
+    with _relay(args) as release, _listening("--smtp", args.smtp) as smtp, _listening("--http", args.http) as http:
         try:
             store = Store(args.store, args.keep)
-        except sqlite3.Error as e:
-            complain(f"{args.store}: {e}: name another file")
+        except (sqlite3.Error, OSError) as e:
+            complain(f"{args.store}: {getattr(e, 'strerror', None) or e}: name another file")
             return CANNOT_WRITE
         write(f"mail to {_url('smtp+insecure', smtp)}")
         write(f"page at {_url('http', http)}/")
         try:
             # uvicorn raises the signal again once it has ended in order
             with _quiet():
-                asyncio.run(serve(store, smtp, http, most=args.max_size, allowed=args.allow_host or ()))
+                named: Any = {"allowed": args.allow_host or (), "faults": args.fault or ()}
+                asyncio.run(serve(store, smtp, http, most=args.max_size, release=release, **named))
         except KeyboardInterrupt:
             pass
         finally:
@@ -149,6 +188,9 @@ def register(commands: Any) -> None:
     parser.add_argument("--keep", metavar="N", type=int, default=10_000, help="the latest N (10000)")
     parser.add_argument("--max-size", metavar="OCTETS", type=int, default=50_000_000, help="of a message (50000000)")
     parser.add_argument("--allow-host", metavar="NAME", action="append", help="a name the page may be asked under")
+    parser.add_argument("--fault", metavar="FAULT", action="append", help="what goes wrong, such as 'rcpt:1:451 later'")
+    parser.add_argument("--relay", metavar="URL", help="the server by which a message may be released from the page")
+    add_login(parser)
     parser.set_defaults(run=_catch)
 
 

@@ -16,7 +16,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .._errors import InvalidInput
+from ._faults import Faults
 from ._mail import Mail
+from ._release import Release
 from ._store import Store
 
 _HERE = Path(__file__).parent
@@ -88,13 +91,29 @@ class _Guard:
 
 
 class Pages:
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, faults: Faults, release: Optional[Release]) -> None:
+        self._store, self._faults, self._release = store, faults, release
+
+    async def able(self, request: Request) -> Response:
+        """What the page offers."""
+        return JSONResponse({"relay": self._release.to if self._release else None}, 200, _SAFE)
 
     async def file(self, request: Request) -> Response:
         name, kind = _FILES[request.path_params.get("name", "")]
         headers = {**_SAFE, "Content-Security-Policy": _PAGE_POLICY}
         return Response((_HERE / name).read_bytes(), 200, headers, f"{kind}; charset=utf-8")
+
+    async def faults(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self._faults.clear()
+        if request.method == "POST":
+            try:
+                self._faults.add(str(json.loads(await request.body())["fault"]))
+            except InvalidInput as e:
+                return JSONResponse({"error": str(e)}, 400, _SAFE)
+            except (ValueError, KeyError, TypeError):
+                return JSONResponse({"error": 'write {"fault": "rcpt:1:451 4.7.1 later"}'}, 400, _SAFE)
+        return JSONResponse({"faults": self._faults.list()}, 200, _SAFE)
 
     async def list(self, request: Request) -> Response:
         q = request.query_params
@@ -119,6 +138,16 @@ class Pages:
             return JSONResponse({"error": "there is no such message"}, 404, _SAFE)
         # a large message keeps nobody else waiting
         return await asyncio.to_thread(make, found)
+
+    async def release(self, request: Request) -> Response:
+        if self._release is None:
+            return JSONResponse({"error": "there is no relay: start it with --relay URL"}, 409, _SAFE)
+        found = self._store.get(request.path_params["id"])
+        if found is None:
+            return JSONResponse({"error": "there is no such message"}, 404, _SAFE)
+        _, sender, recipients, mail = found
+        status, answer = await self._release.send(mail.octets, sender, recipients, await request.body())
+        return JSONResponse(answer, status, _SAFE)
 
     async def show(self, request: Request) -> Response:
         number = request.path_params["id"]
@@ -191,9 +220,11 @@ class Pages:
             end()
 
 
-def application(store: Store, allowed: Iterable[str] = ()) -> Starlette:
+def application(
+    store: Store, faults: Faults, allowed: Iterable[str] = (), release: Optional[Release] = None
+) -> Starlette:
     """allowed: names of hosts under which it may be asked, beside localhost and addresses."""
-    pages = Pages(store)
+    pages = Pages(store, faults, release)
     one = "/api/messages/{id:int}"
 
     def route(path: str, method: str, answer: Callable[[Request], Awaitable[Response]]) -> Route:
@@ -205,10 +236,13 @@ def application(store: Store, allowed: Iterable[str] = ()) -> Starlette:
         route("/api/messages", "GET", pages.list),
         route("/api/messages", "DELETE", pages.delete_all),
         route("/api/events", "GET", pages.events),
+        *(route("/api/faults", method, pages.faults) for method in ("GET", "POST", "DELETE")),
+        route("/api/able", "GET", pages.able),
         route(one, "GET", pages.show),
         route(one, "DELETE", pages.delete),
         route(f"{one}/html", "GET", pages.html),
         route(f"{one}/source", "GET", pages.source),
+        route(f"{one}/release", "POST", pages.release),
         route(f"{one}/parts/{{n:int}}", "GET", pages.part),
     ]
     return Starlette(routes=routes, middleware=[Middleware(_Guard, allowed=allowed)])

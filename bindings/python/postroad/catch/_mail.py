@@ -45,7 +45,7 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: List[Tuple[str, Optional[str]]]) -> None:
         given = dict(attrs)
         if tag == "a" and given.get("href") and len(self.links) < 1000:
-            self.links.append(str(given["href"])[:2000])
+            self.links.append(_clean(str(given["href"])[:2000]))
         if tag == "img":
             self.without_alt += given.get("alt") is None
             self.remote += str(given.get("src") or "").strip().lower().startswith(("http:", "https:", "//"))
@@ -57,7 +57,7 @@ class Mail:
     def __init__(self, octets: bytes) -> None:
         self.octets = octets
         self._fields: Dict[str, str] = {}
-        self._message = email.message_from_bytes(octets, policy=email.policy.default)
+        self._message = _parsed(octets)
         leaves = [p for p in self._message.walk() if not p.is_multipart()]
         self._text = self._first(leaves, "text/plain")
         self._html = self._first(leaves, "text/html")
@@ -97,7 +97,9 @@ class Mail:
         if part is None:
             return None
         octets = part.get_payload(decode=True)
-        return _decoded(octets if isinstance(octets, bytes) else b"", _safely(part.get_content_charset))
+        text = _decoded(octets if isinstance(octets, bytes) else b"", _safely(part.get_content_charset))
+        # utf-7 has lone surrogates, which are no text
+        return text.encode("utf-8", "replace").decode()
 
     def summary(self) -> Dict[str, Any]:
         return {
@@ -184,7 +186,14 @@ class Mail:
             return found[0] if n is None else f"{base}/parts/{n}"
 
         html = re.sub(r"(?i)\bcid:([^\"'\s>)]{1,500})", image, html)
-        return re.sub(r"(?i)<(?:meta|link|base)\b[^>]*>", "", html)
+        # up to the next < at most: from one that is not closed to the end, for each, would take hours
+        return re.sub(r"(?i)<(?:meta|link|base)\b[^<>]*>", "", html)
+
+
+def _parsed(octets: bytes) -> Any:
+    """By the older parser where the newer one falls over, as over a Content-Type with `; name*`."""
+    found = _safely(lambda: email.message_from_bytes(octets, policy=email.policy.default))
+    return email.message_from_bytes(octets) if found is None else found
 
 
 def _related(one: str, other: str) -> bool:
@@ -208,8 +217,6 @@ def _clean(text: str) -> str:
 
 
 def _field(part: Any, name: str) -> str:
-    found = _safely(lambda: part[name])
-    if found is None:
-        raw = next((v for n, v in part.raw_items() if n.lower() == name.lower()), "")
-        return _clean(raw)
-    return _clean(found)
+    raw = next((v for n, v in part.raw_items() if n.lower() == name.lower()), "")
+    found = _safely(lambda: email.policy.default.header_fetch_parse(name, raw))
+    return _clean(raw if found is None else found)

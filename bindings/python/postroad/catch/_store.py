@@ -7,6 +7,7 @@ import sqlite3
 import time
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
+from .._private import make_private
 from ._mail import Mail
 
 Summary = Dict[str, Any]
@@ -16,6 +17,8 @@ class Store:
     """Keeps the latest. Used by one thread. path: of a file; None: memory. keep: most messages."""
 
     def __init__(self, path: Optional[str] = None, keep: int = 10_000) -> None:
+        if path is not None:
+            make_private(path)
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
         self._keep = keep
         self._listeners: List[Callable[[str, Any], None]] = []
@@ -37,6 +40,8 @@ class Store:
 
     def add(self, sender: str, recipients: List[str], mail: Mail) -> int:
         at = time.time()
+        # what is no UTF-8 comes as lone surrogates
+        sender, *recipients = (a.encode("utf-8", "replace").decode() for a in (sender, *recipients))
         searched = "\n".join([sender, *recipients]).casefold() + "\n" + mail.searched()
         row = (at, sender, json.dumps(recipients), json.dumps(mail.summary()), searched, mail.octets)
         number = self._db.execute(

@@ -199,6 +199,44 @@ async function remove() {
   location.hash = next && next.dataset.id ? next.dataset.id : "";
 }
 
+function askRelease() {
+  if (!shown || $("release").hidden) return;
+  $("release-to").value = shown.envelope.recipients.join("\n");
+  $("released").textContent = "";
+  $("releasing").showModal();
+  $("release-to").focus();
+}
+
+async function release() {
+  const to = $("release-to").value.split(/[\s,]+/).filter(Boolean);
+  const button = $("release-now");
+  button.disabled = true;
+  $("released").textContent = "Sending ...";
+  try {
+    const r = await fetch(`/api/messages/${shown.id}/release`, { method: "POST", body: JSON.stringify({ recipients: to }) });
+    const answer = await r.json();
+    const said = (answer.recipients || []).map((p) =>
+      `${p.recipient}: ${p.status.replace("_", " ")}${p.code ? ` (${[p.code, p.enhanced, p.text].filter(Boolean).join(" ")})` : ""}`);
+    if (answer.error) said.push(answer.error);
+    $("released").textContent = said.join("\n");
+  } catch {
+    $("released").textContent = "No answer: it may have been sent. Is the command still running?";
+  }
+  button.disabled = false;
+}
+
+async function faults(options) {
+  const r = await fetch("/api/faults", options);
+  const answer = await r.json();
+  $("fault-said").textContent = answer.error || "";
+  if (answer.error) return;
+  const now = answer.faults;
+  $("faults").textContent = now.length ? `Faults ${now.length}` : "Faults";
+  $("faults-now").replaceChildren(...table(now.map((f) =>
+    [f.fault, f.happened ? `happened ${f.happened} time${f.happened === 1 ? "" : "s"}` : "has not happened"])).childNodes);
+  if (options && options.method === "POST") $("fault").value = "";
+}
+
 function step(by) {
   const now = list.querySelector("[aria-current]");
   const next = !now ? list.querySelector("a") : by > 0 ? now.nextElementSibling : now.previousElementSibling;
@@ -209,8 +247,17 @@ $("phone").onclick = () => width("phone");
 $("desk").onclick = () => width("desk");
 $("remote").onclick = () => frame(true);
 $("delete").onclick = remove;
+$("release").onclick = askRelease;
+$("release-now").onclick = release;
+$("release-end").onclick = () => $("releasing").close();
 $("back").onclick = () => { location.hash = ""; };
 $("clear").onclick = () => { if (confirm("Delete all messages?")) api("", { method: "DELETE" }); };
+$("faults").onclick = () => { $("failing").showModal(); faults(); };
+$("faults-end").onclick = () => $("failing").close();
+$("faults-clear").onclick = () => faults({ method: "DELETE" });
+$("fault-add").onclick = () => faults({ method: "POST", body: JSON.stringify({ fault: $("fault").value }) });
+$("fault").onkeydown = (e) => { if (e.key === "Enter") $("fault-add").click(); };
+$("fault-ready").onchange = (e) => { $("fault").value = e.target.value; e.target.value = ""; };
 $("theme").onclick = () => {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -220,16 +267,23 @@ $("theme").onclick = () => {
 try { const t = localStorage.getItem("theme"); if (t === "dark" || t === "light") document.documentElement.dataset.theme = t; } catch { /* the system's */ }
 addEventListener("hashchange", open);
 addEventListener("keydown", (e) => {
+  if (document.querySelector("dialog[open]")) return;
   if (e.key === "Escape") { if (document.activeElement === search) search.blur(); else location.hash = ""; return; }
   if (e.ctrlKey || e.metaKey || e.altKey || document.activeElement === search) return;
   if (e.key === "j" || e.key === "ArrowDown") step(1);
   else if (e.key === "k" || e.key === "ArrowUp") step(-1);
   else if (e.key === "/") search.focus();
   else if (e.key === "d") remove();
+  else if (e.key === "r") askRelease();
   else if (shown && TABS[e.key - 1] && !$("tabs").children[e.key - 1].disabled) show(TABS[e.key - 1]);
   else return;
   e.preventDefault();
 });
+fetch("/api/able").then((r) => r.json()).then((able) => {
+  $("release").hidden = !able.relay;
+  $("relay").textContent = able.relay || "";
+});
+faults();
 load(true);
 listen();
 open();

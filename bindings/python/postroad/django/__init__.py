@@ -3,7 +3,9 @@
     EMAIL_BACKEND = "postroad.django.EmailBackend"
     POSTROAD = {"url": "smtp://user:secret@smtp.example.com:587", "queue": "/var/lib/site/outbox.db"}
 
-POSTROAD holds the arguments of Mailer. Without a url in it, EMAIL_HOST and its neighbours say where mail goes.
+POSTROAD holds the arguments of Mailer, or with "configuration" of configured(). Without a url in it, EMAIL_HOST and its
+neighbours say where mail goes. With Django 6.1 and later they may be OPTIONS in MAILERS instead. "postroad.django" in
+INSTALLED_APPS adds `manage.py postroad` and pages of the admin.
 """
 
 from __future__ import annotations
@@ -14,14 +16,19 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.core import mail
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
+from django.utils import log
+from django.utils.module_loading import import_string
 
-from ._errors import Error
-from ._mailer import Mailer
-from ._secrets import keeps_secrets
-from ._shared import shared
-from ._tickets import Ticket
+from .._configurations import MailerOptions
+from .._errors import Error
+from .._mailer import Mailer
+from .._secrets import keeps_secrets
+from .._shared import made, shared
+from .._tickets import Ticket
+
+_OPTIONS = {"url", "configuration", *MailerOptions.__annotations__}
 
 
 class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
@@ -30,7 +37,8 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
     With a queue in POSTROAD a message counts as sent once it is stored. Otherwise a message that some recipient was
     refused for raises NotAccepted, and one that no server answered for another Error, unless `fail_silently`; the other
     messages are sent all the same. The arguments stand for settings: `host` for EMAIL_HOST, and so on; with any of
-    them the Mailer is one of its own, from open() to close().
+    them the Mailer is one of its own, from open() to close(). In MAILERS all stand in OPTIONS: `url` and further
+    arguments of Mailer, or `host` and so on.
     """
 
     @keeps_secrets
@@ -48,8 +56,13 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
         ssl_certfile: Optional[str] = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(fail_silently=fail_silently, **kwargs)
-        self._arguments: Dict[str, Any] = dict(getattr(settings, "POSTROAD", {}))
+        own = {name: kwargs.pop(name) for name in tuple(kwargs) if name in _OPTIONS}
+        super().__init__(**kwargs)
+        self.fail_silently = fail_silently
+        of_alias = kwargs.get("alias") is not None
+        self._arguments: Dict[str, Any] = {} if of_alias else dict(getattr(settings, "POSTROAD", {}))
+        self._arguments.update(own)
+        self._waits = self._arguments.get("queue") is None
         place = {
             "HOST": host,
             "PORT": port,
@@ -58,14 +71,22 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
             "SSL_KEYFILE": ssl_keyfile,
             "SSL_CERTFILE": ssl_certfile,
         }
+        place_is_of_settings = all(given is None for given in place.values())
         self._own: Optional[Mailer] = None
-        self._shares = all(given is None for given in (*place.values(), username, password, timeout))
-        if "url" not in self._arguments or any(value is not None for value in place.values()):
-            said = {n: getattr(settings, f"EMAIL_{n}") if v is None else v for n, v in place.items()}
-            self._arguments["url"] = _url(said)
-            username = settings.EMAIL_HOST_USER if username is None else username
-            password = settings.EMAIL_HOST_PASSWORD if password is None else password
-            timeout = settings.EMAIL_TIMEOUT if timeout is None else timeout
+        self._shares = of_alias or all(given is None for given in (*place.values(), username, password, timeout))
+        if not of_alias:
+            place = {n: getattr(settings, f"EMAIL_{n}") if v is None else v for n, v in place.items()}
+        place.update(HOST=place["HOST"] or "", PORT=place["PORT"] or _port(use_tls, use_ssl))
+        self.host, self.port, self.timeout = place["HOST"], place["PORT"], timeout
+        self.use_tls, self.use_ssl = bool(place["USE_TLS"]), bool(place["USE_SSL"])
+        self.ssl_keyfile, self.ssl_certfile = place["SSL_KEYFILE"], place["SSL_CERTFILE"]
+        if "url" not in self._arguments or not (of_alias or place_is_of_settings):
+            self._arguments["url"] = _url(place)
+            if not of_alias:
+                username = settings.EMAIL_HOST_USER if username is None else username
+                password = settings.EMAIL_HOST_PASSWORD if password is None else password
+                timeout = self.timeout = settings.EMAIL_TIMEOUT if timeout is None else timeout
+        self.username, self.password = username, password
         if username:
             self._arguments["user"] = username
         if password:
@@ -73,12 +94,17 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
         if timeout is not None:
             self._arguments.update(connect_timeout=timeout, reply_timeout=timeout)
 
+    def hurries(self) -> None:
+        """It waits for nothing from now on, neither for servers nor for room."""
+        self._waits = False
+        self._arguments.update(capacity=100, when_full="refuse")
+
     def open(self) -> bool:
         if self._own is not None and self._own.inherited:
             self._own = None  # of the process that this one was forked from
         if self._shares or self._own is not None:
             return False
-        self._own = Mailer(**self._arguments)
+        self._own = made(self._arguments)
         return True
 
     def close(self) -> None:
@@ -112,13 +138,15 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
             if not recipients:
                 continue
             try:
-                ticket = mailer.submit(message.message(), sender=message.from_email, recipients=recipients)
+                # str: they may be translated as late as now
+                recipients = [str(r) for r in recipients]
+                ticket = mailer.submit(message.message(), sender=str(message.from_email), recipients=recipients)
                 tickets.append((message, ticket))
             except Exception as e:  # Django's, too: one that cannot be written out stops no other
                 failures.append(e)
         for message, ticket in tickets:
             try:
-                if self._arguments.get("queue") is None:
+                if self._waits:
                     ticket.wait().require_accepted()
                 sent += 1
                 self._sent(message)
@@ -138,7 +166,7 @@ class MemoryBackend(EmailBackend):
     is refused, which locmem takes: an address, a header or an envelope that is wrong."""
 
     def __init__(self, fail_silently: bool = False, **kwargs: Any) -> None:
-        super().__init__(fail_silently=fail_silently)
+        super().__init__(fail_silently=fail_silently, **kwargs)
         self._arguments = {"url": "memory://"}
         self._shares = True
         if not hasattr(mail, "outbox"):
@@ -154,9 +182,42 @@ class MemoryBackend(EmailBackend):
         mail.outbox.append(copy.deepcopy(message))
 
 
+class AdminEmailHandler(log.AdminEmailHandler):  # type: ignore[misc]
+    """As Django's, for LOGGING; but who logs never waits for a server: at most 100 mails are under way, and what comes
+    beyond is not sent. Where another backend than EmailBackend is set, as in tests, it is Django's own."""
+
+    @keeps_secrets
+    def send_mail(self, subject: str, message: str, *args: Any, **kwargs: Any) -> None:
+        """Sends to ADMINS. `subject`, `message`, `args`, `kwargs`: as Django's handler is called."""
+        using = getattr(self, "using", None)
+        place = getattr(settings, "MAILERS", None)
+        set_up = {"BACKEND": settings.EMAIL_BACKEND} if place is None else place[using or "default"]
+        if getattr(self, "email_backend", None) or import_string(set_up["BACKEND"]) is not EmailBackend:
+            super().send_mail(subject, message, *args, **kwargs)
+            return
+        mails = EmailMultiAlternatives(
+            f"{settings.EMAIL_SUBJECT_PREFIX}{subject}",
+            message,
+            settings.SERVER_EMAIL,
+            [a if isinstance(a, str) else a[1] for a in settings.ADMINS],
+        )
+        if kwargs.get("html_message"):
+            mails.attach_alternative(kwargs["html_message"], "text/html")
+        alias: Dict[str, Any] = {} if place is None else {"alias": using or "default"}
+        backend = EmailBackend(fail_silently=True, **alias, **set_up.get("OPTIONS", {}))
+        backend.hurries()
+        backend.send_messages([mails])
+
+
+def _port(use_tls: Optional[bool], use_ssl: Optional[bool]) -> int:
+    return 465 if use_ssl else 587 if use_tls else 25
+
+
 def _url(said: Dict[str, Any]) -> str:
     if said["USE_TLS"] and said["USE_SSL"]:
-        raise ValueError("EMAIL_USE_TLS and EMAIL_USE_SSL: set one of them, or none")
+        raise ValueError(
+            "EMAIL_USE_TLS/EMAIL_USE_SSL are mutually exclusive, so only set one of those settings to True."
+        )
     scheme = "smtps" if said["USE_SSL"] else "smtp" if said["USE_TLS"] else "smtp+insecure"
     host = f"[{said['HOST']}]" if ":" in said["HOST"] else said["HOST"]
     files = {"certificate": said["SSL_CERTFILE"], "key": said["SSL_KEYFILE"]}

@@ -1,0 +1,3 @@
+from typing import Any, Dict
+
+def simulate(plan: Dict[str, Any]) -> str: ...

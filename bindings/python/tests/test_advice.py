@@ -1,0 +1,56 @@
+"""What people are told to do: each reply of tests/smtp/advice.cpp through receipts, exceptions and diagnose()."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import postroad
+import pytest
+from conftest import compose
+from postroad import testing
+
+_TEXT = r'"((?:[^"\\]|\\.)*)"'
+_LITERAL = rf"((?:{_TEXT}\s*)+)"
+_AT = re.compile(rf"at\((?:(mail|rcpt|content),)?\s*{_LITERAL},\s*{_TEXT}(?:,\s*{_TEXT})?\)")
+
+
+def examples():
+    """Phase, reply and part of the advice, as the rows of the C++ test have them."""
+    source = (Path(__file__).parents[3] / "tests/smtp/advice.cpp").read_text()
+    for found in _AT.finditer(source):
+        reply = "".join(re.findall(_TEXT, found[2])).replace("\\r\\n", "\r\n")
+        yield found[1] or "auth", reply, found[4]
+
+
+ALL = list(examples())
+
+
+def test_the_rows_are_found():
+    assert len(ALL) > 100
+    assert {phase for phase, _, _ in ALL} == {"auth", "mail", "rcpt", "content"}
+
+
+@pytest.mark.parametrize(("phase", "reply", "part"), ALL)
+def test_each_reply_comes_with_its_advice(phase, reply, part):
+    fault = testing.Fault(phase, 0, send=reply + "\r\n")
+    login = {"user": "ann", "password": "secret"} if phase == "auth" else {}
+    asks = {"users": {"ann": "secret"}, "auth_in_clear": True} if login else {}
+    with testing.Sink(faults=[fault], **asks) as sink:
+        url = sink.url() + ("?insecure_authentication=true" if login else "")
+        found = postroad.diagnose(url, sender="ann@x.example", recipients="bob@y.example", **login)
+        with postroad.Mailer(url, **login) as mail:
+            with pytest.raises(postroad.Error) as e:
+                mail.send(compose()).require_accepted()
+    assert part in e.value.advice
+    if phase != "content":
+        assert part in "\n".join(step.advice for step in found.steps if step.grade == "bad")
+    if isinstance(e.value, postroad.NotAccepted):
+        (recipient,) = e.value.receipt.recipients
+        assert recipient.advice == e.value.advice
+
+
+def test_who_accepted_has_none():
+    with testing.Sink() as sink, postroad.Mailer(sink.url()) as mail:
+        (recipient,) = mail.send(compose()).recipients
+    assert recipient.advice == ""

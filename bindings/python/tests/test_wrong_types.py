@@ -1,0 +1,67 @@
+"""What has a wrong type, or names no file, is a TypeError or InvalidInput that says which argument it was."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, timedelta, timezone
+
+import postroad
+import pytest
+from postroad import testing
+from postroad.__main__ import main
+
+MAIL = b"From: ann@example.com\r\nTo: bob@example.org\r\n\r\nHi\r\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (lambda listed: listed.add("bob@example.org", until=1.5), "until must be a datetime"),
+        (lambda listed: listed.add_all(["bob@example.org"]), "an entry must be a SuppressionEntry"),
+        (lambda listed: listed.import_csv("list.csv"), "file must be one that is opened"),
+        (lambda listed: listed.import_csv(io.BytesIO(), until="later"), "until must be a datetime"),
+        (
+            lambda _: postroad.Message(from_="a@x.example", to="b@x.example", text="", date="now"),
+            "date must be a datetime",
+        ),
+        (
+            lambda _: postroad.Message(from_="a@x.example", to="b@x.example", text="", headers=["X-Own"]),
+            "headers must be",
+        ),
+        (lambda _: postroad.Delivery(notify=[None]), "notify must be a str"),
+        (
+            lambda _: postroad.write_report(MAIL, ["bob@example.org"], reporting_mta="mx.example"),
+            "a recipient must be a",
+        ),
+        (lambda _: testing.Sink(users=[("ann", "secret")]), "users must be a Mapping"),
+    ],
+)
+def test_a_wrong_type_is_named(call, named, tmp_path):
+    with pytest.raises(TypeError, match=named):
+        call(postroad.SuppressionList(tmp_path / "list.db"))
+
+
+@pytest.mark.parametrize("priority", [1 << 70, -(1 << 70)])
+def test_a_priority_may_be_any_int(priority):
+    with pytest.raises(postroad.InvalidInput, match="priority must be from -9 to 9"):
+        postroad.Delivery(priority=priority)
+
+
+@pytest.mark.parametrize("path", ["\ud800", "", "\0", "a\0b"])
+@pytest.mark.parametrize("name", ["ca_file", "queue", "suppression"])
+def test_what_cannot_name_a_file_is_refused(name, path):
+    with pytest.raises(postroad.InvalidInput, match="does not name a file"):
+        postroad.Mailer("smtp://x.example", **{name: path})
+
+
+@pytest.mark.parametrize("since", [datetime(1, 1, 1), datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))])
+def test_a_journal_is_searched_from_any_year(since, tmp_path):
+    with postroad.Mailer("discard://", queue=tmp_path / "q.db") as mail:
+        mail.send(MAIL)
+    assert len(list(postroad.Queue(tmp_path / "q.db").journal(since=since))) == 1
+    assert list(postroad.Queue(tmp_path / "q.db").journal(before=since)) == []
+
+
+def test_a_queue_that_is_not_there_is_named_as_people_do(capsys):
+    assert main(["queue", "/nonexistent/outbox.db"]) == 66
+    assert capsys.readouterr().err == "postroad: /nonexistent/outbox.db: No such file or directory\n"
