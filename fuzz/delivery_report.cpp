@@ -3,6 +3,7 @@
 #include <postroad/message/delivery_report.hpp>
 #include <postroad/message/eml.hpp>
 #include <postroad/message/failure_cause.hpp>
+#include <postroad/message/utf8.hpp>
 
 #include <cstdint>
 #include <cstdlib>
@@ -18,6 +19,11 @@ void require(bool condition) {
 void check_text(const std::string& text) {
     require(text.size() <= postroad::max_report_text + 100);
     for (const char c : text) require(c >= ' ' && c < 0x7f);
+}
+
+// It may be internationalised.
+void check_address(const std::string& text) {
+    require(text.size() <= postroad::max_report_text + 100 && postroad::detail::is_printable(text));
 }
 
 // What was read can be written, and tells of as many recipients again.
@@ -46,8 +52,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
          {&r->envelope_id, &r->original_message_id, &r->reporting_mta, &r->feedback_type, &r->source_ip})
         check_text(*text);
     for (const auto& to : r->recipients) {
-        for (const auto* text : {&to.original, &to.final, &to.diagnostic, &to.remote_mta, &to.will_retry_until})
-            check_text(*text);
+        check_address(to.original);
+        check_address(to.final);
+        for (const auto* text : {&to.diagnostic, &to.remote_mta, &to.will_retry_until}) check_text(*text);
         require(!to_string(cause_of(to).cause).empty());
         require(!to.status || to.status.kind == 2 || to.status.kind == 4 || to.status.kind == 5);
     }

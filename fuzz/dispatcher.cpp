@@ -37,7 +37,7 @@ transport::smtp_options options(unsigned how) {
                                                  smtp::pipelining::across, smtp::pipelining::window};
     transport::smtp_options o{
         .server = {"mx", 24, security::insecure_none, (how & 4U) != 0 ? protocol::lmtp : protocol::smtp},
-        .pipelining = modes[how % 4]};
+        .pipelining = (how & 64U) != 0 ? smtp::pipelining::automatic : modes[how % 4]};
     if ((how & 8U) != 0) {
         o.credentials = {.user = "ann", .password = secret("the-password")};
         o.insecure_authentication = true;
@@ -49,7 +49,10 @@ template <class Queueing, class Scheduling>
 class world {
 public:
     world(unsigned how, unsigned messages, std::string_view script)
-        : transport_(options(how)), pool_{.max_connections = 1 + how / 16 % 4}, script_(script) {
+        : transport_(options(how)),
+          pool_{.max_connections = 1 + how / 16 % 4},
+          script_(script),
+          bulk_((how & 128U) != 0) {
         for (unsigned i = 0; i < 1 + messages % 8; ++i) submit(1 + messages / 8 % 4);
         dispatcher_.wake(now_);
         act();
@@ -94,6 +97,7 @@ private:
         j.id = ++submitted_;
         j.mail = std::move(m);
         j.submitted = now_;
+        j.traffic_class = bulk_ ? 1 : 0;
         j.deadline = now_ + 2h;
         dispatcher_.give_up_at(j.id, j.deadline);
         require(!queue_.enqueue(j));
@@ -222,8 +226,8 @@ private:
         while (auto e = s.poll()) {
             if (auto* f = std::get_if<smtp::finished>(&*e)) {
                 dispatcher_.finished(id, std::move(*f), s.room(), now_);
-            } else if (std::holds_alternative<smtp::ready>(*e)) {
-                dispatcher_.ready(id, s.room(), now_, {s.max_recipients(), s.max_domains()});
+            } else if (const auto* r = std::get_if<smtp::ready>(&*e)) {
+                dispatcher_.ready(id, s.room(), now_, {s.max_recipients(), s.max_domains()}, *r);
             } else if (auto* c = std::get_if<smtp::closed>(&*e)) {
                 const auto why = *c;
                 live_.erase(id);
@@ -250,6 +254,7 @@ private:
     engine::dispatcher<transport::smtp, pooling::keep_alive, Queueing, Scheduling> dispatcher_{transport_, pool_,
                                                                                                queue_, scheduler_};
     std::string_view script_;
+    bool bulk_;
     time_point now_ = time_point{} + 1h;
     std::map<pooling::connection_id, smtp::session> live_ = {};
     std::map<pooling::connection_id, std::size_t> heard_ = {};  // of the script

@@ -71,6 +71,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string text(reinterpret_cast<const char*>(data), size);
     compose("Subject", [&](message& m) { m.subject(text); });
     compose("X-Own", [&](message& m) { m.header("X-Own", text); });
+    compose("X-Own", [&](message& m) { m.header("X-Own", "v", {{"a", text}, {"b", "c"}}); });
+    compose("X-Own", [&](message& m) { m.header("X-Own", text, {{text.substr(0, text.size() / 2), "v"}}); });
     compose("In-Reply-To", [&](message& m) { m.in_reply_to(text); });
     compose("List-Id", [&](message& m) { m.list_id(text, text); });
     compose("List-Unsubscribe", [&](message& m) { m.list_unsubscribe({.url = text}); });

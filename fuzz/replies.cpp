@@ -34,7 +34,7 @@ result read(std::string_view text, std::size_t step) {
 }
 
 void check(const reply& r) {
-    if (r.code < 200 || r.code > 559 || r.code / 10 % 10 > 5) std::abort();
+    if (r.code < 200 || r.code > 599 || (r.code < 400 && r.code / 10 % 10 > 5)) std::abort();
     if (r.enhanced && r.enhanced.kind != r.code / 100) std::abort();
     if (r.text.size() > postroad::smtp::max_reply_size) std::abort();
     if (std::ranges::count(r.text, '\n') >= std::ptrdiff_t(postroad::smtp::max_reply_lines)) std::abort();
