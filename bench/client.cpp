@@ -6,7 +6,7 @@
 //   --from A --to A   envelope (default sender@example.com, recipient@example.com)
 //   --messages N      how many copies to send, one recipient each (default 1000)
 //   --connections C   over how many connections at a time (default 1)
-//   --mode M          lockstep, envelope, across or window (default envelope)
+//   --mode M          lockstep, envelope, across, window or automatic (default envelope)
 //   --window N        transactions in flight per connection in mode window (default 16)
 //   --ca FILE         TLS from the first octet, with this certificate to trust
 //   --api A           how messages are handed over:
@@ -98,7 +98,7 @@ struct options {
     bool count_allocations = false;
 
     std::uint64_t handed_over() const {
-        const auto each = mode == "window" ? 2 * window : 4;
+        const auto each = mode == "window" || mode == "automatic" ? 2 * window : 4;
         return in_flight ? in_flight : std::max<std::uint64_t>(64, each * connections);
     }
 };
