@@ -1,3 +1,4 @@
+// Compiled alone: an explicit instantiation.
 //[compile_mailer
 // bulk_mailer.cpp
 #include "bulk_mailer.hpp"

@@ -1,11 +1,14 @@
 // The code of docs/direct.md.
+#include <postroad/diagnose_direct.hpp>
 #include <postroad/postroad.hpp>
+#include <postroad/submission.hpp>
 #include <postroad/testing/scripted_resolver.hpp>
 #include <postroad/testing/sink.hpp>
 #include <postroad/transport/mx_transport.hpp>
 
 #include <doctest/doctest.h>
 
+#include <cstdio>
 #include <memory>
 #include <string>
 
@@ -39,6 +42,34 @@ void policies_of_direct(postroad::transport::mx_options& options) {
 }
 #endif
 
+namespace {
+
+const std::string header = "From: Ann <ann@example.com>\r\n";
+
+//[mx_diagnose
+void explain(const postroad::transport::mx_options& options, const postroad::transport::dns_lookup& ask) {
+    const auto found =
+        postroad::diagnose(options, ask, {.from = "ann@example.com", .to = {"bob@example.org"}}, {.header = header});
+    std::printf("%s", to_string(found).c_str());
+}
+//]
+
+//[submission_lookup
+std::string server_of(const std::string& address, const postroad::transport::dns_lookup& ask) {
+    return postroad::submission_url(address, ask);  // such as smtps://mail.example.org:465
+}
+//]
+
+}  // namespace
+
+TEST_CASE("the server of an address is looked up") {
+    auto dns = std::make_shared<postroad::testing::scripted_resolver>();
+    const std::string rdata("\0\0\0\0\x01\xd1", 6);
+    dns->record("_submissions._tcp.example.org", postroad::net::record_type::srv,
+                rdata + *postroad::net::to_labels("mail.example.org"));
+    CHECK(server_of("someone@example.org", postroad::waiting_for(dns)) == "smtps://mail.example.org:465");
+}
+
 TEST_CASE("mail to domains that a test makes up") {
     //[mx_in_a_test
     postroad::testing::sink server;
@@ -57,4 +88,6 @@ TEST_CASE("mail to domains that a test makes up") {
     //]
     CHECK(result.recipients[0].status == postroad::status::accepted);
     CHECK(result.recipients[1].error == postroad::errc::domain_takes_no_mail);
+    explain({.client_name = "out.example.com", .port = server.port(), .private_addresses = true},
+            postroad::waiting_for(dns));
 }

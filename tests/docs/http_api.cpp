@@ -1,3 +1,4 @@
+// Compiled alone: it renames the main() of what it includes.
 // The example of a session that another library drives, at a small server with faults.
 #define main http_api_main
 #include "../../examples/http_api.cpp"

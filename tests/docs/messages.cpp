@@ -5,6 +5,8 @@
 #include <postroad/message/embed_images.hpp>
 #include <postroad/message/eml.hpp>
 #include <postroad/message/message.hpp>
+#include <postroad/net/dkim_check.hpp>
+#include <postroad/testing/scripted_resolver.hpp>
 
 #include <chrono>
 #include <filesystem>
@@ -24,6 +26,24 @@ postroad::mail_object signed_with(const std::string& pem, postroad::mail_object 
 }
 
 }  // namespace
+
+TEST_CASE("docs: the published key is checked") {
+    const postroad::dkim_key key("rsa-sha256", nullptr, "MIIB");
+    const postroad::dkim_signer signer{{.domain = "example.com", .selector = "mail2025", .key = key}};
+    postroad::testing::scripted_resolver dns;
+    int bad = 0;
+    const auto warn = [&](const std::string& text) {
+        CHECK(text == "mail2025._domainkey.example.com: there is no TXT record; publish the key there");
+        ++bad;
+    };
+    //[check_keys
+    postroad::net::check_keys(dns, signer, [&](const std::vector<postroad::key_check>& all) {
+        for (const auto& k : all)
+            if (k.what != postroad::key_check::good) warn(k.name + ": " + k.why);
+    });
+    //]
+    CHECK(bad == 1);
+}
 
 TEST_CASE("the parts of the page") {
     const auto now = std::chrono::system_clock::now();

@@ -4,9 +4,16 @@
 #include <postroad/message/delivery_report.hpp>
 #include <postroad/message/failure_cause.hpp>
 #include <postroad/message/message.hpp>
+#include <postroad/postroad.hpp>
 
 #include <chrono>
 #include <string>
+
+void report_what_fails(postroad::mailer<>& mail) {
+    //[report_failures
+    mail.report_failures({.reporting_mta = "mx.example.com"});
+    //]
+}
 
 TEST_CASE("the reports of the page") {
     const auto now = std::chrono::system_clock::now();

@@ -2,6 +2,7 @@
 #if __has_include(<sqlite3.h>)
 #include <postroad/postroad.hpp>
 #include <postroad/queueing/sqlite.hpp>
+#include <postroad/queueing/sqlite_journal.hpp>
 
 #include <vector>
 
@@ -28,6 +29,18 @@ void try_again(Mailer& mail, Print print) {
     const auto refused = postroad::queueing::job_state::failed;
     for (const auto& j : mail.jobs({.state = refused})) print(j);  // j.error: "550 5.1.1 no such user"
     mail.retry_now({.state = refused, .domain = "example.org"});
+    //]
+}
+
+template <class Print>
+void look_back(Print print) {
+    //[journal_sqlite
+    const postroad::queueing::sqlite_journal journal{"outbox.db"};
+    const postroad::queueing::journal_filter which{.recipient = "bob@example.org",
+                                                   .status = postroad::status::rejected};
+    auto page = journal.find(which);
+    for (const auto& e : page.entries) print(e);  // the last first, 100 of them
+    if (page.next != 0) page = journal.find(which, 100, page.next);
     //]
 }
 
