@@ -56,8 +56,11 @@ function(postroad_install)
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_rabbitmq.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_unbound.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_curl.cmake"
+                "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_tomlplusplus.cmake"
+                "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_zlib.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_idn2.cmake"
                 "${PROJECT_SOURCE_DIR}/cmake/Findpostroad_unistring.cmake" DESTINATION ${destination})
   install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
           FILES_MATCHING PATTERN "*.hpp" PATTERN "*.ipp")
+  install(FILES "${PROJECT_SOURCE_DIR}/share/providers.toml" DESTINATION ${CMAKE_INSTALL_DATADIR}/postroad)
 endfunction()

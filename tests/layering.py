@@ -14,6 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # A file includes only from its own layer and from those above it in this list.
 LAYERS = [
+    "fwd.hpp",
     "core",
     "message",
     "smtp",
@@ -25,24 +26,26 @@ LAYERS = [
     "scheduling",
     "engine",
     "mailer.hpp",
+    "services.hpp",
+    "submission.hpp",
     "diagnose.hpp",
+    "diagnose_direct.hpp",
     "libraries.hpp",
     "postroad.hpp",
     "testing",
     "src.hpp",
 ]
-MAY_DO_IO = re.compile(r"(net/|testing/|(mailer|diagnose)\.hpp|impl/mailer|engine/(impl/)?(any_runtime|carriers|executors|gate|mailer_base|runtime|ticket)\.[hi]pp)")
+MAY_DO_IO = re.compile(r"(net/|testing/|(mailer|diagnose(_direct)?)\.hpp|impl/mailer|engine/(impl/)?(any_runtime|carriers|executors|gate|mailer_base|runtime|ticket)\.[hi]pp)")
 MAY_READ_CLOCKS = re.compile(
-    r"(net/|testing/|diagnose\.hpp|engine/(impl/)?(any_runtime|carriers|runtime)\.[hi]pp|queueing/impl/(amqp|sqlite)\w*\.ipp)"
+    r"(net/|testing/|diagnose(_direct)?\.hpp|impl/diagnose_direct|engine/(impl/)?(any_runtime|carriers|runtime)\.[hi]pp|queueing/impl/(amqp|sqlite)\w*\.ipp)"
 )
 # Slow to compile, or missing from the oldest supported compilers.
 BANNED = {"iostream", "regex", "format", "expected", "source_location", "asio.hpp"}
 # Parts that need more than Asio and mbedTLS: included by name, always inline, never from src.hpp.
-OPT_IN = {f"tls/impl/openssl_{part}.ipp" for part in ("certificate", "context", "engine")} | {
-    f"queueing/impl/{part}.ipp"
-    for part in ("amqp", "amqp_link", "amqp_look", "amqp_spread", "amqp_thread", "sqlite", "sqlite_database",
-                 "sqlite_file", "sqlite_fork", "sqlite_rows", "sqlite_schema", "sqlite_view")
-}
+OPT_IN = re.compile(
+    r"tls/impl/openssl_(certificate|context|engine)\.ipp"
+    r"|queueing/impl/(amqp(?!_message)|sqlite|suppression_sqlite)\w*\.ipp"
+)
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
@@ -107,7 +110,7 @@ def check_anatomy(headers):
 
 
 def src_text(headers):
-    parts = sorted(path for path in headers if path.endswith(".ipp") and path not in OPT_IN)
+    parts = sorted(path for path in headers if path.endswith(".ipp") and not OPT_IN.fullmatch(path))
     return SRC_HEAD + "".join(f"#include <postroad/{path}>\n" for path in parts)
 
 

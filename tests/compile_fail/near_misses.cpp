@@ -7,11 +7,13 @@
 // expect RIPE: postroad: the scheduling policy's ripe would never be called: std::optional<host_id> ripe(
 // expect SIGNAL: postroad: the scheduling policy's signal would never be called: void signal(
 // expect SHED: postroad: the scheduling policy's shed would never be called: std::optional<job_id> shed(
+// expect MAY_GO_AT: postroad: the scheduling policy's may_go_at would never be called: time_point may_go_at(
 // expect FORGET: postroad: the scheduling policy's forget would never be called: time_point forget(
 // expect LOOK_AHEAD: postroad: the scheduling policy's look_ahead is no number: std::size_t look_ahead
 // expect FOUR_TURNS: postroad: the scheduling policy has some of turn, begin, end, hold and unhold, but not all
 // expect ONE_TURN: postroad: the scheduling policy has some of turn, begin, end, hold and unhold, but not all
 // expect DIVIDE: postroad: the queueing policy's divide would never be called: void divide(
+// expect OVERDUE: postroad: the queueing policy's overdue would never be called: std::vector<job> overdue(
 // expect REVOKED: postroad: the queueing policy's revoked would never be called: void revoked(
 // expect LOST: postroad: the queueing policy's lost would never be called: void lost(
 // expect LEAVES: postroad: the queueing policy's leaves would never be called: bool leaves(
@@ -56,6 +58,9 @@ struct scheduler : scheduling::fifo {
 #ifdef SHED
     job_id shed(place) { return 0; }
 #endif
+#ifdef MAY_GO_AT
+    time_point may_go_at(const job&, place, time_point) const { return {}; }
+#endif
 #ifdef FORGET
     bool forget(host_id) { return true; }
 #endif
@@ -75,6 +80,9 @@ struct scheduler : scheduling::fifo {
 struct queue : queueing::direct {
 #ifdef DIVIDE
     void divide(job&&, job&&) {}
+#endif
+#ifdef OVERDUE
+    std::vector<job> overdue(job_id) { return {}; }
 #endif
 #ifdef REVOKED
     std::vector<job_id> revoked() { return {}; }

@@ -33,7 +33,7 @@ def build_and_run(build):
     run(build / "consumer")
     run(build / "consumer_separate")
     run(build / "consumer_compiled")
-    for component in ("openssl", "sqlite", "amqp", "mx", "mta_sts"):
+    for component in ("openssl", "sqlite", "amqp", "mx", "mta_sts", "rules", "tls_reports"):
         if (build / f"consumer_{component}").exists():
             run(build / f"consumer_{component}")
 
@@ -59,7 +59,7 @@ def find_package(work):
 
 def component_is_found(work):
     prefix = f"-Dpostroad_ROOT={work / 'moved'}"
-    for component in ("openssl", "sqlite", "amqp", "mx", "mta_sts"):
+    for component in ("openssl", "sqlite", "amqp", "mx", "mta_sts", "rules", "tls_reports"):
         configure(CONSUMER, work / component, prefix, f"-DWANTED_COMPONENTS={component}")
         run("cmake", "--build", work / component, "--target", f"consumer_{component}")
         run(work / component / f"consumer_{component}")

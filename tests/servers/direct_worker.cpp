@@ -1,15 +1,18 @@
 // Sends a message to each recipient directly, with the DNS of start-dns. For the tests beside it.
 //
 //   direct_worker DNS_PORT ANCHORS SMTP_PORT CA TO...
+//   direct_worker diagnose DNS_PORT ANCHORS SMTP_PORT CA TO...
 //
 // Prints a line for each: the address, its status, the name of the error or "-", and the reply or what else
-// is told people.
+// is told people. With "diagnose" nothing is sent, and the steps are printed.
+#include <postroad/diagnose_direct.hpp>
 #include <postroad/postroad.hpp>
 #include <postroad/transport/mx.hpp>
 
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace {
 
@@ -23,17 +26,26 @@ void print(const std::string& to, const outcome& result, error_code ec, const st
 }
 
 int run(char** argv) {
+    const bool only_looks = std::string_view(argv[1]) == "diagnose";
+    if (only_looks) ++argv;
     net::unbound_options dns;
     dns.stubs = {{"test", std::string("127.0.0.1@") + argv[1]}};
     dns.anchors_file = argv[2];
-    dns.more = {{"do-not-query-localhost", "no"}, {"local-zone", "test. transparent"}};
+    dns.more = {{"local-zone", "test. transparent"}};
     transport::mx_options options;
     options.client_name = "out.sender.example";
     options.port = static_cast<std::uint16_t>(std::stoi(argv[3]));
     options.private_addresses = true;
     options.dialing.family = net::address_family::ipv4;
-    mailer direct{transport::mx{options, std::make_shared<net::unbound>(dns)},
-                  tls::automatic{.options = {.ca_file = argv[4]}}};
+    const auto resolver = std::make_shared<net::unbound>(dns);
+    const tls::automatic security{.options = {.ca_file = argv[4]}};
+    if (only_looks) {
+        diagnose_options how{.from = "ann@sender.example"};
+        for (char** to = argv + 5; *to; ++to) how.to.emplace_back(*to);
+        std::printf("%s", to_string(diagnose(options, waiting_for(resolver), how, {}, security)).c_str());
+        return 0;
+    }
+    mailer direct{transport::mx{options, resolver}, security};
     for (char** to = argv + 5; *to; ++to) {
         try {
             const auto result =

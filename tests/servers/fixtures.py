@@ -39,6 +39,8 @@ PORTS = {
     "dovecot": ("imap", "lmtp", "lmtps"),
     "exim": ("smtp", "smtps"),
     "opensmtpd": ("smtp", "smtps", "submission"),
+    "aiosmtpd": ("smtp", "smtps"),
+    "haraka": ("smtp",),
     "proxies": ("socks5", "http"),
     "dns": ("dns",),
     "rabbitmq": ("amqp", "amqps", "erlang", "epmd"),

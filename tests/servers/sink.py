@@ -22,7 +22,7 @@ def wait_until(true: Callable[[], bool], what: str, deadline: float = DEADLINE) 
 
 class Sink(socketserver.ThreadingTCPServer):
     """A mail server that counts messages by the number in their reverse path, and connections by destination. It knows
-    its clients by the first label of the name that they give."""
+    its clients by the first label of the name that they give. It refuses the recipients of messages in `refuses`."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -50,6 +50,12 @@ class Sink(socketserver.ThreadingTCPServer):
                         break
                     if word == b"MAIL":
                         number, to = int(re.search(rb"<n(\d+)@", line)[1]), []
+                    if word == b"RCPT" and number in sink.refuses:
+                        self.say("550 5.1.1 no such user")
+                        continue
+                    if word == b"DATA" and not to:
+                        self.say("554 5.5.1 no valid recipients")
+                        continue
                     if word == b"RCPT":
                         to.append(re.search(rb"<([^>]+)>", line)[1].decode())
                     if word == b"RCPT" and domain is None:
@@ -79,6 +85,7 @@ class Sink(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), self.Handler)
         self.port = self.server_address[1]
         self.delay = delay
+        self.refuses: set[int] = set()
         self.lock = threading.Lock()
         self.got: collections.Counter[int] = collections.Counter()
         self.recipients: collections.Counter[tuple[int, str]] = collections.Counter()

@@ -11,6 +11,10 @@ SERVERS = {
     "submission-starttls": (300, "nobody"),
     "exim-implicit": (300, "nobody"),
     "opensmtpd-plain": (300, "nobody"),
+    "haraka-plain": (300, "nobody"),
+    "haraka-starttls": (300, "nobody"),
+    "aiosmtpd-plain": (300, "nobody"),
+    "aiosmtpd-implicit": (300, "nobody"),
     "lmtp-starttls": (300, "nobody"),
     "lmtp-unix": (1000, "full"),
 }
@@ -20,6 +24,7 @@ MODES = {
     "across": {"pipelining": "across"},
     "window16": {"pipelining": "window"},
     "window64": {"pipelining": "window", "window": "64"},
+    "automatic": {},
 }
 
 

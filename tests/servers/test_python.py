@@ -108,6 +108,25 @@ def test_python_gets_the_outcome_from_the_process_that_sent(processes):
     assert (out.split(), errors) == (["accepted", "0", "invalid_option"], "")
 
 
+def test_python_looks_after_a_queue_at_a_broker_without_a_mailer(processes):
+    processes.sink.refuses.add(7)
+    looking = processes.run(
+        """
+        with postroad.Mailer(server, queue=queue, queue_name=name, submit_only=True) as mail:
+            mail.submit(**message(7))
+            look = postroad.Queue(queue, queue_name=name)
+            print(look.count().total)
+        with postroad.Mailer(server, queue=queue, queue_name=name) as mail:
+            while not (failed := look.jobs(state="failed")):
+                pass
+        print(len(failed), failed[0].recipients)
+        print(look.retry_now(id=failed[0].id), len(look.jobs(state="failed")), look.count().total)
+    """
+    )
+    out, errors = looking.communicate(timeout=DEADLINE)
+    assert (out.splitlines(), errors) == (["1", "1 (('bob@d2.example', 'rejected'),)", "1 0 1"], "")
+
+
 def test_python_is_told_what_is_wrong_with_the_broker(processes):
     tried = processes.run(
         """
