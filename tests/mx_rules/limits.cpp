@@ -166,3 +166,37 @@ TEST_CASE("a session keeps to the rule of its server") {
     CHECK(server.messages().size() == 4);
     CHECK(server.state().counts().connections_ever == 3);
 }
+
+TEST_CASE("of several processes each takes its part of a limit, and one connection at least") {
+    const limits all{.connections = 10, .messages_per_connection = 20, .pace = {50, 1s}};
+    CHECK(part_of(all, 1) == all);
+    CHECK(part_of(all, 4) == limits{.connections = 2, .messages_per_connection = 20, .pace = {50, 4s}});
+    CHECK(part_of(all, 100).connections == 1);
+    CHECK(part_of({}, 4).connections == 0);
+    CHECK_FALSE(part_of({}, 4).pace.limited());
+    CHECK(part_of({.pace = {1, duration::max() / 2}}, 4).pace == rate{1, duration::max()});
+}
+
+TEST_CASE(
+    "where several processes send, a place has its part of what its provider bears and of what a new source sends") {
+    auto dns = std::make_shared<scripted_resolver>();
+    dns->mx("one.example", 10, "mx.one.example").address("mx.one.example", "127.0.0.2");
+    const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+    transport::mx_options options{
+        .client_name = "out.sender.example",
+        .providers = {{.provider = "small", .servers = {".one.example"}, .limits = {.connections = 8}}},
+        .processes = 4,
+        .private_addresses = true,
+        .sources = {{.name = "new",
+                     .addresses = {"127.0.0.1"},
+                     .warm_up = transport::warm_up{.since = today - std::chrono::days(1), .per_day = {40, 40, 40}}}}};
+    const auto limits_with = [&](const transport::mx_options& o) {
+        transport::basic_mx<scripted_resolver> mx(o, dns);
+        limits found;
+        mx.locate("one.example from new", [&](transport::located l) { found = l.where.limits; });
+        return found;
+    };
+    CHECK(limits_with(options) == limits{.connections = 2, .pace = {10, 24h}});
+    options.processes = 0;
+    CHECK_THROWS_AS(limits_with(options), error);
+}

@@ -54,7 +54,9 @@ TEST_CASE("options of a sender without a relay") {
     const auto u = parse_mx_url(
         "mx://out.example/?resolver=192.0.2.53,192.0.2.54%405353&dnssec=off&dane=off&mta_sts=on&cache=/var/cache/x"
         "&anchors=/etc/root.key&family=ipv4&own=mx.example,192.0.2.1&private_addresses=true&tls=required"
-        "&local=192.0.2.1&pipelining=window&window=7&recipients=50&ca=/etc/ca.pem&pool=9&rules=/etc/providers.toml");
+        "&local=192.0.2.1&pipelining=window&window=7&recipients=50&ca=/etc/ca.pem&pool=9&rules=/etc/providers.toml"
+        "&processes=4");
+    CHECK(u.options.processes == 4);
     CHECK(u.rules == "/etc/providers.toml");
     CHECK(u.resolvers == std::vector<std::string>{"192.0.2.53", "192.0.2.54@5353"});
     CHECK_FALSE(u.validate);
@@ -78,9 +80,9 @@ TEST_CASE("what is wrong in it is said, without a password") {
     const auto user = complaint("mx://ann:secret@out.example");
     CHECK(user.code == errc::invalid_url);
     CHECK(user.text.find("secret") == std::string::npos);
-    for (const std::string option :
-         {"dane=", "dane=1", "dnssec=yes", "mta_sts=enforce", "family=6", "tls=implicit", "private_addresses=on",
-          "backup=x", "helo=x", "window=0", "recipients=x", "connections=0", "pool=2&connections=2"})
+    for (const std::string option : {"dane=", "dane=1", "dnssec=yes", "mta_sts=enforce", "family=6", "tls=implicit",
+                                     "private_addresses=on", "backup=x", "helo=x", "window=0", "processes=0",
+                                     "processes=1001", "recipients=x", "connections=0", "pool=2&connections=2"})
         CHECK_MESSAGE(complaint("mx://out.example?" + option).code == errc::invalid_option, option);
     CHECK(complaint("mx://out.example?resolve=192.0.2.1").text.find("\"resolver\"") != std::string::npos);
     CHECK(complaint("mx://out.example?pipelining=envelope&window=2").code == errc::contradiction);

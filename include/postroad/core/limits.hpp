@@ -42,6 +42,14 @@ struct limits {
     friend bool operator==(const limits&, const limits&) = default;
 };
 
+/// What each of several processes may do that send side by side, so that all together keep to `all`; of connections
+/// each has one at least.
+constexpr limits part_of(limits all, unsigned processes) noexcept {
+    if (all.connections > 0) all.connections = std::max(all.connections / processes, 1u);
+    all.pace.per = all.pace.per > duration::max() / processes ? duration::max() : all.pace.per * processes;
+    return all;
+}
+
 /// `own`, or less where `said` is less; 0 in either: nobody said so.
 constexpr std::size_t least_said(std::size_t own, std::size_t said) noexcept {
     return own == 0 || said == 0 ? std::max(own, said) : std::min(own, said);

@@ -15,14 +15,15 @@ namespace postroad::transport {
 /// `anchors` = a file of DS or DNSKEY records to trust; `cache` = a folder in which policies of MTA-STS are kept;
 /// `dane`, `dnssec`, `mta_sts` = on or off: whether TLSA records are obeyed, answers are validated, policies are
 /// looked for; `family` = any, ipv4 or ipv6; `own` = further names and addresses of this host, with commas;
-/// `private_addresses` = true: mail may go to this machine and to private networks; `resolver` = addresses of who is
-/// asked instead of the servers of the DNS, "192.0.2.1" or "192.0.2.1@5353", with commas; `rules` = a file of rules for
-/// providers, and of sources; `tls` = opportunistic, or
-/// required, as mx_options::floor. As for a server: `ca`, `connections` or `pool`, `local`, `pipelining`, `recipients`,
-/// `window`.
+/// `private_addresses` = true: mail may go to this machine and to private networks; `processes` = how many send with
+/// these rules, 1 to max_url_processes, as mx_options::processes; `resolver` = addresses of who is asked instead of the
+/// servers of the DNS, "192.0.2.1" or "192.0.2.1@5353", with commas; `rules` = a file of rules for providers, and of
+/// sources; `tls` = opportunistic, or required, as mx_options::floor. As for a server: `ca`, `connections` or `pool`,
+/// `local`, `pipelining`, `recipients`, `window`.
 inline constexpr std::string_view mx_url_option_names[] = {
-    "anchors", "ca",         "cache", "connections",       "dane",       "dnssec",   "family", "local", "mta_sts",
-    "own",     "pipelining", "pool",  "private_addresses", "recipients", "resolver", "rules",  "tls",   "window"};
+    "anchors", "ca",         "cache", "connections",       "dane",      "dnssec",     "family",   "local", "mta_sts",
+    "own",     "pipelining", "pool",  "private_addresses", "processes", "recipients", "resolver", "rules", "tls",
+    "window"};
 
 /// What such a URL says.
 struct mx_url {

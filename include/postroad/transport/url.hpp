@@ -21,9 +21,10 @@ inline constexpr std::size_t max_url = 4096;
 inline constexpr unsigned max_url_connections = 10000;
 /// Greatest value of the option `window`.
 inline constexpr unsigned max_url_window = 1000;
-
 /// Greatest value of the option `recipients`.
 inline constexpr unsigned max_url_recipients = 100'000;
+/// Greatest value of the option `processes`.
+inline constexpr unsigned max_url_processes = 1000;
 /// Servers in the option `backup`.
 inline constexpr std::size_t max_url_backups = 16;
 /// Octets of the path of a Unix-domain socket: what fits into sockaddr_un.

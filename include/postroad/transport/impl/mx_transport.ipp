@@ -18,6 +18,11 @@ POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(pos
     postroad::smtp::check_client_name(options.client_name);
     net::check(options.dialing);
     check(options.providers);
+    if (options.processes == 0) throw error(errc::invalid_option, "at least one process sends, this one");
+    for (auto& p : options.providers) p.limits = part_of(p.limits, options.processes);
+    for (auto& s : options.sources)
+        if (s.warm_up)
+            for (auto& n : s.warm_up->per_day) n /= options.processes;
     sources = mx_sources(options.sources, options.bindings);
     for (const auto& s : sources.all())
         net::check(net::dialing{.family = options.dialing.family, .local_addresses = s.addresses});

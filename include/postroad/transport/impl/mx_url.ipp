@@ -42,7 +42,7 @@ inline std::size_t as_number(const std::string& value) {
     return number;
 }
 
-// check_options() has looked at the values of those that a server has as well.
+// check_options() has looked at numbers, and at the values of those that a server has as well.
 inline void apply(mx_url& u, const url_options::value_type& option) {
     using postroad::smtp::pipelining;
     const auto& [name, value] = option;
@@ -60,6 +60,7 @@ inline void apply(mx_url& u, const url_options::value_type& option) {
     }
     if (name == "own") o.own = comma_list(value);
     if (name == "private_addresses") o.private_addresses = which_of(option, {"true"}) == 0;
+    if (name == "processes") o.processes = static_cast<unsigned>(as_number(value));
     if (name == "resolver") u.resolvers = comma_list(value);
     if (name == "rules") u.rules = value;
     if (name == "tls")

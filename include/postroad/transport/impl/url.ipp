@@ -290,6 +290,7 @@ POSTROAD_DECL void check_options(const url_options& options) {
         if (name == "window") number(o, max_url_window);
         if (name == "connections" || name == "pool") number(o, max_url_connections);
         if (name == "recipients") number(o, max_url_recipients);
+        if (name == "processes") number(o, max_url_processes);
         if (name == "auth") mechanism_list(value);
         if (name == "backup") backup_list(value, {});
         if (name == "proxy") (void)net::parse_proxy(value);
