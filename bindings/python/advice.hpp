@@ -17,7 +17,7 @@ namespace postroad::python {
 
 /// The names are those that Python was given; one that is unknown stands for nothing.
 inline py::str advice_of(const std::string& where, const std::string& error, unsigned code, const std::string& enhanced,
-                         const std::string& said, const std::string& why) {
+                         const std::string& said, const std::string& why, bool direct) {
     recipient_outcome r;
     for (auto p = phase::prepare; p <= phase::idle; p = static_cast<phase>(static_cast<int>(p) + 1))
         if (to_string(p) == where) r.where = p;
@@ -28,7 +28,8 @@ inline py::str advice_of(const std::string& where, const std::string& error, uns
     r.reply.enhanced = smtp::take_enhanced_code(status, code);
     r.reply.text = said;
     r.why = why;
-    return text(smtp::advise(smtp::situation_of(r)));
+    const auto whose = direct ? smtp::whose_server::strangers : smtp::whose_server::ours;
+    return text(smtp::advise(smtp::situation_of(r, whose)));
 }
 
 }  // namespace postroad::python

@@ -27,13 +27,13 @@ inline constexpr std::pair<condition, const char*> condition_names[] = {
     {condition::cancelled, "cancelled"},
 };
 
-inline py::tuple error_parts(error_code ec, const diagnostics& d) {
+inline py::tuple error_parts(error_code ec, const diagnostics& d, smtp::whose_server whose = smtp::whose_server::ours) {
     py::list conditions;
     for (const auto& [which, name] : condition_names)
         if (ec == which) conditions.append(name);
     return py::make_tuple(code_name(ec), py::tuple(conditions), text(describe(ec, d)), text(d.host),
                           text(to_string(d.where)), text(d.reply),
-                          text(postroad::smtp::advise(postroad::smtp::situation_of(ec, d))));
+                          text(smtp::advise(smtp::situation_of(ec, d, whose))));
 }
 
 inline void raise(error_code ec, const diagnostics& d) {

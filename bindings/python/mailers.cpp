@@ -147,7 +147,8 @@ made_mailer to_strangers([[maybe_unused]] const py::dict& options) {
     auto name = "mx://" + p.transport.options().client_name;
     return {.mailer = with_queue(options, std::move(p.transport), std::move(p.security), std::move(p.pool),
                                  std::move(p.line)),
-            .host = std::move(name)};
+            .host = std::move(name),
+            .whose = smtp::whose_server::strangers};
 #else
     lacks_mx();
 #endif

@@ -13,6 +13,7 @@
 #include <postroad/queueing/job.hpp>
 #include <postroad/queueing/suppression.hpp>
 #include <postroad/scheduling/policy.hpp>
+#include <postroad/smtp/advice.hpp>
 
 #include <asio/any_io_executor.hpp>
 
@@ -67,7 +68,8 @@ public:
 /// What Mailer is made of.
 struct made_mailer {
     std::shared_ptr<any_mailer> mailer = {};
-    std::string host = {};              ///< for people
+    std::string host = {};  ///< for people
+    smtp::whose_server whose = smtp::whose_server::ours;
     std::shared_ptr<outbox> kept = {};  ///< of memory:// only
 };
 

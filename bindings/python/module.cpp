@@ -64,9 +64,10 @@ py::tuple result_parts(const operation& op) {
                                          r.reply.code ? py::cast(r.reply.code) : py::none(),
                                          r.reply.enhanced ? py::cast(to_string(r.reply.enhanced)) : py::none(),
                                          text(r.reply.text), r.error ? py::cast(code_name(r.error)) : py::none(),
-                                         text(r.why)));
-    return py::make_tuple(op.error() ? py::object(error_parts(op.error(), op.result().details)) : py::none(),
-                          py::tuple(recipients), op.result().attempts);
+                                         text(r.why), op.whose() == smtp::whose_server::strangers));
+    const auto error =
+        op.error() ? py::object(error_parts(op.error(), op.result().details, op.whose())) : py::object(py::none());
+    return py::make_tuple(error, py::tuple(recipients), op.result().attempts);
 }
 
 given_envelope envelope_from(const std::optional<py::bytes>& sender, const std::optional<std::vector<py::bytes>>& to) {
@@ -199,7 +200,7 @@ public:
         const auto keep = std::move(m);
         auto mail = mail_of(std::move(given), envelope);
         wanted.apply(mail.envelope);
-        auto op = std::make_shared<operation>(keep->executor(), std::move(to), tag);
+        auto op = std::make_shared<operation>(keep->executor(), made_.whose, std::move(to), tag);
         keep->send(std::move(mail), std::move(wanted.queued), op);
         return op;
     }
@@ -215,7 +216,7 @@ public:
             const auto keep = std::move(m);
             auto mail = mail_of(std::move(given), envelope);
             wanted.apply(mail.envelope);
-            op = std::make_shared<operation>(keep->executor(), nullptr, 0);
+            op = std::make_shared<operation>(keep->executor(), made_.whose, nullptr, 0);
             keep->submit(std::move(mail), std::move(wanted.queued), op);
         }
         if (!wait) return op;
@@ -420,7 +421,7 @@ PYBIND11_MODULE(_core, m) {
         py::arg("options"), py::arg("sender"), py::arg("recipients"), py::arg("patience"));
     m.def("services", &service_rows);
     m.def("advice", &advice_of, py::arg("phase"), py::arg("error"), py::arg("code"), py::arg("enhanced"),
-          py::arg("text"), py::arg("why"));
+          py::arg("text"), py::arg("why"), py::arg("direct"));
     m.def("check_wishes", &check_wishes, py::arg("options"));
 
     define_message(m);

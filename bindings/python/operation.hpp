@@ -4,6 +4,7 @@
 #include <postroad/core/clock.hpp>
 #include <postroad/core/outcome.hpp>
 #include <postroad/engine/ticket.hpp>
+#include <postroad/smtp/advice.hpp>
 
 #include <pybind11/pybind11.h>
 #include <asio/any_io_executor.hpp>
@@ -140,8 +141,9 @@ private:
 /// in the other order.
 class operation : public std::enable_shared_from_this<operation> {
 public:
-    operation(asio::any_io_executor executor, std::shared_ptr<completions> to, std::size_t tag)
-        : executor_(std::move(executor)), to_(std::move(to)), tag_(tag) {}
+    operation(asio::any_io_executor executor, smtp::whose_server whose, std::shared_ptr<completions> to,
+              std::size_t tag)
+        : executor_(std::move(executor)), whose_(whose), to_(std::move(to)), tag_(tag) {}
 
     asio::cancellation_slot slot() { return signal_.slot(); }
 
@@ -219,6 +221,7 @@ public:
     /// Once done.
     error_code error() const { return error_; }
     const outcome& result() const { return outcome_; }
+    smtp::whose_server whose() const noexcept { return whose_; }
 
 private:
     using callbacks = std::vector<std::shared_ptr<py::object>>;
@@ -252,6 +255,7 @@ private:
 
     process_check check_process_;
     asio::any_io_executor executor_;
+    smtp::whose_server whose_;
     std::shared_ptr<completions> to_;
     std::size_t tag_;
     asio::cancellation_signal signal_;  // emitted and cleared on the mailer's thread only

@@ -185,6 +185,8 @@ class RecipientOutcome:
     """What decided it where no reply did, such as "suppressed"."""
     why: str = ""
     """One sentence to it, for people."""
+    direct: bool = False
+    """Whether it went to the servers of its domain (mx://), which are others': they take no login, and so advise none."""
 
     @property
     def advice(self) -> str:
@@ -192,7 +194,7 @@ class RecipientOutcome:
         if self.status is Status.ACCEPTED:
             return ""
         said = (self.code or 0, self.enhanced or "", self.text)
-        return _core.advice(self.phase, self.error or "", *said, self.why)
+        return _core.advice(self.phase, self.error or "", *said, self.why, self.direct)
 
 
 @dataclass(frozen=True)

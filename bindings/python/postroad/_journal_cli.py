@@ -55,7 +55,10 @@ def search(args: argparse.Namespace) -> int:
         raise InvalidInput("--limit must be 1 or more", code="invalid_option")
     for entry in Queue(args.file).journal(limit=args.limit, **_which(args)):
         if args.json:
-            write(json.dumps(dataclasses.asdict(entry), default=_plain))
+            members = dataclasses.asdict(entry)
+            for recipient in members["recipients"]:
+                del recipient["direct"]  # the journal does not keep it
+            write(json.dumps(members, default=_plain))
         else:
             for line in _lines(entry):
                 write(printable(line))

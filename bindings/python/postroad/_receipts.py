@@ -16,8 +16,8 @@ def receipt_of(operation: _core.Operation, index: Optional[int] = None) -> Recei
     """The receipt of an operation that is done."""
     error, recipients, attempts = operation.result()
     outcomes = tuple(
-        RecipientOutcome(address, Status(status), code, enhanced, text, phase, why, explanation)
-        for address, status, phase, code, enhanced, text, why, explanation in recipients
+        RecipientOutcome(address, Status(status), code, enhanced, text, phase, name, why, direct)
+        for address, status, phase, code, enhanced, text, name, why, direct in recipients
     )
     exception = None if error is None else from_core(error)
     receipt = Receipt(outcomes, attempts, exception, index)

@@ -65,6 +65,34 @@ def test_the_parts_of_a_message_are_named_together(dns, sink):
     assert not sink.messages
 
 
+def test_who_sends_to_strangers_is_not_told_to_log_in(dns):
+    dns.add("d.example", "A", "127.0.0.1")
+    refusal = testing.Fault("mail", 0, send="530 5.7.1 authentication required\r\n")
+    with testing.Sink(faults=[refusal]) as sink:
+        with Mailer(mx_url(dns, sink)) as mail, pytest.raises(postroad.NotAccepted) as strangers:
+            mail.send(compose(to="bob@d.example")).require_accepted()
+    with testing.Sink(faults=[refusal]) as sink:
+        with Mailer(sink.url()) as mail, pytest.raises(postroad.NotAccepted) as ours:
+            mail.send(compose(to="bob@d.example")).require_accepted()
+    (theirs,), (mine,) = strangers.value.receipt.recipients, ours.value.receipt.recipients
+    assert theirs.direct
+    assert not mine.direct
+    assert "login first" in mine.advice
+    assert theirs.advice
+    assert "login" not in theirs.advice
+    assert strangers.value.advice == theirs.advice
+
+
+def test_advice_of_a_connection_to_strangers_is_theirs(dns):
+    dns.add("d.example", "A", "127.0.0.1")
+    with testing.Sink() as sink:
+        url = mx_url(dns, sink)
+    with Mailer(url) as mail, pytest.raises(postroad.Error) as caught:
+        mail.send(compose(to="bob@d.example"))
+    assert "Nothing listens" in caught.value.advice
+    assert "587" not in caught.value.advice
+
+
 @pytest.mark.parametrize(
     ("records", "code", "said"),
     [
