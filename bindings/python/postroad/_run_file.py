@@ -138,5 +138,10 @@ class RunFile:
     def close(self) -> None:
         self._db.close()
 
+    def __del__(self) -> None:
+        # of a merge that was never begun, so that its generator has no end that closes it
+        if hasattr(self, "_db"):
+            self._db.close()
+
 
 _KILLED = "an earlier run ended while it was under way"

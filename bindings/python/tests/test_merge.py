@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import email
 import email.policy
+import gc
 import io
 import json
 import os
@@ -139,7 +140,17 @@ def test_a_cursor_is_rows(server, template):
     db.executemany("INSERT INTO t VALUES (?, ?)", [("a@x.example", "A"), ("b@x.example", None)])
     with postroad.Mailer(server.url) as mail:
         assert set(states(mail.merge(db.execute("SELECT * FROM t"), template)).values()) == {"sent"}
+    db.close()
     assert any(b"Dear ,\r\n" in m.content for m in server.messages)
+
+
+def test_a_merge_that_is_never_begun_leaves_no_file_open(server, template, tmp_path):
+    # since Python 3.13 that is a ResourceWarning, and an error here
+    with postroad.Mailer(server.url) as mail:
+        mail.merge(people(1), template, resume=tmp_path / "run.db")
+        with pytest.raises(postroad.InvalidInput):
+            mail.merge(people(1), template, preview=-1)
+    gc.collect()
 
 
 def test_refusals_and_deferrals_are_told_apart_and_only_the_latter_go_again(make_server, template, tmp_path):

@@ -23,7 +23,8 @@ SENDER = "Ann Lee <ann@example.com>"
 @pytest.mark.parametrize(("form", "least"), [([], 3), (["domains"], 12)])
 def test_the_tests_of_the_standard_module_pass(form, least):
     if importlib.util.find_spec("test.test_smtplib") is None:
-        pytest.fail("Python's own tests are not installed: apt install libpython3.11-testsuite")
+        version = "{}.{}".format(*sys.version_info)
+        pytest.fail(f"Python's own tests are not installed: apt install libpython{version}-testsuite")
     done = subprocess.run([sys.executable, str(PROGRAM), *form], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -172,6 +172,7 @@ def _use_in_child(suppressed, out):
     out.put("bob@example.org" in suppressed)
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_process_uses_the_list_as_its_parent_does(path):
     suppressed = SuppressionList(path)
     suppressed.add("bob@example.org")

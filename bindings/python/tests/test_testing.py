@@ -157,6 +157,8 @@ def test_a_sink_of_the_parent_is_of_no_use_behind_fork():
     done = subprocess.run(
         [
             sys.executable,
+            "-W",
+            "ignore:This process:DeprecationWarning",
             "-c",
             """
 import os

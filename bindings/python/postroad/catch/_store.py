@@ -22,12 +22,17 @@ class Store:
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
         self._keep = keep
         self._listeners: List[Callable[[str, Any], None]] = []
-        self._db.execute("PRAGMA journal_mode = WAL")
-        # the content last, so that a list does not read it
-        self._db.execute(
-            "CREATE TABLE IF NOT EXISTS caught (id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, sender TEXT "
-            "NOT NULL, recipients TEXT NOT NULL, summary TEXT NOT NULL, searched TEXT NOT NULL, content BLOB NOT NULL)"
-        )
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            # the content last, so that a list does not read it
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS caught (id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, sender "
+                "TEXT NOT NULL, recipients TEXT NOT NULL, summary TEXT NOT NULL, searched TEXT NOT NULL, content BLOB "
+                "NOT NULL)"
+            )
+        except BaseException:
+            self._db.close()
+            raise
 
     def listen(self, told: Callable[[str, Any], None]) -> Callable[[], None]:
         """`told` gets "caught" with a summary, "deleted" with ids. Returns what ends that."""
