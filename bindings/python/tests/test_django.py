@@ -159,6 +159,14 @@ def test_the_settings_of_django_say_where_mail_goes(own, arguments):
         assert EmailBackend()._arguments == arguments
 
 
+def test_mailers_of_others_leave_postroad_of_the_settings_as_it_is():
+    # with MAILERS Django 6.1 has no EMAIL_HOST and the like any more
+    others = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
+    with override_settings(MAILERS=others, POSTROAD={"url": "smtps://mx", "queue": "q.db"}):
+        assert EmailBackend()._arguments == {"url": "smtps://mx", "queue": "q.db"}
+        assert EmailBackend(host="other")._arguments == {"url": "smtp+insecure://other:25", "queue": "q.db"}
+
+
 def test_a_connection_with_arguments_has_a_mailer_of_its_own(make_server):
     server, other = make_server(), make_server()
     with override_settings(POSTROAD={"url": server.url}):

@@ -54,7 +54,9 @@ class Site:
 
     def program(self, text):
         text = "import django; django.setup()\n" + textwrap.dedent(text)
-        done = subprocess.run([sys.executable, "-W", "error", "-c", text], timeout=120, **self.place)
+        # what is pending is for Django 6.1 and later: MAILERS, ADMINS without names
+        strict = ["-W", "error", "-W", "ignore::PendingDeprecationWarning"]
+        done = subprocess.run([sys.executable, *strict, "-c", text], timeout=120, **self.place)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -75,7 +75,7 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
         self._own: Optional[Mailer] = None
         self._shares = of_alias or all(given is None for given in (*place.values(), username, password, timeout))
         if not of_alias:
-            place = {n: getattr(settings, f"EMAIL_{n}") if v is None else v for n, v in place.items()}
+            place = {n: _setting(n) if v is None else v for n, v in place.items()}
         place.update(HOST=place["HOST"] or "", PORT=place["PORT"] or _port(use_tls, use_ssl))
         self.host, self.port, self.timeout = place["HOST"], place["PORT"], timeout
         self.use_tls, self.use_ssl = bool(place["USE_TLS"]), bool(place["USE_SSL"])
@@ -83,9 +83,9 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
         if "url" not in self._arguments or not (of_alias or place_is_of_settings):
             self._arguments["url"] = _url(place)
             if not of_alias:
-                username = settings.EMAIL_HOST_USER if username is None else username
-                password = settings.EMAIL_HOST_PASSWORD if password is None else password
-                timeout = self.timeout = settings.EMAIL_TIMEOUT if timeout is None else timeout
+                username = _setting("HOST_USER") if username is None else username
+                password = _setting("HOST_PASSWORD") if password is None else password
+                timeout = self.timeout = _setting("TIMEOUT") if timeout is None else timeout
         self.username, self.password = username, password
         if username:
             self._arguments["user"] = username
@@ -207,6 +207,11 @@ class AdminEmailHandler(log.AdminEmailHandler):  # type: ignore[misc]
         backend = EmailBackend(fail_silently=True, **alias, **set_up.get("OPTIONS", {}))
         backend.hurries()
         backend.send_messages([mails])
+
+
+def _setting(name: str) -> Any:
+    # since Django 6.1 there is none beside MAILERS
+    return getattr(settings, f"EMAIL_{name}", None)
 
 
 def _port(use_tls: Optional[bool], use_ssl: Optional[bool]) -> int:
