@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import collections
+import contextlib
 import logging
 import os
 import re
@@ -116,7 +117,9 @@ class MailHandler(logging.Handler):
                 self._mailer = Mailer(self._url, **self._arguments)
             _at_end_of_child(self.close)
         if self._worker is None:
-            self._worker = Worker("postroad logging", self._run)
+            # since Python 3.12 none begins while it exits: close() sends what comes then
+            with contextlib.suppress(RuntimeError):
+                self._worker = Worker("postroad logging", self._run)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Takes a record unless it is of postroad; called by logging. Returns whether it was taken, as
@@ -147,12 +150,12 @@ class MailHandler(logging.Handler):
         if self._process != os.getpid():
             return
         with self._changed:
-            if self._worker is None:
-                return
             self._at_once = True
             self._changed.notify_all()
             try:
-                while self._held or self._sending:
+                if self._worker is None and self._held:
+                    self._send_next()
+                while self._worker is not None and (self._held or self._sending):
                     self._changed.wait()
             finally:
                 self._at_once = False
@@ -179,18 +182,26 @@ class MailHandler(logging.Handler):
         return max(since + self._digest, rest)
 
     def _run(self) -> None:
-        while batch := self._next():
-            records, text = batch
-            failed = ""
-            try:
-                self._send(records, text)
-            except BaseException as e:  # of `subject`, too: flush() waits for this thread
-                failed = type(e).__name__
-            with self._changed:
-                self._sending = 0
-                self._changed.notify_all()
-            if failed:  # only now: who waits in flush() may have the locks of logging
-                _log.warning("a mail with %d log records could not be sent: %s", len(records), failed)
+        while self._send_next():
+            pass
+
+    def _send_next(self) -> bool:
+        """False once closed."""
+        batch = self._next()
+        if batch is None:
+            return False
+        records, text = batch
+        failed = ""
+        try:
+            self._send(records, text)
+        except BaseException as e:  # of `subject`, too: flush() waits for this thread
+            failed = type(e).__name__
+        with self._changed:
+            self._sending = 0
+            self._changed.notify_all()
+        if failed:  # only now: who waits in flush() may have the locks of logging
+            _log.warning("a mail with %d log records could not be sent: %s", len(records), failed)
+        return True
 
     def _next(self) -> Optional[Tuple[List[logging.LogRecord], str]]:
         """Waits until something is due; None once closed."""

@@ -181,13 +181,14 @@ def test_wrong_arguments_are_said_at_once(mail, wrong, kind):
         MailHandler(mail, **{**PLACE, **wrong})
 
 
-def test_what_is_held_goes_when_the_process_ends(server):
+@pytest.mark.parametrize("when", ['logging.error("the end")', 'atexit.register(logging.error, "the end")'])
+def test_what_is_held_goes_when_the_process_ends(server, when):
     program = f"""
-import logging
+import atexit, logging
 from postroad.logging import MailHandler
 handler = MailHandler({server.url!r}, sender="a@x.example", recipients="b@x.example", digest=3600)
 logging.getLogger().addHandler(handler)
-logging.error("the end")
+{when}
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
