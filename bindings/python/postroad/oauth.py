@@ -276,9 +276,12 @@ class TokenSource:
     def __call__(self, request: CredentialsRequest) -> str:
         """The token for a `request` of a mailer."""
         with self._lock:
-            refused = self._given if request.refused_before else None
-            self._given = self._current(refused).access_token
-            return self._given
+            token = self._current(self._given if request.refused_before else None).access_token
+            # A connection asks once more at most, so it was one given at first that was refused: what another
+            # connection got in its place a moment ago is not.
+            if not request.refused_before or self._given is None:
+                self._given = token
+            return token
 
     @keeps_secrets
     def token(self) -> str:

@@ -111,6 +111,13 @@ def test_a_token_is_got_anew_ahead_of_its_end_and_when_it_was_refused(tokens):
     ]
 
 
+def test_a_token_that_many_connections_had_is_got_anew_once(tokens):
+    s = source(tokens)
+    assert [s(REQUEST) for _ in range(4)] == ["token-1"] * 4
+    assert [s(AGAIN) for _ in range(4)] == ["token-2"] * 4
+    assert [s(REQUEST), s(AGAIN)] == ["token-2", "token-3"]  # refused as well
+
+
 def test_many_threads_get_one_token(tokens):
     s = source(tokens)
     got = []
