@@ -199,6 +199,27 @@ def test_pages_of_others_get_nothing(catch, method, headers, status):
     assert catch.ask("api/messages", method, **headers)[0] == status
 
 
+@pytest.mark.parametrize("number", [0, 1 << 63, 10**30])
+def test_what_is_not_there_is_404_whatever_its_number(catch, number):
+    one = f"api/messages/{number}"
+    assert [catch.ask(f"{one}{path}")[0] for path in ("", "/html", "/source", "/parts/0")] == [404] * 4
+    assert catch.ask(one, "DELETE")[0] == 404
+    assert catch.json(f"api/messages?before={number}")["messages"] == []
+    assert catch.json(f"api/messages?before=-{number}")["messages"] == []
+
+
+@pytest.mark.parametrize(
+    "fault", [b"[" * 100_000, b'{"fault": ["x"]}', b'{"fault": "\\ud800:1:x"}', b"[]", b"", b"\xff"]
+)
+def test_what_is_no_fault_is_told(catch, fault):
+    request = urllib.request.Request(f"{catch.page}api/faults", fault, method="POST")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+    with refused.value as answer:
+        assert answer.code == 400
+        assert json.load(answer)["error"]
+
+
 def test_the_page_itself_runs_only_its_own_script(catch):
     _, headers, page = catch.ask("")
     assert "script-src 'self'" in headers["Content-Security-Policy"]
@@ -224,6 +245,11 @@ HOSTILE = {
     "open multipart": HEAD % b"x" + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx",
     "nested": HEAD % b"x"
     + b"".join(b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n" % (n, n) for n in range(60)),
+    "nested deeply": HEAD % b"x"
+    + b"".join(b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n" % (n, n) for n in range(1200)),
+    "messages in messages": HEAD % b"x" + b"Content-Type: message/rfc822\r\n\r\n" * 3000,
+    "comments": b"From: " + b"(" * 3000 + b"\r\nSubject: x\r\n\r\nx",
+    "long addresses": HEAD % b"x" + b'To: "' + b'"' * 50_000 + b"\r\n\r\nx",
     "file name": HEAD % b"x"
     + b"Content-Type: a/b; name*0*=utf-8''%FF; name*9=x\r\nContent-Disposition: attachment; filename=\"../../\r\n x\0\""
     + b"\r\n\r\nx",

@@ -111,7 +111,7 @@ class Pages:
                 self._faults.add(str(json.loads(await request.body())["fault"]))
             except InvalidInput as e:
                 return JSONResponse({"error": str(e)}, 400, _SAFE)
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 return JSONResponse({"error": 'write {"fault": "rcpt:1:451 4.7.1 later"}'}, 400, _SAFE)
         return JSONResponse({"faults": self._faults.list()}, 200, _SAFE)
 

@@ -6,10 +6,12 @@ import email
 import email.policy
 import email.utils
 import re
+from email.parser import BytesHeaderParser
 from html.parser import HTMLParser
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 _SEARCHED = 20_000
+_FIELD = 4000
 _SHOWN = 1_000_000
 # shown by the browser as they are; anything else is only given to be saved
 _PICTURES = ("image/png", "image/gif", "image/jpeg", "image/webp")
@@ -145,7 +147,8 @@ class Mail:
         for name in ("From", "Date", "Message-ID", "Subject"):
             if not self.field(name):
                 yield "bad", f"the field {name} is missing or empty"
-        author = email.utils.parseaddr(self.field("From"))[1].rpartition("@")[2].lower()
+        _, author = _safely(lambda: email.utils.parseaddr(self.field("From"))) or ("", "")
+        author = author.rpartition("@")[2].lower()
         bounces = sender.rpartition("@")[2].lower()
         if author and bounces and not (author == bounces or _related(author, bounces)):
             yield "notice", f"From is of {author}, the envelope of {bounces}: SPF does not count for DMARC"
@@ -191,9 +194,15 @@ class Mail:
 
 
 def _parsed(octets: bytes) -> Any:
-    """By the older parser where the newer one falls over, as over a Content-Type with `; name*`."""
-    found = _safely(lambda: email.message_from_bytes(octets, policy=email.policy.default))
-    return email.message_from_bytes(octets) if found is None else found
+    """By the older parser where the newer one falls over, as over a Content-Type with `; name*`; the header only where
+    both do, as over a thousand parts within each other."""
+    for parse in (
+        lambda: email.message_from_bytes(octets, policy=email.policy.default),
+        lambda: email.message_from_bytes(octets),
+    ):
+        if (found := _safely(parse)) is not None:
+            return found
+    return BytesHeaderParser().parsebytes(octets)
 
 
 def _related(one: str, other: str) -> bool:
@@ -217,6 +226,7 @@ def _clean(text: str) -> str:
 
 
 def _field(part: Any, name: str) -> str:
-    raw = next((v for n, v in part.raw_items() if n.lower() == name.lower()), "")
+    # cut, since the parser of addresses and encoded words takes seconds for one as long as a message
+    raw = next((v for n, v in part.raw_items() if n.lower() == name.lower()), "")[:_FIELD]
     found = _safely(lambda: email.policy.default.header_fetch_parse(name, raw))
     return _clean(raw if found is None else found)

@@ -35,7 +35,7 @@ class Release:
         """Status and answer of the API; body: {"recipients": [...]} instead of those of the envelope."""
         try:
             chosen = _chosen(body, recipients)
-        except ValueError:
+        except (ValueError, RecursionError):
             return 400, {"error": 'write {"recipients": ["bob@example.org"]}, or nothing for those of the envelope'}
         if not 0 < len(chosen) <= _MOST_RECIPIENTS:
             return 400, {"error": f"name 1 to {_MOST_RECIPIENTS} recipients"}

@@ -11,6 +11,7 @@ from .._private import make_private
 from ._mail import Mail
 
 Summary = Dict[str, Any]
+_LAST = (1 << 63) - 1  # SQLite has no greater id
 
 
 class Store:
@@ -79,7 +80,7 @@ class Store:
         rows = self._db.execute(
             f"SELECT id, at, sender, recipients, summary FROM caught WHERE {condition} AND id < ? "
             "ORDER BY id DESC LIMIT ?",
-            [*values, before if before is not None else 1 << 62, limit],
+            [*values, _LAST if before is None else max(0, min(before, _LAST)), limit],
         )
         found = [
             {"id": n, "at": at, "sender": sender, "recipients": json.loads(to), **json.loads(summary)}
@@ -88,7 +89,8 @@ class Store:
         return total, found
 
     def get(self, number: int) -> Optional[Tuple[float, str, List[str], Mail]]:
-        row = self._db.execute("SELECT at, sender, recipients, content FROM caught WHERE id = ?", (number,)).fetchone()
+        query = "SELECT at, sender, recipients, content FROM caught WHERE id = ?"
+        row = None if number > _LAST else self._db.execute(query, (number,)).fetchone()
         return None if row is None else (row[0], row[1], json.loads(row[2]), Mail(row[3]))
 
     def delete(self, numbers: Optional[List[int]] = None) -> int:
@@ -96,7 +98,8 @@ class Store:
         if numbers is None:
             n = self._db.execute("DELETE FROM caught").rowcount
         else:
-            n = sum(self._db.execute("DELETE FROM caught WHERE id = ?", (i,)).rowcount for i in numbers)
+            known = (i for i in numbers if i <= _LAST)
+            n = sum(self._db.execute("DELETE FROM caught WHERE id = ?", (i,)).rowcount for i in known)
         self._tell("deleted", numbers)
         return n
 
