@@ -153,10 +153,12 @@ def reported(receipts: Iterator[Receipt]) -> Iterator[Receipt]:
     done = missed = 0
     start = shown = time.monotonic()
 
-    def show() -> None:
+    def show(end: str = "") -> None:
         rate = done / max(time.monotonic() - start, 1e-9)
-        sys.stderr.write(f"\r{done} done, {missed} not accepted, {rate:.0f}/s")
-        sys.stderr.flush()
+        # nobody may be there to read it; the messages go on
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write(f"\r{done} done, {missed} not accepted, {rate:.0f}/s{end}")
+            sys.stderr.flush()
 
     try:
         for receipt in receipts:
@@ -167,5 +169,4 @@ def reported(receipts: Iterator[Receipt]) -> Iterator[Receipt]:
                 show()
             yield receipt
     finally:
-        show()
-        sys.stderr.write("\n")
+        show("\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import sys
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -169,6 +170,13 @@ def test_ending_the_iteration_cancels_what_is_under_way(make_server):
 def test_the_limit_is_checked_at_once(server, limit):
     with postroad.Mailer(server.url) as mail, pytest.raises(postroad.InvalidInput):
         mail.send_many([], limit=limit)
+
+
+def test_progress_that_nobody_can_read_stops_nothing(server, monkeypatch):
+    with open(os.devnull) as unwritable, postroad.Mailer(server.url) as mail:
+        for stream in (None, unwritable):
+            monkeypatch.setattr(sys, "stderr", stream)
+            assert len(list(mail.send_many([compose(), compose()], progress=True))) == 2
 
 
 def test_progress_is_told_on_standard_error(server, capsys):
