@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jinja2 import Template as Compiled
 
 _ADDRESSES = {"from": "from_", "to": "to", "cc": "cc", "bcc": "bcc", "reply-to": "reply_to", "sender": "sender"}
+_ONCE = ("subject", "sender", "tag")
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"\\@]+@[^\s<>()\[\],;:\"\\@]+")
 _SPECIAL = re.compile(r'[<>()\[\],;:"\\@.]')
 _EXPRESSION = re.compile(r"\{[{%#]")
@@ -256,9 +257,12 @@ class Template:
         known: Dict[str, Any] = {_ADDRESSES[n]: head.boxes(n) for n in _ADDRESSES if head.has(n)}
         if "sender" in known:
             known["sender"] = known["sender"][0]
-        own = {name: value for name, value in head.values if name not in _ADDRESSES and name != "subject"}
         subject = next((v for n, v in head.values if n == "subject"), None)
-        return Message(**known, subject=subject, text=text, html=page, message_id=message_id, headers=own)
+        message = Message(**known, subject=subject, text=text, html=page, message_id=message_id)
+        for name, value in head.values:
+            if name not in _ADDRESSES and name != "subject":
+                message.add_header(name, value)
+        return message
 
     def _chosen(self, language: str, there: Any) -> Any:
         """Of "de-AT": that, then "de", then the one without a language."""
@@ -385,6 +389,8 @@ def _fields(path: Path) -> List[Tuple[str, str, str]]:
             continue
         elif not colon or not re.fullmatch(r"[!-9;-~]+", name):
             _wrong(f"{path.name}, line {n}: write Name: value")
+        elif name.lower() in _ONCE and any(f[0].lower() == name.lower() for f in fields):
+            _wrong(f"{path.name}, line {n}: {name} stands there before: leave one of them")
         else:
             fields.append((name, value.strip(), f"{path.name}, line {n}"))
     return fields

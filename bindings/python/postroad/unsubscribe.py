@@ -11,6 +11,7 @@ import html
 from typing import TYPE_CHECKING, Callable, Iterable, List, Optional, Tuple, Union
 
 from ._errors import InvalidInput
+from ._messages import instance
 from ._suppression import SuppressionList
 
 if TYPE_CHECKING:
@@ -39,9 +40,13 @@ class Unsubscribe:
     """
 
     def __init__(self, url: str, secret: Union[bytes, Iterable[bytes]], list_id: str, mailto: str = "") -> None:
+        for what, text in (("url", url), ("list_id", list_id), ("mailto", mailto)):
+            instance(what, text, str)
         if not url.startswith("https://"):
             raise InvalidInput("the url of one-click unsubscription must be https (RFC 8058)", code="invalid_option")
         self._secrets = [secret] if isinstance(secret, bytes) else list(secret)
+        for one in self._secrets:
+            instance("secret", one, bytes)
         if not self._secrets or any(len(s) < 16 for s in self._secrets):
             text = "secret must have 16 octets or more: python -c 'import secrets; print(secrets.token_hex())'"
             raise InvalidInput(text, code="invalid_option")

@@ -49,6 +49,24 @@ def test_a_letter_has_what_the_files_say(write):
     assert m.get_body(["html"]).get_content().strip() == "<p>Dear <b>Bob</b>"
 
 
+def test_a_field_of_your_own_may_stand_twice(write):
+    path = write(txt="x", head="From: a@x.example\nX-Tag: {{ name }}\nX-Tag: two\n")
+    assert read(Template(path).render(ROW, to="b@x.example")).get_all("X-Tag") == ["Bob", "two"]
+
+
+@pytest.mark.parametrize("name", ["Subject", "subject", "Sender", "Tag"])
+def test_a_field_that_stands_once_is_not_left_out_in_silence(write, name):
+    path = write(txt="x", head=f"From: a@x.example\n{name.title()}: c@x.example\n{name}: d@x.example\n")
+    with pytest.raises(postroad.InvalidInput, match=rf"hi\.head, line 3: {name} stands there before"):
+        Template(path)
+
+
+@pytest.mark.parametrize("arguments", [(1, SECRET, "l"), ("https://x", "s" * 20, "l"), ("https://x", SECRET, 1)])
+def test_links_are_made_of_what_can_sign_them(arguments):
+    with pytest.raises(TypeError):
+        Unsubscribe(*arguments)
+
+
 def test_html_is_escaped_and_text_is_not(write):
     path = write(txt="{{ name }}", html="<p>{{ name }}")
     letter = Template(path).render({"name": "<script>alert(1)</script> & Söhne"}, to="b@x.example")
