@@ -66,12 +66,16 @@ class Config:
         return self.accounts[name]
 
     def expand(self, name: str, passed: Optional[Set[str]] = None) -> List[str]:
-        """The addresses behind an alias; a name that is none stands for itself."""
-        passed = set() if passed is None else passed
+        """The addresses behind an alias; a name that is none, or an alias of its own, stands for itself. Raises
+        InvalidInput where nobody is behind it."""
+        if passed is None:
+            if found := self.expand(name, set()):
+                return found
+            raise InvalidInput(f"the alias {name!r} leads to nobody: give it an address", code="invalid_config")
         if name in passed or name not in self.aliases:
             return [] if name in passed else [name]
         passed.add(name)
-        return [address for target in self.aliases[name] for address in self.expand(target, passed)]
+        return [a for to in self.aliases[name] for a in ([name] if to == name else self.expand(to, passed))]
 
 
 def _matches(sender: str, patterns: Iterable[str]) -> bool:
@@ -155,7 +159,7 @@ def _read(path: Path) -> Dict[str, Any]:
         return {}
     except OSError as e:
         raise wrong(path, e.strerror or "it cannot be read") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as e:
         raise wrong(path, f"it is no TOML: {e}") from None
 
 
@@ -187,6 +191,8 @@ def load() -> Config:
         if named and not path.exists():
             raise wrong(path, "POSTROAD_CONFIG names it, and it does not exist")
         config = _with(config, path, _read(path))
-    if config.account_by_default:
-        config.account(config.account_by_default)
+    if (name := config.account_by_default) and name not in config.accounts:
+        where = " or ".join(map(str, places()))
+        text = f"{where}: there is no account {name!r}{_guess(name, config.accounts)}"
+        raise InvalidInput(text, code="invalid_config")
     return config

@@ -160,7 +160,7 @@ class Origin:
         local, _, domain = address.partition("@")
         names = [local] if domain in ("", self.domain) else []
         known = next((n for n in [address, *names] if n in self.config.aliases), address)
-        return [self.qualified(a) for a in self.config.expand(known)]
+        return [_globally(a, self.qualified) for a in self.config.expand(known)]
 
     def sender(self, account: Account) -> str:
         given = self.options.sender

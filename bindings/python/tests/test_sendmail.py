@@ -127,6 +127,27 @@ def test_the_envelope(server, configure, sendmail, arguments, sender, recipients
     assert m["From"] == "me@x.example"
 
 
+@pytest.mark.parametrize(
+    ("alias", "recipients"),
+    [
+        ('root = "root"', ["root@web1.example.com"]),
+        ('root = ["root", "ann@x.example"]', ["root@web1.example.com", "ann@x.example"]),
+        ('root = "Ann Lee <ann>"', ["ann@web1.example.com"]),
+    ],
+)
+def test_an_alias_may_stand_for_itself_and_for_local_names(server, configure, sendmail, alias, recipients):
+    configure(server, f"[aliases]\n{alias}")
+    assert sendmail(["root"], b"Hello.\n") == 0
+    assert server.messages[0].recipients == recipients
+
+
+@pytest.mark.parametrize("aliases", ["root = []", 'root = "ann"\nann = "root"'])
+def test_an_alias_that_leads_to_nobody_is_named(server, configure, sendmail, capsys, aliases):
+    configure(server, f"[aliases]\n{aliases}")
+    assert sendmail(["root"], b"Hello.\n") == 78
+    assert "the alias 'root' leads to nobody" in capsys.readouterr().err
+
+
 def test_a_line_with_a_dot_ends_it_unless_i_says_no(server, configure, sendmail):
     configure(server)
     assert sendmail(["a@y.example"], b"Subject: s\n\none\n.\ntwo\n") == 0
