@@ -230,6 +230,12 @@ TEST_CASE("a file is read when it is sent, and must not change") {
     CHECK(gone.failure() == errc::unreadable_file);
 }
 
+TEST_CASE("a file that says it is empty is attached with what it holds") {
+    // as all of /proc does
+    const auto frozen = simple().text("t").attach(std::filesystem::path("/proc/version")).freeze(now).content;
+    CHECK(frozen.text().find("TGludXggdmVyc2lv") != std::string::npos);  // "Linux versio" in base64
+}
+
 TEST_CASE("sources of any size around a block give the same octets in memory and streamed") {
     for (const std::size_t size :
          {std::size_t{0}, std::size_t{1}, std::size_t{56}, std::size_t{57}, std::size_t{58}, std::size_t{57 * 1024 - 1},

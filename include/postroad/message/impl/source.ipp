@@ -4,6 +4,7 @@
 #include <postroad/message/source.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <exception>
 
@@ -54,6 +55,13 @@ public:
         }
     }
 
+    std::string rest() {
+        std::string octets;
+        std::array<char, 4096> room;
+        while (const auto n = read(room)) octets.append(room.data(), n);
+        return octets;
+    }
+
 private:
     std::string path_;
     int fd_;
@@ -91,7 +99,11 @@ POSTROAD_DECL source::read_function source::open() const {
 }
 
 POSTROAD_DECL source source::file(const std::string& path) {
-    const auto seen = detail::unchanged_file(path).seen();
+    detail::unchanged_file file(path);
+    const auto seen = file.seen();
+    // Files of the kernel (/proc, /sys) say 0 whatever they hold.
+    if (seen.st_size == 0)
+        if (auto octets = file.rest(); !octets.empty()) return memory(std::move(octets));
     state s;
     s.size = static_cast<std::uint64_t>(seen.st_size);
     s.open = [path, seen] { return detail::open_unchanged(path, seen); };
