@@ -8,7 +8,8 @@ from _queue import SimpleQueue
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Iterable, Optional, Tuple, Union
 
-from ._messages import octets
+from ._errors import InvalidInput
+from ._messages import octets, several
 from ._threads import Worker
 
 if TYPE_CHECKING:
@@ -64,8 +65,10 @@ def mechanisms(auth: Union[str, Iterable[str], None]) -> Optional[bytes]:
     """The argument auth, as the URL has it."""
     if auth is None:
         return None
-    names = [auth] if isinstance(auth, str) else list(auth)
-    return ",".join(octets("auth", name).decode() for name in names).encode()
+    names = several("auth", [auth] if isinstance(auth, str) else auth)
+    if not names:
+        raise InvalidInput("auth names no mechanism: leave it out, and one is chosen", code="invalid_option")
+    return b",".join(names)
 
 
 def _answer(question: _core.CredentialsQuestion, result: object) -> None:

@@ -98,7 +98,9 @@ def _queued(options: Queued) -> Dict[str, Any]:
         "give_up_after": seconds("give_up_after", options.get("give_up_after")),
     }
     grade = options.get("traffic_class", 0)
-    if isinstance(grade, bool) or not isinstance(grade, int) or not 0 <= grade <= 255:
+    if isinstance(grade, bool) or not isinstance(grade, int):
+        raise TypeError(f"traffic_class must be an int, not {type(grade).__name__}")
+    if not 0 <= grade <= 255:
         raise InvalidInput("traffic_class must be an int from 0 to 255", code="invalid_option")
     wishes["traffic_class"] = grade
     for name in ("tenant", "tag", "idempotency_key"):

@@ -49,6 +49,7 @@ from ._messages import (
     names_a_broker,
     octets,
     optional_octets,
+    rate,
     recipient_octets,
     seconds,
     sender_octets,
@@ -119,6 +120,8 @@ def _is_interruption(raised: Optional[BaseException]) -> bool:
 def _weights(given: Optional[Iterable[int]]) -> Optional[List[int]]:
     if given is None:
         return None
+    if not isinstance(given, Iterable):
+        raise TypeError(f"class_weights must be a list or the like, not {type(given).__name__}")
     weights = [count("class_weights", w, 1_000_000) or 1 for w in given]
     if not 1 <= len(weights) <= 256:
         raise InvalidInput("class_weights must be those of 1 to 256 classes", code="invalid_option")
@@ -385,9 +388,9 @@ class Mailer(Operations):
                 "longest_wait": seconds("longest_wait", longest_wait),
                 "give_up": seconds("give_up", give_up),
                 "class_weights": _weights(class_weights),
-                "pace": seconds("pace", pace),
-                "destination_pace": seconds("destination_pace", destination_pace),
-                "tenant_pace": seconds("tenant_pace", tenant_pace),
+                "pace": rate("pace", pace),
+                "destination_pace": rate("destination_pace", destination_pace),
+                "tenant_pace": rate("tenant_pace", tenant_pace),
                 "connect_timeout": seconds("connect_timeout", connect_timeout),
                 "reply_timeout": seconds("reply_timeout", reply_timeout),
                 "routes": routes_of(routes, url),

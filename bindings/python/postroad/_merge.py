@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -14,15 +15,13 @@ from ._errors import AlreadyQueued, Error, InvalidInput
 from ._messages import choice, count
 from ._private import write_private
 from ._receipts import Receipt, Status, receipt_of
-from ._rows import BadRow, as_row, mappings
+from ._rows import BadRow, as_row, bad_text, mappings
 from ._run_file import Attempts, RunFile
 from ._threads import waiting
 from ._tickets import finished
 from .templates import Letter, Template
 
 if TYPE_CHECKING:
-    import os
-
     from ._core import Operation
     from ._many import Start
     from ._messages import Mailbox, Mailboxes, MessageLike
@@ -153,6 +152,8 @@ class Merge:
         key = str("" if row[self._key] is None else row[self._key]).strip()
         if not key:
             raise BadRow(f"its {self._key!r} is empty")
+        if bad_text([key]):
+            raise BadRow(f"its {self._key!r} is not UTF-8")
         return key
 
     def _settled(self, row: int, key: str) -> Optional[Merged]:
@@ -347,6 +348,9 @@ def start(
     if "idempotency_key" in options:
         raise TypeError("unexpected keyword argument 'idempotency_key': the rows have their own")
     choice("in_doubt", in_doubt, ["park", "retry"])
+    if isinstance(suppressed, (str, bytes, os.PathLike)):
+        # in a str each part of it would be, and of a path nobody
+        raise TypeError("suppressed must be a SuppressionList(...).of(), a set or the like, not a path or a text")
     only_look = preview is not None or dry_run is not None
     merge = Merge(
         mailer,

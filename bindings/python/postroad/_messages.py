@@ -129,6 +129,13 @@ def octets(what: str, text: str, code: str = "invalid_option") -> bytes:
     return text.encode()
 
 
+def several(what: str, given: Iterable[str]) -> List[bytes]:
+    """Of each text. A str would be its characters."""
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise TypeError(f"{what} must be a list or the like, not {type(given).__name__}")
+    return [octets(what, text) for text in given]
+
+
 def optional_octets(what: str, text: Optional[str]) -> Optional[bytes]:
     return None if text is None else octets(what, text)
 
@@ -136,6 +143,8 @@ def optional_octets(what: str, text: Optional[str]) -> Optional[bytes]:
 def file_octets(what: str, path: Union[str, os.PathLike[str], None]) -> Optional[bytes]:
     if path is None:
         return None
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise TypeError(f"{what} must be a path, not {type(path).__name__}")
     try:
         name = os.fsencode(path)
     except UnicodeEncodeError:
@@ -213,7 +222,18 @@ def seconds(what: str, value: Optional[float], *, zero: bool = False) -> Optiona
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{what} must be a number of seconds, not {type(value).__name__}")
     if not (0 <= value <= 1e9) or (value == 0 and not zero):
-        raise InvalidInput(f"{what} must be a number of seconds above 0, up to 1e9", code="invalid_option")
+        least = "from 0" if zero else "above 0"
+        raise InvalidInput(f"{what} must be a number of seconds {least}, up to 1e9", code="invalid_option")
+    return float(value)
+
+
+def rate(what: str, value: Optional[float]) -> Optional[float]:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{what} must be a number of messages a second, not {type(value).__name__}")
+    if not 0 < value <= 1e9:
+        raise InvalidInput(f"{what} must be a number of messages a second above 0, up to 1e9", code="invalid_option")
     return float(value)
 
 
@@ -246,6 +266,8 @@ def check_names(given: Mapping[str, object], known: type) -> None:
 
 
 def choice(what: str, value: Optional[str], choices: List[str]) -> Optional[str]:
+    if not isinstance(value, (str, type(None))):
+        raise TypeError(f"{what} must be a str, not {type(value).__name__}")
     if value is not None and value not in choices:
         raise InvalidInput(f"{what} must be one of: {', '.join(choices)}", code="invalid_option")
     return value

@@ -25,7 +25,7 @@ def _delimiter(header: str) -> str:
     return max(",;\t|", key=header.count)
 
 
-def _bad_text(values: Iterable[Any]) -> bool:
+def bad_text(values: Iterable[Any]) -> bool:
     """What was no UTF-8 was read as lone surrogates."""
     return any(isinstance(v, str) and not v.isascii() and any("\ud800" <= c <= "\udfff" for c in v) for v in values)
 
@@ -42,7 +42,7 @@ def read_csv(lines: IO[str]) -> Iterator[Row]:
         raise InvalidInput(f"the first line must name the columns: {e}", code="invalid_rows") from None
     if len(set(names)) < len(names) or "" in names:
         raise InvalidInput("each column needs a name of its own in the first line", code="invalid_rows")
-    if _bad_text(names):
+    if bad_text(names):
         raise InvalidInput("the first line is not UTF-8: convert the file", code="invalid_rows")
     # strict, lest a quote that is not closed swallows other rows unseen; what stands behind it may be text of that row,
     # and is no row of its own
@@ -65,7 +65,7 @@ def read_csv(lines: IO[str]) -> Iterator[Row]:
 def _by_name(names: List[str], values: List[str], line: int) -> Row:
     if len(values) != len(names):
         return BadRow(f"line {line}: {len(values)} fields where the first line names {len(names)}")
-    if _bad_text(values):
+    if bad_text(values):
         return BadRow(f"line {line}: it is not UTF-8")
     return dict(zip(names, values))
 
@@ -82,7 +82,7 @@ def read_jsonl(lines: Iterable[str]) -> Iterator[Row]:
             continue
         if not isinstance(found, dict):
             yield BadRow(f"line {n}: it is no object of JSON")
-        elif _bad_text(found.values()):
+        elif bad_text(found.values()):
             yield BadRow(f"line {n}: it is not UTF-8")
         else:
             yield found

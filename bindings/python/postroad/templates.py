@@ -226,6 +226,7 @@ class Template:
             if not to:
                 raise InvalidInput("nobody is named: the row has no address, and the head no To", code="no_recipients")
             head.values.insert(0, ("to", to))
+            head.of_row = to
             recipients = [a for n in ("to", "cc", "bcc") for a in head.addresses(n)]
         if not head.has("from"):
             _wrong(f"{self.name}: no sender is known: write From into {self.name}.head, or give from_")
@@ -360,13 +361,16 @@ class _Head:
         self.values: List[Tuple[str, str]] = []
         self.attachments: List[Path] = []
         self.tag = ""
+        self.of_row: Optional[str] = None
+        """The recipient where the head has no To: one, whatever stands in the row."""
 
     def has(self, name: str) -> bool:
         return any(n == name for n, _ in self.values)
 
     def boxes(self, name: str) -> List[Any]:
         given = [value for n, value in self.values if n == name]
-        return [(who.decode(), address.decode()) for text in given for _, who, address in mailboxes(name, text)]
+        found = [box for text in given for box in mailboxes(name, [text] if text is self.of_row else text)]
+        return [(who.decode(), address.decode()) for _, who, address in found]
 
     def addresses(self, name: str) -> List[str]:
         return [address for _, address in self.boxes(name)]

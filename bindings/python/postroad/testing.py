@@ -14,7 +14,7 @@ from . import _sink
 from ._errors import InvalidInput
 from ._literals import words
 from ._mailer import Mailer
-from ._messages import check_flags, choice, count, instance, octets, seconds
+from ._messages import check_flags, choice, count, instance, octets, seconds, several
 from ._outbox import Captured, Stored, capturing
 from ._threads import waiting
 
@@ -172,13 +172,15 @@ class Sink:
         options["name"] = octets("name", name)
         instance("users", users or {}, MappingABC)
         options["users"] = {octets("users", u): octets("users", p) for u, p in (users or {}).items()}
-        options["mechanisms"] = None if mechanisms is None else [octets("mechanisms", m) for m in mechanisms]
-        options["more_keywords"] = [octets("more_keywords", line) for line in more_keywords]
+        options["mechanisms"] = None if mechanisms is None else several("mechanisms", mechanisms)
+        options["more_keywords"] = several("more_keywords", more_keywords)
+        if isinstance(faults, (str, Fault)):
+            raise TypeError(f"faults must be a list or the like, not {type(faults).__name__}")
         options["faults"] = [_parts(f) for f in faults]
         options["delay"] = seconds("delay", delay, zero=True)
         options["port"] = None if port == 0 else count("port", port, 65535)
         if certificate_names is not None:
-            options["certificate_names"] = [octets("certificate_names", n) for n in certificate_names]
+            options["certificate_names"] = several("certificate_names", certificate_names)
         self._users = dict(users or {})
         self._ca_file: Optional[str] = None
         self._core = _sink.Sink(options)

@@ -51,7 +51,7 @@ def test_a_tenant_can_be_paused(server):
     ("options", "kind"),
     [
         ({"traffic_class": 256}, postroad.InvalidInput),
-        ({"traffic_class": True}, postroad.InvalidInput),
+        ({"traffic_class": True}, TypeError),
         ({"tenant": "\ud800"}, postroad.InvalidInput),
         ({"idempotency_key": "k"}, postroad.InvalidInput),
         ({"colour": "red"}, TypeError),

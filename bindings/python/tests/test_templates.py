@@ -67,6 +67,13 @@ def test_links_are_made_of_what_can_sign_them(arguments):
         Unsubscribe(*arguments)
 
 
+def test_the_address_of_a_row_is_one(write):
+    template = Template(write(txt="x", head="From: a@x.example"))
+    assert template.render({}, to="Bob <b@x.example>").recipients == ("b@x.example",)
+    with pytest.raises(postroad.InvalidInput, match="to"):
+        template.render({}, to="b@x.example, eve@x.example")
+
+
 def test_html_is_escaped_and_text_is_not(write):
     path = write(txt="{{ name }}", html="<p>{{ name }}")
     letter = Template(path).render({"name": "<script>alert(1)</script> & Söhne"}, to="b@x.example")

@@ -34,11 +34,38 @@ MAIL = b"From: ann@example.com\r\nTo: bob@example.org\r\n\r\nHi\r\n"
             "a recipient must be a",
         ),
         (lambda _: testing.Sink(users=[("ann", "secret")]), "users must be a Mapping"),
+        (lambda _: testing.Sink(faults="rcpt:1:450 later"), "faults must be a list"),
+        (lambda _: testing.Sink(mechanisms="PLAIN"), "mechanisms must be a list"),
+        (lambda _: testing.Sink(more_keywords="SIZE 5"), "more_keywords must be a list"),
+        (lambda _: testing.Sink(certificate_names="mx.example"), "certificate_names must be a list"),
+        (lambda _: postroad.Mailer("discard://", when_full=5), "when_full must be a str"),
+        (lambda _: postroad.Mailer("discard://", queue=5), "queue must be a path"),
+        (lambda _: postroad.Mailer("discard://", pace="5"), "pace must be a number of messages a second"),
+        (lambda _: postroad.Mailer("discard://", class_weights=5), "class_weights must be a list"),
+        (lambda _: postroad.Mailer("smtp://x.example", auth=5), "auth must be a list"),
+        (lambda _: postroad.Mailer("discard://").send(MAIL, traffic_class="1"), "traffic_class must be an int"),
+        (
+            lambda _: postroad.Mailer("discard://").merge([], "letters/none", suppressed="left.db"),
+            "suppressed must be a SuppressionList",
+        ),
     ],
 )
 def test_a_wrong_type_is_named(call, named, tmp_path):
     with pytest.raises(TypeError, match=named):
         call(postroad.SuppressionList(tmp_path / "list.db"))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"pace": 0}, "pace must be a number of messages a second above 0"),
+        ({"first_wait": -1}, "first_wait must be a number of seconds from 0"),
+        ({"auth": []}, "auth names no mechanism"),
+    ],
+)
+def test_what_cannot_be_is_said_in_its_own_words(options, says):
+    with pytest.raises(postroad.InvalidInput, match=says):
+        postroad.Mailer("smtp://x.example", **options)
 
 
 @pytest.mark.parametrize("priority", [1 << 70, -(1 << 70)])
