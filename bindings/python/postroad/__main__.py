@@ -43,11 +43,13 @@ from ._shell import (
     complete_streams,
     destination,
     octets_of,
+    printing,
     proof,
     say,
     status_of,
     worse,
     write,
+    written,
 )
 
 
@@ -207,8 +209,17 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     if name not in _sendmail.NAMES and given and given[0] in _sendmail.NAMES:
         name, given = given[0], given[1:]
     if name in _sendmail.NAMES:
-        return _sendmail.main(name, given)
-    args = _parsed(given)
+        return written(_sendmail.main(name, given))
+    try:
+        args = _parsed(given)
+    except SystemExit:
+        with printing():
+            pass  # help that nobody reads to its end
+        raise
+    return written(_status_of(args))
+
+
+def _status_of(args: argparse.Namespace) -> int:
     try:
         status: int = args.run(args)
     except Error as e:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import _core
-from ._config import Config, load
+from ._config import Account, Config, load
 from ._errors import Error, InvalidInput
 from ._events import Event
 from ._mailer import Mailer
@@ -21,16 +21,19 @@ from ._message import Dkim, Message
 from ._messages import mailboxes, recipient_octets, sender_octets
 from ._progress import Bar
 from ._receipts import Receipt, Status, outcome_text, printable
-from ._report import Report, options_of
+from ._report import options_of, reporting
 from ._shell import (
     GOOD,
     INTERRUPTED,
     NO_FILE,
     add_login,
+    aside,
     complain,
     destination,
     interruptible,
+    not_empty,
     octets_of,
+    printing,
     proof,
     say,
     status_of,
@@ -63,8 +66,10 @@ def seconds_until(text: str, now: datetime) -> float:
     try:
         if re.fullmatch(r"\d\d:\d\d", text):
             hour, minute = map(int, text.split(":"))
-            at = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-            at = at if at > now else at + timedelta(days=1)
+            wall = now.replace(tzinfo=None, hour=hour, minute=minute, second=0, microsecond=0)
+            # the zone of now may not be that of tomorrow
+            at = wall.astimezone()
+            at = at if at > now else (wall + timedelta(days=1)).astimezone()
         else:
             at = datetime.fromisoformat(re.sub(r"Z$", "+00:00", text))
             # a time without a zone is that of the clock on the wall
@@ -95,22 +100,20 @@ def _recipients(args: argparse.Namespace, config: Config) -> List[List[Tuple[str
     return [_addresses(config, option, given) for option, given in lists]
 
 
-def _headers(given: Optional[Sequence[str]]) -> Dict[str, str]:
-    fields: Dict[str, str] = {}
+def _headers(given: Optional[Sequence[str]]) -> Iterator[Tuple[str, str]]:
     for text in given or ():
         name, colon, value = text.partition(":")
         if not colon:
             raise _usage(f"--header {text!r} needs a colon: write 'X-Name: value'")
-        fields[name] = value.strip()
-    return fields
+        yield name, value.strip()
 
 
 def _attach(message: Message, option: str, file: str) -> None:
     path = Path(file)
-    with path.open("rb"):
-        pass  # it can be read, else the OSError says so before anything is sent
-    regular = path.is_file()
-    what: Union[Path, bytes] = path if regular else path.read_bytes()
+    # now, so that the OSError of one that cannot be read comes before anything is sent
+    with path.open("rb") as opened:
+        # what can be read only once is read here
+        what: Union[Path, bytes] = path if path.is_file() else opened.read()
     if option == "--inline":
         message.attach(what, name=path.name, content_id=path.name, inline=True)
     else:
@@ -147,8 +150,9 @@ def _composed(args: argparse.Namespace, config: Config, sender: str) -> Message:
         subject=args.subject,
         text=text,
         html=html,
-        headers=_headers(args.header),
     )
+    for name, value in _headers(args.header):
+        message.add_header(name, value)
     for option, files in (("--attach", args.attach), ("--inline", args.inline)):
         for file in files or ():
             _attach(message, option, file)
@@ -220,7 +224,7 @@ def _show(event: Event) -> None:
         "closed": f"* closed {event.text} {event.error or ''}",
     }
     if event.kind in lines:
-        print(f"{event.connection} {printable(lines[event.kind]).rstrip()}", file=sys.stderr, flush=True)
+        aside(f"{event.connection} {printable(lines[event.kind]).rstrip()}")
 
 
 def _dry_run(args: argparse.Namespace, contents: _Contents) -> int:
@@ -236,8 +240,8 @@ def _dry_run(args: argparse.Namespace, contents: _Contents) -> int:
             contents.failed(name, e)
             continue
         complain(f"{name}: dry run, nothing is sent: from <{sender}> to {', '.join(recipients)}")
-        sys.stdout.buffer.write(octets)
-        sys.stdout.flush()
+        with printing():
+            sys.stdout.buffer.write(octets)
     return contents.status
 
 
@@ -277,7 +281,7 @@ def _send(args: argparse.Namespace) -> int:
     config = load()
     if args.queue and not (given and "://" in given[0]) and not config.accounts:
         given = ["smtp://localhost", *given]  # who sends from the queue knows the server
-    url, account, files = destination(given, args, config) if not args.dry_run else _nowhere(given, args, config)
+    url, account, files = destination(given, args, config) if not args.dry_run else nowhere(given, args, config)
     if files and composing:
         raise _usage(f"--{composing[0].replace('_', '-')} composes a message, and {files[0]} is one: give one of them")
     sender = args.sender or account.sender or config.sender
@@ -301,8 +305,8 @@ def _send(args: argparse.Namespace) -> int:
     return _with_mailer(args, contents, url, account, envelope)
 
 
-def _nowhere(given: Sequence[str], args: argparse.Namespace, config: Config) -> Tuple[str, Any, Sequence[str]]:
-    """A dry run needs no server."""
+def nowhere(given: Sequence[str], args: argparse.Namespace, config: Config) -> Tuple[str, Account, Sequence[str]]:
+    """As destination(), for what needs no server."""
     try:
         return destination(given, args, config)
     except InvalidInput:
@@ -319,13 +323,11 @@ def _with_mailer(
         options.update(queue=args.queue, submit_only=True)
     else:
         options.update(proof(args, url, account))
-    report = Report(args.report) if args.report else None
-    options.update(options_of(report, [_show] if args.transcript else []))
-    with Mailer(url, **options) as mail, interruptible(mail) as interrupted:
-        contents.stopped = interrupted
-        (_queue_up if args.queue else _send_now)(args, contents, mail, envelope)
-    if report is not None:
-        report.write()
+    with reporting(args.report) as report:
+        options.update(options_of(report, [_show] if args.transcript else []))
+        with Mailer(url, **options) as mail, interruptible(mail) as interrupted:
+            contents.stopped = interrupted
+            (_queue_up if args.queue else _send_now)(args, contents, mail, envelope)
     if interrupted.is_set():
         if contents.left:
             complain(f"interrupted: {contents.left} more were not begun")
@@ -365,14 +367,18 @@ def register(commands: Any) -> None:
     group.add_argument("--header", metavar="FIELD", action="append", help="'X-Name: value', repeatable")
     group.add_argument("--sign", metavar="DOMAIN:SELECTOR:FILE", help="sign by DKIM with the key in FILE")
     group = parser.add_argument_group("sending")
-    group.add_argument("--queue", metavar="FILE", help="leave it in this queue, for another process to send")
+    group.add_argument(
+        "--queue", type=not_empty, metavar="FILE", help="leave it in this queue, for another process to send"
+    )
     when = group.add_mutually_exclusive_group()
-    when.add_argument("--delay", metavar="TIME", help="send after 90s, 10m, 2h, 1d")
-    when.add_argument("--at", metavar="TIME", help="send at 18:30, or at 2026-12-01T09:00")
+    when.add_argument("--delay", type=not_empty, metavar="TIME", help="send after 90s, 10m, 2h, 1d")
+    when.add_argument("--at", type=not_empty, metavar="TIME", help="send at 18:30, or at 2026-12-01T09:00")
     group.add_argument("--attempts", type=int, default=1, help="try what is deferred again, up to so many times")
     group.add_argument("--dry-run", action="store_true", help="write the message to standard output and send nothing")
     group.add_argument("--transcript", action="store_true", help="show the conversation on standard error")
-    group.add_argument("--report", metavar="FILE", help="write what happened as a page of HTML, with plots")
+    group.add_argument(
+        "--report", type=not_empty, metavar="FILE", help="write what happened as a page of HTML, with plots"
+    )
     group.add_argument("--json", action="store_true", help="a line of JSON for each recipient")
     group.add_argument("--quiet", action="store_true", help="say nothing of what was accepted")
     parser.set_defaults(run=_send)

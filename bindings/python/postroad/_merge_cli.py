@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Container, ContextManager, Iterator, Optional
 
 from . import _merge
-from ._compose_cli import signer_of
+from ._compose_cli import nowhere, signer_of
 from ._config import Account, load
 from ._errors import InvalidInput
 from ._mailer import Mailer
 from ._merge import Merged
 from ._progress import Bar
-from ._report import Report, options_of
+from ._report import Report, options_of, reporting
 from ._rows import read_file
 from ._shell import (
     BAD_MESSAGE,
@@ -30,6 +30,7 @@ from ._shell import (
     complain,
     destination,
     interruptible,
+    not_empty,
     printing,
     proof,
     worse,
@@ -90,10 +91,7 @@ def _total(rows: str) -> int:
 def _merge_rows(args: argparse.Namespace) -> int:
     config = load()
     looking = args.preview is not None or args.dry_run is not None or bool(args.queue)
-    account = Account(url="smtp://localhost")
-    url, what = account.url, args.what
-    if not looking or (what and "://" in what[0]):
-        url, account, what = destination(args.what, args, config)
+    url, account, what = (nowhere if looking else destination)(args.what, args, config)
     if len(what) != 2:
         raise InvalidInput(
             "give a template and a file of rows: postroad merge [URL] TEMPLATE ROWS", code="invalid_option"
@@ -105,14 +103,13 @@ def _merge_rows(args: argparse.Namespace) -> int:
         Path(what[1]).open("rb").close()  # what is missing is said before anything is asked for
     suppressed: Container[str] = ()
     if args.suppressed is not None:
+        Path(args.suppressed).open("rb").close()  # a new list would hold nobody back
         suppressed = SuppressionList(args.suppressed).of(list=leaving.list_id if leaving else "")
     return _run(args, url, account, template, what[1], suppressed)
 
 
 def _has_from(template: str) -> bool:
-    heads = Path(template).parent.glob(f"{Path(template).name}*.head")
-    lines = (line for head in heads for line in head.read_text(errors="replace").splitlines())
-    return any(line.lower().startswith("from:") for line in lines)
+    return any(name.lower() == "from" for head in Template(template)._heads.values() for name, _, _ in head)
 
 
 def _run(
@@ -129,8 +126,11 @@ def _run(
     if args.preview is not None or args.dry_run is not None:
         return _told(args, file, _merge.start(None, rows, *fixed, {}), args.preview or _total(file))
     options: Any = {"tag": args.tag} if args.tag else {}
-    report = Report(args.report) if args.report else None
-    with _mailer(args, url, account, report) as mail, interruptible(mail) as interrupted:
+    with (
+        reporting(args.report) as report,
+        _mailer(args, url, account, report) as mail,
+        interruptible(mail) as interrupted,
+    ):
 
         def until_interrupted() -> Iterator[Any]:
             for row in rows:
@@ -139,8 +139,6 @@ def _run(
                 yield row
 
         status = _told(args, file, _merge.start(mail, until_interrupted(), *fixed, options), _total(file))
-    if report is not None:
-        report.write()
     return INTERRUPTED if interrupted.is_set() else status
 
 
@@ -162,22 +160,28 @@ def register(commands: Any) -> None:
     parser.add_argument("what", metavar="[URL] TEMPLATE ROWS", nargs="*", help="ROWS may be -, standard input")
     add_login(parser)
     parser.add_argument("--key", metavar="COLUMN", default="email", help="tells rows apart; the recipient (email)")
-    parser.add_argument("--resume", metavar="FILE", help="remember each row in FILE, and leave out what is done")
+    parser.add_argument(
+        "--resume", type=not_empty, metavar="FILE", help="remember each row in FILE, and leave out what is done"
+    )
     parser.add_argument("--in-doubt", choices=["park", "retry"], default="park", help="what an earlier run left so")
     parser.add_argument("--preview", metavar="N", type=int, help="show N letters and send none")
-    parser.add_argument("--dry-run", metavar="FOLDER", help="write all letters there and send none")
+    parser.add_argument("--dry-run", type=not_empty, metavar="FOLDER", help="write all letters there and send none")
     parser.add_argument("--format", choices=["csv", "jsonl"], help="of ROWS, if its name does not say")
     parser.add_argument("--from", dest="sender", metavar="ADDRESS", help="instead of From in NAME.head")
     parser.add_argument("--subject", metavar="TEMPLATE", help="instead of Subject in NAME.head")
     parser.add_argument("--sign", metavar="DOMAIN:SELECTOR:FILE", help="sign by DKIM with the key in FILE")
     parser.add_argument("--unsubscribe", metavar="URL", help="of the application for one-click unsubscription")
     parser.add_argument("--list-id", metavar="ID", help="such as news.example.com, with --unsubscribe")
-    parser.add_argument("--suppressed", metavar="FILE", help="the file of a SuppressionList, see docs/suppression.md")
-    parser.add_argument("--queue", metavar="FILE", help="leave the letters in this queue")
+    parser.add_argument(
+        "--suppressed", type=not_empty, metavar="FILE", help="the file of a SuppressionList, see docs/suppression.md"
+    )
+    parser.add_argument("--queue", type=not_empty, metavar="FILE", help="leave the letters in this queue")
     parser.add_argument("--tag", metavar="NAME", help="what they belong to, unless NAME.head has a Tag")
     parser.add_argument("--limit", metavar="N", type=int, default=16, help="most letters under way (16)")
     parser.add_argument("--connections", metavar="N", type=int, help="most connections at a time (4)")
     parser.add_argument("--pace", metavar="N", type=float, help="most letters a second")
-    parser.add_argument("--report", metavar="FILE", help="write what happened as a page of HTML, with plots")
+    parser.add_argument(
+        "--report", type=not_empty, metavar="FILE", help="write what happened as a page of HTML, with plots"
+    )
     parser.add_argument("--json", action="store_true", help="a line of JSON for each row")
     parser.set_defaults(run=_merge_rows)

@@ -15,9 +15,9 @@ from ._compose_cli import duration
 from ._errors import InvalidInput
 from ._messages import seconds
 from ._plan_page import page_of, plot_in_terminal
-from ._report import figure_class
-from ._rows import BadRow, as_row, read_file
-from ._shell import FAILED, GOOD, complain, write
+from ._report import check_writable, figure_class, write_page
+from ._rows import KINDS, BadRow, as_row, read_file
+from ._shell import FAILED, GOOD, complain, not_empty, write
 
 MOST_MESSAGES = 100_000_000
 MOST_HOSTS = 1_000_000
@@ -64,7 +64,8 @@ def _host(v: Dict[str, float]) -> HostParts:
 
 def _rows(file: str) -> List[Dict[str, Any]]:
     found = []
-    for n, given in enumerate(read_file(file), 1):
+    kind = KINDS.get(Path(file).suffix.lower(), "csv")
+    for n, given in enumerate(read_file(file, kind), 1):
         try:
             found.append(as_row(given))
         except BadRow as e:
@@ -148,9 +149,9 @@ def _simulated(plan: Dict[str, Any]) -> Dict[str, Any]:
 
 def _plan_command(args: argparse.Namespace) -> int:
     _checked(args)
-    if args.report:
+    if args.report is not None:
         figure_class()
-        Path(args.report).open("a").close()  # what cannot be written is said before the work
+        check_writable(args.report)
     hosts, messages = _workload(args)
     plan = {
         "hosts": hosts,
@@ -172,8 +173,8 @@ def _plan_command(args: argparse.Namespace) -> int:
             write(f"{name:<28}{value}")
         if sys.stdout.isatty():
             plot_in_terminal(found)
-    if args.report:
-        Path(args.report).write_text(page_of(found, facts), "utf-8")
+    if args.report is not None:
+        write_page(args.report, page_of(found, facts))
     for rule in found["broken"]:
         complain(f"the simulation broke a rule, so do not believe it: {rule}")
     return FAILED if found["broken"] else GOOD
@@ -227,6 +228,6 @@ def register(commands: Any) -> None:
     parser.add_argument("--per-destination", metavar="N", type=int, default=20, help="connections to one (20)")
     parser.add_argument("--pace", metavar="N", type=float, help="most letters a second")
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="equal seeds make equal plans (1)")
-    parser.add_argument("--report", metavar="FILE", help="write it as a page of HTML, with a plot")
+    parser.add_argument("--report", type=not_empty, metavar="FILE", help="write it as a page of HTML, with a plot")
     parser.add_argument("--json", action="store_true", help="print one object of JSON")
     parser.set_defaults(run=_plan_command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import io
 import random
@@ -10,7 +11,7 @@ import time
 from collections import Counter, defaultdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Callable, DefaultDict, Dict, Iterable, List, Sequence, Tuple
+from typing import Any, Callable, DefaultDict, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 from typing import Counter as Counts
 
 from ._errors import InvalidInput
@@ -46,18 +47,35 @@ def figure_class() -> Any:
     return Figure
 
 
+def check_writable(path: str) -> None:
+    """Raises InvalidInput for what cannot be written, so that it is said before the work."""
+    place = Path(path)
+    try:
+        if place.is_dir() or place.is_file() or not place.exists():  # a pipe would end for who reads it
+            place.open("a").close()
+    except OSError as e:
+        raise _not_written(path, e) from None
+
+
+def write_page(path: str, page: str) -> None:
+    """In place: the file keeps its mode and its links, and may be a pipe or a device."""
+    try:
+        Path(path).write_text(page, "utf-8", "backslashreplace")
+    except OSError as e:
+        raise _not_written(path, e) from None
+
+
+def _not_written(path: str, e: OSError) -> InvalidInput:
+    return InvalidInput(f"{path}: {e.strerror}: name a file that can be written", code="cannot_write")
+
+
 class Report:
     """Is told the events of a mailer, from any thread, and writes the page. Holds sums and samples, not the events."""
 
     def __init__(self, path: str) -> None:
         figure_class()
-        self._path = Path(path)
-        try:
-            with self._path.open("a"):
-                pass  # what cannot be written is said before anything is sent
-        except OSError as e:
-            text = f"{path}: {e.strerror}: name a file that can be written"
-            raise InvalidInput(text, code="cannot_write") from None
+        check_writable(path)
+        self._path = path
         self._lock = threading.Lock()
         self._began, self._clock = datetime.now().astimezone(), time.monotonic()
         self._by_second: DefaultDict[int, Counts[str]] = defaultdict(Counter)
@@ -99,12 +117,10 @@ class Report:
             self._in_doubt.append(event.text)
 
     def write(self) -> None:
-        """Replaces the file as a whole."""
+        """Raises InvalidInput."""
         with self._lock:
             page = "".join(self._page())
-        beside = self._path.with_name(self._path.name + ".part")
-        beside.write_text(page, "utf-8", "backslashreplace")
-        beside.replace(self._path)
+        write_page(self._path, page)
 
     def _page(self) -> Iterable[str]:
         total: Counts[str] = sum(self._by_second.values(), Counter())
@@ -212,6 +228,17 @@ def _plot(draw: Callable[[Any], None]) -> str:
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     text = drawn.getvalue()
     return text[text.index("<svg") :]
+
+
+@contextlib.contextmanager
+def reporting(path: Optional[str]) -> Iterator[Optional[Report]]:
+    """Of a run: the page is written however it ends."""
+    report = None if path is None else Report(path)
+    try:
+        yield report
+    finally:
+        if report is not None:
+            report.write()
 
 
 def options_of(report: Any, others: Sequence[Callable[[Event], object]] = ()) -> Dict[str, Any]:

@@ -21,7 +21,7 @@ from ._events import Event
 from ._jobs import Counts, Queue
 from ._mailer import Mailer
 from ._shared import made
-from ._shell import GOOD, TRY_LATER, URL_HELP, add_login, destination, proof
+from ._shell import GOOD, TRY_LATER, URL_HELP, add_login, destination, not_empty, proof
 from ._threads import Worker
 
 _LOGGED = ("retry", "late", "closed", "outcome", "lost", "decision")
@@ -310,10 +310,12 @@ def register(commands: Any) -> None:
     )
     p.add_argument("url", metavar="URL", nargs="?", help=URL_HELP)
     add_login(p)
-    p.add_argument("--queue", metavar="FILE", action="append", help="a file, or amqp://...; repeatable")
+    p.add_argument("--queue", type=not_empty, metavar="FILE", action="append", help="a file, or amqp://...; repeatable")
     p.add_argument("--queue-name", metavar="NAME", help="of a queue at a broker")
-    p.add_argument("--ca-file", metavar="FILE", help="CAs to trust instead of the system's")
-    p.add_argument("--rules", metavar="FILE", help="with mx://, what providers bear, and where mail leaves from")
+    p.add_argument("--ca-file", type=not_empty, metavar="FILE", help="CAs to trust instead of the system's")
+    p.add_argument(
+        "--rules", type=not_empty, metavar="FILE", help="with mx://, what providers bear, and where mail leaves from"
+    )
     p.add_argument("--connections", type=int, metavar="N", help="most connections at a time")
     p.add_argument("--pace", type=float, metavar="N", help="most messages a second")
     p.add_argument("--attempts", type=int, metavar="N", help="how often a message that was deferred is tried")
@@ -325,5 +327,7 @@ def add_running(p: argparse.ArgumentParser) -> None:
     """Adds the options that are not about where mail goes."""
     p.add_argument("--drain", action="store_true", help="end when nothing is left that can be sent now, as for cron")
     p.add_argument("--grace", type=float, metavar="SECONDS", default=30.0, help="for replies at the end (30)")
-    p.add_argument("--health", metavar="HOST:PORT", help="answer /health, /ready, /status and /metrics there")
+    p.add_argument(
+        "--health", type=not_empty, metavar="HOST:PORT", help="answer /health, /ready, /status and /metrics there"
+    )
     p.add_argument("--log", choices=["text", "json"], default="text", help="form of the lines on standard error")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Dict, Iterator, NoReturn, Optional, Sequence, Tuple
+from typing import IO, Any, Dict, Iterator, List, NoReturn, Optional, Sequence, Tuple
 
 from ._config import Account, Config, words_of
 from ._credentials import CredentialsRequest
@@ -61,18 +61,46 @@ def complete_streams() -> None:
         setattr(sys, ("stdin", "stdout", "stderr")[number], made)
 
 
+def not_empty(text: str) -> str:
+    """Of an option: a variable of the shell that is empty is not taken for an option that is left out."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty: give a value, or leave it out")
+    return text
+
+
 def octets_of(file: str) -> bytes:
     return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
 
 
+_unwritten: List[str] = []
+
+
+def _to_nobody(stream: IO[str]) -> None:
+    nobody = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nobody, stream.fileno())
+    os.close(nobody)
+
+
 @contextlib.contextmanager
 def printing() -> Iterator[None]:
-    """For what is written to standard output. Where nobody reads on, what was asked for is done all the same."""
+    """For what is written to standard output. Where nobody reads on, or there is no room, what was asked for is done
+    all the same; written() says so at the end."""
     try:
         yield
         sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as e:
+        _to_nobody(sys.stdout)
+        if not isinstance(e, BrokenPipeError):
+            _unwritten.append(e.strerror or str(e))
+
+
+def written(status: int) -> int:
+    """The status of a command that ends with `status`, unless what it printed was lost."""
+    if not _unwritten:
+        return status
+    complain(f"standard output: {_unwritten[0]}: all was done, and not all was said")
+    _unwritten.clear()
+    return worse(status, CANNOT_WRITE)
 
 
 def write(text: str) -> None:
@@ -85,6 +113,8 @@ def say(about: str, text: str) -> None:
 
 
 _SHELL_WORDS = (
+    ("this field is not set by header()", "this field has an option of its own, or is made by postroad"),
+    ("several authors need a sender()", "of several authors one sends: name one"),
     ("given instead: sender=", "given instead: --from"),
     ("given instead: recipients=", "given instead: --to"),
 )
@@ -93,8 +123,15 @@ _SHELL_WORDS = (
 def complain(text: str) -> None:
     for argument, option in _SHELL_WORDS:
         text = text.replace(argument, option)
-    with contextlib.suppress(BrokenPipeError):
-        print(f"postroad: {printable(text)}", file=sys.stderr, flush=True)
+    aside(f"postroad: {printable(text)}")
+
+
+def aside(line: str) -> None:
+    """Writes to standard error."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except OSError:  # nobody reads it, or there is no room
+        _to_nobody(sys.stderr)
 
 
 def worse(one: int, other: int) -> int:
@@ -266,13 +303,19 @@ def proof(args: argparse.Namespace, url: str, account: Account) -> Dict[str, Any
 
 
 def add_login(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--account", metavar="NAME", help="of ~/.config/postroad.toml or /etc/postroad.toml")
-    parser.add_argument("--user", help=USER_HELP)
+    parser.add_argument(
+        "--account", type=not_empty, metavar="NAME", help="of ~/.config/postroad.toml or /etc/postroad.toml"
+    )
+    parser.add_argument("--user", type=not_empty, help=USER_HELP)
     one = parser.add_mutually_exclusive_group()
-    one.add_argument("--password-command", metavar="COMMAND", help="a command that prints the password")
-    one.add_argument("--password-file", metavar="FILE", help="a file with the password in its first line")
+    one.add_argument("--password-command", type=not_empty, metavar="COMMAND", help="a command that prints the password")
+    one.add_argument(
+        "--password-file", type=not_empty, metavar="FILE", help="a file with the password in its first line"
+    )
     one.add_argument("--keyring", action="store_true", help="the password is in the keyring of the system")
-    one.add_argument("--token-command", metavar="COMMAND", help="a command that prints an OAuth 2.0 token")
+    one.add_argument(
+        "--token-command", type=not_empty, metavar="COMMAND", help="a command that prints an OAuth 2.0 token"
+    )
 
 
 def destination(given: Sequence[str], args: argparse.Namespace, config: Config) -> Tuple[str, Account, Sequence[str]]:

@@ -9,8 +9,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 import types
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import postroad
 import pytest
@@ -74,6 +76,66 @@ def test_a_message_is_composed(server, tmp_path, stdin):
     assert parts["logo.gif"]["Content-ID"] == "<logo.gif>"
 
 
+def test_a_field_may_stand_twice(server, stdin):
+    fields = ["--header", "X-Tag: one", "--header", "X-Tag: two"]
+    assert main(["send", "--from", "a@x.example", "--to", "b@x.example", *fields, server.url]) == 0
+    assert arrived(server)[1].get_all("X-Tag") == ["one", "two"]
+
+
+def test_what_is_attached_may_be_a_fifo_which_is_opened_once(server, stdin, tmp_path):
+    fifo = tmp_path / "report"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=lambda: fifo.write_bytes(b"a,b\n"), daemon=True)
+    writer.start()
+    assert main(["send", "--from", "a@x.example", "--to", "b@x.example", "--attach", str(fifo), server.url]) == 0
+    assert [p.get_content() for p in arrived(server)[1].iter_attachments()] == [b"a,b\n"]
+
+
+@pytest.mark.parametrize("option", ["--queue", "--at", "--delay", "--report", "--account", "--user", "--password-file"])
+def test_an_option_that_is_empty_is_not_taken_for_none(server, stdin, capsys, option):
+    with pytest.raises(SystemExit) as ended:
+        main(["send", "--from", "a@x.example", "--to", "b@x.example", option, "", server.url])
+    assert ended.value.code == 64
+    assert f"{option}: it is empty" in capsys.readouterr().err
+    assert server.messages == []
+
+
+def run_it(*arguments, **streams):
+    command = [sys.executable, "-m", "postroad", *arguments]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, timeout=60, check=False, **streams)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["send", "--from", "a@x.example", "--to", "b@x.example", "--dry-run"],
+        ["send", "--help"],
+        ["check", "/dev/null"],
+    ],
+)
+def test_who_reads_no_further_breaks_nothing(arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as closed:
+        done = run_it(*arguments, stdout=closed, stderr=subprocess.PIPE)
+    assert done.returncode in (0, 65)
+    assert b"Broken pipe" not in done.stderr
+    assert b"Exception" not in done.stderr
+
+
+def test_what_cannot_be_said_is_done(server, tmp_path):
+    files = [tmp_path / f"{n}.eml" for n in range(3)]
+    for file in files:
+        file.write_bytes(PLAIN)
+    with open("/dev/full", "w") as full:
+        done = run_it("send", server.url, *files, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 73
+    assert done.stderr == b"postroad: standard output: No space left on device: all was done, and not all was said\n"
+    assert len(server.messages) == 3
+    with open("/dev/full", "w") as full:
+        assert run_it("send", "--transcript", server.url, *files, stdout=subprocess.PIPE, stderr=full).returncode == 0
+
+
 def test_the_text_comes_from_standard_input(server, stdin):
     stdin("Grüße\n".encode())
     assert main(["send", "--from", "a@x.example", "--to", "b@x.example", server.url]) == 0
@@ -95,6 +157,7 @@ def test_the_text_comes_from_standard_input(server, stdin):
             "invalid_header",
         ),
         (["--from", "a@x.example", "--to", "b@x.example", "--subject", "a\nb"], 65, "invalid_header"),
+        (["--from", "a@x.example", "--to", "b@x.example", "--header", "To: c@x.example"], 65, "an option of its own"),
         (["--from", "a@x.example", "--to", "b@x.example", "--delay", "soon"], 64, "10m"),
         (["--from", "a@x.example", "--to", "b@x.example", "--at", "2001-01-01T00:00"], 64, "past"),
         (["--from", "a@x.example", "--to", "b@x.example", "--sign", "example.com"], 64, "DOMAIN:SELECTOR:FILE"),
@@ -355,6 +418,8 @@ def test_an_account_says_where_mail_goes(server, start_sink, tmp_path, stdin, co
         ),
         ("[accounts.a]\nurl = 'smtp://x'\nkeyring = 'yes'", "keyring must be true or false"),
         ("aliases.root = 7", "root must be a text"),
+        ("account = 'wrok'\n[accounts.work]\nurl = 'smtp://x'", "there is no account 'wrok'; did you mean 'work'?"),
+        (f"sender = {'[' * 100_000}", "it is no TOML"),
     ],
 )
 def test_a_configuration_that_is_wrong_is_named(configure, stdin, capsys, text, says):
@@ -385,12 +450,31 @@ def test_aliases_that_go_round_end():
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=timezone.utc)
 
 
+@pytest.fixture
+def clock_in(monkeypatch):
+    def there(zone):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield there
+    monkeypatch.undo()
+    time.tzset()
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("12:30", 1800), ("11:00", 82800), ("2026-11-29T13:00:00Z", 3600), ("2026-11-29T13:00+01:00", 0)],
 )
-def test_times(text, seconds):
+def test_times(clock_in, text, seconds):
+    clock_in("UTC")
     assert _compose_cli.seconds_until(text, NOW) == seconds
+
+
+def test_tomorrow_may_have_another_zone(clock_in):
+    clock_in("CET-1CEST,M3.5.0,M10.5.0/3")
+    evening = datetime(2026, 10, 24, 20, 0, tzinfo=timezone(timedelta(hours=2)))
+    assert _compose_cli.seconds_until("18:30", evening) == 23.5 * 3600
+    assert _compose_cli.seconds_until("20:30", evening) == 1800
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("1.5s", 1.5), ("10m", 600), ("2h", 7200), ("1d", 86400)])

@@ -72,11 +72,12 @@ def test_a_bad_row_is_named_and_stops_no_other(server, template):
         {"email": "f@x.example", "name": "a\r\nBcc: eve@x.example"},
         _rows.BadRow("line 9: it is not UTF-8"),
         {"email": "z@x.example", "name": "Z"},
+        {"email": "\ud800@x.example", "name": "half a character"},
     ]
     with postroad.Mailer(server.url) as mail:
         found = {m.row: m for m in mail.merge(rows, template)}
     assert {n for n, m in found.items() if m.state == "sent"} == {1, 10}
-    assert {n for n, m in found.items() if m.state == "bad"} == set(range(2, 10))
+    assert {n for n, m in found.items() if m.state == "bad"} == {*range(2, 10), 11}
     for row, says in [(2, "'name' is undefined"), (4, "'email' is empty"), (5, "it has no 'email'"), (6, "str")]:
         assert says in found[row].why
     assert "the same 'email' as row 1" in found[7].why
@@ -497,6 +498,20 @@ def test_the_command_previews_without_a_server(template, tmp_path, capfdbinary):
     assert postroad.Queue(tmp_path / "q.db").count().total == 2
 
 
+@pytest.mark.parametrize("name", ["hi", "h[i]"])
+def test_an_account_says_who_sends_where_the_head_does_not(template, tmp_path, capfdbinary, name):
+    (tmp_path / "postroad.toml").write_text("[accounts.a]\nurl = 'smtp://x'\nsender = 'Web <web@x.example>'\n")
+    (tmp_path / "rows.csv").write_text("email,name\na@x.example,A\n")
+    for neighbour in (name, f"{name}-2"):
+        (template.parent / f"{neighbour}.txt").write_text("x")
+        (template.parent / f"{neighbour}.head").write_text("Subject: s\n")
+    (template.parent / f"{name}-2.head").write_text("From: own@x.example\n")
+    senders = {name: b"Web <web@x.example>", f"{name}-2": b"own@x.example"}
+    for of, sender in senders.items():
+        assert main(["merge", "--preview", "1", str(template.parent / of), str(tmp_path / "rows.csv")]) == 0
+        assert b"From: " + sender + b"\r\n" in capfdbinary.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
@@ -508,6 +523,7 @@ def test_the_command_previews_without_a_server(template, tmp_path, capfdbinary):
         (["{t}", "{d}/twice.csv"], 65, "a name of its own"),
         (["--unsubscribe", "https://x.example/", "{t}", "{rows}"], 64, "POSTROAD_UNSUBSCRIBE_SECRET"),
         (["--dry-run", "{rows}", "{t}", "{rows}"], 73, "rows.csv"),
+        (["--suppressed", "{d}/left.db", "{t}", "{rows}"], 66, "left.db: No such file"),
     ],
 )
 def test_the_command_says_what_to_do(server, template, tmp_path, capsys, arguments, status, says):

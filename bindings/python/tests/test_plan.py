@@ -131,10 +131,15 @@ def test_a_file_of_hosts_that_is_wrong_is_named_by_its_row(capsys, tmp_path, con
     assert says in capsys.readouterr().err
 
 
+def test_a_file_is_csv_unless_its_name_says_otherwise(capsys, tmp_path):
+    (tmp_path / "hosts").write_text(HOSTS)
+    assert planned(capsys, "--messages", "10", "--hosts", str(tmp_path / "hosts"))["accepted"] == 10
+
+
 def test_files_that_are_not_there_are_named(capsys, tmp_path):
     assert main(["plan", "--hosts", str(tmp_path / "none.csv")]) == 66
     assert "none.csv" in capsys.readouterr().err
-    assert main(["plan", "--report", str(tmp_path / "no" / "plan.html")]) != 0
+    assert main(["plan", "--report", str(tmp_path / "no" / "plan.html")]) == 73
     assert "plan.html" in capsys.readouterr().err
 
 

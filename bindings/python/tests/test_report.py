@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import sys
+import threading
 import time
 from html.parser import HTMLParser
 
@@ -62,6 +65,54 @@ def test_what_a_server_says_is_text_and_nothing_is_fetched(make_server, mail, tm
     Tags().feed(report.read_text())
     assert not {"script", "link", "img", "iframe"} & set(tags)
     assert "&lt;script&gt;" in report.read_text()
+
+
+def test_the_file_stays_what_it_is(server, mail, tmp_path):
+    private, link = tmp_path / "private.html", tmp_path / "link.html"
+    private.touch(0o640)
+    link.symlink_to(private)
+    assert main(["send", "--report", str(link), server.url, mail]) == 69
+    assert link.is_symlink()
+    assert stat.S_IMODE(private.stat().st_mode) == 0o640
+    assert ("accepted", "1") in rows(private.read_text())
+
+
+def test_it_may_be_a_pipe(server, mail, tmp_path):
+    fifo, got = tmp_path / "fifo", []
+    os.mkfifo(fifo)
+    reader = threading.Thread(target=lambda: got.append(fifo.read_text()), daemon=True)
+    reader.start()
+    assert main(["send", "--report", str(fifo), server.url, mail]) == 69
+    reader.join(30)
+    assert ("accepted", "1") in rows(got[0])
+    assert fifo.is_fifo()
+
+
+def test_it_is_written_when_the_run_ends_by_an_error(make_server, tmp_path, mail):
+    away = make_server()
+    away.close()
+    (tmp_path / "hi.txt").write_text("x")
+    (tmp_path / "hi.head").write_text("From: a@x.example")
+    (tmp_path / "rows.csv").write_text("email\n" + "".join(f"p{n}@example.org\n" for n in range(200)))
+    report = tmp_path / "report.html"
+    command = [
+        "merge",
+        "--report",
+        str(report),
+        "--limit",
+        "4",
+        away.url,
+        str(tmp_path / "hi"),
+        str(tmp_path / "rows.csv"),
+    ]
+    assert main(command) == 75
+    assert "not attempted" in report.read_text()
+
+
+def test_one_that_cannot_be_written_in_the_end_is_said(server, mail, capsys):
+    assert main(["send", "--report", "/dev/full", server.url, mail]) == 73
+    assert "/dev/full: No space left on device" in capsys.readouterr().err
+    assert len(server.messages) == 1
 
 
 def test_a_report_that_cannot_be_written_is_said_before_anything_is_sent(server, mail, tmp_path, capsys):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Sequence, Tuple
 
 from .._config import load
 from .._errors import InvalidInput
-from .._shell import CANNOT_WRITE, GOOD, add_login, complain, destination, need, proof, write
+from .._shell import CANNOT_WRITE, GOOD, add_login, complain, destination, need, not_empty, proof, write
 
 if TYPE_CHECKING:
     from ._faults import Faults
@@ -184,12 +184,14 @@ def register(commands: Any) -> None:
     )
     parser.add_argument("--smtp", metavar="HOST:PORT", default="127.0.0.1:1025", help="for mail (127.0.0.1:1025)")
     parser.add_argument("--http", metavar="HOST:PORT", default="127.0.0.1:8025", help="for the page (127.0.0.1:8025)")
-    parser.add_argument("--store", metavar="FILE", help="keep the messages in FILE, not in memory")
+    parser.add_argument("--store", type=not_empty, metavar="FILE", help="keep the messages in FILE, not in memory")
     parser.add_argument("--keep", metavar="N", type=int, default=10_000, help="the latest N (10000)")
     parser.add_argument("--max-size", metavar="OCTETS", type=int, default=50_000_000, help="of a message (50000000)")
     parser.add_argument("--allow-host", metavar="NAME", action="append", help="a name the page may be asked under")
     parser.add_argument("--fault", metavar="FAULT", action="append", help="what goes wrong, such as 'rcpt:1:451 later'")
-    parser.add_argument("--relay", metavar="URL", help="the server by which a message may be released from the page")
+    parser.add_argument(
+        "--relay", type=not_empty, metavar="URL", help="the server by which a message may be released from the page"
+    )
     add_login(parser)
     parser.set_defaults(run=_catch)
 
