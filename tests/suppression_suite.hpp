@@ -96,6 +96,14 @@ void check(Make make) {
         CHECK(all_of(s) == std::vector<std::string>{"bob@example.org|acme|", "bob@example.org||",
                                                     "bob@example.org||news.example.com"});
     }
+    SUBCASE("the id of a list may stand as in its field") {
+        auto s = make({});
+        add(s, {.address = address("bob@example.org"), .of = {.list = "Our news <news.example.com>"}});
+        add(s, {.address = address("cid@example.org"), .of = {.list = "news.example.com"}});
+        for (const auto* to : {"bob@example.org", "cid@example.org"})
+            for (const auto* id : {"news.example.com", "<news.example.com>"}) CHECK(is_suppressed(s, to, {.list = id}));
+        CHECK_FALSE(is_suppressed(s, "bob@example.org", {.list = "Our news"}));
+    }
     SUBCASE("the later of two entries of one address and scope counts") {
         auto s = make({});
         CHECK(add(s, {.address = address("bob@example.org"), .why = reason::manual}) == 1);

@@ -23,11 +23,18 @@ POSTROAD_DECL std::string date_of(time t) {
     return {text.data(), static_cast<std::size_t>(std::max(size, 0))};
 }
 
-/// Whether an entry for `spoken_of` counts for mail of `of`. Names of lists are compared as domains are (RFC 2919
+/// The id of a list, also of one that is written as the field has it: `News <news.example.com>`.
+inline std::string_view id_within(std::string_view list) {
+    const auto from = list.rfind('<'), to = list.rfind('>');
+    return from == list.npos || to == list.npos || to < from ? list : list.substr(from + 1, to - from - 1);
+}
+
+/// Whether an entry for `spoken_of` counts for mail of `of`. Ids of lists are compared as domains are (RFC 2919
 /// section 6).
 inline bool covers(const scope& spoken_of, const scope& of) {
     return (spoken_of.tenant.empty() || spoken_of.tenant == of.tenant) &&
-           (spoken_of.list.empty() || postroad::detail::equal_ignoring_case(spoken_of.list, of.list));
+           (spoken_of.list.empty() ||
+            postroad::detail::equal_ignoring_case(id_within(spoken_of.list), id_within(of.list)));
 }
 POSTROAD_DECL bool counts(const entry& e, const scope& of, time now) {
     return covers(e.of, of) && (!e.until || *e.until > now);
