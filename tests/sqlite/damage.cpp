@@ -156,6 +156,43 @@ TEST_CASE("whichever page is damaged, no job is lost in silence, and none goes o
         }
 }
 
+TEST_CASE("a page that keeps an outcome from being stored is told of") {
+    for (const std::string name : {"outcomes", "outcomes_of", "outcomes_at", "journal"}) {
+        CAPTURE(name);
+        const folder f;
+        const auto now = clock::now();
+        {
+            outbox other({.path = f.file(), .submit_only = true});
+            auto j = outbox::make(mail_with("\r\n"));
+            j.waiter = std::make_unique<promised>(std::promise<told>());
+            REQUIRE_FALSE(other.submit(std::move(j)));
+        }
+        const auto root = number(f.file(), "SELECT rootpage FROM sqlite_master WHERE name = '" + name + "'");
+        std::fstream file(f.file(), std::ios::binary | std::ios::in | std::ios::out);
+        file.seekp((root - 1) * static_cast<long>(page)).write(std::string(page, '\0').data(), page);
+        file.close();
+        bool loud = false;
+        try {
+            outbox box({.path = f.file()});
+            box.start();
+            loud = box.wait([&] {
+                std::vector<job> out;
+                box.queue.lease(1, now, out);
+                for (auto& j : out) {
+                    name_recipients(j);
+                    box.queue.settle(j);
+                }
+                auto probe = outbox::make(mail_with("\r\n"));
+                probe.due = now + 1000h;
+                return box.submit(std::move(probe)) == errc::storage_damaged;
+            });
+        } catch (const error& e) {
+            loud = e.code() == errc::storage_damaged;
+        }
+        CHECK(loud);
+    }
+}
+
 TEST_CASE("a table whose places are none any more is damaged, not empty") {
     for (const auto* word : {"INTEGER PRIOARY", "INTEGFR PRIMARY"}) {
         CAPTURE(word);

@@ -18,6 +18,8 @@ inline void sqlite_store::write(std::vector<job>& jobs, std::vector<pending>& ch
     {
         const std::scoped_lock lock(mutex_);
         failing_ = static_cast<bool>(changes_ec);
+        // What is over cannot be stored any more, and nothing else can begin.
+        damaged_ = damaged_ || changes_ec == errc::storage_damaged;
     }
     if (!changes_ec) written(changes);
     if (ec) std::fill(refused.begin() + n, refused.end(), ec);
