@@ -103,6 +103,8 @@ def _queued(options: Queued) -> Dict[str, Any]:
     if not 0 <= grade <= 255:
         raise InvalidInput("traffic_class must be an int from 0 to 255", code="invalid_option")
     wishes["traffic_class"] = grade
+    if options.get("idempotency_key") == "":  # nothing would keep a second message back
+        raise InvalidInput("idempotency_key is empty: leave it out if there is none", code="invalid_option")
     for name in ("tenant", "tag", "idempotency_key"):
         wishes[name] = octets(name, options.get(name, ""))  # type: ignore[arg-type]
     return wishes

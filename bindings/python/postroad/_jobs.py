@@ -10,7 +10,17 @@ from . import _core
 from ._errors import InvalidInput, error_name
 from ._journal import JournalEntry, JournalFilter, entries
 from ._literals import JobState, words
-from ._messages import broker_arguments, check_names, choice, count, file_octets, names_a_broker, octets
+from ._messages import (
+    broker_arguments,
+    check_names,
+    choice,
+    count,
+    file_octets,
+    filter_number,
+    filter_octets,
+    names_a_broker,
+    octets,
+)
 from ._threads import waiting
 
 if TYPE_CHECKING:
@@ -98,23 +108,15 @@ class JobFilter(TypedDict, total=False):
     """Of the first recipient, as it is written in the envelope; case does not matter."""
 
 
-def _number(name: str, given: Optional[int]) -> Optional[int]:
-    if given is not None and (isinstance(given, bool) or not isinstance(given, int)):
-        raise TypeError(f"{name} must be an int, not {type(given).__name__}")
-    if given is not None and not 0 <= given < 1 << 64:
-        raise InvalidInput(f"{name} is no number of a message", code="invalid_option")
-    return given
-
-
 def filter_of(which: JobFilter) -> Dict[str, Any]:
     check_names(which, JobFilter)
+    if which.get("state", "") is None:
+        raise TypeError("state must be a str, not NoneType")
     return {
-        "id": _number("id", which.get("id")),
-        "whole": _number("whole", which.get("whole")),
+        "id": filter_number(which, "id"),
+        "whole": filter_number(which, "whole"),
         "state": choice("state", which.get("state"), words(JobState)),
-        "tenant": octets("tenant", which.get("tenant", "")),
-        "tag": octets("tag", which.get("tag", "")),
-        "domain": octets("domain", which.get("domain", "")),
+        **{name: filter_octets(which, name) for name in ("tenant", "tag", "domain")},
     }
 
 
@@ -188,7 +190,7 @@ class Queue(Operations):
             return
         name = file_octets("path", path) or b""
         os.stat(os.fsdecode(name))  # an error names the file as people do
-        self._file = name
+        self._file = os.path.abspath(name)  # it is looked into later, whatever the working directory is then
         self._core = waiting(_core.Queue, name)
 
     def compact(self) -> int:

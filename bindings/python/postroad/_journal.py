@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, Optional, Tuple, TypedDict
 
 from . import _core
 from ._errors import InvalidInput, RecipientOutcome, Status
-from ._messages import check_names, octets
+from ._messages import check_names, filter_number, filter_octets
 from ._threads import waiting
 
 _PAGE = 100
@@ -85,16 +85,11 @@ def _microseconds(what: str, when: Optional[datetime]) -> Optional[int]:
 
 def _filter(which: JournalFilter) -> Dict[str, Any]:
     check_names(which, JournalFilter)
-    number = which.get("id")
-    if number is not None and (isinstance(number, bool) or not isinstance(number, int)):
-        raise TypeError(f"id must be an int, not {type(number).__name__}")
-    if number is not None and not 0 <= number < 1 << 64:
-        raise InvalidInput("id is no number of a message", code="invalid_option")
-    values: Dict[str, Any] = {"id": number}
+    values: Dict[str, Any] = {"id": filter_number(which, "id")}
     for name in ("recipient", "sender", "message_id", "tenant", "tag"):
-        values[name] = octets(name, which.get(name, ""))  # type: ignore[arg-type]
+        values[name] = filter_octets(which, name)
     status = which.get("status")
-    if status is not None and not isinstance(status, Status):
+    if "status" in which and not isinstance(status, Status):
         raise TypeError(f"status must be a postroad.Status, not {type(status).__name__}")
     values["status"] = None if status is None else status.value
     values["since"] = _microseconds("since", which.get("since"))

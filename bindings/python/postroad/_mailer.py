@@ -331,7 +331,8 @@ class Mailer(Operations):
         captor = captures() if local is None else None
         if captor is not None:
             local, queue, at_a_broker = "memory", None if at_a_broker else queue, False
-        self._file = None if at_a_broker else file_octets("queue", queue)
+        # looked into later, whatever the working directory is then
+        self._file = None if at_a_broker or queue is None else os.path.abspath(file_octets("queue", queue) or b"")
         self._asking = None if credentials is None else Asking(credentials)
         questions = None if self._asking is None else self._asking.questions
         self._caller = Caller()

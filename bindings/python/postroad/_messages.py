@@ -136,6 +136,28 @@ def several(what: str, given: Iterable[str]) -> List[bytes]:
     return [octets(what, text) for text in given]
 
 
+def filter_number(which: Mapping[str, Any], name: str) -> Optional[int]:
+    """The number of a message in a filter; None if it is not there."""
+    if name not in which:
+        return None
+    given = which[name]
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise TypeError(f"{name} must be an int, not {type(given).__name__}")
+    if not 0 <= given < 1 << 64:
+        raise InvalidInput(f"{name} is no number of a message", code="invalid_option")
+    return given
+
+
+def filter_octets(which: Mapping[str, Any], name: str) -> bytes:
+    """Those of a text in a filter. An empty one would match all, which is not what an empty variable stands for."""
+    if name not in which:
+        return b""
+    text = octets(name, which[name])
+    if not text:
+        raise InvalidInput(f"{name} is empty: leave it out to mean all", code="invalid_option")
+    return text
+
+
 def optional_octets(what: str, text: Optional[str]) -> Optional[bytes]:
     return None if text is None else octets(what, text)
 
@@ -216,25 +238,19 @@ def recipient_octets(recipients: Optional[Mailboxes]) -> Optional[List[bytes]]:
     return None if recipients is None else [address for _, _, address in mailboxes("recipients", recipients)]
 
 
-def seconds(what: str, value: Optional[float], *, zero: bool = False) -> Optional[float]:
+def seconds(what: str, value: Optional[float], *, zero: bool = False, of: str = "seconds") -> Optional[float]:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{what} must be a number of seconds, not {type(value).__name__}")
+        raise TypeError(f"{what} must be a number of {of}, not {type(value).__name__}")
     if not (0 <= value <= 1e9) or (value == 0 and not zero):
-        least = "from 0" if zero else "above 0"
-        raise InvalidInput(f"{what} must be a number of seconds {least}, up to 1e9", code="invalid_option")
+        least = "from 0" if zero else "above 0, up"
+        raise InvalidInput(f"{what} must be a number of {of} {least} to 1e9", code="invalid_option")
     return float(value)
 
 
 def rate(what: str, value: Optional[float]) -> Optional[float]:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{what} must be a number of messages a second, not {type(value).__name__}")
-    if not 0 < value <= 1e9:
-        raise InvalidInput(f"{what} must be a number of messages a second above 0, up to 1e9", code="invalid_option")
-    return float(value)
+    return seconds(what, value, of="messages a second")
 
 
 def count(what: str, value: Optional[int], most: int) -> Optional[int]:

@@ -11,8 +11,9 @@ from typing import Any, Dict, Iterator, List
 from ._errors import InvalidInput, printable
 from ._jobs import Job, JobFilter, Queue
 from ._literals import JobState, words
-from ._shell import GOOD, write
+from ._shell import GOOD, complain, write
 
+_MOST = 1000
 _ACTIONS = ["list", "count", "show", "summary", "retry", "hold", "drop", "compact"]
 
 
@@ -68,16 +69,35 @@ def _which(args: argparse.Namespace) -> JobFilter:
     return {k: v for k, v in vars(args).items() if k in JobFilter.__annotations__ and v is not None}  # type: ignore[return-value]
 
 
+def _refuse_useless(args: argparse.Namespace, which: JobFilter) -> None:
+    """What is given and would not count: somebody expects that it does."""
+    if args.action == "show" and args.id is None:
+        raise InvalidInput("show needs --id", code="invalid_option")
+    if args.action in ("count", "compact") and which:
+        why = f"{args.action} is about all messages: summary counts those that --{next(iter(which))} names"
+        raise InvalidInput(why, code="invalid_option")
+    if args.action not in ("list", "show", "summary") and args.limit is not None:
+        raise InvalidInput("--limit is of use with list and summary only", code="invalid_option")
+
+
+def _looked_up(args: argparse.Namespace, queue: Queue, which: JobFilter) -> List[Job]:
+    jobs = queue.jobs(limit=_MOST if args.limit is None else args.limit, **which)
+    if args.action == "show" and not jobs:
+        raise InvalidInput(f"no message has the number {args.id}; a journal has what is over", code="invalid_option")
+    if args.limit is None and len(jobs) == _MOST:
+        complain(f"these are the oldest {_MOST}: --limit N takes more")
+    return jobs
+
+
 def _lines(args: argparse.Namespace) -> Iterator[str]:
     """Does what `args` say, and gives the lines to print. Raises Error and OSError."""
     of_broker = {
         name: value for name in ("queue_name", "queue_shards", "queue_ca_file") if (value := getattr(args, name, None))
     }
     which, queue = _which(args), Queue(args.file, **of_broker)
+    _refuse_useless(args, which)
     if args.action in ("list", "show"):
-        if args.action == "show" and args.id is None:
-            raise InvalidInput("show needs --id", code="invalid_option")
-        for job in queue.jobs(limit=args.limit, **which):
+        for job in _looked_up(args, queue, which):
             yield from _shown(
                 args, dataclasses.asdict(job), _members(job) if args.action == "show" else iter([_line(job)])
             )
@@ -86,7 +106,7 @@ def _lines(args: argparse.Namespace) -> Iterator[str]:
         states = [*(f"{state}: {n}" for state, n in c.by_state.items()), f"oldest: {c.oldest:.0f} s"]
         yield from _shown(args, {**c.by_state, "oldest": c.oldest}, iter(states))
     elif args.action == "summary":
-        found = _summary(queue.jobs(limit=args.limit, **which))
+        found = _summary(_looked_up(args, queue, which))
         yield from _shown(args, found, _summary_lines(found))
     elif args.action == "compact":
         octets = queue.compact()
@@ -132,5 +152,5 @@ def add_looking(queue: argparse.ArgumentParser) -> None:
     queue.add_argument("--tag", metavar="NAME")
     queue.add_argument("--domain", metavar="NAME", help="of the first recipient")
     queue.add_argument("--all", action="store_true", help="with retry, hold and drop: all of them")
-    queue.add_argument("--limit", type=int, metavar="N", default=1000, help="of list and summary")
+    queue.add_argument("--limit", type=int, metavar="N", help=f"of list and summary ({_MOST})")
     queue.add_argument("--json", action="store_true", help="print JSON, an object a line")

@@ -20,6 +20,7 @@ from ._errors import Error, InvalidInput, printable
 from ._events import Event
 from ._jobs import Counts, Queue
 from ._mailer import Mailer
+from ._messages import seconds
 from ._shared import made
 from ._shell import GOOD, TRY_LATER, URL_HELP, add_login, destination, not_empty, proof
 from ._threads import Worker
@@ -111,14 +112,15 @@ class Sender:
 
     def close(self) -> int:
         """Begins nothing more, waits for replies, and leaves the rest in the queues; returns how many those are."""
-        counts, grace = self.counts(), {"grace": self._args.grace}
-        threads = [threading.Thread(target=m.close, kwargs=grace) for m in self.mailers.values()]
+        # a file may be gone, which keeps nobody from closing what sends from it
+        at_brokers = sum(m.count().total for name, m in self.mailers.items() if "://" in name)
+        mailers, self.mailers = self.mailers, {}
+        threads = [threading.Thread(target=m.close, kwargs={"grace": self._args.grace}) for m in mailers.values()]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        self.mailers = {}
-        return sum(counts[name].total if "://" in name else Queue(name).count().total for name in counts)
+        return at_brokers + sum(Queue(name).count().total for name in mailers if "://" not in name)
 
     def counts(self) -> Dict[str, Counts]:
         return {name: mailer.count() for name, mailer in self.mailers.items()}
@@ -323,10 +325,18 @@ def register(commands: Any) -> None:
     p.set_defaults(run=run)
 
 
+def _grace(text: str) -> float:
+    try:
+        given = seconds("--grace", float(text), zero=True)
+    except (ValueError, InvalidInput):
+        raise argparse.ArgumentTypeError("expected a number of seconds from 0 to 1e9") from None
+    return given or 0.0
+
+
 def add_running(p: argparse.ArgumentParser) -> None:
     """Adds the options that are not about where mail goes."""
     p.add_argument("--drain", action="store_true", help="end when nothing is left that can be sent now, as for cron")
-    p.add_argument("--grace", type=float, metavar="SECONDS", default=30.0, help="for replies at the end (30)")
+    p.add_argument("--grace", type=_grace, metavar="SECONDS", default=30.0, help="for replies at the end (30)")
     p.add_argument(
         "--health", type=not_empty, metavar="HOST:PORT", help="answer /health, /ready, /status and /metrics there"
     )

@@ -212,7 +212,13 @@ class SuppressionList:
             if on_fault is not None:
                 on_fault(line, why)
 
-        added, known, faults = self._core.import_csv(lambda: file.read(_PIECE), defaults, fault)
+        def piece() -> bytes:
+            read = file.read(_PIECE)
+            if not isinstance(read, bytes):
+                raise TypeError('file must be opened in binary mode: open(path, "rb")')
+            return read
+
+        added, known, faults = self._core.import_csv(piece, defaults, fault)
         return Imported(added, known, faults, tuple(first))
 
 

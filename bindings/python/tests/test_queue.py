@@ -79,6 +79,31 @@ def test_a_selection_is_one_tenant_or_one_tag(server):
             mail.jobs(state="lost")
 
 
+@pytest.mark.parametrize(
+    ("which", "kind"),
+    [
+        *(({name: ""}, postroad.InvalidInput) for name in ("tenant", "tag", "domain")),
+        *(({name: None}, TypeError) for name in postroad.JobFilter.__annotations__),
+    ],
+)
+@pytest.mark.parametrize("call", ["jobs", "retry_now", "hold", "drop"])
+def test_a_variable_that_is_empty_does_not_mean_all_messages(server, which, kind, call):
+    with postroad.Mailer(server.url) as mail:
+        mail.submit(compose(), delay=60)
+        with pytest.raises(kind, match=next(iter(which))):
+            getattr(mail, call)(**which)
+        assert mail.drop() == 1
+
+
+@pytest.mark.parametrize("name", ["--tenant", "--tag", "--domain"])
+def test_nor_does_it_in_the_shell(server, name, tmp_path, capsys):
+    with postroad.Mailer(server.url, queue=tmp_path / "q.db", submit_only=True) as mail:
+        mail.submit(compose())
+        assert main(["queue", str(tmp_path / "q.db"), "drop", name, ""]) == 64
+        assert mail.count().total == 1
+    assert "is empty" in capsys.readouterr().err
+
+
 def test_options_of_a_file_need_a_file(server):
     with pytest.raises(postroad.InvalidInput):
         postroad.Mailer(server.url, submit_only=True)
@@ -141,6 +166,22 @@ def test_a_key_is_taken_once(server, tmp_path):
         with pytest.raises(postroad.AlreadyQueued):
             mail.submit(compose(), idempotency_key="invoice 7")
     assert len(server.messages) == 1
+
+
+def test_an_empty_key_is_refused(server, tmp_path):
+    with postroad.Mailer(server.url, queue=tmp_path / "q.db") as mail:
+        with pytest.raises(postroad.InvalidInput, match="idempotency_key is empty"):
+            mail.submit(compose(), idempotency_key="")
+        assert mail.count().total == 0
+
+
+def test_a_queue_is_the_same_wherever_the_process_goes(server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with postroad.Mailer(server.url, queue="q.db") as mail:
+        queue = postroad.Queue("q.db")
+        monkeypatch.chdir("/")
+        mail.send(compose())
+    assert len(list(mail.journal())) == len(list(queue.journal())) == 1
 
 
 def test_a_file_that_is_no_queue_is_refused(server, tmp_path):

@@ -294,3 +294,55 @@ def test_a_queue_is_shown_to_people(tmp_path, capsys):
     assert "domains:\n  1 x.example\n" in capsys.readouterr().out
     assert main(["queue", str(path), "show"]) == 64
     assert "--id" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        (["show", "--id", "7"], "no message has the number 7"),
+        (["count", "--tag", "news"], "count is about all messages: summary"),
+        (["compact", "--domain", "x.example"], "compact is about all messages"),
+        (["drop", "--all", "--limit", "1"], "--limit is of use with list and summary only"),
+    ],
+)
+def test_what_would_not_count_is_refused(action, said, tmp_path, capsys):
+    path = tmp_path / "q.db"
+    submit(path, "one@x.example", "two@x.example")
+    assert main(["queue", str(path), *action]) == 64
+    out, err = capsys.readouterr()
+    assert (out, said in err) == ("", True), err
+    assert postroad.Queue(path).count().total == 2
+
+
+@pytest.mark.parametrize("action", ["list", "summary"])
+def test_a_list_that_ends_before_the_queue_says_so(action, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("postroad._queue._MOST", 2)
+    path = tmp_path / "q.db"
+    submit(path, "one@x.example", "two@x.example", "three@x.example")
+    assert main(["queue", str(path), action]) == 0
+    assert capsys.readouterr().err == "postroad: these are the oldest 2: --limit N takes more\n"
+    assert main(["queue", str(path), action, "--limit", "2"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("grace", ["-1", "nan", "inf", "soon"])
+def test_a_grace_that_is_none_is_refused(grace, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="64"):
+        main(["run", "--queue", str(tmp_path / "q.db"), "--grace", grace, "discard://"])
+    assert "expected a number of seconds" in capsys.readouterr().err
+
+
+def test_a_queue_that_is_gone_keeps_no_reply_from_being_waited_for(make_server, tmp_path):
+    server = make_server(stall="content")
+    path = tmp_path / "q.db"
+    submit(path, "one@x.example")
+    command = [sys.executable, "-m", "postroad", "run", "--queue", str(path), server.url]
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert server.stalled.wait(20)
+    path.rename(tmp_path / "away.db")
+    run.send_signal(signal.SIGTERM)
+    server.resume.set()
+    _, err = run.communicate(timeout=60)
+    assert "recipient=one@x.example status=accepted" in err
+    assert "Traceback" not in err
+    assert run.returncode == 66

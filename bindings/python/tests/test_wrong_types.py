@@ -20,6 +20,7 @@ MAIL = b"From: ann@example.com\r\nTo: bob@example.org\r\n\r\nHi\r\n"
         (lambda listed: listed.add_all(["bob@example.org"]), "an entry must be a SuppressionEntry"),
         (lambda listed: listed.import_csv("list.csv"), "file must be one that is opened"),
         (lambda listed: listed.import_csv(io.BytesIO(), until="later"), "until must be a datetime"),
+        (lambda listed: listed.import_csv(io.StringIO("bob@example.org")), "file must be opened in binary mode"),
         (
             lambda _: postroad.Message(from_="a@x.example", to="b@x.example", text="", date="now"),
             "date must be a datetime",
@@ -56,16 +57,22 @@ def test_a_wrong_type_is_named(call, named, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("name", "value", "expected"),
     [
-        ({"pace": 0}, "pace must be a number of messages a second above 0"),
-        ({"first_wait": -1}, "first_wait must be a number of seconds from 0"),
-        ({"auth": []}, "auth names no mechanism"),
+        ("idle", 0, "a number of seconds above 0, up to 1e9"),
+        ("close_timeout", -1, "a number of seconds from 0 to 1e9"),
+        ("pace", 0, "a number of messages a second above 0, up to 1e9"),
+        ("tenant_pace", -1, "a number of messages a second above 0, up to 1e9"),
     ],
 )
-def test_what_cannot_be_is_said_in_its_own_words(options, says):
-    with pytest.raises(postroad.InvalidInput, match=says):
-        postroad.Mailer("smtp://x.example", **options)
+def test_a_number_out_of_range_is_told_its_unit_and_range(name, value, expected):
+    with pytest.raises(postroad.InvalidInput, match=f"^{name} must be {expected}"):
+        postroad.Mailer("discard://", **{name: value})
+
+
+def test_a_list_of_no_mechanism_is_refused():
+    with pytest.raises(postroad.InvalidInput, match="auth names no mechanism"):
+        postroad.Mailer("smtp://x.example", auth=[])
 
 
 @pytest.mark.parametrize("priority", [1 << 70, -(1 << 70)])
