@@ -15,6 +15,7 @@ from ._literals import SuppressionReason, words
 from ._shell import BAD_MESSAGE, CANNOT_WRITE, FAILED, GOOD, complain, printing, write
 from ._suppression import SuppressionEntry, SuppressionList
 
+_MOST = 1000
 _ACTIONS = ["add", "remove", "check", "list", "import", "export"]
 
 
@@ -130,8 +131,11 @@ def suppress(args: argparse.Namespace, given: Union[str, SuppressionList]) -> in
         return GOOD
     if args.action == "list":
         _all(args, 0)
-        for entry in of.entries(args.limit):
+        found = of.entries(_MOST if args.limit is None else args.limit)
+        for entry in found:
             _show(args, _plain(entry), _line(entry))
+        if args.limit is None and len(found) == _MOST:
+            complain(f"these are the first {_MOST}: --limit N takes more, export all")
         return GOOD
     return {"check": _check, "import": _import, "export": _export}[args.action](args, of)
 
@@ -160,5 +164,5 @@ def add_suppressing(listed: argparse.ArgumentParser) -> None:
     listed.add_argument("--source", metavar="TEXT", default="", help="who says so")
     listed.add_argument("--until", metavar="TIME", help="such as 2026-03-01 or 2026-03-01T12:00:00Z")
     listed.add_argument("--ignore-case", action="store_true", help="of a list that is made: in local parts")
-    listed.add_argument("--limit", type=int, metavar="N", default=1000, help="of list")
+    listed.add_argument("--limit", type=int, metavar="N", help=f"of list ({_MOST})")
     listed.add_argument("--json", action="store_true", help="print JSON, an object a line")

@@ -232,3 +232,14 @@ def test_the_command_looks_after_a_list(path, tmp_path, capsys):
     assert run("add")[0] == 64
     assert run("add", "no address")[0] == 65
     assert run("add", "bob@example.org", "--until", "soon")[0] == 64
+
+
+def test_a_list_that_is_longer_than_what_is_shown_says_so(path, capsys, monkeypatch):
+    monkeypatch.setattr("postroad._suppress_cli._MOST", 2)
+    assert main(["suppress", str(path), "add", "ann@example.org", "bob@example.org", "cid@example.org"]) == 0
+    capsys.readouterr()
+    assert main(["suppress", str(path), "list"]) == 0
+    out, err = capsys.readouterr()
+    assert (out.count("\n"), err) == (2, "postroad: these are the first 2: --limit N takes more, export all\n")
+    assert main(["suppress", str(path), "list", "--limit", "3"]) == 0
+    assert capsys.readouterr().err == ""
