@@ -717,6 +717,26 @@ def test_what_the_broker_takes_no_more_is_with_somebody(queue):
         assert queue.sink.twice() <= queue.doubted()  # the connection ends for the first of them
 
 
+def test_what_is_too_large_to_be_divided_is_with_somebody(queue):
+    producer = queue.submits(0, 1, 2, "--each", "--wait", "--octets", 200_000)
+    wait_until(lambda: producer.said("queued") == {0}, "it is queued")
+    with takes_at_most(queue.broker, 100_000), Relay(queue.broker.ports["amqp"]) as relay:
+        worker = queue.sends("--each", url=queue.url(relay.port))
+        wait_until(lambda: relay.taken >= 2, "its parts end the connection")
+        publish(queue, f"{shard('d0.test')}", 1, {"recipients": ["to@d0.test"]})
+        queue.all_arrive({1})  # it stands behind the other
+
+        def told() -> bool:
+            worker.process.send_signal(signal.SIGUSR1)
+            time.sleep(0.2)
+            return producer.process.poll() is not None
+
+        wait_until(told, "it is found and dropped")
+    assert producer.ended() == ""
+    assert producer.lines[-1] == "failed 0 the broker takes no more than 100000 octets (max_message_size)"
+    assert set(queue.sink.got) == {1}
+
+
 def test_a_large_part_of_a_long_list_is_sent(queue):
     """Its recipients take almost all that headers may, and a part names them twice."""
     queue.sends("--each")

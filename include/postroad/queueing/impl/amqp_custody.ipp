@@ -219,7 +219,7 @@ inline void amqp_store::obey(order& o) {
         h.then_until = after(clock::now(), options_.patience);
         return;
     }
-    if (o.what == order::kind::divide) return divide(h, o);
+    if (o.what == order::kind::divide) return o.copy.body.size() > largest_ ? stay(o) : divide(h, o);
     answer_elsewhere(h, o);
     if (o.what == order::kind::settle && o.reason.empty()) {
         end(o.id);
@@ -240,8 +240,8 @@ inline void amqp_store::obey(order& o) {
     outbox_.add(std::move(out));
 }
 
-/// The broker takes it no more: the mailer gets it again from here, when it is due. What is parked is not due until
-/// somebody says so.
+/// The broker takes it no more: the mailer gets it again from here, when it is due. What is parked, or could only go as
+/// parts that the broker takes no more, is not due until somebody says so.
 inline void amqp_store::stay(order& o) {
     std::string reason;
     auto j = from_amqp(std::move(o.copy), amqp_now(), reason);
@@ -249,6 +249,11 @@ inline void amqp_store::stay(order& o) {
     done();
     if (!j) return;
     j->id = o.id;
+    if (o.what == order::kind::divide) {
+        j->due = never;
+        j->error = errc::message_too_large;
+        j->result.details.explanation = too_large();
+    }
     if (o.queue == names_.held() || o.queue == names_.in_doubt()) j->due = never;
     const auto due = j->due;
     ripening_.emplace(due, *std::move(j));

@@ -106,7 +106,7 @@ inline void amqp_store::settle(const job& j) {
 
 inline void amqp_store::divide(job&& whole, std::vector<job>&& parts) {
     const auto now = amqp_now();
-    order o{.what = order::kind::divide, .id = whole.id, .is_part = whole.whole != 0};
+    order o{.what = order::kind::divide, .id = whole.id, .copy = to_amqp(whole, now), .is_part = whole.whole != 0};
     {
         const std::scoped_lock lock(mutex_);
         for (auto& p : parts) p.whole = whole.whole ? whole.whole : waits_as(whole.id);

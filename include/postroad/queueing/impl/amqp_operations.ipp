@@ -8,10 +8,16 @@
 
 namespace postroad::queueing::detail {
 
+/// Of one that waits here for its time, or for somebody: such as nobody but this process may have.
+inline job_state amqp_ripening_state(const job& j, time_point now) {
+    if (j.due <= now) return job_state::waiting;
+    return j.due == never ? job_state::held : job_state::delayed;
+}
+
 template <class F>
 void amqp_store::visit(time_point now, F f) const {
     for (const auto& j : ready_) f(j, job_state::waiting);
-    for (const auto& [due, j] : ripening_) f(j, due > now ? job_state::delayed : job_state::waiting);
+    for (const auto& entry : ripening_) f(entry.second, amqp_ripening_state(entry.second, now));
 }
 
 inline std::optional<job> amqp_store::take(job_id id) {
@@ -59,7 +65,9 @@ inline std::size_t amqp_store::retry_now(const job_filter& which, time_point now
         const std::scoped_lock lock(mutex_);
         amqp_take_if(
             ripening_,
-            [&](const auto& entry) { return which.matches(queueing::describe(entry.second, job_state::delayed, now)); },
+            [&](const auto& entry) {
+                return which.matches(queueing::describe(entry.second, amqp_ripening_state(entry.second, now), now));
+            },
             [&](auto& entry) {
                 entry.second.due = time_point::min();
                 ready_.push_back(std::move(entry.second));
@@ -92,7 +100,7 @@ inline std::vector<job> amqp_store::extract(const job_filter& which, time_point 
         ready_, [&](const job& j) { return matches(j, job_state::waiting); },
         [&](job& j) { found.push_back(std::move(j)); });
     amqp_take_if(
-        ripening_, [&](const auto& entry) { return matches(entry.second, job_state::delayed); },
+        ripening_, [&](const auto& entry) { return matches(entry.second, amqp_ripening_state(entry.second, now)); },
         [&](auto& entry) { found.push_back(std::move(entry.second)); });
     for (const auto& j : found) taken_out_.insert(j.id);
     return found;
