@@ -6,6 +6,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import datetime
+from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Optional, Tuple
 
@@ -103,15 +104,19 @@ def write_report(
     subject: str = "",
     full: bool = False,
 ) -> Optional[bytes]:
-    """A report to the sender of `about` (RFC 3464): `sender`, or who its header names. To be sent with sender="", since
-    nobody answers to a report. None where the sender is the null reverse path, or nobody failed or waits: successes are
-    reported to those who asked, and a header does not tell.
+    """A report to the sender of `about` (RFC 3464): `sender`, or who its header names, Return-Path before Sender and
+    From. To be sent with sender="", since nobody answers to a report. None where the sender is the null reverse path,
+    or nobody failed or waits: successes are reported to those who asked, and a header does not tell.
 
     `reporting_mta` is the name of this host. `full` returns all of the message if a recipient failed, not its header
     only. `text` and `subject` are for people, instead of ours."""
     recipients = list(recipients)
     for r in recipients:
         instance("a recipient", r, ReportedRecipient)
+    whole = octets_of(about)
+    if sender is None:
+        path = str(BytesHeaderParser().parsebytes(whole).get("Return-Path", "")).strip()
+        sender = path if path == "<>" or "@" in path else None
     given = [
         tuple(
             octets("a recipient", part)
@@ -133,5 +138,5 @@ def write_report(
         raise InvalidInput("arrived must be in the years 1900 to 2261", code="invalid_option", phase="prepare")
     words = (octets("reporting_mta", reporting_mta), octets("text", text), octets("subject", subject))
     when = None if arrived is None else arrived.timestamp()
-    found = _core.write_report(octets_of(about), sender_octets(sender), given, words, when, full)
+    found = _core.write_report(whole, sender_octets(sender), given, words, when, full)
     return None if found is None else found[0]

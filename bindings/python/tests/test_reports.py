@@ -51,6 +51,24 @@ def test_nobody_gets_a_report_who_must_not():
         postroad.write_report(MESSAGE, [postroad.ReportedRecipient("bob@y")], reporting_mta="mx.example.com")
 
 
+def test_a_report_goes_where_the_return_path_leads():
+    def reported(header):
+        return postroad.write_report(header + MESSAGE, [BOB], reporting_mta="mx.example.com")
+
+    assert reported(b"Return-Path: <>\n") is None
+    assert reported(b"return-path:\n <>\n") is None
+    for header, to in (
+        (b"Return-Path: <bounces@example.com>\n", "bounces@example.com"),
+        (b"Return-Path: MAILER-DAEMON\n", "ann@example.com"),
+        (b"", "ann@example.com"),
+    ):
+        assert email.message_from_bytes(reported(header))["To"] == to
+    given = postroad.write_report(
+        b"Return-Path: <>\n" + MESSAGE, [BOB], reporting_mta="mx.example.com", sender="eve@example.com"
+    )
+    assert email.message_from_bytes(given)["To"] == "eve@example.com"
+
+
 def test_old_servers_are_read_and_people_are_not(tmp_path):
     text = (
         b"From: MAILER-DAEMON@mx.example\n\nHi. This is the qmail-send program at mx.example.\n\n"
