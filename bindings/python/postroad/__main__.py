@@ -56,11 +56,13 @@ from ._shell import (
 def _notices(content: bytes, found: _core.Examined) -> Iterator[str]:
     _, longest_line, eight_bit, international, binary = found[2:]
     if international:
-        yield "the header is UTF-8: a server without SMTPUTF8 gets it in ASCII, but for addresses"
+        yield "the header is UTF-8: it goes in ASCII, but for addresses, and what has a DKIM-Signature"
     if content.startswith(b"\xef\xbb\xbf"):
         yield "a byte order mark is taken off"
-    if content.lstrip(b"\xef\xbb\xbf").startswith(b"From "):
+    content = content.lstrip(b"\xef\xbb\xbf")
+    if re.match(rb"From (?![ \t]*:)", content):
         yield "the From line of an mbox is taken off"
+        content = content.partition(b"\n")[2].lstrip(b"\xef\xbb\xbf")
     header = content.partition(b"\n\n")[0].partition(b"\r\n\r\n")[0]
     try:
         header.decode()
@@ -70,6 +72,8 @@ def _notices(content: bytes, found: _core.Examined) -> Iterator[str]:
         yield "it holds 8-bit octets: a server without 8BITMIME gets it encoded anew, but no multipart/signed"
     if binary:
         yield "it holds what only BINARYMIME carries: another server gets it encoded anew"
+    elif (longest_word := max((len(w) for w in header.split() if w.isascii()), default=0)) > 997:
+        yield f"a word of the header has {longest_word} octets, of 997 that SMTP allows: it is refused"
     elif longest_line > 998:
         yield f"a line has {longest_line} octets, of 998 that SMTP allows: it is encoded anew"
     # not by the newer policy, which falls over what some fields hold

@@ -134,7 +134,8 @@ def test_check_says_the_envelope_and_needs_no_server(write, capsys):
         ((b"Date", b"X-Date"), "the field Date is missing"),
         ((b"Message-ID", b"X-ID"), "the field Message-ID is missing"),
         ((b"Hello", b"Gr\xc3\xbc\xc3\x9fe"), "8BITMIME"),
-        ((b"Hi", "Grüße".encode()), "SMTPUTF8"),
+        ((b"Hi", "Grüße".encode()), "goes in ASCII"),
+        ((b"Hi", b"a" * 998), "998 octets, of 997 that SMTP allows: it is refused"),
         ((b"From: ", b"\xef\xbb\xbfFrom: "), "byte order mark"),
         ((b"From: ", b"From x\nFrom: "), "From line of an mbox"),
         ((b"Hi", b"Gr\xfc\xdfe\nContent-Type: text/plain; charset=iso-8859-1"), "become encoded words"),
@@ -145,6 +146,15 @@ def test_check_says_the_envelope_and_needs_no_server(write, capsys):
 def test_check_notices_what_may_go_wrong(write, capsys, change, notice):
     assert main(["check", write(PLAIN.replace(*change))]) == 0
     assert notice in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"From ann Mon\n", b"\xef\xbb\xbfFrom x\n\xef\xbb\xbf"])
+def test_check_reads_what_stands_behind_what_is_taken_off(write, capsys, before):
+    assert main(["check", write(before + PLAIN)]) == 0
+    out = capsys.readouterr().out
+    assert "is taken off" in out
+    assert "missing" not in out
+    assert "Defect" not in out
 
 
 @pytest.mark.parametrize(
