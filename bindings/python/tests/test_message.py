@@ -97,12 +97,14 @@ def test_it_is_signed(tmp_path):
         m.sign("example.com", "one", b"hunter2")
 
 
-def test_a_header_in_utf8_goes_to_a_server_that_takes_ascii_only(make_server):
-    server = make_server(extensions=("8BITMIME",))
+@pytest.mark.parametrize("extensions", [("8BITMIME",), ("8BITMIME", "SMTPUTF8")])
+def test_a_header_in_utf8_goes_in_ascii_where_it_can(make_server, extensions):
+    server = make_server(extensions=extensions)
     content = "From: Jörg <a@bücher.example>\nTo: b@x.example\nSubject: Grüße an alle\n"
     content += "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nzwölf\n"
     with postroad.Mailer(server.url) as mail:
         mail.send(content.encode()).require_accepted()
+    assert "SMTPUTF8" not in server.messages[0].parameters
     raw = server.messages[0].content
     header, _, body = raw.partition(b"\r\n\r\n")
     assert header.isascii()

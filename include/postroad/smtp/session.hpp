@@ -372,6 +372,7 @@ private:
     void finish_front();
     bool refuse_locally(active& t);
     std::optional<lack> find_lack(active& t) const;
+    void spare_smtputf8(active& t) const;
     std::optional<lack> convert(active& t) const;
     static const content& content_of(const active& t) noexcept {
         return t.converted ? *t.converted : t.what.mail->content;

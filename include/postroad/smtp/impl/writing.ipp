@@ -1,6 +1,7 @@
 #pragma once
 // What is written and in what order: commands, and contents in the form that the server takes.
 
+#include <postroad/message/fields.hpp>
 #include <postroad/message/utf8.hpp>
 #include <postroad/smtp/session.hpp>
 
@@ -137,9 +138,23 @@ POSTROAD_DECL bool session::stalled() const noexcept {
     return broken_off_ && !segments_.empty() && segments_.front().content && transactions_[sending(0)].broken_off;
 }
 
+// The header in ASCII: the next server on the way may lack SMTPUTF8, and sends back what asked for it. Not where that
+// breaks a signature, or an address has no such form.
+POSTROAD_DECL void session::spare_smtputf8(active& t) const {
+    using namespace postroad::detail;
+    const auto& c = t.what.mail->content;
+    if (!options_.down_convert || !c.eight_bit_header() || c.composed()) return;
+    const auto header = header_of(c);
+    if (find_field(split_fields(header), "DKIM-Signature")) return;
+    try {
+        t.converted = c.with_ascii_header();
+    } catch (const error&) {  // it goes as it is
+    }
+}
+
 // Makes the content fit what the server takes.
 POSTROAD_DECL std::optional<lack> session::convert(active& t) const {
-    const auto& c = t.what.mail->content;
+    const auto c = content_of(t);
     const bool takes_binary = capabilities_.chunking && capabilities_.binarymime;
     const bool ascii_header = c.eight_bit_header() && !capabilities_.smtputf8;
     lack missing;
@@ -177,15 +192,14 @@ POSTROAD_DECL std::optional<lack> session::convert(active& t) const {
 POSTROAD_DECL std::optional<lack> session::find_lack(active& t) const {
     const auto& mail = *t.what.mail;
     t.utf8 = detail::needs_smtputf8(mail);
-    if (t.utf8) {
-        // Also where the server has SMTPUTF8: the next one on the way may not, and many list their domains so only.
-        const bool has_form = detail::has_ascii_form(t.what);
-        if (!has_form && !capabilities_.smtputf8)
-            return lack{errc::internationalised_unsupported,
-                        "the local part of an address is not ASCII and the server does not offer SMTPUTF8"};
-        t.ascii_domains = has_form && !(mail.content.eight_bit_header() && capabilities_.smtputf8);
-    }
+    const bool has_form = !t.utf8 || detail::has_ascii_form(t.what);
+    if (!has_form && !capabilities_.smtputf8)
+        return lack{errc::internationalised_unsupported,
+                    "the local part of an address is not ASCII and the server does not offer SMTPUTF8"};
+    if (has_form && capabilities_.smtputf8) spare_smtputf8(t);
     if (auto l = convert(t)) return l;
+    // Also where the server has SMTPUTF8: the next one on the way may not, and many list their domains so only.
+    t.ascii_domains = t.utf8 && has_form && !content_of(t).eight_bit_header();
     if (const auto size = content_of(t).size(); capabilities_.size && size > *capabilities_.size)
         return lack{errc::message_too_large, "the message has " + std::to_string(size) + " octets, the server takes " +
                                                  std::to_string(*capabilities_.size)};
