@@ -64,6 +64,8 @@ TEST_CASE("without a folder paths stay, and data: URIs may be percent-encoded") 
     const auto text = text_of(m.text("x").freeze({}).content);
     CHECK(text.find("PHN2Zy8+") != text.npos);
     CHECK(text.find("image1.svg") != text.npos);
+    auto other = simple();
+    CHECK(shown(embed_images(other, "<img src=\"data:image/svg+xml;utf8,<svg/>\">")) == "<img src=\"cid:1\">");
 }
 
 TEST_CASE("what is no image, not there or outside is refused, and nothing attached") {

@@ -98,7 +98,9 @@ inline std::pair<source, part> image_of_data(std::string_view url, std::size_t n
         if (c != ' ' && c != '\t' && c != '\r' && c != '\n') digits += c;
     if (!type.starts_with("image/") || comma == url.size() || (in_base64 && !base64_decode(digits, decoded)))
         refuse_field("data:", "expected an image, in base64 or with %XX, got '" + escaped(url, 60) + "'");
-    auto subtype = parse_parameterised(type).value.substr(6);
+    // without parameters, among which some write words that are none, such as utf8
+    type = parse_parameterised(type).value;
+    auto subtype = type.substr(6);
     subtype.resize(std::min(subtype.find('+'), subtype.size()));
     return {source::memory(in_base64 ? decoded : octets),
             {.type = type, .name = "image" + std::to_string(number) + '.' + subtype}};

@@ -112,20 +112,48 @@ private:
     std::unordered_map<std::string, std::string> types_;
 };
 
+// `; name=value; …` (RFC 2045 section 5.1). What is not closed would take in the parameters that are put behind it.
+inline bool is_parameter_list(std::string_view text) noexcept {
+    while (!text.empty()) {
+        const auto equals = text.find('=');
+        if (text.front() != ';' || equals == text.npos || !is_token(trimmed(text.substr(1, equals - 1)))) return false;
+        text.remove_prefix(equals + 1);
+        std::size_t end = 1;
+        if (text.starts_with('"')) {
+            while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
+            if (end++ >= text.size()) return false;
+        } else {
+            end = std::min(text.find_first_of(" \t;"), text.size());
+            if (!is_token(text.substr(0, end))) return false;
+        }
+        text = trimmed(text.substr(end));
+    }
+    return true;
+}
+
 // `type/subtype; name=value; …`, all in ASCII; values are tokens or quoted strings.
 inline parameterised checked_media_type(const std::string& type) {
     static constexpr std::size_t max_type = 255;
     check_value("Content-Type", type);
-    auto parsed = parse_parameterised(type);
-    const auto slash = parsed.value.find('/');
-    if (type.size() > max_type || !is_ascii(type) || trimmed(type).ends_with(';') || slash == std::string::npos ||
-        !is_token(std::string_view(parsed.value).substr(0, slash)) ||
-        !is_token(std::string_view(parsed.value).substr(slash + 1)))
+    const auto end = std::min(type.find(';'), type.size());
+    const auto value = trimmed(std::string_view(type).substr(0, end));
+    const auto slash = std::min(value.find('/'), value.size());
+    if (type.size() > max_type || !is_token(value.substr(0, slash)) ||
+        !is_token(value.substr(std::min(slash + 1, value.size()))) || !is_ascii(type) ||
+        !is_parameter_list(trimmed(std::string_view(type).substr(end))))
         refuse_field("Content-Type",
-                     "expected type/subtype in at most 255 ASCII characters, got '" + escaped(type, 100) + "'");
-    for (const auto& [name, value] : parsed.parameters)
-        if (!is_token(name) || name == "name" || name == "boundary")
+                     "expected type/subtype; name=value, with quotes around a value that is no token, in at most 255 "
+                     "ASCII characters, got '" +
+                         escaped(type, 100) + "'");
+    auto parsed = parse_parameterised(type);
+    for (const auto& [name, text] : parsed.parameters) {
+        // continuations and charsets of parameters are ours to write
+        if (name == "name" || name == "boundary" || name.find('*') != name.npos)
             refuse_field("Content-Type", "'" + escaped(name, 100) + "' is not a parameter that can be given here");
+        const auto is_it = [&n = name](const auto& p) { return p.first == n; };
+        if (std::ranges::count_if(parsed.parameters, is_it) > 1)
+            refuse_field("Content-Type", "the parameter '" + escaped(name, 100) + "' stands twice");
+    }
     return parsed;
 }
 
