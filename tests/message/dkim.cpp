@@ -235,6 +235,21 @@ TEST_CASE("domains, selectors, identities and keys are checked") {
     CHECK(with([](auto& s) { s.fields.names = {"a:b"}; }) == errc::invalid_option);
     CHECK(with([](auto& s) { s.fields.oversigned = {"a b"}; }) == errc::invalid_option);
     CHECK(!with([](auto& s) { s.identity = "@example.com"; }));
+    // what has a meaning in a list of tags goes in quoted-printable (RFC 6376 section 3.5)
+    auto odd = any();
+    odd.identity = "\"a;b c\"@example.com";
+    CHECK(tag(signed_text(odd, "From: a@x\n\n"), " i") == "\"a=3Bb=20c\"@example.com");
+    odd.identity = "bounce+a=b@example.com";
+    CHECK(tag(signed_text(odd, "From: a@x\n\n"), " i") == "bounce+a=3Db@example.com");
+    for (const std::string selector : {"s_1", "",
+                                       "b\xc3\xbc"
+                                       "cher"}) {
+        auto s = any();
+        s.selector = selector;
+        CHECK(failure_of([&] {
+                  (void)dkim_signer(s);
+              }).text.starts_with("DKIM: '" + postroad::escaped(selector) + "' is not a selector: expected letters, "));
+    }
     CHECK(tag(signed_text({.domain = "b\xc3\xbc"
                                      "cher.example",
                            .selector = "s",

@@ -7,6 +7,7 @@
 #include <postroad/message/dkim.hpp>
 #include <postroad/message/encrypted_key.hpp>
 #include <postroad/message/fields.hpp>
+#include <postroad/message/header.hpp>
 #include <postroad/message/lines.hpp>
 #include <postroad/message/utf8.hpp>
 
@@ -134,6 +135,18 @@ private:
     std::size_t column_ = 0;
 };
 
+// In dkim-quoted-printable (RFC 6376 section 2.11).
+inline std::string quoted_identity(std::string_view identity) {
+    std::string result;
+    for (const char c : identity) {
+        if (c > ' ' && c != ';' && c != '=')
+            result += c;
+        else
+            append_hex(result, c);
+    }
+    return result;
+}
+
 inline std::string signature_field(const dkim_signature& s, const signed_fields& what, const sha256::value& body,
                                    std::chrono::system_clock::time_point now) {
     const auto word = [](canonicalization c) { return c == canonicalization::simple ? "simple" : "relaxed"; };
@@ -144,7 +157,7 @@ inline std::string signature_field(const dkim_signature& s, const signed_fields&
     w.tag("c", std::string(word(s.header)) + '/' + word(s.body));
     w.tag("d", s.domain);
     w.tag("s", s.selector);
-    if (!s.identity.empty()) w.tag("i", s.identity);
+    if (!s.identity.empty()) w.tag("i", quoted_identity(s.identity));
     w.tag("t", std::to_string(time.count()));
     if (s.valid_for > s.valid_for.zero()) w.tag("x", std::to_string((time + s.valid_for).count()));
     w.list("h", what.names);
@@ -159,17 +172,19 @@ inline std::string signature_field(const dkim_signature& s, const signed_fields&
 
 [[noreturn]] inline void refuse_option(const std::string& why) { throw error(errc::invalid_option, "DKIM: " + why); }
 
-inline std::string checked_dkim_domain(const std::string& domain) {
+/// Empty if it is none.
+inline std::string dkim_domain(const std::string& domain) {
     error_code ec;
     const auto a = address::parse("x@" + domain, ec);
-    auto ascii = ec || domain.starts_with('[') ? std::string{} : a.ascii_domain();
-    if (ascii.empty()) refuse_option("'" + escaped(domain, 100) + "' is not a domain");
-    return ascii;
+    return ec || domain.starts_with('[') ? std::string{} : a.ascii_domain();
 }
 
 inline void check_signature(dkim_signature& s) {
-    s.domain = checked_dkim_domain(s.domain);
-    if (checked_dkim_domain(s.selector) != s.selector) refuse_option("expected a selector in ASCII");
+    auto domain = dkim_domain(s.domain);
+    if (domain.empty()) refuse_option("'" + escaped(s.domain, 100) + "' is not a domain");
+    s.domain = std::move(domain);
+    if (s.selector.empty() || dkim_domain(s.selector) != s.selector)
+        refuse_option("'" + escaped(s.selector, 100) + "' is not a selector: expected letters, digits, '-' and '.'");
     if (!is_token(s.key.algorithm())) refuse_option("expected the name of an algorithm");
     for (const auto* list : {&s.fields.names, &s.fields.oversigned, &s.fields.kept_absent})
         for (const auto& name : *list)
@@ -178,12 +193,11 @@ inline void check_signature(dkim_signature& s) {
     const auto at = s.identity.rfind('@');
     error_code ec;
     (void)address::parse(at == 0 ? "x" + s.identity : s.identity, ec);
-    const auto domain = at == std::string::npos ? std::string{} : s.identity.substr(at + 1);
-    const bool within =
-        equal_ignoring_case(domain, s.domain) ||
-        (domain.size() > s.domain.size() && domain[domain.size() - s.domain.size() - 1] == '.' &&
-         equal_ignoring_case(std::string_view(domain).substr(domain.size() - s.domain.size()), s.domain));
-    if (ec || !within || !is_ascii(s.identity) || s.identity.find(';') != std::string::npos)
+    const auto of = at == std::string::npos ? std::string{} : s.identity.substr(at + 1);
+    const bool within = equal_ignoring_case(of, s.domain) ||
+                        (of.size() > s.domain.size() && of[of.size() - s.domain.size() - 1] == '.' &&
+                         equal_ignoring_case(std::string_view(of).substr(of.size() - s.domain.size()), s.domain));
+    if (ec || !within || !is_ascii(s.identity))
         refuse_option("the identity '" + escaped(s.identity, 100) + "' is not within the domain");
 }
 
