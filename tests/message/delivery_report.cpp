@@ -139,6 +139,7 @@ TEST_CASE("reports are found in other parts, encoded, and in UTF-8") {
     };
     CHECK(encoded("base64", "RmluYWwtUmVjaXBpZW50\nOiB1dGYtODsgYUB4Cg==") == "a@x");
     CHECK(encoded("Quoted-Printable", "Final-Recipient: utf-8; =\na=40x") == "a@x");
+    CHECK(encoded("Quoted-Printable", "Final-Recipient: rfc822; a=3db=3Dc@x") == "a=b=c@x");
 }
 
 TEST_CASE("what is no report is none, and broken ones tell what they can") {

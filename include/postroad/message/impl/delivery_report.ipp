@@ -31,7 +31,10 @@ inline std::string decoded_body(std::string_view body, std::string_view encoding
         return with_crlf(result);
     }
     if (!equal_ignoring_case(encoding, "quoted-printable")) return std::string(body);
-    const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+    const auto digit = [](char c) {
+        const char lower = to_lower(c);  // some write them so
+        return c >= '0' && c <= '9' ? c - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+    };
     for (std::size_t at = 0; at < body.size(); ++at) {
         if (body[at] != '=' || at + 2 >= body.size()) {
             result += body[at];
