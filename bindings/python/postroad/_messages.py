@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from email.errors import MessageError
+from email.errors import InvalidHeaderDefect, MessageError
 from email.generator import BytesGenerator
 from email.headerregistry import Address
 from email.message import Message
@@ -51,6 +51,9 @@ def _written(name: str, value: str, utf8: bool) -> Optional[bytes]:
     return _core.written_field(name.encode(), text.encode(), utf8)
 
 
+_WHOLE = EmailPolicy(utf8=True, max_line_length=0)
+
+
 class _Written(EmailPolicy):
     """What CPython folds well is left to it. Of text without spaces that is longer than a line it makes encoded words,
     also of ids and URLs, which nobody reads then: List-Unsubscribe, References, In-Reply-To, long addresses."""
@@ -60,6 +63,9 @@ class _Written(EmailPolicy):
         if not hasattr(value, "name"):
             return super().fold_binary(name, value)
         text = str(value)
+        if hasattr(value, "addresses") and any(isinstance(d, InvalidHeaderDefect) for d in value.defects):
+            # of what it cannot read it shows nothing, so that a recipient would be lost
+            text = value.fold(policy=_WHOLE)[len(name) + 1 :].strip()
         ours = _written(name, text, self.utf8)
         if ours is not None:
             return ours

@@ -414,6 +414,28 @@ def test_a_date_that_no_clock_holds_is_refused(year):
         postroad.Message(**BASE, date=datetime(year, 1, 1, tzinfo=timezone.utc))
 
 
+@pytest.mark.parametrize(
+    ("given", "recipients"),
+    [
+        ("[Sales] Ann <ann@x.example>, bob@y.example", ["ann@x.example", "bob@y.example"]),
+        ("bob@y.example <ann@x.example>", ["ann@x.example"]),
+        ("Jörg [x] <ann@x.example>, bob@y.example", ["ann@x.example", "bob@y.example"]),
+    ],
+)
+def test_no_recipient_is_lost_that_only_cpython_cannot_read(server, given, recipients):
+    message = EmailMessage()
+    message["From"] = "eve@x.example"
+    message["To"] = given
+    with postroad.Mailer(server.url) as mail:
+        mail.send(message).require_accepted()
+    assert server.messages[0].recipients == recipients
+    message = EmailMessage()
+    message["To"] = "Jörg <ann@x.example>; bob@y.example"
+    written = postroad._messages.message_octets(message)
+    assert b"<ann@x.example>" in written
+    assert b"bob@y.example" in written
+
+
 def test_fields_of_a_file_stay_as_they_are():
     octets = b"Subject: a  b\r\n\tc\r\nReferences: <" + b"x" * 200 + b"@y>\r\n\r\nx\r\n"
     assert message_octets(email.message_from_bytes(octets, policy=email.policy.default)) == octets
