@@ -76,6 +76,24 @@ TEST_CASE("the line that begins a message in an mbox file is taken off, and only
     CHECK(kept("From: a@x\n") == "From: a@x\r\n");
 }
 
+TEST_CASE("a From field with a space before its colon is no line of an mbox file") {
+    for (const std::string text : {"From : a@x\r\nTo: b@y\r\n\r\nx\r\n", "From \t: a@x\r\nTo: b@y\r\n\r\nx\r\n"}) {
+        CHECK(kept(text) == text);
+        CHECK(route(text) == "a@x > b@y");
+    }
+}
+
+TEST_CASE("what is wrong with a header is said where it is") {
+    const auto why = [](const std::string& text) { return failure_of([&] { (void)parse_eml(text); }).text; };
+    CHECK(
+        why("\nFrom: a@x\n").starts_with("the message has no header, for it is empty or begins with an empty line: "));
+    CHECK(why("").starts_with("the message has no header"));
+    CHECK(why("\xff\xfe"
+              "From\n")
+              .starts_with("\\xff\\xfeFrom\\x0d\\x0a: expected well-formed UTF-8 at octet 0,"));
+    CHECK(why("X\xe4: a\n").starts_with("X\\xe4: expected well-formed UTF-8 at octet 1,"));
+}
+
 TEST_CASE("a byte order mark is taken off, and only at the start") {
     for (const std::string text : {"From: a@x\nTo: b@y\n\nx\n", "From a@x Mon\nFrom: a@x\nTo: b@y\n\nx\n"}) {
         CHECK(kept("\xef\xbb\xbf" + text) == kept(text));
@@ -115,6 +133,11 @@ TEST_CASE("fields that are no UTF-8 are encoded in the charset of the message, o
         CHECK(!content::from_text(text).eight_bit_header());
     }
     CHECK(route("From: J\xf6rg <a@x>\nTo: \xe4 <b@y>\n" + latin + "\n") == "a@x > b@y");
+    for (const std::string charset : {"latin1", "ISO_8859-1", "iso8859-15", "x-gbk", "cp936", "x-sjis", "cp949"}) {
+        CAPTURE(charset);
+        CHECK(kept("Subject: \xb0\xa1\nContent-Type: text/plain; charset=" + charset + "\n\n")
+                  .starts_with("Subject: =?" + charset + "?q?=B0=A1?=\r\n"));
+    }
     const auto long_text = kept("Subject: " + std::string(500, '\xe4') + "\n" + latin + "\n");
     CHECK(content::from_text(long_text).longest_line() < 100);
     for (const std::string type :

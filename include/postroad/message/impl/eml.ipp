@@ -54,9 +54,10 @@ inline address sender_of(const std::vector<header_field>& fields, const std::str
     for (const auto* name : {"Sender", "From"})
         if (const auto* f = find_field(fields, name))
             if (auto found = mailboxes_of(*f, "reverse_path"); !found.empty()) return std::move(found.front().address);
-    throw error(errc::no_sender, ("the message names no sender: expected " + prefix + "From or " + prefix + "Sender")
-                                     .append(given_instead)
-                                     .append("reverse_path"));
+    std::string why = fields.empty() ? "the message has no header, for it is empty or begins with an empty line"
+                                     : "the message names no sender";
+    why += ": expected " + prefix + "From or " + prefix + "Sender";
+    throw error(errc::no_sender, why.append(given_instead).append("reverse_path"));
 }
 
 inline std::vector<address> recipients_of(const std::vector<header_field>& fields, const std::string& prefix) {
@@ -111,10 +112,11 @@ inline std::string in_utf8(std::string_view header, const std::string& charset) 
         if (bad == f.all.size() || stays_behind(f)) {
             result += f.all;
         } else if (f.name.empty() || has_high_octet(f.name) || !is_known_charset(named)) {
-            throw error(errc::invalid_header,
-                        escaped(f.name.empty() ? f.all : f.name, 76) + ": expected well-formed UTF-8 at octet " +
-                            std::to_string(bad - static_cast<std::size_t>(f.value.data() - f.all.data())) +
-                            ", or its charset in Content-Type or eml_options::charset");
+            const auto value_at = f.name.empty() ? 0 : static_cast<std::size_t>(f.value.data() - f.all.data());
+            throw error(errc::invalid_header, escaped(f.name.empty() ? f.all : f.name, 76) +
+                                                  ": expected well-formed UTF-8 at octet " +
+                                                  std::to_string(bad < value_at ? bad : bad - value_at) +
+                                                  ", or its charset in Content-Type or eml_options::charset");
         } else {
             result += field_in_ascii(f, named);
         }
@@ -130,10 +132,17 @@ inline std::size_t size_of_marks(std::string_view text) noexcept {
     return size;
 }
 
+/// The line that begins a message in an mbox file; `From : ann@x.example` is a field.
+inline bool begins_with_mbox_line(std::string_view header) noexcept {
+    if (!header.starts_with("From ")) return false;
+    const auto behind = header.find_first_not_of(" \t", 5);
+    return behind == header.npos || header[behind] != ':';
+}
+
 /// What travels of a header with CRLF line ends; `e` becomes the envelope.
 inline std::string header_that_travels(std::string_view header, const eml_options& options, envelope& e) {
     header.remove_prefix(size_of_marks(header));
-    if (header.starts_with("From ")) header.remove_prefix(find_octet(header, '\n') + 1);
+    if (begins_with_mbox_line(header)) header.remove_prefix(find_octet(header, '\n') + 1);
     header.remove_prefix(size_of_marks(header));
     std::string changed;
     if (has_high_octet(header) && ill_formed_at(header) != header.size())

@@ -33,13 +33,16 @@ inline octets_of_characters octets_of(std::string_view charset) noexcept {
             charset, [](char c) { return is_alphanumeric(static_cast<unsigned char>(c)) || c == '-' || c == '_'; }))
         return unknown;
     if (is("utf-8") || is("utf8") || is("us-ascii")) return utf8;
-    if (begins("iso-8859-") || begins("windows-125") || begins("cp125") || begins("koi8-") || is("ibm850") ||
-        is("cp850") || is("ibm866") || is("cp866") || is("macintosh") || is("tis-620") || is("windows-874"))
+    // as IANA has them, and what programs write besides
+    if (begins("iso-8859-") || begins("iso_8859-") || begins("iso8859-") || is("latin1") || begins("windows-125") ||
+        begins("cp125") || begins("koi8-") || is("ibm850") || is("cp850") || is("ibm866") || is("cp866") ||
+        is("macintosh") || is("tis-620") || is("windows-874"))
         return one;
-    if (is("shift_jis") || is("windows-31j") || is("cp932")) return shift_jis;
+    if (is("shift_jis") || is("windows-31j") || is("cp932") || is("x-sjis")) return shift_jis;
     if (is("euc-jp")) return euc_jp;
-    if (is("gbk") || is("gb18030")) return gb18030;
-    if (is("gb2312") || is("big5") || is("big5-hkscs") || is("euc-kr") || begins("ks_c_5601")) return two;
+    if (is("gbk") || is("x-gbk") || is("cp936") || is("gb18030")) return gb18030;
+    if (is("gb2312") || is("cp949") || is("big5") || is("big5-hkscs") || is("euc-kr") || begins("ks_c_5601"))
+        return two;
     return unknown;
 }
 
