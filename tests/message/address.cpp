@@ -347,6 +347,10 @@ TEST_CASE("what other programs write is taken where asked") {
         {"A <a.@docomo.example>, .b@x", {"A|\"a.\"@docomo.example", "|\".b\"@x"}},
         {"T: a@x", {"|a@x"}},
         {"undisclosed-recipients:", {}},
+        {"a@x; B <b@y>;c@z", {"|a@x", "B|b@y", "|c@z"}},
+        {"a@x; ", {"|a@x"}},
+        {"T: a@x;; b@y", {"|a@x", "|b@y"}},
+        {";", {}},
     };
     for (const auto& row : rows) {
         CAPTURE(row.text);

@@ -453,7 +453,9 @@ private:
             if (in_group_) require_obsolete(at_, "expected ; at the end of the group");
             return false;
         }
-        if (text_[at_] != ',') fail(at_, "expected a comma");
+        // as Outlook separates them
+        const bool semicolon = text_[at_] == ';' && syntax_ == address_syntax::obsolete;
+        if (text_[at_] != ',' && !semicolon) fail(at_, "expected a comma");
         ++at_;
         had_comma_ = true;
         return true;
