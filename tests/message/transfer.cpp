@@ -74,6 +74,17 @@ TEST_CASE("only the parts of a multipart that need it are encoded") {
           "ein =C3=B6 unter vielen\r\n--a b--\r\nend\r\n");
 }
 
+TEST_CASE("what is encoded anew says so once") {
+    const std::string said = "Content-Transfer-Encoding: ";
+    for (const std::string second : {"7bit", "8bit"}) {
+        const auto c = content::from_text(said + "8bit\nSubject: x\ncontent-transfer-encoding: " + second +
+                                          "\nX: y\n\nein \xc3\xa4 unter vielen\n");
+        CHECK(text_of(c.as(transfer::seven_bit)) ==
+              "MIME-Version: 1.0\r\n" + said +
+                  "quoted-printable\r\nSubject: x\r\nX: y\r\n\r\nein =C3=A4 unter vielen\r\n");
+    }
+}
+
 TEST_CASE("parts of a digest are messages") {
     CHECK(
         seven(

@@ -9,6 +9,7 @@
 #include <postroad/message/utf8.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace postroad::detail {
 
@@ -46,10 +47,10 @@ public:
         if (encoding != "7bit" && encoding != "8bit" && encoding != "binary")
             refuse(e.body, where, "it is said to be " + escaped(encoding, 40) + " already");
         if (type.is("multipart/")) {
-            composite_header(e.header, fields, is_message);
+            composite_header(fields, is_message);
             multipart(e.body, type, where, depth);
         } else if (type.value == "message/rfc822") {
-            composite_header(e.header, fields, is_message);
+            composite_header(fields, is_message);
             entity(e.body, "text/plain", where, depth + 1, true);
         } else if (type.value == "message/partial" || type.value == "message/external-body") {
             refuse(e.body, where, type.value + " must not be encoded");
@@ -168,19 +169,26 @@ private:
     static std::size_t trimmed_end(std::string_view line) noexcept { return line.find_last_not_of(" \t\r\n") + 1; }
 
     // What is in it fits now.
-    void composite_header(std::string_view header, const std::vector<header_field>& fields, bool is_message) {
-        const auto* encoding = find_field(fields, "Content-Transfer-Encoding");
-        header_with(header, encoding, encoding ? most_ == transfer::seven_bit ? "7bit" : "8bit" : std::string_view{},
-                    is_message && !find_field(fields, "MIME-Version"));
+    void composite_header(const std::vector<header_field>& fields, bool is_message) {
+        const bool said = find_field(fields, "Content-Transfer-Encoding") != nullptr;
+        header_with(fields, said ? most_ == transfer::seven_bit ? "7bit" : "8bit" : std::string_view{}, is_message);
     }
 
-    // The header and the empty line; with another encoding unless that is empty.
-    void header_with(std::string_view header, const header_field* old, std::string_view encoding, bool add_version) {
-        const auto before = old ? static_cast<std::size_t>(old->all.data() - header.data()) : header.size();
-        out_ += header.substr(0, before);
-        if (add_version) out_ += "MIME-Version: 1.0\r\n";
-        if (!encoding.empty()) (out_ += "Content-Transfer-Encoding: ").append(encoding).append("\r\n");
-        if (old) out_ += header.substr(before + old->all.size());
+    // The header and the empty line; with another encoding unless that is empty, and with no second one, which some
+    // readers go by.
+    void header_with(const std::vector<header_field>& fields, std::string_view encoding, bool is_message) {
+        bool written = false;
+        const auto write = [&] {
+            if (std::exchange(written, true)) return;
+            if (is_message && !find_field(fields, "MIME-Version")) out_ += "MIME-Version: 1.0\r\n";
+            if (!encoding.empty()) (out_ += "Content-Transfer-Encoding: ").append(encoding).append("\r\n");
+        };
+        for (const auto& f : fields)
+            if (equal_ignoring_case(f.name, "Content-Transfer-Encoding"))
+                write();
+            else
+                out_ += f.all;
+        write();
         out_ += "\r\n";
     }
 
@@ -207,8 +215,7 @@ private:
 
     void leaf(const split_entity& e, const std::vector<header_field>& fields, bool is_text, bool is_message) {
         const bool readable = is_text && prefers_quoted_printable(e.body);
-        header_with(e.header, find_field(fields, "Content-Transfer-Encoding"), readable ? "quoted-printable" : "base64",
-                    is_message && !find_field(fields, "MIME-Version"));
+        header_with(fields, readable ? "quoted-printable" : "base64", is_message);
         if (readable)
             append_quoted_printable(out_, e.body);
         else
