@@ -64,6 +64,9 @@ TEST_CASE("without a folder paths stay, and data: URIs may be percent-encoded") 
     const auto text = text_of(m.text("x").freeze({}).content);
     CHECK(text.find("PHN2Zy8+") != text.npos);
     CHECK(text.find("image1.svg") != text.npos);
+    auto large = simple();
+    CHECK(shown(embed_images(large, "<img src=DATA:IMAGE/PNG;BASE64,UE5H>")) == "<img src=cid:1>");
+    CHECK(text_of(large.text("x").freeze({}).content).find("image1.png") != std::string::npos);
     auto other = simple();
     CHECK(shown(embed_images(other, "<img src=\"data:image/svg+xml;utf8,<svg/>\">")) == "<img src=\"cid:1\">");
 }
@@ -81,9 +84,10 @@ TEST_CASE("what is no image, not there or outside is refused, and nothing attach
         CHECK(text_of(m.freeze({}).content).find("multipart") == std::string::npos);
     }
     auto m = simple();
+    CHECK(failure_of([&] { (void)embed_images(m, "<img src=/logo.gif>", folder.path); }).code == errc::invalid_header);
     const auto f = failure_of([&] { (void)embed_images(m, "<img src='none.png'>", folder.path); });
     CHECK(f.code == errc::unreadable_file);
     for (const std::string odd :
-         {"<", "<img", "<img ", "<img src", "<img src=", "<img src=\"", "<img =", "<img / = x>"})
+         {"<", "<img", "<img ", "<img src", "<img src=", "<img src=\"", "<img =", "<img / = x>", "<img src=//x/y>"})
         CHECK(embed_images(m, odd, folder.path) == odd);
 }

@@ -44,11 +44,14 @@ private:
     static bool is_gap(char c) noexcept { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f'; }
     static bool ends_name(char c) noexcept { return is_gap(c) || c == '/' || c == '>' || c == '='; }
     void skip_gap() noexcept {
+        while (at_ < html_.size() && is_gap(html_[at_])) ++at_;
+    }
+    void skip_to_attribute() noexcept {
         while (at_ < html_.size() && (is_gap(html_[at_]) || html_[at_] == '/')) ++at_;
     }
     // Attributes (HTML, section 13.1.2.3) up to `src` or the end of the tag.
     image_source source_in_tag() noexcept {
-        for (skip_gap(); at_ < html_.size() && html_[at_] != '>'; skip_gap()) {
+        for (skip_to_attribute(); at_ < html_.size() && html_[at_] != '>'; skip_to_attribute()) {
             const auto start = at_++;
             while (at_ < html_.size() && !ends_name(html_[at_])) ++at_;
             const auto name = html_.substr(start, at_ - start);
@@ -88,7 +91,7 @@ inline std::string unescaped(std::string_view text) { return percent_decoded(tex
 /// RFC 2397. `number` makes its name.
 inline std::pair<source, part> image_of_data(std::string_view url, std::size_t number) {
     const auto comma = std::min(url.find(','), url.size());
-    auto type = std::string(url.substr(5, comma - 5));
+    auto type = in_lower_case(std::string(url.substr(5, comma - 5)));
     const auto octets = unescaped(url.substr(std::min(comma + 1, url.size())));
     std::string decoded;
     const bool in_base64 = type.ends_with(";base64");
@@ -97,7 +100,7 @@ inline std::pair<source, part> image_of_data(std::string_view url, std::size_t n
     for (const char c : octets)
         if (c != ' ' && c != '\t' && c != '\r' && c != '\n') digits += c;
     if (!type.starts_with("image/") || comma == url.size() || (in_base64 && !base64_decode(digits, decoded)))
-        refuse_field("data:", "expected an image, in base64 or with %XX, got '" + escaped(url, 60) + "'");
+        refuse_field("data", "expected an image, in base64 or with %XX, got '" + escaped(url, 60) + "'");
     // without parameters, among which some write words that are none, such as utf8
     type = parse_parameterised(type).value;
     auto subtype = type.substr(6);
