@@ -8,7 +8,7 @@ from _queue import SimpleQueue
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Iterable, Optional, Tuple, Union
 
-from ._errors import InvalidInput
+from ._errors import Error, InvalidInput
 from ._messages import octets, several
 from ._threads import Worker
 
@@ -56,8 +56,9 @@ def _answer_all(questions: Questions, asking: weakref.ref[Asking]) -> None:
             try:
                 _answer(question, source(CredentialsRequest(question.server, question.refused_before)))
             except BaseException as e:
-                # its text may hold a secret
-                question.refuse(f"it raised {type(e).__name__}")
+                # its text may hold a secret, but for one that postroad.oauth wrote
+                ours = isinstance(e, Error) and e.code == "credentials_unavailable"
+                question.refuse(str(e) if ours else f"it raised {type(e).__name__}")
         del question, source
 
 

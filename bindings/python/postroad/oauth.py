@@ -213,6 +213,17 @@ def _checked(url: str) -> str:
     return url
 
 
+def _without_secrets(found: Dict[str, Any], form: Mapping[str, str]) -> Dict[str, Any]:
+    """A token server that refuses may say again what it was sent."""
+    secrets = [form.get(name, "") for name in ("client_secret", "refresh_token", "device_code")]
+    for name in ("error", "error_description"):
+        for secret in secrets:
+            # taking out what is shorter would tell what it is
+            if name in found and len(secret) >= 8:
+                found[name] = str(found[name]).replace(secret, "[redacted]")
+    return found
+
+
 def _posted(url: str, form: Mapping[str, str]) -> Dict[str, Any]:
     """The JSON of the reply, also of one that refuses. Raises NoConnection, ProtocolError."""
     host = urllib.parse.urlsplit(url).netloc
@@ -232,10 +243,10 @@ def _posted(url: str, form: Mapping[str, str]) -> Dict[str, Any]:
     if status >= 500 or status == 429:
         text = f"the token server replied {status}"
         raise NoConnection(text, code="credentials_unavailable", host=host, phase="auth", transient=True)
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         found = json.loads(octets)
         if isinstance(found, dict):
-            return found
+            return _without_secrets(found, form)
     raise ProtocolError(f"the token server replied {status} and no JSON", code="credentials_unavailable", host=host)
 
 
@@ -253,7 +264,9 @@ def _tokens_of(found: Mapping[str, Any], url: str, now: float) -> Tokens:
         _refuse(found, url)
     try:
         lasts = float(found.get("expires_in", 3600))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
+        lasts = 3600.0
+    if not 0 <= lasts < 1e9:
         lasts = 3600.0
     refresh_token = found.get("refresh_token")
     return Tokens(token, now + lasts, refresh_token if isinstance(refresh_token, str) else None)

@@ -217,6 +217,12 @@ def test_many_processes_get_one_token(tokens, tmp_path):
         ((200, {"access_token": 7}), "AuthenticationError", False),
         ((500, {"error": "server_error"}), "NoConnection", True),
         ((429, b""), "NoConnection", True),
+        (
+            (400, {"error": SECRET, "error_description": f"the refresh token {SECRET} is not known"}),
+            "AuthenticationError",
+            False,
+        ),
+        ((200, b"[" * 100_000), "ProtocolError", False),
         ((200, b"<html>"), "ProtocolError", False),
         ((200, b"[1]"), "ProtocolError", False),
         ((302, b"", {"Location": "http://127.0.0.1:1/"}), "ProtocolError", False),
@@ -325,3 +331,20 @@ def test_a_mailer_takes_tokens(tokens):
     with sink, postroad.Mailer(url, user="ann", credentials=source(tokens)) as mail:
         mail.send(compose()).require_accepted()  # the first token was refused, the second not
         assert sink.counts["auth_attempts"] == 2
+
+
+def test_a_mailer_says_why_there_is_no_token(tokens):
+    tokens.replies = [(400, {"error": "invalid_grant", "error_description": "Token has been expired or revoked."})]
+    sink = testing.Sink(users={"ann": "x"}, mechanisms=["XOAUTH2"], auth_in_clear=True, require_auth=True)
+    url = sink.url() + "?insecure_authentication=true"
+    with sink, postroad.Mailer(url, user="ann", credentials=source(tokens)) as mail:
+        with pytest.raises(postroad.AuthenticationError, match="invalid_grant: Token has been expired") as e:
+            mail.send(compose())
+    assert e.value.code == "credentials_unavailable"
+
+
+@pytest.mark.parametrize("lasts", ["NaN", "-Infinity", "1e400", "-5", '"nan"', "null", "[]", "1" + "0" * 400])
+def test_a_life_that_cannot_be_is_an_hour(tokens, lasts):
+    tokens.replies = [(200, b'{"access_token": "a", "expires_in": %s}' % lasts.encode())]
+    s = source(tokens)
+    assert [s.token(), s.token()] == ["a", "a"]
