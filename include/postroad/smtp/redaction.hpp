@@ -18,6 +18,8 @@ class redaction {
 public:
     /// Octets. What is shorter is left: taking it out would tell what it is.
     static constexpr std::size_t shortest = 4;
+    /// Octets at the beginning or the end of a longer one that are taken out as well: servers cut what they quote.
+    static constexpr std::size_t shortest_part = 12;
 
     void hide(std::string_view what) {
         if (what.size() < shortest || std::ranges::any_of(hidden_, [&](const secret& s) { return s.reveal() == what; }))
@@ -36,19 +38,47 @@ public:
     }
 
     bool finds(std::string_view text) const noexcept {
-        return std::ranges::any_of(hidden_,
-                                   [&](const secret& s) { return text.find(s.reveal()) != std::string_view::npos; });
+        return std::ranges::any_of(hidden_, [&](const secret& s) {
+            return text.find(beginning(s.reveal())) != std::string_view::npos ||
+                   text.find(end(s.reveal())) != std::string_view::npos;
+        });
     }
     std::string of(std::string text) const {
-        static constexpr std::string_view instead = "[redacted]";
-        for (const auto& s : hidden_)
-            for (auto at = text.find(s.reveal()); at != std::string::npos;
-                 at = text.find(s.reveal(), at + instead.size()))
-                text.replace(at, s.reveal().size(), instead);
+        for (const auto& s : hidden_) {
+            take_out(text, beginning(s.reveal()), [&](std::size_t at) {
+                const auto ends = std::ranges::mismatch(std::string_view(text).substr(at), s.reveal()).in1;
+                return span{at, static_cast<std::size_t>(ends - std::string_view(text).begin())};
+            });
+            take_out(text, end(s.reveal()), [&](std::size_t at) {
+                auto from = at;
+                for (auto left = s.reveal().size() - end(s.reveal()).size();
+                     from > 0 && left > 0 && text[from - 1] == s.reveal()[left - 1]; --left)
+                    --from;
+                return span{from, at + end(s.reveal()).size()};
+            });
+        }
         return text;
     }
 
 private:
+    struct span {
+        std::size_t from, to;
+    };
+
+    static std::string_view beginning(std::string_view s) noexcept { return s.substr(0, shortest_part); }
+    static std::string_view end(std::string_view s) noexcept { return s.substr(s.size() - beginning(s).size()); }
+
+    // Where `part` stands, all that `whole` says belongs to it.
+    template <class F>
+    static void take_out(std::string& text, std::string_view part, F whole) {
+        static constexpr std::string_view instead = "[redacted]";
+        for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at)) {
+            const auto found = whole(at);
+            text.replace(found.from, found.to - found.from, instead);
+            at = found.from + instead.size();
+        }
+    }
+
     std::vector<secret> hidden_;
 };
 
