@@ -24,11 +24,13 @@ inline status status_of(const reply& r, phase where) noexcept {
 inline bool is_about_order(const reply& r, pipelining ahead) {
     const auto subject = r.enhanced.subject;
     if (r.code == 500 || r.code == 502 || r.code == 503) return subject == 0 || subject == 3 || subject == 5;
-    if (!r.permanent() || ahead == pipelining::lockstep) return false;
+    if (r.code < 400 || ahead == pipelining::lockstep) return false;
+    if (r.permanent() && subject == 5 && r.enhanced.detail == 1) return true;  // "out of sequence or unsupported"
     static constexpr std::string_view words[] = {
         "bad sequence",       "sequence of commands",  "out of sequence",       "out of order",
         "command pipelining", "smtp pipelining",       "pipelining not",        "pipelining error",
-        "pipelined after",    "synchronization error", "synchronisation error", "without pipelining"};
+        "pipelined after",    "synchronization error", "synchronisation error", "protocol synchronization",
+        "without pipelining"};
     const auto text = postroad::detail::in_lower_case(r.text);
     return std::ranges::any_of(words, [&](std::string_view w) { return text.find(w) != std::string::npos; });
 }
