@@ -222,6 +222,9 @@ TEST_CASE_TEMPLATE("lists of revoked certificates that cannot be read are errors
     says({.crl_file = folder.path + "/good.crl"}, "nothing");
     says({.crl_file = "a", .crl_pem = "b"}, contradiction + "crl_file and crl_pem are both given");
     says({.crl_file = "/nonexistent"}, bad + "the CRL file \"/nonexistent\" cannot be read");
+    folder.write("empty.crl", "");
+    says({.crl_file = folder.path + "/empty.crl"}, bad + "there is no CRL in PEM in \"" + folder.path +
+                                                       "/empty.crl\" (openssl crl -inform DER makes PEM of DER)");
     says({.crl_pem = "x"}, bad + "there is no CRL in PEM in crl_pem (openssl crl -inform DER makes PEM of DER)");
     says({.crl_pem = good + good.substr(0, good.size() / 2)}, bad + "CRL number 2 of crl_pem cannot be read");
     says({.crl_pem = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"},

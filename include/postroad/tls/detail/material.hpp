@@ -170,11 +170,20 @@ inline std::string read_named(const std::string& path, const char* what) {
 }
 
 /// Empty text: none are given.
+[[noreturn]] inline void refuse_as_no_crl(const std::string& where) {
+    throw error(errc::tls_configuration,
+                "there is no CRL in PEM in " + where + " (openssl crl -inform DER makes PEM of DER)");
+}
+
+/// Empty if none is named.
 inline pem_source find_crls(const settings& options) {
     if (!options.crl_file.empty() && !options.crl_pem.empty())
         throw error(errc::contradiction, "crl_file and crl_pem are both given");
     if (options.crl_file.empty()) return {options.crl_pem, "crl_pem"};
-    return {read_named(options.crl_file, "CRL file"), quoted(options.crl_file)};
+    pem_source lists{read_named(options.crl_file, "CRL file"), quoted(options.crl_file)};
+    // What a download that failed leaves.
+    if (lists.text.empty()) refuse_as_no_crl(lists.where);
+    return lists;
 }
 
 /// Gives each list to `load`. One that is not taken would let through what it revokes.
@@ -189,9 +198,7 @@ void load_crls(const pem_source& crls, Load load) {
             throw error(errc::tls_configuration,
                         "CRL number " + std::to_string(found + 1) + " of " + crls.where + " cannot be read");
     }
-    if (found == 0)
-        throw error(errc::tls_configuration,
-                    "there is no CRL in PEM in " + crls.where + " (openssl crl -inform DER makes PEM of DER)");
+    if (found == 0) refuse_as_no_crl(crls.where);
 }
 
 inline identity find_identity(const settings& options) {
