@@ -107,9 +107,11 @@ POSTROAD_DECL const detail::mechanism_info* authenticator::choose(const credenti
         }
     }
     ec = make_error_code(insecure ? errc::insecure_authentication : errc::no_common_mechanism);
+    const bool strange = std::ranges::none_of(offered, detail::find_mechanism);
     explanation_ = (insecure ? "credentials are not sent without verified TLS; the server offers "
                              : "no mechanism in common: the server offers ") +
-                   detail::joined(offered) + "; usable with these credentials: " + detail::joined(names);
+                   detail::joined(offered) + (strange ? ", none of which postroad has" : "") +
+                   "; usable with these credentials: " + detail::joined(names);
     if (unbound) explanation_ += " (-PLUS needs channel binding, which this connection lacks)";
     return nullptr;
 }
