@@ -271,7 +271,9 @@ POSTROAD_DECL bool session::try_without_initial(const reply& r) {
 // which some say by 535. A secret that was refused is not tried again.
 POSTROAD_DECL bool session::try_another(const reply& r) {
     if (try_without_initial(r)) return true;
-    const bool beyond = r.code == 502 || r.code == 504 || r.code == 534 || (r.code == 535 && !authenticator_->proved());
+    const bool syntax = r.code == 500 || r.code == 501 || r.code == 555;
+    const bool beyond =
+        r.code == 502 || r.code == 504 || r.code == 534 || ((syntax || r.code == 535) && !authenticator_->proved());
     if (!beyond) return false;
     unsuited_.emplace_back(authenticator_->mechanism());
     error_code ec;
