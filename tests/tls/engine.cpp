@@ -218,16 +218,20 @@ TEST_CASE_TEMPLATE("a lost record breaks the stream", E, ENGINES) {
 }
 
 TEST_CASE_TEMPLATE("a server that talks in the clear is told apart from one that breaks TLS", E, ENGINES) {
-    E client(client_context<E>(), {.name = "mail.example.com"});
-    REQUIRE(client.handshake() == tls::progress::want_input);
-    client.received("220 mail.example.com ESMTP\r\n");
-    CHECK(client.handshake() == tls::progress::failed);
-    CHECK(client.error() == errc::tls_handshake);
-    CHECK(client.explanation() ==
+    const auto after = [](security how, const char* said) {
+        E client(client_context<E>(), {.name = "mail.example.com", .security = how});
+        REQUIRE(client.handshake() == tls::progress::want_input);
+        client.received(said);
+        CHECK(client.handshake() == tls::progress::failed);
+        CHECK(client.error() == errc::tls_handshake);
+        CHECK(client.handshake() == tls::progress::failed);
+        return std::string(client.explanation());
+    };
+    CHECK(after(security::implicit, "220 mail.example.com ESMTP\r\n") ==
           "the server answered in the clear, \"220 mail.example.com ESMTP\\x0d\\x0a\": this port does not begin with "
-          "TLS; "
-          "smtp:// starts it by STARTTLS");
-    CHECK(client.handshake() == tls::progress::failed);
+          "TLS; smtp:// starts it by STARTTLS");
+    CHECK(after(security::starttls, "500 what?\r\n") ==
+          "the server agreed to STARTTLS and answered in the clear, \"500 what?\\x0d\\x0a\"");
 }
 
 TEST_CASE_TEMPLATE("garbage in the handshake is an error, and the name of the server is in it", E, ENGINES) {

@@ -111,6 +111,7 @@ private:
     BIO* out_ = nullptr;
     state state_ = state::handshaking;
     bool lenient_ = false;
+    security how_ = security::starttls;  // as the endpoint says it
     std::vector<std::string> tlsa_;
     bool ended_ = false;
     bool peer_closed_ = false;

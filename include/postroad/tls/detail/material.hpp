@@ -2,6 +2,7 @@
 // Certificates, keys and pins as the settings name them, before any TLS library looks at them.
 
 #include <postroad/core/base64.hpp>
+#include <postroad/core/endpoint.hpp>
 #include <postroad/core/error.hpp>
 #include <postroad/core/secret.hpp>
 #include <postroad/tls/settings.hpp>
@@ -317,6 +318,13 @@ inline constexpr std::string_view exporter_label = "EXPORTER-Channel-Binding";
 inline bool looks_like_a_reply(std::string_view octets) noexcept {
     const auto digit = [&](std::size_t i) { return octets[i] >= '0' && octets[i] <= '9'; };
     return octets.size() >= 4 && digit(0) && digit(1) && digit(2) && (octets[3] == ' ' || octets[3] == '-');
+}
+
+// What such a server said, and what that means.
+inline std::string reply_in_the_clear(std::string_view octets, security how) {
+    const auto said = "answered in the clear, \"" + escaped(octets, 40) + '"';
+    return how == security::implicit ? said + ": this port does not begin with TLS; smtp:// starts it by STARTTLS"
+                                     : "agreed to STARTTLS and " + said;
 }
 
 }  // namespace postroad::tls::detail

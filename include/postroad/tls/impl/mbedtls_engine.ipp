@@ -82,6 +82,7 @@ POSTROAD_DECL mbedtls_engine::mbedtls_engine(std::shared_ptr<const mbedtls_conte
     : context_(std::move(context)),
       expected_(peer.name),
       lenient_(peer.security == security::opportunistic || !peer.tlsa.empty()),
+      how_(peer.security),
       tlsa_(peer.tlsa) {
     const auto& parts = *context_->parts_;
     if (!parts.server_name.empty()) expected_ = parts.server_name;
@@ -375,8 +376,7 @@ POSTROAD_DECL void mbedtls_engine::fail_handshake(int rc) {
         return fail(errc::tls_certificate,
                     "certificate of " + expected_ + " cannot be used: " + detail::mbedtls_text(rc));
     if (detail::looks_like_a_reply(first_octets_))
-        return fail(errc::tls_handshake, peer + " answered in the clear, \"" + escaped(first_octets_, 40) +
-                                             "\": this port does not begin with TLS; smtp:// starts it by STARTTLS");
+        return fail(errc::tls_handshake, peer + ' ' + detail::reply_in_the_clear(first_octets_, how_));
     const bool alert = rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && message.octets.size() >= 2;
     // Version and suite were agreed on before the server's certificate came.
     const bool ended_by_server = rc == MBEDTLS_ERR_SSL_CONN_EOF || rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE;

@@ -25,6 +25,7 @@ inline openssl_engine::openssl_engine(std::shared_ptr<const openssl_context> con
     : context_(std::move(context)),
       expected_(peer.name),
       lenient_(peer.security == security::opportunistic || !peer.tlsa.empty()),
+      how_(peer.security),
       tlsa_(peer.tlsa) {
     const auto& parts = *context_->parts_;
     if (!parts.server_name.empty()) expected_ = parts.server_name;
@@ -352,8 +353,7 @@ inline void openssl_engine::fail_handshake(int why) {
     if (parts.client && parts.verify == verification::full && !lenient_ && !reasons_.empty())
         return fail(errc::tls_certificate, "certificate of " + expected_ + " " + reasons_);
     if (detail::looks_like_a_reply(first_octets_))
-        return fail(errc::tls_handshake, peer + " answered in the clear, \"" + escaped(first_octets_, 40) +
-                                             "\": this port does not begin with TLS; smtp:// starts it by STARTTLS");
+        return fail(errc::tls_handshake, peer + ' ' + detail::reply_in_the_clear(first_octets_, how_));
     const int reason = ERR_GET_REASON(ERR_peek_last_error());
     const bool hung_up = ended_ && (why != SSL_ERROR_SSL || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING);
     const bool alert = why == SSL_ERROR_SSL && reason >= SSL_AD_REASON_OFFSET;
