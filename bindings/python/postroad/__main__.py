@@ -42,6 +42,7 @@ from ._shell import (
     complain,
     complete_streams,
     destination,
+    failure,
     octets_of,
     printing,
     proof,
@@ -96,7 +97,7 @@ def _check(args: argparse.Namespace) -> int:
             content = octets_of(file)
             found = _core.examine(content, None, None)
         except Error as e:
-            complain(f"{file}: {e.code}: {e}")
+            complain(f"{file}: {failure(e)}")
             result = worse(result, status_of(e))
             continue
         except OSError as e:
@@ -227,7 +228,7 @@ def _status_of(args: argparse.Namespace) -> int:
     try:
         status: int = args.run(args)
     except Error as e:
-        complain(f"{e.code}: {e}")
+        complain(failure(e))
         return status_of(e)
     except OSError as e:
         complain(f"{e.filename or args.command}: {e.strerror}")

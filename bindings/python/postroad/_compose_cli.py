@@ -30,6 +30,7 @@ from ._shell import (
     aside,
     complain,
     destination,
+    failure,
     interruptible,
     not_empty,
     octets_of,
@@ -196,7 +197,7 @@ class _Contents:
             yield content
 
     def failed(self, name: str, error: Error) -> None:
-        complain(f"{name}: {error.code}: {error}")
+        complain(f"{name}: {failure(error)}")
         self.status = worse(self.status, status_of(error))
 
 
@@ -268,7 +269,7 @@ def _send_now(args: argparse.Namespace, contents: _Contents, mail: Mailer, envel
             name = contents.names[receipt.index or 0]
             bar.step(receipt.all_accepted)
             if receipt.error is not None:
-                complain(f"{name}: {receipt.error.code}: {receipt.error}")
+                complain(f"{name}: {failure(receipt.error)}")
             _tell(args, name, receipt)
             contents.status = worse(contents.status, verdict(receipt))
 

@@ -23,7 +23,7 @@ from ._literals import Returned
 from ._mailer import Mailer
 from ._messages import octets
 from ._receipts import Receipt, Status, outcome_text, printable
-from ._shell import GOOD, INTERRUPTED, TRY_LATER, complain, proof, status_of, verdict, write
+from ._shell import GOOD, INTERRUPTED, TRY_LATER, complain, failure, proof, status_of, verdict, write
 
 NAMES = ("sendmail", "mailq", "newaliases")
 
@@ -410,7 +410,7 @@ def main(name: str, arguments: Sequence[str]) -> int:
             raise _usage(f"-b{mode}: {_MODES.get(mode, 'there is no such mode')}")
         return _list(load()) if mode == "p" else _submit(load(), options)
     except Error as e:
-        _complain(options, f"{e.code}: {e}")
+        _complain(options, failure(e))
         return status_of(e)
     except OSError as e:
         _complain(options, f"{e.filename or 'the queue'}: {e.strerror}")

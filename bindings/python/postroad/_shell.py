@@ -120,6 +120,11 @@ _SHELL_WORDS = (
 )
 
 
+def failure(e: Error) -> str:
+    """What is wrong, and what to do where that is known."""
+    return f"{e.code}: {e}" + (f"; {e.advice}" if e.advice else "")
+
+
 def complain(text: str) -> None:
     for argument, option in _SHELL_WORDS:
         text = text.replace(argument, option)

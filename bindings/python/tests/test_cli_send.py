@@ -7,6 +7,7 @@ import email.policy
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -172,6 +173,21 @@ def test_what_is_wrong_is_one_line_that_says_what_to_do(server, stdin, capsys, a
     assert says in err
     assert err.count("\n") == 1
     assert server.messages == []
+
+
+@pytest.mark.parametrize("command", ["send", "sendmail"])
+def test_what_goes_wrong_with_a_server_comes_with_advice(stdin, capsys, configure, command):
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        closed = s.getsockname()[1]
+    stdin(PLAIN)
+    if command == "sendmail":
+        configure(f'[accounts.a]\nurl = "smtp+insecure://127.0.0.1:{closed}"\n')
+        assert main(["sendmail", "-f", "ann@example.com", "bob@example.org"]) == 75
+    else:
+        assert main(["send", f"smtp+insecure://127.0.0.1:{closed}", "-"]) == 75
+    first = capsys.readouterr().err.splitlines()[0]
+    assert "Connection refused" in first
+    assert "Nothing listens at this port" in first
 
 
 def test_files_and_a_composed_message_are_not_mixed(server, stdin, capsys):
