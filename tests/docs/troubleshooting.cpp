@@ -57,7 +57,8 @@ TEST_CASE("docs: advice on an error") {
         //[advice
         const auto text = postroad::smtp::advise(postroad::smtp::situation_of(e.code(), e.details()));
         //]
-        CHECK(text == "This address is on a block list. Look which, and have it taken off.");
+        CHECK(text ==
+              "This address, or a domain in the message, is on a block list. Look which, and have it taken off.");
     }
 }
 

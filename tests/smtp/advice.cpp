@@ -180,7 +180,7 @@ const std::vector<example>& failures() {
          "x: it sent the alert protocol_version; this build of mbedTLS speaks TLS 1.2 only, perhaps the server wants "
          "TLS "
          "1.3",
-         "", "mbedTLS 3.6", "none of the versions"},
+         "", "mbedTLS 3.6", "It must learn TLS 1.2 at least"},
         {errc::tls_certificate, phase::tls, by_starttls, "certificate of mx was revoked by its CA", "", "do not go on"},
         {errc::tls_certificate, phase::tls, by_starttls,
          "certificate of mx cannot be looked up: the CRL of its CA is out of date, or not signed by it; fetch a newer "

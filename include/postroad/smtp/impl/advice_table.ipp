@@ -311,8 +311,9 @@ inline constexpr advice_row advice_table[] = {
     {{.whose = theirs, .about = errc::tls_handshake, .found = "unrecognized_name"},
      {"The server has no certificate for this name.", they_mend, source::tls}},
     {{.about = errc::tls_handshake, .found = "perhaps the server wants tls 1.3"},
-     {{},
-      "For TLS 1.3 postroad needs mbedTLS 3.6, or its OpenSSL engine; or the server must speak TLS 1.2 as well.",
+     {"The server speaks none of the versions that this build does.",
+      "If it has older ones only, it must learn TLS 1.2; for TLS 1.3 alone postroad needs mbedTLS 3.6 or its OpenSSL "
+      "engine.",
       source::keys}},
     {{.about = errc::tls_handshake, .found = "protocol_version|insufficient_security"},
      {"The server speaks none of the versions and suites that are safe.", "It must learn TLS 1.2 at least.",
