@@ -53,6 +53,8 @@ TEST_CASE("the URL of a proxy is taken apart") {
         {"http://a%40b:p%3aw%25@h:1", proxy_kind::http_connect, "h", 1, "a@b", "p:w%"},
         {"http://a:b@c:d@h:1", proxy_kind::http_connect, "h", 1, "a", "b@c:d"},
         {"http://ann@h", proxy_kind::http_connect, "h", 80, "ann", ""},
+        {"socks5://Proxy.example.:9", proxy_kind::socks5, "proxy.example", 9, "", ""},
+        {"http://m\xc3\xbcller.example", proxy_kind::http_connect, "xn--mller-kva.example", 80, "", ""},
     };
     for (const auto& r : rows) {
         CAPTURE(r.url);

@@ -152,6 +152,17 @@ TEST_CASE("a host name is at most 253 octets of labels of at most 63") {
     CHECK_FALSE(is_host_name(longest + "a"));
 }
 
+TEST_CASE("a host name is taken as DNS has it") {
+    CHECK(plain_host("Mail.Example.com.") == "mail.example.com");
+    CHECK(plain_host("m\xc3\xbcller.example") == "xn--mller-kva.example");
+    CHECK(plain_host("M\xc3\x9cLLER.example.") == "xn--mller-kva.example");
+    CHECK(plain_host("192.0.2.1") == "192.0.2.1");
+    CHECK(plain_host("") == "");
+    CHECK(plain_host("a b") == "a b");
+    CHECK_FALSE(is_host_name(plain_host("\xe2\x98\x83.example")));  // a snowman is no letter
+    CHECK_FALSE(is_host_name(plain_host("mail.example..")));
+}
+
 TEST_CASE("names are listed for people, escaped and cut") {
     CHECK(to_string({.dns = {"a.example", "b\n.example"}, .addresses = {"\xc0\0\x02\x01"s}}) ==
           "a.example, b\\x0a.example, 192.0.2.1");

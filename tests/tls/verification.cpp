@@ -178,6 +178,15 @@ TEST_CASE_TEMPLATE("a self-signed certificate is accepted when it is the trusted
     CHECK_FALSE(pair<E>(id, "mail.example.org", trusts).shake());
 }
 
+TEST_CASE_TEMPLATE("server_name may end in a dot, and may be international", E, ENGINES) {
+    const auto id = ca().issue({.names = {"xn--mller-kva.example"}});
+    for (const auto* name : {"M\xc3\xbcller.example.", "XN--MLLER-KVA.example"}) {
+        pair<E> p(id, "127.0.0.1", client_context<E>({.ca_pem = ca().ca_pem, .server_name = name}));
+        CHECK(p.shake());
+        CHECK(p.client.explanation() == "");
+    }
+}
+
 TEST_CASE_TEMPLATE("server_name is verified instead of the endpoint's name", E, ENGINES) {
     const tls::settings options{.ca_pem = ca().ca_pem, .server_name = "mail.example.com"};
     const auto trusts = client_context<E>(options);

@@ -178,6 +178,19 @@ TEST_CASE("a host may end in a dot, and may be international") {
     }
 }
 
+TEST_CASE("hosts given as options are taken as those of a URL") {
+    const postroad::transport::smtp s({.server = {.name = "M\xc3\xbcller.example.", .port = 587},
+                                       .more_servers = {{.name = "B.example.", .port = 587}}});
+    CHECK(s.options().server.name == "xn--mller-kva.example");
+    CHECK(s.options().more_servers.at(0).name == "b.example");
+    for (const auto* url : {"smtp://h?helo=m%C3%BCller.example.", "smtp://h?helo=xn--mller-kva.example"})
+        CHECK(postroad::transport::smtp(url).options().client_name == "xn--mller-kva.example");
+    const postroad::transport::smtp named("smtp://h", {.client_name = "m\xc3\xbcller.example"});
+    CHECK(named.options().client_name == "xn--mller-kva.example");
+    const postroad::transport::smtp literal("smtp://h?helo=[IPv6:::1]");
+    CHECK(literal.options().client_name == "[IPv6:::1]");
+}
+
 TEST_CASE("mechanisms in the URL and credentials given elsewhere go together") {
     using postroad::secret;
     using postroad::smtp::credentials;

@@ -83,7 +83,7 @@ POSTROAD_DECL proxy parse_proxy(std::string_view url) {
     const bool bracketed = url.starts_with('[');
     const auto end = bracketed ? url.find(']') : url.find(':');
     if (bracketed && end == std::string_view::npos) detail::refuse_proxy("the proxy's URL has a [ without ]");
-    result.host = bracketed ? url.substr(1, end - 1) : url.substr(0, end);
+    result.host = bracketed ? std::string(url.substr(1, end - 1)) : postroad::tls::plain_host(url.substr(0, end));
     const bool in_brackets = detail::is_ipv6_literal(result.host) && result.host.find('%') == std::string::npos &&
                              !postroad::tls::address_octets(result.host).empty();
     if (bracketed ? !in_brackets : detail::is_ipv6_literal(result.host))

@@ -172,7 +172,7 @@ struct mbedtls_context::parts {
     void configure_client(const settings& options) {
         verify = options.verify;
         resume = options.resume;
-        server_name = options.server_name;
+        server_name = plain_host(options.server_name);
         pins = options.pins;
         configure(config, options.oldest, options.newest);
         configure(lenient, options.oldest, options.newest);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <postroad/core/error.hpp>
+#include <postroad/message/address.hpp>
 #include <postroad/message/utf8.hpp>
 #include <postroad/tls/names.hpp>
 
@@ -128,6 +129,15 @@ POSTROAD_DECL bool is_host_name(std::string_view text) noexcept {
 
 POSTROAD_DECL std::string address_octets(std::string_view text) {
     return text.find(':') == std::string_view::npos ? detail::ipv4_octets(text) : detail::ipv6_octets(text);
+}
+
+POSTROAD_DECL std::string plain_host(std::string_view host) {
+    if (host.ends_with('.')) host.remove_suffix(1);
+    auto plain = postroad::detail::in_lower_case(std::string(host));
+    if (postroad::detail::is_ascii(plain)) return plain;
+    error_code ec;
+    const auto as_address = address::parse("x@" + plain, ec);
+    return ec ? plain : as_address.ascii_domain();
 }
 
 POSTROAD_DECL bool names_match(const certificate_names& presented, std::string_view expected) {

@@ -50,7 +50,7 @@ struct openssl_context::parts {
     void configure_client(const settings& options) {
         verify = options.verify;
         resume = options.resume;
-        server_name = options.server_name;
+        server_name = plain_host(options.server_name);
         pins = options.pins;
         configure(options.oldest, options.newest);
         if (resume == resumption::allowed)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/tls/names.hpp>
 #include <postroad/transport/smtp.hpp>
 
 #include <algorithm>
@@ -25,9 +26,23 @@ inline security security_of(std::string_view tls, const endpoint& e) {
                 "option alone decides");
 }
 
+// What a URL does to its host.
+inline void make_plain(endpoint& e) {
+    if (!e.is_local()) e.name = postroad::tls::plain_host(e.name);
+}
+
+inline void make_names_plain(smtp_options& o) {
+    make_plain(o.server);
+    for (auto& server : o.more_servers) make_plain(server);
+    if (!o.client_name.starts_with('[')) o.client_name = postroad::tls::plain_host(o.client_name);
+}
+
 }  // namespace detail
 
-POSTROAD_DECL smtp::smtp(smtp_options options) : options_(std::move(options)) { check(); }
+POSTROAD_DECL smtp::smtp(smtp_options options) : options_(std::move(options)) {
+    detail::make_names_plain(options_);
+    check();
+}
 
 POSTROAD_DECL smtp::smtp(std::string_view url) { read(url); }
 
@@ -70,6 +85,7 @@ POSTROAD_DECL void smtp::read(std::string_view url) {
         else
             others_.emplace_back(name == "pool" ? "connections" : name, value);
     }
+    detail::make_names_plain(options_);
     check();
 }
 

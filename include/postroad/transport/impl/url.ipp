@@ -4,7 +4,6 @@
 
 #include <postroad/core/error.hpp>
 #include <postroad/core/percent.hpp>
-#include <postroad/message/address.hpp>
 #include <postroad/message/utf8.hpp>
 #include <postroad/tls/names.hpp>
 
@@ -70,17 +69,6 @@ inline bool is_url_host(std::string_view host) {
            host.find("-.") == std::string_view::npos;
 }
 
-// Without the dot at the end, which says that it is whole and is no part of the name that TLS knows; an international
-// name in its xn-- form, as an address has it. Empty if there is none.
-inline std::string plain_host(std::string host) {
-    if (host.ends_with('.')) host.pop_back();
-    host = postroad::detail::in_lower_case(std::move(host));
-    if (postroad::detail::is_ascii(host)) return host;
-    error_code ec;
-    const auto as_address = address::parse("x@" + host, ec);
-    return ec ? std::string() : as_address.ascii_domain();
-}
-
 // What stands in brackets: an IPv6 address, where it is of a link with "%25" and the zone behind it (RFC 6874 section
 // 2).
 inline std::string literal_host(std::string_view inside) {
@@ -111,7 +99,7 @@ inline std::string take_host(std::string_view& text) {
     const auto name = text.substr(0, text.find(':'));
     text.remove_prefix(name.size());
     if (name.empty()) refuse_url("the URL names no host");
-    auto host = plain_host(percent_decoded(name));
+    auto host = postroad::tls::plain_host(percent_decoded(name));
     if (!is_url_host(host))
         refuse_url(
             "the host in the URL must be a domain name (letters, digits, hyphens and dots, or an international one "
@@ -224,8 +212,10 @@ inline void check_url_characters(std::string_view url) {
 }
 
 inline bool is_client_name(std::string_view name) {
-    if (!name.starts_with('[') || !name.ends_with(']'))
-        return is_url_host(name) && postroad::tls::address_octets(name).empty();
+    if (!name.starts_with('[') || !name.ends_with(']')) {
+        const auto plain = postroad::tls::plain_host(name);
+        return is_url_host(plain) && postroad::tls::address_octets(plain).empty();
+    }
     const auto inner = name.substr(1, name.size() - 2);
     const bool v6 = postroad::detail::equal_ignoring_case(inner.substr(0, 5), "IPv6:");
     // A zone is of this machine, and nobody else's business.
