@@ -201,7 +201,8 @@ TEST_CASE("why a token is refused is read in any form, and answered as the mecha
             CHECK(said[2] == "QUIT\r\n");
             REQUIRE(over);
             CHECK(over->error == errc::authentication_rejected);
-            CHECK(over->details.explanation.find("refuses the token: 401") != std::string::npos);
+            CHECK(over->details.explanation.find("by " + name + ": the server refuses the token: 401") !=
+                  std::string::npos);
             CHECK(over->details.explanation.find("ya29") == std::string::npos);
         }
 }

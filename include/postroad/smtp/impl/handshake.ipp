@@ -295,7 +295,9 @@ POSTROAD_DECL std::string session::rejected_by() const {
     for (const auto& m : unsuited_)
         if (m != last) text += m + ", ";
     text += last;
-    if (!authenticator_->explanation().empty()) text += ": " + authenticator_->explanation();
+    auto why = authenticator_->explanation();
+    if (why.starts_with(last)) why.erase(0, last.size() + 2);  // it is named already
+    if (!why.empty()) text += ": " + why;
     const bool plus = last.ends_with("-PLUS");
     const bool scram = last.starts_with("SCRAM-");
     if (plus) text += " (bound by " + binding_name_ + ')';
