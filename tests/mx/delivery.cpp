@@ -142,6 +142,44 @@ TEST_CASE("credentials of a route go along that route only, whoever else names i
     CHECK(relay.messages()[1].user == "ann");
 }
 
+TEST_CASE("routes to one server log in as each says") {
+    const sink relay({.security = security::starttls, .users = {{"ann", "secret"}, {"bob", "secret"}}});
+    world w;
+    w.options.routes = {{.domain = "one.example", .url = relay.url("ann")},
+                        {.domain = "two.example", .url = relay.url("bob")},
+                        {.domain = "three.example", .url = relay.url("ann")}};
+    mailer mail{w.transport(relay), tls::automatic{{.ca_pem = relay.ca_pem()}}};
+    CHECK(mail.send(to({"a@one.example"})).all_accepted());
+    CHECK(mail.send(to({"b@two.example"})).all_accepted());
+    CHECK(mail.send(to({"c@three.example"})).all_accepted());
+    std::string users;
+    for (const auto& m : relay.messages()) users += m.user + " ";
+    CHECK(users == "ann bob ann ");
+}
+
+TEST_CASE("our own names and those of routes are known in each form they have") {
+    const sink s;
+    world w;
+    w.options.own = {"MX.M\xc3\xbcnchen.example.", "[IPv6:2001:DB8:0::7]", "192.0.2.7"};
+    w.options.routes = {{.domain = "*.B\xc3\xbc"
+                                   "cher.example.",
+                         .refusal = "closed"}};
+    w.dns->mx("one.example", 10, "mx.xn--mnchen-3ya.example").address("mx.xn--mnchen-3ya.example", "127.0.0.1");
+    w.dns->mx("two.example", 10, "mx.two.example").address("mx.two.example", "2001:db8::7");
+    w.dns->mx("three.example", 10, "mx.three.example").address("mx.three.example", "192.0.2.7");
+    w.dns->mx("x.xn--bcher-kva.example", 10, "mx.example").address("mx.example", "127.0.0.1");
+    mailer mail{w.transport(s)};
+    error_code ec;
+    const auto loop = make_error_code(errc::mail_loop).message();
+    const auto closed = make_error_code(errc::suppressed).message();
+    CHECK(codes(mail.send(to({"a@one.example", "b@two.example", "c@three.example",
+                              "d@x.b\xc3\xbc"
+                              "cher.example"}),
+                          ec)) ==
+          "rejected " + loop + ", rejected " + loop + ", rejected " + loop + ", rejected " + closed);
+    CHECK(s.messages().empty());
+}
+
 TEST_CASE("options that cannot be used are refused at once") {
     const auto refused = [](transport::mx_options o) {
         try {
@@ -161,6 +199,12 @@ TEST_CASE("options that cannot be used are refused at once") {
           errc::invalid_option);
     CHECK(refused({.client_name = "a.example", .routes = {{.domain = "b.example", .url = "ftp://c.example"}}}) ==
           errc::invalid_url);
+    CHECK(refused({.client_name = "a.example",
+                   .routes = {{.domain = "b.example", .url = "smtp://ann:one@c.example"},
+                              {.domain = "d.example", .url = "smtp://ann:two@c.example"}}}) == errc::contradiction);
+    for (const auto* domain : {"a b", "*.*.example", "x*.example", "a..example"})
+        CHECK(refused({.client_name = "a.example", .routes = {{.domain = domain, .refusal = "no"}}}) ==
+              errc::invalid_option);
     CHECK_FALSE(refused({.client_name = "a.example"}));
 }
 

@@ -50,6 +50,8 @@ struct endpoint {
     known_addresses addresses = {};
     /// Which of our own addresses it is connected from, as the transport names it; empty: whichever.
     std::string source = {};
+    /// Whose credentials are for it, as the transport names them; empty: those of the transport, or none.
+    std::string account = {};
 
     bool is_local() const noexcept { return name.starts_with('/'); }
 

@@ -24,7 +24,7 @@ namespace postroad::transport {
 
 /// Named domains that go elsewhere, or nowhere.
 struct mx_route {
-    /// "example.com"; "*.example.com" for all below it; "*" for all. In any case, A-labels.
+    /// "example.com"; "*.example.com" for all below it; "*" for all. In any case; international ones in either form.
     std::string domain = {};
     /// A server, as in url.hpp: name, port, how TLS starts, user and password. No options.
     std::string url = {};
@@ -88,6 +88,7 @@ struct mx_table {
     std::uint64_t seed = 0;
 
     explicit mx_table(mx_options o);
+    void name_account(url_parts& to) const;
     const route* route_of(std::string_view domain) const noexcept;
     const route* route_to(const endpoint& host) const noexcept;
     /// Of a domain with a route.

@@ -14,6 +14,35 @@ inline bool covers(std::string_view pattern, std::string_view domain) noexcept {
     return domain.size() > pattern.size() - 1 && domain.ends_with(pattern.substr(1));
 }
 
+// As domain_of() gives it; empty: it is none.
+inline std::string looked_up_name(std::string_view name) {
+    if (name.ends_with('.')) name.remove_suffix(1);
+    error_code ec;
+    const auto a = address::parse("x@" + std::string(name), ec);
+    return ec ? std::string() : postroad::detail::in_lower_case(a.ascii_domain());
+}
+
+// Names and addresses as the DNS gives them: an IPv6 address has many forms.
+inline std::string own_name(std::string own) {
+    own = postroad::detail::in_lower_case(std::move(own));
+    std::string_view address = own;
+    if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
+    if (address.starts_with("ipv6:")) address.remove_prefix(5);
+    if (auto canonical = net::read_address(postroad::tls::address_octets(address))) return *std::move(canonical);
+    auto name = looked_up_name(own);
+    return name.empty() ? own : name;
+}
+
+inline std::string route_pattern(const std::string& domain) {
+    if (domain == "*") return domain;
+    const std::string_view below = domain.starts_with("*.") ? "*." : "";
+    const auto name = looked_up_name(std::string_view(domain).substr(below.size()));
+    if (name.empty())
+        throw error(errc::invalid_option, "a route is for example.com, *.example.com or *, and \"" +
+                                              escaped(domain, 60) + "\" is nothing of these");
+    return std::string(below) + name;
+}
+
 POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(postroad::detail::random_number()) {
     postroad::smtp::check_client_name(options.client_name);
     net::check(options.dialing);
@@ -49,21 +78,29 @@ POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(pos
         if (!s.client_name.empty()) rules.own.push_back(s.client_name);
         rules.own.insert(rules.own.end(), s.addresses.begin(), s.addresses.end());
     }
-    for (auto& own : rules.own) {
-        own = postroad::detail::in_lower_case(std::move(own));
-        // As the DNS gives it: an IPv6 address has many forms.
-        if (auto canonical = net::read_address(postroad::tls::address_octets(own))) own = *std::move(canonical);
-    }
+    for (auto& own : rules.own) own = own_name(std::move(own));
     for (const auto& r : options.routes) {
         if (r.domain.empty() || r.url.empty() == r.refusal.empty())
             throw error(errc::invalid_option, "a route names a domain, and either a URL or a refusal");
-        route read{.domain = postroad::detail::in_lower_case(r.domain), .to = {}, .refusal = r.refusal};
+        route read{.domain = route_pattern(r.domain), .to = {}, .refusal = r.refusal};
         if (!r.url.empty()) {
             read.to = parse_url(r.url, {});
             postroad::smtp::check_endpoint(read.to->server);
+            name_account(*read.to);
         }
         routes.push_back(std::move(read));
     }
+}
+
+// Routes to one server share what is open there, unless they log in as different people.
+POSTROAD_DECL void mx_table::name_account(url_parts& to) const {
+    auto name = "route to " + to_string(to.server);
+    if (!to.credentials.user.empty()) name += " as " + escaped(to.credentials.user);
+    to.server.account = std::move(name);
+    for (const auto& r : routes)
+        if (r.to && r.to->server.account == to.server.account &&
+            (r.to->server != to.server || r.to->credentials != to.credentials))
+            throw error(errc::contradiction, "each " + to.server.account + " must have the same scheme and password");
 }
 
 POSTROAD_DECL const mx_table::route* mx_table::route_of(std::string_view domain) const noexcept {
@@ -72,18 +109,16 @@ POSTROAD_DECL const mx_table::route* mx_table::route_of(std::string_view domain)
 }
 
 POSTROAD_DECL const mx_table::route* mx_table::route_to(const endpoint& host) const noexcept {
-    // What came of DNS has addresses, and a stranger's may give the same name.
+    // What came of the DNS is nobody's, whatever its name.
     const auto found = std::ranges::find_if(
-        routes, [&](const route& r) { return r.to && host.addresses.all.empty() && r.to->server == host; });
+        routes, [&](const route& r) { return r.to && !host.account.empty() && r.to->server.account == host.account; });
     return found == routes.end() ? nullptr : &*found;
 }
 
 POSTROAD_DECL located mx_table::along(const route& r, const std::string& domain) const {
     if (!r.to)
         return {.where = {}, .error = errc::suppressed, .why = "mail for " + domain + " is refused: " + r.refusal};
-    return {.where = {.site = "route to " + to_string(r.to->server), .provider = {}, .servers = {r.to->server}},
-            .error = {},
-            .why = {}};
+    return {.where = {.site = r.to->server.account, .provider = {}, .servers = {r.to->server}}, .error = {}, .why = {}};
 }
 
 POSTROAD_DECL std::string mx_table::domain_of(const address& to) const {
