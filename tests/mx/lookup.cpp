@@ -215,6 +215,7 @@ TEST_CASE("nobody is sent to this machine or a private network, unless that is a
                                 "::ffff:127.0.0.1",
                                 "::127.0.0.1",
                                 "64:ff9b::10.0.0.1",
+                                "64:ff9b:1::8.8.8.8",
                                 "2002:7f00:1::1"}) {
         CAPTURE(address);
         CHECK(with(address) == not_public);

@@ -65,6 +65,8 @@ inline bool is_public(const asio::ip::address_v6& a) noexcept {
     constexpr std::array<unsigned char, 12> nat64 = {0, 0x64, 0xff, 0x9b};
     if (std::equal(nat64.begin(), nat64.end(), b.begin())) return embedded(12);
     const bool unique_local = (b[0] & 0xfe) == 0xfc;
+    constexpr std::array<unsigned char, 6> own_nat64 = {0, 0x64, 0xff, 0x9b, 0, 1};  // RFC 8215
+    if (std::equal(own_nat64.begin(), own_nat64.end(), b.begin())) return false;
     return !unique_local && !a.is_link_local() && !a.is_site_local() && !a.is_multicast();
 }
 
