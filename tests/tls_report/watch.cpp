@@ -218,6 +218,27 @@ TEST_CASE("failures count for a hundred domains at a server, and no more") {
     t.w.use([](tls_results& r) { CHECK(r.size() == tls_watch::max_domains_at_server); });
 }
 
+TEST_CASE("mailers that share a watch number their connections alike, and are told apart") {
+    testing::sink server({.security = security::starttls});
+    auto watch = std::make_shared<tls_watch>(tls_watch_options{.today = [] { return day; }});
+    auto dns = std::make_shared<testing::scripted_resolver>();
+    for (const std::string domain : {"a.example", "b.example"})
+        dns->mx(domain, 10, "mx." + domain).address("mx." + domain, "127.0.0.1");
+    const transport::mx_options options{
+        .client_name = "out.sender.example", .port = server.port(), .private_addresses = true, .tls_reports = watch};
+    const auto to = [](const char* who) {
+        return message{}.from("ann@sender.example").to(who).subject("Hello").text("Hello");
+    };
+    mailer first{transport::basic_mx<testing::scripted_resolver>{options, dns}};
+    mailer second{transport::basic_mx<testing::scripted_resolver>{options, dns}};
+    first.observe(watch);
+    second.observe(watch);
+    CHECK(first.send(to("bob@a.example")).all_accepted());
+    CHECK(second.send(to("bob@b.example")).all_accepted());
+    CHECK(first.send(to("bob@a.example")).all_accepted());  // on its connection
+    CHECK(counted(*watch) == "a.example no-policy-found a.example 1+0, b.example no-policy-found b.example 1+0");
+}
+
 TEST_CASE("a mailer that sends directly is watched") {
     testing::sink secure({.security = security::starttls});
     auto watch = std::make_shared<tls_watch>(tls_watch_options{.today = [] { return day; }});

@@ -39,6 +39,7 @@ POSTROAD_DECL std::string_view to_string(observed o) noexcept;
 struct observation {
     observed what = observed::decision;
     time_point time = {};
+    std::uint64_t mailer = 0;      ///< which one of the process, where it is of one
     std::uint64_t connection = 0;  ///< which one of the mailer; 0: it is about none
     std::uint64_t message = 0;     ///< the number of the message; 0: it is about none, or not known
     std::string_view server = {};  ///< "name:port"

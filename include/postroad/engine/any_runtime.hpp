@@ -131,6 +131,7 @@ private:
     asio::any_io_executor executor_;
     std::shared_ptr<engine::gate> gate_;
     std::unique_ptr<alarms> alarms_;
+    std::uint64_t number_;  // tells it from other mailers of the process
     std::vector<std::function<void()>> when_shut_;
     // Most mailers have none of the two: then nobody takes the lock for each message.
     std::atomic<bool> hooked_ = false;

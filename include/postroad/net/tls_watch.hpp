@@ -16,6 +16,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace postroad::net {
@@ -29,8 +30,8 @@ struct tls_watch_options {
 
 /// Is told by the transport where domains are, and by the mailer, as one of its observers, what happens there. A
 /// session counts once for each domain that has mail on it; one that fails before it has any, for each domain that is
-/// at that server. Thread-safe. Of one mailer: another one numbers its connections alike. Of tls_results::max_domains
-/// domains at a time; one that was not located for a day makes room for others.
+/// at that server. Thread-safe; several mailers may have one. Of tls_results::max_domains domains at a time; one that
+/// was not located for a day makes room for others.
 class tls_watch final : public observer {
 public:
     /// Domains at one server for which a failure counts.
@@ -76,9 +77,9 @@ private:
     std::mutex mutex_;
     tls_watch_options options_;
     tls_results results_;
-    std::map<std::uint64_t, session> sessions_;
-    std::map<std::string, place> places_;                     // by domain
-    std::map<std::string, std::set<std::string>> at_server_;  // domains, by "name:port"
+    std::map<std::pair<std::uint64_t, std::uint64_t>, session> sessions_;  // by mailer and connection
+    std::map<std::string, place> places_;                                  // by domain
+    std::map<std::string, std::set<std::string>> at_server_;               // domains, by "name:port"
     report_day made_room_ = {};
 };
 

@@ -36,12 +36,18 @@ struct ring_of {
     }
 };
 
+inline std::uint64_t next_mailer() noexcept {
+    static std::atomic<std::uint64_t> last = 0;
+    return ++last;
+}
+
 }  // namespace detail
 
 POSTROAD_DECL any_runtime::any_runtime(asio::any_io_executor executor, std::function<bool()> inside)
     : executor_(std::move(executor)),
       gate_(std::make_shared<engine::gate>(executor_, std::move(inside))),
-      alarms_(new alarms{asio::steady_timer(executor_), asio::steady_timer(executor_)}) {}
+      alarms_(new alarms{asio::steady_timer(executor_), asio::steady_timer(executor_)}),
+      number_(detail::next_mailer()) {}
 
 POSTROAD_DECL any_runtime::~any_runtime() = default;
 
@@ -57,9 +63,9 @@ POSTROAD_DECL void any_runtime::use(std::function<void(time_point)> f) {
 }
 
 POSTROAD_DECL void any_runtime::observe(std::shared_ptr<observer> to) {
+    auto careful = to ? std::make_shared<careful_observer>(std::move(to), number_) : nullptr;
     net::post_function(executor_,
-                       [self = shared_from_this(), careful = to ? std::make_shared<careful_observer>(std::move(to))
-                                                                : nullptr] { self->show_to(careful); });
+                       [self = shared_from_this(), careful = std::move(careful)] { self->show_to(careful); });
 }
 
 POSTROAD_DECL void any_runtime::shutdown(duration patience, bool drains, std::function<void()> done) {

@@ -131,11 +131,12 @@ POSTROAD_DECL void tls_watch::leave(const std::string& domain) {
 POSTROAD_DECL void tls_watch::on(const observation& o) {
     if (o.connection == 0) return;
     const std::scoped_lock lock(mutex_);
+    const std::pair key(o.mailer, o.connection);
     if (o.what == observed::dialing) {
-        sessions_[o.connection] = {.server = std::string(o.server)};
+        sessions_[key] = {.server = std::string(o.server)};
         return;
     }
-    const auto found = sessions_.find(o.connection);
+    const auto found = sessions_.find(key);
     if (found == sessions_.end()) return;
     auto& s = found->second;
     switch (o.what) {
