@@ -4,6 +4,8 @@
 
 #include "engine/rig.hpp"
 
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
 #include <asio/io_context.hpp>
 
 #include <doctest/doctest.h>
@@ -11,6 +13,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -66,6 +69,31 @@ TEST_CASE("who waits for room in the queue is given up in time") {
     CHECK(o.details.explanation.find("room") != std::string::npos);
     REQUIRE(o.recipients.size() == 1);
     CHECK(o.recipients[0].status == status::not_attempted);
+}
+
+TEST_CASE("of those who wait for room each is given up at its own time, or cancelled, and the others wait on") {
+    asio::io_context context;
+    mailer mail{context, silent{}, queueing::memory{.capacity = 1, .when_full = queueing::when_full::wait}};
+    (void)mail.submit(hello());
+    std::string told;
+    const auto tell = [&](const char* who) {
+        return [&told, who](error_code ec, const outcome&) { told += who + (": " + ec.message()) + "\n"; };
+    };
+    asio::cancellation_signal stop;
+    mail.async_send(hello(), {.give_up_after = 60ms}, tell("second"));
+    mail.async_send(hello(), {.give_up_after = 20ms}, tell("first"));
+    mail.async_send(hello(), asio::bind_cancellation_slot(stop.slot(), tell("cancelled")));
+    mail.async_send(hello(), tell("last"));
+    context.poll();
+    stop.emit(asio::cancellation_type::total);
+    const auto message = [](errc e) { return ": " + make_error_code(e).message() + "\n"; };
+    const auto ended = "cancelled" + message(errc::cancelled) + "first" + message(errc::timed_out) + "second" +
+                       message(errc::timed_out);
+    while (told.size() < ended.size()) context.run_one();
+    CHECK(told == ended);
+    mail.async_shutdown(0s, [](error_code) {});
+    context.run();
+    CHECK(told == ended + "last" + message(errc::shut_down));
 }
 
 TEST_CASE("nobody asks for what was refused, or sent elsewhere, when its time is over") {

@@ -7,12 +7,13 @@
 #include <postroad/core/thrown.hpp>
 #include <postroad/queueing/policy.hpp>
 
-#include <algorithm>
 #include <atomic>
-#include <deque>
 #include <functional>
+#include <list>
 #include <mutex>
+#include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 
 namespace postroad::engine {
@@ -41,8 +42,9 @@ public:
         auto [ec, why] = take(j, queued);
         if (ec == errc::queue_full && queueing_.full() == queueing::when_full::wait) {
             const std::scoped_lock lock(mutex_);
-            give_up_at_ = std::min(give_up_at_, j.deadline);
-            parked_.push_back({std::move(j), std::move(queued)});
+            const auto last = parked_.insert(parked_.end(), {std::move(j), std::move(queued)});
+            by_id_[last->id] = last;
+            if (last->deadline != never) deadlines_.emplace(last->deadline, last->id);
             parked_any_.store(true);
             return true;
         }
@@ -63,7 +65,7 @@ public:
             any = true;
             if (ec) refuse(p.what, ec, std::move(why.explanation));
             if (p.queued) p.queued(ec);
-            parked_.pop_front();
+            erase(parked_.begin());
         }
         parked_any_.store(false);
         return any;
@@ -73,25 +75,15 @@ public:
     void unpark(job_id id, errc why) {
         if (!parked_any_.load()) return;
         const std::scoped_lock lock(mutex_);
-        const auto found = std::ranges::find(parked_, id, [](const parked& p) { return p.what.id; });
-        if (found == parked_.end()) return;
-        end(*found, why);
-        parked_.erase(found);
+        if (const auto found = by_id_.find(id); found != by_id_.end()) end(found->second, why);
     }
     /// Ends those that wait for room, and whose time is over.
     void give_up(time_point now) {
         if (!parked_any_.load()) return;
         const std::scoped_lock lock(mutex_);
-        if (now < give_up_at_) return;
-        give_up_at_ = never;
-        std::erase_if(parked_, [&](parked& p) {
-            if (p.what.deadline <= now) {
-                end(p, errc::timed_out, "it was given up: its time was over while it waited for room in the queue");
-                return true;
-            }
-            give_up_at_ = std::min(give_up_at_, p.what.deadline);
-            return false;
-        });
+        while (!deadlines_.empty() && deadlines_.begin()->first <= now)
+            end(by_id_.at(deadlines_.begin()->second), errc::timed_out,
+                "it was given up: its time was over while it waited for room in the queue");
     }
 
     /// From now on nothing is taken, for this reason; that of a failure stays.
@@ -108,11 +100,20 @@ private:
     struct parked {
         job what = {};
         answer queued = {};
+        job_id id = what.id;  // also when the queue has taken the job
+        time_point deadline = what.deadline;
     };
+    using line = std::list<parked>;
 
-    static void end(parked& p, errc why, std::string text = {}) {
-        refuse(p.what, why, std::move(text));
-        if (p.queued) p.queued(why);
+    void end(typename line::iterator p, errc why, std::string text = {}) {
+        refuse(p->what, why, std::move(text));
+        if (p->queued) p->queued(why);
+        erase(p);
+    }
+    void erase(typename line::iterator p) {
+        by_id_.erase(p->id);
+        deadlines_.erase({p->deadline, p->id});
+        parked_.erase(p);
     }
 
     // Into the queue, unless it says why not. A durable one calls `queued` itself, once the job is stored; then it is
@@ -148,9 +149,10 @@ private:
     }
 
     Queueing& queueing_;
-    std::mutex mutex_;  // guards the two that follow
-    std::deque<parked> parked_;
-    time_point give_up_at_ = never;  // the first of them; at the latest
+    std::mutex mutex_;  // guards the three that follow
+    line parked_;
+    std::unordered_map<job_id, typename line::iterator> by_id_;
+    std::set<std::pair<time_point, job_id>> deadlines_;
     std::atomic<bool> parked_any_ = false;
     std::atomic<bool> closed_ = false;
     std::mutex why_mutex_;  // guards why_

@@ -186,6 +186,7 @@ private:
 
     void look(time_point now) override {
         if (broken_) return sweep();
+        entrance_.give_up(now);  // its time may have come before it did
         entrance_.admit();
         // A job may slip into the queue while it is being stopped.
         if (stopped())
