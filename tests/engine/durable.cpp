@@ -86,6 +86,22 @@ TEST_CASE("a message that is cancelled while its mark is stored never leaves") {
     CHECK(r.stored() == "give 1 #2");
 }
 
+TEST_CASE("a message that is cancelled while its mark is stored leaves no more room than its session has") {
+    one_line r;
+    r.add_many(4);
+    (void)r.did();
+    r.ready(1, 3);
+    CHECK(r.queue.asked == std::vector<job_id>{1, 2, 3});
+    r.queue.stored = {1};
+    r.d.wake(r.now);
+    CHECK(r.did() == "give 1 #1");
+    // It has learned meanwhile that the server takes them one by one: 2 and 3 are too many already.
+    r.d.finished(1, {.id = 1, .recipients = all(1, status::accepted)}, 1, r.now, 1);
+    r.d.cancel(2, cancel_kind::at_once, errc::cancelled, r.now);
+    CHECK(r.stored() == "done #1 accepted x1, done #2 not_attempted x0 cancelled, give 1 #3");
+    CHECK(r.queue.asked.empty());
+}
+
 TEST_CASE("a message whose connection ends while its mark is stored goes with the next") {
     one_line r;
     (void)r.add();

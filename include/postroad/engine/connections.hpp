@@ -24,6 +24,8 @@ struct connection {
     state now = state::opening;
     std::size_t room = 0;
     std::size_t given = 0;          // transactions, in all
+    std::size_t told_room = 0;      // the room that its session said last,
+    std::size_t told_at = 0;        // when so many transactions had come to it
     std::vector<job_id> jobs = {};  // in flight
     recipient_limits limits = {};
     smtp::pipelining ahead = smtp::pipelining::envelope;  // of what was given last

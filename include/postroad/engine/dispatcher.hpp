@@ -115,7 +115,7 @@ public:
         auto& c = book_.connections.at(id);
         book_.sites.opened(*c.at, c.server);
         book_.connections.shift(c, [&] { c.now = connection::state::open; });
-        c.room = room;
+        c.room = c.told_room = room;
         c.ready_at = now;
         c.automatic = said.automatic;
         c.at->servers[c.server].pace.met(said.server);
@@ -133,7 +133,9 @@ public:
     void finished(connection_id id, smtp::finished&& f, std::size_t room, time_point now,
                   std::size_t came = std::size_t(-1)) {
         auto& c = book_.connections.at(id);
-        const auto on_its_way = c.given - std::min(c.given, came);
+        c.told_room = room;
+        c.told_at = std::min(c.given, came);
+        const auto on_its_way = c.given - c.told_at;
         c.room = room - std::min(room, on_its_way);
         // Whoever has no MAIL has taken it in another way.
         f.answered = f.answered || !f.error;
@@ -361,7 +363,7 @@ private:
         f.recipients.resize(d.attempt.size(d.what->result));
         auto& c = book_.connections.at(*d.connection);
         --c.given;
-        finished(c.id, std::move(f), c.room + 1, now);
+        finished(c.id, std::move(f), c.told_room, now, c.told_at);
     }
     // Which of them served the destinations that leave is not known, and what is needed again is opened again.
     void close_idle() {
