@@ -298,6 +298,43 @@ TEST_CASE("one tenant's refused MAIL stops nobody, and is over once another's wa
     }
 }
 
+TEST_CASE("a login that is asked of one sender alone stops nobody else") {
+    rig<keep_alive, on_disk> r(keep_alive{.max_connections = 1});
+    const auto given = [&] {
+        r.queue.store_marks();
+        r.d.wake(r.now);
+        return r.did();
+    };
+    const auto refuse = [&](connection_id c, job_id j, phase where) {
+        r.finish(c, j, all(1, status::rejected, where, 530));
+    };
+    r.add_many(2);
+    (void)r.did();
+    r.ready(1);
+    CHECK(given() == "give 1 #1");
+    SUBCASE("nobody was accepted there: it is asked of all") {
+        refuse(1, 1, phase::mail);
+        CHECK(r.did() == "quit 1");
+        CHECK(r.d.count(r.now).troubles.size() == 1);
+    }
+    SUBCASE("others need none") {
+        r.accept(1, 1);
+        CHECK(given() == "done #1 accepted x1, give 1 #2");
+        SUBCASE("for a sender: later") {
+            refuse(1, 2, phase::mail);
+            CHECK(r.did() == "");
+            CHECK(r.queue.size() == 1);
+        }
+        SUBCASE("for a recipient") {
+            refuse(1, 2, phase::rcpt);
+            CHECK(r.did() == "done #2 rejected x1");
+        }
+        CHECK(r.d.count(r.now).troubles.empty());
+        (void)r.add();
+        CHECK(given() == "give 1 #3");
+    }
+}
+
 TEST_CASE("a session that is exhausted is left, and its message goes on at once, once") {
     rig<> r(keep_alive{.max_connections = 1});
     r.add_many(3);

@@ -148,7 +148,7 @@ public:
             const auto read = read_refusals(transport_, s.servers[c.server].at, f,
                                             [&](const std::string& text) { this->policy_failed(text, now); });
             const auto said = read.all && !f.error ? ruling::settled : ruling_of(f, {.carried = c.carried});
-            auto r = standing_.in_view_of(s, *d, f, said);
+            auto r = standing_.in_view_of(c, *d, f, said);
             const bool hopeless = standing_.note_end(c, f, r, said, first_failure, now);
             // A refusal is the answer that somebody waits for, whomever it is about.
             if (!lasts && !f.error && (r == ruling::setting || r == ruling::outage)) r = ruling::settled;

@@ -48,7 +48,10 @@ public:
         if (taken && !f.error) pace.took(others ? d.ahead : smtp::pipelining::envelope);
     }
     /// What a ruling means for this delivery, after what happened to it before.
-    ruling in_view_of(site& at, delivery& d, const smtp::finished& f, ruling r) {
+    ruling in_view_of(const connection& c, delivery& d, const smtp::finished& f, ruling r) {
+        site& at = *c.at;
+        // A login that nobody else needs there.
+        if (r == ruling::setting && !f.error && at.servers[c.server].worked) r = ruling::refused;
         const auto sender = [&] { return d.what->mail->envelope.reverse_path.str(); };
         if (took_mail(f) && !at.refused.all.empty()) book_.sites.sender_accepted(at, sender());
         if (r == ruling::refused) r = lasts ? book_.sites.sender_refused(at, sender()) : ruling::settled;
