@@ -97,6 +97,30 @@ TEST_CASE("a message whose connection broke before it was sent goes to the next 
     CHECK(r.did() == "done #1 not_attempted x1 connection_closed");
 }
 
+TEST_CASE("a server that says 421 to the first MAIL is followed by the next within the same attempt") {
+    rig<> r;
+    const auto says_421 = [&](connection_id c) {
+        r.finish(c, 1, all(1, status::deferred, phase::mail, 421), {}, 0);
+        r.close(c, errc::service_closing);
+    };
+    (void)r.add("two.example");
+    CHECK(r.did() == "open 1 mx1.two.example");
+    r.ready(1);
+    CHECK(r.did() == "give 1 #1");
+    says_421(1);
+    CHECK(r.did() == "quit 1, open 2 mx2.two.example");
+    r.ready(2);
+    CHECK(r.did() == "give 2 #1");
+    SUBCASE("which takes it") {
+        r.accept(2, 1);
+        CHECK(r.did() == "done #1 accepted x1");
+    }
+    SUBCASE("each of them does so: that is the answer") {
+        says_421(2);
+        CHECK(r.did() == "done #1 deferred x1, quit 2");
+    }
+}
+
 TEST_CASE("what is in doubt at one server is never given to another") {
     rig<> r(one);
     (void)r.add("two.example", 2);

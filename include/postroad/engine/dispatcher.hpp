@@ -150,8 +150,9 @@ public:
             const auto said = read.all && !f.error ? ruling::settled : ruling_of(f, {.carried = c.carried});
             auto r = standing_.in_view_of(c, *d, f, said);
             const bool hopeless = standing_.note_end(c, f, r, said, first_failure, now);
-            // A refusal is the answer that somebody waits for, whomever it is about.
-            if (!lasts && !f.error && (r == ruling::setting || r == ruling::outage)) r = ruling::settled;
+            // A refusal is the answer that somebody waits for, whomever it is about, unless the next server may give
+            // another.
+            if (!lasts && !f.error && (r == ruling::setting || (r == ruling::outage && hopeless))) r = ruling::settled;
             if (read.any()) standing_.heed(s, *d, read, now);
             end_attempt(*d, c, std::move(f), r, now);
             if (hopeless) standing_.fail_waiting(s, now);
