@@ -427,6 +427,26 @@ TEST_CASE("a pause by name holds what waits, wherever its domain is, and what co
     CHECK(act() == 1);
 }
 
+TEST_CASE("places are paused one by one, each at the cost of what waits, and go on one by one") {
+    constexpr std::size_t domains = 500;
+    constexpr std::size_t each = 20;
+    rig<keep_alive, memory, scheduling::fair> r(keep_alive{.max_connections = 1});
+    const auto name = [](std::size_t i) { return "d" + std::to_string(i) + ".example"; };
+    (void)r.add("busy.example");
+    for (std::size_t i = 0; i < domains * each; ++i) (void)r.add(name(i % domains));
+    (void)r.did();
+    // A walk through what each of them holds, for each that is paused already, would take minutes.
+    for (std::size_t i = 0; i < domains; ++i) r.d.pause({.name = name(i)}, r.now);
+    r.ready(1);
+    CHECK(r.did() == "give 1 #1");
+    r.accept(1, 1);
+    CHECK(r.did() == "done #1 accepted x1");
+    r.d.resume({.name = name(7)}, r.now);
+    CHECK(r.did() == "quit 1");
+    r.close(1);
+    CHECK(r.did() == "open 2 d7.example");
+}
+
 TEST_CASE("a policy that throws when it routes holds the message where the queue lasts, else ends it with the text") {
     SUBCASE("in memory") {
         world w;

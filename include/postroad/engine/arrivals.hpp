@@ -86,15 +86,18 @@ public:
         paused_at_ = now;
         if (what.by != scheduling::selection::kind::destination) return scheduling_.pause(what);
         book_.paused.insert(what.name);
-        book_.domains.each([&](domain& d) {
-            if (book_.is_paused(d)) set_aside(d, now);
+        // What others of its names hold was set aside when they were paused.
+        book_.deliveries.each([&](delivery& d) {
+            if (!d.at || d.connection || !ledger::is_at(*d.to, what.name)) return;
+            scheduling_.withdraw(d.what->id, d.at->place());
+            out_.set_aside(d, now);
         });
     }
     void resume(const scheduling::selection& what, time_point now) requires scheduling::pauses<Scheduling> {
         if (what.by != scheduling::selection::kind::destination) return scheduling_.resume(what);
         book_.paused.erase(what.name);
         book_.domains.each([&](domain& d) {
-            if (!book_.is_paused(d)) look_up(d, now);
+            if (ledger::is_at(d, what.name) && !book_.is_paused(d)) look_up(d, now);
         });
     }
 
@@ -316,14 +319,6 @@ private:
         if (at.live() == 0 && (lasts ? book_.sites.is_stuck(at, now) : refused))
             return out_.judge_waiting(d, at.trouble, at.what, book_.sites.rests_until(at), now);
         out_.line_up_again(d, now);
-    }
-
-    void set_aside(domain& to, time_point now) {
-        book_.deliveries.each([&](delivery& d) {
-            if (d.to != &to || !d.at || d.connection) return;
-            scheduling_.withdraw(d.what->id, d.at->place());
-            out_.set_aside(d, now);
-        });
     }
 
     ledger& book_;

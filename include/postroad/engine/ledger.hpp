@@ -40,6 +40,10 @@ struct ledger {
     /// Senders are told by reports; empty: they are not.
     reporter report = {};
 
+    /// Whether that is the name of the domain, of its site or of its provider.
+    static bool is_at(const domain& d, std::string_view name) {
+        return d.name == name || (d.at && (d.at->name == name || d.at->provider_name == name));
+    }
     bool is_paused(const domain& d) const {
         if (paused.empty()) return false;
         return paused.contains(d.name) ||
