@@ -234,6 +234,13 @@ TEST_CASE("a question without an answer fails after its time, and what waits is 
     CHECK(w.outcomes.front().first == errc::timed_out);
     w.answer("one.example", w.at("one"));
     CHECK(w.did() == "");
+    // Whoever is given up meanwhile is told what for it waited.
+    (void)w.add({"a@two.example"}, 5s);
+    CHECK(w.did() == "ask two.example");
+    w.pass(5s);
+    (void)w.did();
+    REQUIRE(w.outcomes.size() == 2);
+    CHECK(w.outcomes.back().second.details.explanation.find("where two.example is") != std::string::npos);
 }
 
 TEST_CASE("in a queue that lasts mail for a domain that cannot be located waits, and nobody else does") {
@@ -248,6 +255,7 @@ TEST_CASE("in a queue that lasts mail for a domain that cannot be located waits,
         REQUIRE(troubles.size() == 1);
         CHECK(troubles.front().name == "dead.example");
         CHECK(troubles.front().why.find("SERVFAIL") != std::string::npos);
+        CHECK(troubles.front().waiting == 1);
         // It rests: 1 s, and twice as long each time.
         w.pass(engine::first_domain_rest * (1 << i) - 1ns);
         CHECK(w.did() == "");
@@ -307,6 +315,22 @@ TEST_CASE("when nobody can be located, all of them are one trouble; who says tha
     ask(many + 1, errc::domain_unknown);
     CHECK(troubles().size() > 1);
     CHECK(troubles()[0].name != "*");
+}
+
+TEST_CASE("one domain that cannot be located, however often, is not all of them") {
+    world<on_disk> w;
+    (void)w.add({"a@one.example"});
+    (void)w.did();
+    for (unsigned i = 0; i < 2 * engine::many_failures; ++i) {
+        w.answer("one.example", errc::resolve_failed, "no answer in time");
+        w.pass(i < 10 ? engine::first_domain_rest * (1 << i) : engine::longest_rest);
+        CHECK(w.did() == "ask one.example");
+    }
+    const auto troubles = w.d.count(w.now).troubles;
+    REQUIRE(troubles.size() == 1);
+    CHECK(troubles[0].name == "one.example");
+    CHECK(troubles[0].since > 10 * engine::longest_rest);
+    CHECK(troubles[0].why.find("no answer in time") != std::string::npos);
 }
 
 TEST_CASE("in a queue that lasts nobody keeps others out for an answer that does not come") {

@@ -201,6 +201,7 @@ private:
         }
         if (groups.size() > 1) return divide(d, groups);
         ++d.to->held;
+        if (d.to->sent_back > 0) --d.to->sent_back;
         look_up(*d.to, d, now);
     }
     // Settled recipients, too: each part says what became of all of its own.

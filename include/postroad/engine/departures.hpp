@@ -81,7 +81,7 @@ public:
         } catch (...) {
             return policy_failed(d, text_of_exception(), now);
         }
-        if (d.at) ++d.at->sent_back;
+        ++(d.at ? d.at->sent_back : d.to->sent_back);
         ++went_back_;
         put_back(d, now);
     }
@@ -290,6 +290,8 @@ private:
         auto text = queueing::given_up_waiting().explanation;
         if (d.at && d.at->in_trouble()) return text + ". " + describe(d.at->trouble.error, d.at->trouble.details);
         if (d.at && d.at->opening > 0) return text + " for a connection to " + d.at->name;
+        const bool asked = !d.at && d.to && (d.to->question != 0 || d.to->wants_answer);
+        if (asked) return text + " for an answer to where " + d.to->name + " is";
         return text;
     }
 

@@ -50,7 +50,9 @@ struct domain {
     bool overdue = false;
     std::set<job_id> waiting = {};  // deliveries that wait for a location, or for resume()
     std::size_t held = 0;           // deliveries, wherever they are
+    std::size_t sent_back = 0;      // that wait in the queue for its location
     unsigned failures = 0;          // in a row
+    std::uint64_t counted_in = 0;   // the row of failures of all domains that it is counted in
     time_point rests_until = time_point::min();
     error_code error = {};
     std::string why = {};
@@ -115,6 +117,7 @@ private:
         using is_transparent = void;
         std::size_t operator()(std::string_view s) const noexcept { return std::hash<std::string_view>()(s); }
     };
+    void end_row() noexcept;
     domain* next_idle(time_point now);
     void list(domain& d, time_point at);
 
@@ -128,6 +131,7 @@ private:
     std::set<std::pair<time_point, domain*>> idle_;
     question_id last_question_ = 0;
     unsigned failures_ = 0;  // of different domains, in a row
+    std::uint64_t row_ = 1;  // tells it from those before
 };
 
 }  // namespace postroad::engine

@@ -64,8 +64,10 @@ POSTROAD_DECL void domains::found(domain& d, site& at, time_point valid_until, t
     }
     d.at = &at;
     d.valid_until = std::max(valid_until, after(now, least_validity));
-    d.failures = failures_ = 0;
+    d.failures = 0;
+    end_row();
     d.rests_until = time_point::min();
+    d.sent_back = 0;
     d.since = never;
     d.error = {};
     d.why.clear();
@@ -76,12 +78,13 @@ POSTROAD_DECL void domains::not_found(domain& d, error_code ec, std::string why,
     d.why = std::move(why);
     // Who says that there is no such domain answers: nothing waits.
     if (ec == condition::permanent) {
-        d.failures = failures_ = 0;
+        d.failures = 0;
+        end_row();
         d.rests_until = after(now, least_validity);
         d.since = never;
         return;
     }
-    ++failures_;
+    if (std::exchange(d.counted_in, row_) != row_) ++failures_;
     auto wait = first_domain_rest;
     for (unsigned i = 0; i < d.failures && wait < longest_rest; ++i) wait *= 2;
     ++d.failures;
@@ -91,7 +94,12 @@ POSTROAD_DECL void domains::not_found(domain& d, error_code ec, std::string why,
 
 POSTROAD_DECL void domains::end_rests() {
     for (auto& entry : all_) entry.second->rests_until = time_point::min();
+    end_row();
+}
+
+POSTROAD_DECL void domains::end_row() noexcept {
     failures_ = 0;
+    ++row_;
 }
 
 POSTROAD_DECL void domains::rest(domain& d, time_point now) {
@@ -110,7 +118,8 @@ POSTROAD_DECL domain* domains::next_idle(time_point now) {
         idle_.erase(idle_.begin());
         d->listed = false;
         if (d->held > 0 || d->question != 0 || d->wants_answer) continue;
-        const auto at = std::max(after(d->rested_at, forget_after), d->rests_until);
+        // How often it failed is of use to the question behind its rest.
+        const auto at = after(std::max(d->rested_at, d->rests_until), forget_after);
         if (at <= now) return d;
         list(*d, at);
     }
@@ -126,7 +135,7 @@ POSTROAD_DECL void domains::add_troubles(std::vector<queueing::trouble>& to, tim
                               .why = d->why,
                               .since = now - d->since,
                               .next_try = d->rests_until > now ? d->rests_until - now : duration::zero(),
-                              .waiting = d->held};
+                              .waiting = d->held + d->sent_back};
         if (failures_ < many_failures) {
             to.push_back(std::move(one));
         } else if (!shared) {

@@ -324,16 +324,25 @@ POSTROAD_DECL void sites::erase(site& s) {
 }
 
 POSTROAD_DECL void sites::add_troubles(std::vector<queueing::trouble>& to, time_point now) const {
+    // A provider that rests is one trouble, however many sites it has.
+    std::unordered_map<const provider*, std::size_t> resting;
     for (const auto& [id, s] : sites_) {
-        if (!s.in_trouble() && !s.rests(now)) continue;
-        const auto at = rests_until(s);
-        const auto& trouble = s.rests(now) ? s.group->rest.why : s.trouble;
-        to.push_back({.name = s.name,
+        const bool rests = s.rests(now);
+        if (!s.in_trouble() && !rests) continue;
+        const auto waiting = s.held + s.sent_back;
+        if (rests)
+            if (const auto [known, is_new] = resting.try_emplace(s.group, to.size()); !is_new) {
+                to[known->second].waiting += waiting;
+                continue;
+            }
+        const auto at = rests ? s.group->rest.until : rests_until(s);
+        const auto& trouble = rests ? s.group->rest.why : s.trouble;
+        to.push_back({.name = rests && !s.provider_name.empty() ? s.provider_name : s.name,
                       .error = trouble.error,
                       .why = describe(trouble.error, trouble.details),
-                      .since = now - (s.rests(now) ? s.group->rests_since : s.since),
+                      .since = now - (rests ? s.group->rests_since : s.since),
                       .next_try = at > now ? at - now : duration::zero(),
-                      .waiting = s.held + s.sent_back});
+                      .waiting = waiting});
     }
 }
 
