@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr time_point t0 = time_point{} + 1h;
+constexpr auto hanging = scheduling::detail::fair_site::hanging;
 
 /// A scheduler with one connection for all, which goes to whoever has the turn.
 struct one_connection {
@@ -158,13 +159,13 @@ TEST_CASE("what was promised to a connection that hangs goes by another") {
     s.begin(0, t0);
     CHECK(s.next(0, t0) == 1);
     CHECK_FALSE(s.turn(t0).has_value());
-    CHECK(s.wakeup() == t0 + fair::hanging);
-    CHECK_FALSE(s.turn(t0 + fair::hanging - 1ms).has_value());
-    REQUIRE(s.turn(t0 + fair::hanging) == host_id(0));
-    s.begin(0, t0 + fair::hanging);
-    CHECK(s.next(0, t0 + fair::hanging) == 2);
+    CHECK(s.wakeup() == t0 + hanging);
+    CHECK_FALSE(s.turn(t0 + hanging - 1ms).has_value());
+    REQUIRE(s.turn(t0 + hanging) == host_id(0));
+    s.begin(0, t0 + hanging);
+    CHECK(s.next(0, t0 + hanging) == 2);
     // Which moves on: no more connections are needed.
-    CHECK_FALSE(s.turn(t0 + fair::hanging).has_value());
+    CHECK_FALSE(s.turn(t0 + hanging).has_value());
 }
 
 TEST_CASE("connections grow as they work, and are probed after a refusal") {

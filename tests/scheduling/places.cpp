@@ -38,7 +38,7 @@ std::vector<host_id> turns(fair& s, time_point now) {
     return all;
 }
 std::size_t held(const fair& s) {
-    return s.sites_.size() + s.providers_.size() + s.timers_.size() + s.lines_.held() + s.lines_.tenants.size() +
+    return s.sites_.size() + s.providers_.size() + s.alarms_.size() + s.lines_.held() + s.lines_.tenants.size() +
            s.tenants_.size();
 }
 
@@ -313,7 +313,7 @@ TEST_CASE("a site is forgotten at once, and its provider when what it learned is
         }
         CHECK(s.sites_.empty());
         CHECK(s.providers_.empty());
-        CHECK(s.timers_.empty());
+        CHECK(s.alarms_.empty());
         CHECK_FALSE(s.ripe(never).has_value());
         CHECK(s.forget({77, 78}, t0) == time_point::min());
     }
@@ -384,7 +384,7 @@ TEST_CASE("sites without number, a thousand at a time, leave nothing behind") {
     CHECK(most < 3000);
     CHECK(s.lines_.size() == 0);
     (void)s.ripe(now + 24h);
-    CHECK(s.timers_.empty());
+    CHECK(s.alarms_.empty());
     CHECK(s.ripe_.empty());
 }
 

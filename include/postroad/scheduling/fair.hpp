@@ -4,18 +4,18 @@
 #include <postroad/core/ring.hpp>
 #include <postroad/scheduling/breaker.hpp>
 #include <postroad/scheduling/concurrency.hpp>
+#include <postroad/scheduling/detail/alarms.hpp>
 #include <postroad/scheduling/detail/fair_lines.hpp>
+#include <postroad/scheduling/detail/fair_site.hpp>
 #include <postroad/scheduling/doubt.hpp>
 #include <postroad/scheduling/pacer.hpp>
 #include <postroad/scheduling/policy.hpp>
 #include <postroad/scheduling/retry_rules.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -86,14 +86,11 @@ struct basic_fair {
     void begin(pooling::place h, time_point now) {
         auto& s = site_of(h);
         auto& p = providers_[s.provider];
-        if (s.busy++ == 0) p.turns.push_back(h.site);
+        if (s.busy == 0) p.turns.push_back(h.site);
         ++p.busy;
-        ++s.opening;
-        s.begun = true;
-        s.moved = now;
         p.probing.reset();
         if (breaker.broken(p.health)) p.probing = h.site;
-        s.granted += p.probing ? 1 : std::max<std::size_t>(burst, 1);
+        s.begin(p.probing ? 1 : std::max<std::size_t>(burst, 1), now);
         lines_.turned(h.site);
     }
 
@@ -103,13 +100,11 @@ struct basic_fair {
         auto& s = found->second;
         auto& p = providers_[s.provider];
         --p.busy;
-        if (--s.busy == 0) {
+        s.end(std::max<std::size_t>(burst, 1));
+        if (s.busy == 0) {
             std::erase(p.turns, h.site);
             if (p.probing == h.site) p.probing.reset();
         }
-        if (std::exchange(s.begun, false)) --s.opening;
-        s.opening = std::min(s.opening, s.busy);
-        s.granted = std::min(s.granted, s.busy * std::max<std::size_t>(burst, 1));
         look_at(h.site, now);
     }
 
@@ -132,9 +127,7 @@ struct basic_fair {
         const auto found = lines_.next(h, weights, quantum(), [&](const auto& f) { return may_go(f, now); });
         if (!found) return std::nullopt;
         auto& s = sites_.at(h);
-        --s.granted;
-        s.moved = now;
-        if (std::exchange(s.begun, false)) --s.opening;
+        s.take(now);
         auto& p = providers_[s.provider];
         pacer.reserve(p.pace, pace_of(p), now);
         pacer.reserve(mailer_state_, mailer_pace, now);
@@ -180,11 +173,7 @@ struct basic_fair {
         if (what == host_event::refused) concurrency.refused(p.bears, open, now);
         if (what == host_event::put_off) breaker.failed(p.health, now);
         if (what == host_event::answered) breaker.worked(p.health);
-        if (what == host_event::opened || what == host_event::refused || what == host_event::unreachable) {
-            if (s.opening > 0) --s.opening;
-            s.begun = false;
-            s.moved = now;
-        }
+        if (what == host_event::opened || what == host_event::refused || what == host_event::unreachable) s.opened(now);
         look_at(h.site, now);
     }
 
@@ -193,15 +182,12 @@ struct basic_fair {
         for (;;) {
             while (!ripe_.empty())
                 if (const auto h = ripe_.pop_front(); sites_.contains(h)) return h;
-            if (timers_.empty() || timers_.begin()->at > now) return std::nullopt;
-            const auto t = *timers_.begin();
-            timers_.erase(timers_.begin());
-            rang(t, now);
+            const auto rings = alarms_.ring(now);
+            if (!rings) return std::nullopt;
+            rang(*rings, now);
         }
     }
-    time_point wakeup() const noexcept {
-        return !ripe_.empty() ? time_point::min() : timers_.empty() ? never : timers_.begin()->at;
-    }
+    time_point wakeup() const noexcept { return ripe_.empty() ? alarms_.first_at() : time_point::min(); }
 
     /// Nothing of it is sent until resume(), not of what comes later either; what is on a connection goes on.
     void pause(const selection& what) { lines_.pause(what); }
@@ -216,7 +202,7 @@ struct basic_fair {
         if (const auto s = sites_.find(h.site); s != sites_.end()) {
             if (s->second.busy > 0 || !lines_.forget_site(h.site)) return never;
             h.provider = s->second.provider;
-            timers_.erase({s->second.rings_at, timer::kind::site, h.site});
+            alarms_.cancel({s->second.rings_at, alarm::kind::site, h.site});
             --providers_[h.provider].sites;
             sites_.erase(s);
         }
@@ -225,21 +211,11 @@ struct basic_fair {
         const auto needed = std::max({pacer.forget_at(p->second.pace), concurrency.forget_at(p->second.bears),
                                       breaker.forget_at(p->second.health)});
         if (needed > now) return needed;
-        timers_.erase({p->second.rings_at, timer::kind::provider, h.provider});
+        alarms_.cancel({p->second.rings_at, alarm::kind::provider, h.provider});
         providers_.erase(p);
         return time_point::min();
     }
 
-    struct site_state {
-        host_id provider = 0;
-        std::size_t busy = 0;                  // connections that have a turn
-        std::size_t opening = 0;               // of them those that are not known to be open
-        std::size_t granted = 0;               // messages that they may still take
-        time_point moved = time_point::min();  // when one of them last opened or got something to do
-        bool begun = false;                    // a turn just began: what comes next says whether it opens a connection
-        bool held = false;
-        time_point rings_at = never;
-    };
     struct provider_state {
         std::size_t sites = 0;
         std::vector<host_id> turns = {};  // sites with connections that have a turn
@@ -256,22 +232,14 @@ struct basic_fair {
         typename Pacer::state pace = {};
         bool kept = false;  // its name stays in use until the pace is forgotten
     };
-    struct timer {
-        enum class kind : unsigned char { mailer, site, provider, tenant, forget };
-        time_point at = never;
-        kind what = kind::mailer;
-        std::uint32_t which = 0;
-        friend auto operator<=>(const timer&, const timer&) = default;
-    };
-    /// A site whose connections are open and got nothing to do for so long, though messages wait, may get another.
-    static constexpr duration hanging = std::chrono::seconds(2);
+    using alarm = detail::alarm;
 
     detail::fair_lines lines_ = {};                               ///< internal
-    std::unordered_map<host_id, site_state> sites_ = {};          ///< internal
+    std::unordered_map<host_id, detail::fair_site> sites_ = {};   ///< internal
     std::unordered_map<host_id, provider_state> providers_ = {};  ///< internal
     std::vector<tenant_state> tenants_ = {};                      ///< internal
     typename Pacer::state mailer_state_ = {};                     ///< internal
-    std::set<timer> timers_ = {};                                 ///< internal
+    detail::alarms alarms_ = {};                                  ///< internal
     ring<host_id> ripe_ = {};                                     ///< internal
 
     /// Internal, as all that follows.
@@ -280,15 +248,15 @@ struct basic_fair {
         return static_cast<std::uint8_t>(std::min<std::size_t>(j.traffic_class, last_class()));
     }
     long quantum() const noexcept { return static_cast<long>(std::clamp<std::size_t>(burst, 1, 1'000'000)); }
-    site_state& site_of(pooling::place h) {
-        const auto [at, is_new] = sites_.try_emplace(h.site, site_state{.provider = h.provider});
+    detail::fair_site& site_of(pooling::place h) {
+        const auto [at, is_new] = sites_.try_emplace(h.site, detail::fair_site{.provider = h.provider});
         if (is_new) ++providers_[h.provider].sites;
         return at->second;
     }
 
     bool mailer_may_send(time_point now) {
         const auto at = pacer.ready_at(mailer_state_, mailer_pace);
-        if (at > now) timers_.insert({at, timer::kind::mailer, 0});
+        if (at > now) alarms_.set({at, alarm::kind::mailer, 0});
         return at <= now;
     }
     time_point tenant_ready_at(detail::index tenant) const {
@@ -297,7 +265,7 @@ struct basic_fair {
     detail::may_go may_go(const detail::flow& f, time_point now) {
         const auto at = tenant_ready_at(f.tenant);
         if (at <= now) return detail::may_go::yes;
-        timers_.insert({at, timer::kind::tenant, f.tenant});
+        alarms_.set({at, alarm::kind::tenant, f.tenant});
         return detail::may_go::tenant_waits;
     }
     void reserve_for_tenant(detail::index tenant, time_point now) {
@@ -306,12 +274,12 @@ struct basic_fair {
         pacer.reserve(t.pace, tenant_pace, now);
         if (std::exchange(t.kept, true)) return;
         lines_.tenants.use(tenant);
-        timers_.insert({pacer.forget_at(t.pace), timer::kind::forget, tenant});
+        alarms_.set({pacer.forget_at(t.pace), alarm::kind::forget, tenant});
     }
     void forget_tenant(detail::index tenant, time_point now) {
         const auto at = pacer.forget_at(tenants_[tenant].pace);
         if (at > now) {
-            timers_.insert({at, timer::kind::forget, tenant});
+            alarms_.set({at, alarm::kind::forget, tenant});
             return;
         }
         tenants_[tenant] = {};
@@ -325,14 +293,7 @@ struct basic_fair {
         const auto& p = providers_.at(s->second.provider);
         return pacer.ready_at(p.pace, pace_of(p)) <= now && (p.probing == h || !breaker.broken(p.health));
     }
-    // Whether a site may get a turn: there is more than its connections have been granted, or they hang.
-    bool site_can_start(host_id h, time_point now) const {
-        const auto& s = sites_.at(h);
-        const auto live = lines_.live(h);
-        return !s.held && (live > s.granted || (live > 0 && hangs_at(s) <= now));
-    }
-    // What is being opened for a message is on its way, however long it takes.
-    static time_point hangs_at(const site_state& s) noexcept { return s.opening > 0 ? never : after(s.moved, hanging); }
+    bool site_can_start(host_id h, time_point now) const { return sites_.at(h).can_start(lines_.live(h), now); }
     rate pace_of(const provider_state& p) const noexcept { return slower(pace, p.limits.pace); }
     bool can_start(const provider_state& p, time_point now) const {
         const auto cap = least_said(std::max<std::size_t>(per_destination, 1), p.limits.connections);
@@ -362,39 +323,33 @@ struct basic_fair {
     }
     void ring_for_site(host_id h, time_point now) {
         auto& s = sites_.at(h);
-        if (s.granted > 0) ring_at(hangs_at(s), timer::kind::site, h, s.rings_at, now);
+        if (s.granted > 0) alarms_.move(s.rings_at, {s.hangs_at(), alarm::kind::site, h}, now);
     }
     void ring_for_provider(host_id h, provider_state& p, time_point now) {
         const auto at = starts_at(p);
-        ring_at(at > now ? at : concurrency.grows_at(p.bears, now), timer::kind::provider, h, p.rings_at, now);
+        alarms_.move(p.rings_at, {at > now ? at : concurrency.grows_at(p.bears, now), alarm::kind::provider, h}, now);
     }
-    void ring_at(time_point at, typename timer::kind what, host_id which, time_point& rings_at, time_point now) {
-        if (at == rings_at || at <= now) return;
-        if (rings_at != never) timers_.erase({rings_at, what, which});
-        rings_at = at;
-        if (at != never) timers_.insert({at, what, which});
-    }
-    void rang(const timer& t, time_point now) {
-        switch (t.what) {
-            case timer::kind::mailer:
+    void rang(const alarm& a, time_point now) {
+        switch (a.what) {
+            case alarm::kind::mailer:
                 // Whoever it is: the next turn is anybody's.
                 if (!sites_.empty()) ripe_.push_back(sites_.begin()->first);
                 return;
-            case timer::kind::site:
-                sites_.at(t.which).rings_at = never;
-                look_at(t.which, now);
-                return ripe_.push_back(t.which);
-            case timer::kind::provider: {
-                auto& p = providers_.at(t.which);
+            case alarm::kind::site:
+                sites_.at(a.which).rings_at = never;
+                look_at(a.which, now);
+                return ripe_.push_back(a.which);
+            case alarm::kind::provider: {
+                auto& p = providers_.at(a.which);
                 p.rings_at = never;
                 for (const auto h : p.turns) ripe_.push_back(h);
-                if (const auto h = look_at_provider(t.which, now)) ripe_.push_back(*h);
+                if (const auto h = look_at_provider(a.which, now)) ripe_.push_back(*h);
                 return;
             }
-            case timer::kind::tenant:
-                for (const auto h : lines_.resume_tenant(t.which)) ripe_.push_back(h);
+            case alarm::kind::tenant:
+                for (const auto h : lines_.resume_tenant(a.which)) ripe_.push_back(h);
                 return;
-            case timer::kind::forget: return forget_tenant(t.which, now);
+            case alarm::kind::forget: return forget_tenant(a.which, now);
         }
     }
 };
