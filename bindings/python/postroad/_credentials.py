@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Iterable, Optional, Tuple, Union
 
 from ._errors import Error, InvalidInput
-from ._messages import octets, several
+from ._messages import check_function, octets, several
 from ._threads import Worker
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ class Asking:
     hold the mailer, lives as long as this does, not as long as the thread."""
 
     def __init__(self, source: CredentialsSource) -> None:
-        if not callable(source):
-            raise TypeError(f"credentials must be a function, not {type(source).__name__}")
+        check_function("credentials", source)
         if inspect.iscoroutinefunction(source):
             raise TypeError("credentials must be a function, not a coroutine function: it has a thread of its own")
         self.source = source

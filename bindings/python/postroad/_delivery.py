@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, Optional, TypedDict, Union
 from . import _core
 from ._errors import InvalidInput
 from ._literals import Notify, Returned, WhenLate, words
-from ._messages import check_names, choice, instance, octets, optional_octets, seconds
+from ._messages import check_flags, check_names, choice, instance, octets, optional_octets, seconds
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,7 @@ class Delivery:
             raise TypeError(f"priority must be an int, not {type(self.priority).__name__}")
         if self.priority is not None and not -9 <= self.priority <= 9:
             raise InvalidInput("priority must be from -9 to 9", code="invalid_option", phase="prepare")
-        for name in ("trace", "require_tls"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} must be a bool")
+        check_flags(trace=self.trace, require_tls=self.require_tls)
         _core.check_wishes(wishes_of(self, {}))
 
 

@@ -15,6 +15,7 @@ from ._errors import Error, from_core
 from ._literals import Grade
 from ._message import Dkim, Message, signatures_of
 from ._messages import (
+    check_optional_flags,
     file_octets,
     message_octets,
     octets,
@@ -116,8 +117,7 @@ def diagnose(
     """
     if not isinstance(lookup, (bool, str, type(None))):
         raise TypeError("lookup must be a bool or a str")
-    if not isinstance(insecure_authentication, (bool, type(None))):
-        raise TypeError("insecure_authentication must be a bool")
+    check_optional_flags(insecure_authentication=insecure_authentication)
     by = lookup if isinstance(lookup, str) else "mx://localhost" if lookup else ""
     options = {
         "url": octets("url", url, "invalid_url"),

@@ -43,6 +43,8 @@ from ._many import each_sent, each_sent_async, reported
 from ._message import Dkim, signatures_of
 from ._messages import (
     broker_arguments,
+    check_function,
+    check_optional_flags,
     choice,
     count,
     file_octets,
@@ -288,15 +290,11 @@ class Mailer(Operations):
         patience = seconds("close_timeout", close_timeout, zero=True)
         self._close_timeout = _CLOSE_TIMEOUT if patience is None else patience
         self._capacity = count("capacity", capacity, _MOST) or 100_000
-        for name, value in (
-            ("submit_only", submit_only),
-            ("insecure_authentication", insecure_authentication),
-            ("down_convert", down_convert),
-        ):
-            if not isinstance(value, (bool, type(None))):
-                raise TypeError(f"{name} must be a bool")
-        if on_event is not None and not callable(on_event):
-            raise TypeError(f"on_event must be a function, not {type(on_event).__name__}")
+        check_optional_flags(
+            submit_only=submit_only, insecure_authentication=insecure_authentication, down_convert=down_convert
+        )
+        if on_event is not None:
+            check_function("on_event", on_event)
         if queue is None and (submit_only or keys_kept is not None or kept is not None):
             raise InvalidInput("submit_only, keys_kept and kept are of use with queue only", code="contradiction")
         at_a_broker = names_a_broker(queue)

@@ -281,6 +281,15 @@ def check_flags(**flags: object) -> None:
             raise TypeError(f"{what} must be a bool")
 
 
+def check_optional_flags(**flags: object) -> None:
+    check_flags(**{what: value for what, value in flags.items() if value is not None})
+
+
+def check_function(what: str, value: object) -> None:
+    if not callable(value):
+        raise TypeError(f"{what} must be a function, not {type(value).__name__}")
+
+
 def check_names(given: Mapping[str, object], known: type) -> None:
     for name in given:
         if name not in known.__annotations__:

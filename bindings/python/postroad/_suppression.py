@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Callable, Container, Iterable, List, Optio
 from . import _core
 from ._errors import InvalidInput
 from ._literals import SuppressionReason, words
-from ._messages import choice, file_octets, instance, octets, seconds
+from ._messages import check_flags, choice, file_octets, instance, octets, seconds
 from ._reports import octets_of
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ class SuppressionList:
     ) -> None:
         if isinstance(bounces, bool) or not isinstance(bounces, int) or not 0 <= bounces <= 1000:
             raise InvalidInput("bounces must be an int from 0 to 1000", code="invalid_option")
-        if not isinstance(ignore_case, bool):
-            raise TypeError("ignore_case must be a bool")
+        check_flags(ignore_case=ignore_case)
         within = seconds("bounces_within", bounces_within)
         self._path = os.fspath(path)
         self._core = _core.Suppression(file_octets("path", path) or b"", ignore_case, bounces, int(within or 0))

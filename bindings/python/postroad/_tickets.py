@@ -9,7 +9,7 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Callable, Generator, List, NoReturn, Optional, Protocol
 
-from ._messages import seconds
+from ._messages import check_function, seconds
 from ._receipts import Receipt, receipt_of
 from ._threads import waiting
 
@@ -84,8 +84,7 @@ class Ticket:
         """Has `callback` called with the ticket once it is known what became of the message; wait() does not wait then.
         It runs in a thread that the mailer keeps for that, one after the other, in which it may also send. What it
         raises is logged. The mailer must live until then."""
-        if not callable(callback):
-            raise TypeError(f"callback must be a function, not {type(callback).__name__}")
+        check_function("callback", callback)
         with self._lock:
             first = self._callbacks is None
             if self._callbacks is None:
