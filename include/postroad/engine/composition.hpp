@@ -4,6 +4,7 @@
 
 #include <postroad/core/axis.hpp>
 #include <postroad/core/error.hpp>
+#include <postroad/core/number.hpp>
 #include <postroad/pooling/keep_alive.hpp>
 #include <postroad/queueing/memory.hpp>
 #include <postroad/scheduling/fifo.hpp>
@@ -11,7 +12,6 @@
 #include <postroad/transport/smtp.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -67,7 +67,7 @@ pooling::keep_alive adjusted(pooling::keep_alive p, const Transport& t) {
     if constexpr (requires { t.other_options(); })
         for (const auto& [name, value] : t.other_options())
             if (name == "connections")
-                (void)std::from_chars(value.data(), value.data() + value.size(), p.max_connections);
+                p.max_connections = postroad::detail::whole_number<std::size_t>(value).value_or(p.max_connections);
     return p;
 }
 template <class P, class Transport>

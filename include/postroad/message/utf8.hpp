@@ -97,9 +97,14 @@ constexpr bool is_atext(char32_t c) noexcept {
 
 constexpr char to_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
-/// As far as ASCII has two cases.
+/// As far as ASCII has two cases: a locale must not change what a keyword is.
 inline std::string in_lower_case(std::string text) {
     for (auto& c : text) c = to_lower(c);
+    return text;
+}
+inline std::string in_upper_case(std::string text) {
+    for (auto& c : text)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - ('a' - 'A'));
     return text;
 }
 

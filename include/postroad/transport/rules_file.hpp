@@ -3,6 +3,7 @@
 // includes: needs the component postroad::rules.
 
 #include <postroad/core/error.hpp>
+#include <postroad/core/number.hpp>
 #include <postroad/transport/mx_sources.hpp>
 #include <postroad/transport/mx_transport.hpp>
 #include <postroad/transport/provider_rules.hpp>
@@ -298,10 +299,8 @@ private:
         refuse(n, R"("pace" is messages in a time: "20/s", "100/min", "5000/h" or "100000/day")");
     }
     static std::optional<unsigned> whole_number(std::string_view digits) noexcept {
-        unsigned n = 0;
-        const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), n);
-        if (ec != std::errc() || end != digits.data() + digits.size() || n < 1 || n > most_number) return std::nullopt;
-        return n;
+        const auto n = postroad::detail::whole_number<unsigned>(digits);
+        return n >= 1u && n <= most_number ? n : std::nullopt;
     }
 
     template <class Value, std::size_t N>

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <postroad/core/base64.hpp>
+#include <postroad/core/number.hpp>
 #include <postroad/message/delivery_report.hpp>
 #include <postroad/message/encoding.hpp>
 #include <postroad/message/fields.hpp>
@@ -10,10 +11,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
 #include <string>
-#include <system_error>
 #include <unordered_set>
 #include <utility>
 
@@ -69,12 +68,9 @@ inline std::string embedded_unicode_decoded(std::string_view text) {
     while (!text.empty()) {
         const auto end = text.starts_with("\\x{") ? text.find('}') : text.npos;
         const auto digits = end == text.npos ? std::string_view{} : text.substr(3, end - 3);
-        std::uint32_t c = 0;
-        const auto [behind, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), c, 16);
-        const bool is_whole =
-            !digits.empty() && digits.size() <= 6 && ec == std::errc{} && behind == digits.data() + digits.size();
-        if (is_whole && c >= 0x20 && c < 0x110000 && (c < 0xd800 || c > 0xdfff)) {
-            append_character(result, c);
+        const auto c = digits.size() <= 6 ? whole_number<std::uint32_t>(digits, 16) : std::nullopt;
+        if (c >= 0x20u && c < 0x110000u && (c < 0xd800u || c > 0xdfffu)) {
+            append_character(result, *c);
             text.remove_prefix(end + 1);
         } else {
             result += text.front();

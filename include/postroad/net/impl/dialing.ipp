@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/number.hpp>
 #include <postroad/core/percent.hpp>
 #include <postroad/net/dialing.hpp>
 
@@ -8,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 namespace postroad::net {
@@ -40,10 +40,8 @@ inline proxy take_proxy_scheme(std::string_view& url) {
 }
 
 inline std::uint16_t proxy_port(std::string_view text) {
-    std::uint16_t port = 0;
-    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (ec != std::errc{} || end != text.data() + text.size() || port == 0)
-        refuse_proxy("the port in the proxy's URL must be a number from 1 to 65535");
+    const auto port = postroad::detail::whole_number<std::uint16_t>(text).value_or(0);
+    if (port == 0) refuse_proxy("the port in the proxy's URL must be a number from 1 to 65535");
     return port;
 }
 

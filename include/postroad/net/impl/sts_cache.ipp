@@ -1,10 +1,10 @@
 #pragma once
 
+#include <postroad/core/number.hpp>
 #include <postroad/net/dns.hpp>
 #include <postroad/net/sts_cache.hpp>
 
 #include <algorithm>
-#include <charconv>
 
 namespace postroad::net {
 
@@ -69,10 +69,8 @@ POSTROAD_DECL bool sts_cache::read_line(std::string_view line, time now) {
         return w;
     };
     const auto number = [](std::string_view text) -> std::optional<long long> {
-        long long n = 0;
-        const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), n);
-        if (failed != std::errc{} || end != text.data() + text.size() || n < 0) return std::nullopt;
-        return n;
+        const auto n = postroad::detail::whole_number<long long>(text);
+        return n >= 0 ? n : std::nullopt;
     };
     const auto domain = word();
     const auto id = word();

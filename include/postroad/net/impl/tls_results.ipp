@@ -1,10 +1,10 @@
 #pragma once
 
+#include <postroad/core/number.hpp>
 #include <postroad/core/percent.hpp>
 #include <postroad/net/tls_report.hpp>
 
 #include <algorithm>
-#include <charconv>
 
 namespace postroad::net {
 namespace detail {
@@ -44,11 +44,9 @@ public:
         return all;
     }
     std::uint64_t number(std::uint64_t most) {
-        const auto digits = next();
-        std::uint64_t n = 0;
-        const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), n);
-        if (digits.empty() || ec != std::errc() || end != digits.data() + digits.size() || n > most) good_ = false;
-        return good_ ? n : 0;
+        const auto n = postroad::detail::whole_number<std::uint64_t>(next());
+        if (!n || *n > most) good_ = false;
+        return good_ ? *n : 0;
     }
     /// All was there, and no more.
     bool whole() const noexcept { return good_ && over_; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/number.hpp>
 #include <postroad/message/utf8.hpp>
 #include <postroad/queueing/amqp_message.hpp>
 #include <postroad/queueing/stored_job.hpp>
@@ -110,12 +111,10 @@ POSTROAD_DECL std::string amqp_id(job_id id) { return std::string(amqp_id_prefix
 POSTROAD_DECL std::optional<job_id> amqp_id(std::string_view text) {
     if (!text.starts_with(amqp_id_prefix)) return {};
     text.remove_prefix(amqp_id_prefix.size());
-    job_id id = 0;
-    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), id);
+    const auto id = postroad::detail::whole_number<job_id>(text);
     // Ids are positive in any number of 64 bits.
     static constexpr auto most = static_cast<job_id>(std::numeric_limits<std::int64_t>::max());
-    if (ec != std::errc() || end != text.data() + text.size() || id == 0 || id > most) return {};
-    return id;
+    return id > job_id(0) && id <= most ? id : std::nullopt;
 }
 POSTROAD_DECL job_id amqp_id_for(std::string_view text) { return amqp_id(text).value_or(amqp_hash(text) >> 2 | 1); }
 POSTROAD_DECL std::string amqp_short_id(std::string id) {

@@ -2,9 +2,9 @@
 // The register of a shard: which of its jobs are marked, and which ended lately.
 
 #include <postroad/core/clock.hpp>
+#include <postroad/core/number.hpp>
 #include <postroad/queueing/job.hpp>
 
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -17,10 +17,7 @@
 namespace postroad::queueing::detail {
 
 inline std::optional<std::uint64_t> amqp_key(std::string_view text) {
-    std::uint64_t n = 0;
-    const auto r = std::from_chars(text.data(), text.data() + text.size(), n, 16);
-    if (text.empty() || r.ec != std::errc() || r.ptr != text.data() + text.size()) return {};
-    return n;
+    return postroad::detail::whole_number<std::uint64_t>(text, 16);
 }
 
 /// Remembers the last of what it is told, for messages that come twice.

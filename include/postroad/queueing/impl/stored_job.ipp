@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/number.hpp>
 #include <postroad/core/percent.hpp>
 #include <postroad/queueing/stored_job.hpp>
 
@@ -65,12 +66,10 @@ public:
     }
     address mailbox_or_null(std::size_t i) const { return text(i).empty() ? address() : mailbox(i); }
     std::int64_t number(std::size_t i, std::int64_t least, std::int64_t most) const {
-        const auto digits = text(i);
-        std::int64_t value = 0;
-        const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-        if (ec != std::errc() || end != digits.data() + digits.size() || value < least || value > most)
+        const auto value = postroad::detail::whole_number<std::int64_t>(text(i));
+        if (!value || *value < least || *value > most)
             fail("expected a number from " + std::to_string(least) + " to " + std::to_string(most));
-        return value;
+        return *value;
     }
     unsigned count(std::size_t i) const {
         // What is doubled for each of them, or counted on, stays a number.
@@ -214,11 +213,9 @@ inline std::string short_name(error_code ec) {
 inline error_code error_of_system(std::string_view digits) {
     // Of another system, or damaged: what cannot be an error number here says only that something went wrong.
     static constexpr int most = 100'000;
-    int value = 0;
-    const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (ec != std::errc() || end != digits.data() + digits.size() || value < 1 || value > most)
-        return errc::connection_closed;
-    return {value, std::system_category()};
+    const auto value = postroad::detail::whole_number<int>(digits);
+    if (!value || *value < 1 || *value > most) return errc::connection_closed;
+    return {*value, std::system_category()};
 }
 inline error_code error_named(std::string_view name) {
     static constexpr std::string_view of_system = "system:";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/number.hpp>
 #include <postroad/queueing/suppression_csv.hpp>
 
 #include <postroad/message/fields.hpp>
@@ -7,7 +8,6 @@
 #include <postroad/queueing/suppression.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 
 namespace postroad::suppression {
@@ -32,11 +32,9 @@ inline std::string written(time t) {
 
 /// So many digits, which are taken off.
 inline std::optional<int> taken_digits(std::string_view& text, std::size_t n) {
-    int value = 0;
-    if (text.size() < n) return {};
-    const auto [end, ec] = std::from_chars(text.data(), text.data() + n, value);
-    if (ec != std::errc() || end != text.data() + n || text[0] == '-') return {};
-    text.remove_prefix(n);
+    if (text.size() < n || text.starts_with('-')) return {};
+    const auto value = postroad::detail::whole_number<int>(text.substr(0, n));
+    if (value) text.remove_prefix(n);
     return value;
 }
 

@@ -1,9 +1,10 @@
 #pragma once
 
+#include <postroad/core/number.hpp>
+#include <postroad/message/utf8.hpp>
 #include <postroad/smtp/capabilities.hpp>
 
 #include <algorithm>
-#include <charconv>
 
 namespace postroad::smtp {
 namespace detail::ehlo {
@@ -17,22 +18,11 @@ inline std::string_view next_word(std::string_view& text) noexcept {
     return word;
 }
 
-// Not std::toupper: a locale must not change what a keyword is.
-inline std::string upper(std::string_view text) {
-    std::string result(text);
-    for (char& c : result)
-        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    return result;
-}
+inline std::string upper(std::string_view text) { return postroad::detail::in_upper_case(std::string(text)); }
 
-// All of `text` as a number of at most `max_digits`; nothing if it is anything else.
 template <class Number>
-std::optional<Number> whole_number(std::string_view text, std::size_t max_digits) noexcept {
-    Number value = 0;
-    if (text.empty() || text.size() > max_digits || text.front() == '-') return {};
-    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (ec != std::errc{} || end != text.data() + text.size()) return {};
-    return value;
+std::optional<Number> number_of(std::string_view text, std::size_t max_digits) noexcept {
+    return text.size() > max_digits ? std::nullopt : postroad::detail::whole_number<Number>(text);
 }
 
 // RFC 4422 section 3.1: 1 to 20 of A-Z, 0-9, hyphen and underscore.
@@ -55,7 +45,7 @@ inline void parse_limits(capabilities& c, std::string_view words) {
     for (auto word = next_word(words); !word.empty(); word = next_word(words)) {
         const auto equals = std::min(word.find('='), word.size());
         const auto name = upper(word.substr(0, equals));
-        const auto value = whole_number<std::uint32_t>(word.substr(std::min(equals + 1, word.size())), 6);
+        const auto value = number_of<std::uint32_t>(word.substr(std::min(equals + 1, word.size())), 6);
         if (!value || *value == 0) continue;
         if (name == "RCPTMAX") c.limits.rcptmax = value;
         if (name == "MAILMAX") c.limits.mailmax = value;
@@ -65,17 +55,17 @@ inline void parse_limits(capabilities& c, std::string_view words) {
 
 inline void parse_size(capabilities& c, std::string_view words) {
     c.size_declaration = true;
-    const auto value = whole_number<std::uint64_t>(next_word(words), 20);
+    const auto value = number_of<std::uint64_t>(next_word(words), 20);
     if (value && *value != 0) c.size = value;
 }
 
 inline void parse_deliverby(capabilities& c, std::string_view words) {
-    const auto minimum = whole_number<std::uint32_t>(next_word(words), 9);
+    const auto minimum = number_of<std::uint32_t>(next_word(words), 9);
     c.deliverby = std::chrono::seconds(minimum.value_or(0));
 }
 
 inline void parse_future_release(capabilities& c, std::string_view words) {
-    const auto interval = whole_number<std::uint32_t>(next_word(words), 9);
+    const auto interval = number_of<std::uint32_t>(next_word(words), 9);
     const auto datetime = next_word(words);
     // without its bounds the extension cannot be used: RFC 4865 section 3 has both as required
     if (!interval || datetime.empty()) return;

@@ -3,10 +3,10 @@
 #include <postroad/smtp/scram.hpp>
 
 #include <postroad/core/base64.hpp>
+#include <postroad/core/number.hpp>
 #include <postroad/smtp/detail/hmac.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 namespace postroad::smtp {
@@ -67,9 +67,9 @@ inline std::string parse_server_first(std::string_view message, std::string_view
         return "SCRAM: the server's nonce does not extend ours";
     if (!base64_decode(salt, out.salt) || out.salt.empty() || out.salt.size() > scram_client::max_salt)
         return "SCRAM: the server's salt is not base64 of 1 to " + std::to_string(scram_client::max_salt) + " octets";
-    const auto [end, ec] = std::from_chars(count.data(), count.data() + count.size(), out.iterations);
-    if (ec != std::errc{} || end != count.data() + count.size() || count[0] == '0' ||
-        out.iterations < scram_client::min_iterations || out.iterations > scram_client::max_iterations)
+    out.iterations = postroad::detail::whole_number<decltype(out.iterations)>(count).value_or(0);
+    if (count.starts_with('0') || out.iterations < scram_client::min_iterations ||
+        out.iterations > scram_client::max_iterations)
         return "SCRAM: the server's iteration count is not within " + std::to_string(scram_client::min_iterations) +
                " to " + std::to_string(scram_client::max_iterations);
     return {};

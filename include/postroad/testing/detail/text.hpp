@@ -1,19 +1,15 @@
 #pragma once
 // Small helpers to take command lines apart.
 
-#include <charconv>
+#include <postroad/core/number.hpp>
+#include <postroad/message/utf8.hpp>
+
 #include <string>
 #include <string_view>
-#include <system_error>
 
 namespace postroad::testing::detail {
 
-inline std::string upper(std::string_view text) {
-    std::string result(text);
-    for (auto& c : result)
-        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    return result;
-}
+inline std::string upper(std::string_view text) { return postroad::detail::in_upper_case(std::string(text)); }
 
 /// The text up to `mark`, taken off with it; all of `rest` if there is none.
 inline std::string_view take_word(std::string_view& rest, char mark = ' ') {
@@ -26,8 +22,9 @@ inline std::string_view take_word(std::string_view& rest, char mark = ' ') {
 /// False unless all of `text` is a number that fits.
 template <class Number>
 bool read_number(std::string_view text, Number& value, int base = 10) {
-    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-    return ec == std::errc() && end == text.data() + text.size();
+    const auto number = postroad::detail::whole_number<Number>(text, base);
+    if (number) value = *number;
+    return number.has_value();
 }
 
 }  // namespace postroad::testing::detail

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <postroad/core/error.hpp>
+#include <postroad/core/number.hpp>
 #include <postroad/message/utf8.hpp>
 #include <postroad/tls/names.hpp>
 #include <postroad/transport/mx_url.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <initializer_list>
 #include <utility>
 
@@ -37,9 +37,7 @@ inline std::vector<std::string> comma_list(std::string_view value) {
 }
 
 inline std::size_t as_number(const std::string& value) {
-    std::size_t number = 0;
-    (void)std::from_chars(value.data(), value.data() + value.size(), number);
-    return number;
+    return postroad::detail::whole_number<std::size_t>(value).value_or(0);
 }
 
 // check_options() has looked at numbers, and at the values of those that a server has as well.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/number.hpp>
 #include <postroad/transport/url.hpp>
 
 #include <postroad/core/error.hpp>
@@ -8,7 +9,6 @@
 #include <postroad/tls/names.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <numeric>
 #include <optional>
 
@@ -103,17 +103,14 @@ inline std::string take_host(std::string_view& text) {
     if (!is_url_host(host))
         refuse_url(
             "the host in the URL must be a domain name (letters, digits, hyphens and dots, or an international one "
-            "that "
-            "IDNA 2008 allows), an IPv4 address, or an IPv6 address in brackets");
+            "that IDNA 2008 allows), an IPv4 address, or an IPv6 address in brackets");
     return host;
 }
 
 template <class Number>
 std::optional<Number> number_within(std::string_view text, Number lowest, Number highest) noexcept {
-    Number value = 0;
-    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (ec != std::errc{} || end != text.data() + text.size() || value < lowest || value > highest) return {};
-    return value;
+    const auto value = postroad::detail::whole_number<Number>(text);
+    return value >= lowest && value <= highest ? value : std::nullopt;
 }
 
 inline std::uint16_t take_port(std::string_view text) {
@@ -308,9 +305,7 @@ POSTROAD_DECL std::vector<std::string> mechanism_list(std::string_view value) {
     std::vector<std::string> result;
     while (true) {
         const auto comma = value.find(',');
-        std::string name(value.substr(0, comma));
-        for (char& c : name)
-            if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+        auto name = postroad::detail::in_upper_case(std::string(value.substr(0, comma)));
         if (!postroad::smtp::is_known_mechanism(name))
             detail::refuse_option("option \"auth\": unknown mechanism \"" + escaped(name, 40) + "\"");
         if (std::ranges::find(result, name) == result.end()) result.push_back(std::move(name));
