@@ -10,6 +10,7 @@
 #include <postroad/net/dialing.hpp>
 #include <postroad/smtp/session.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -72,6 +73,13 @@ struct lessons {
     bool no_chunking = false;
     bool no_pipelining = false;
     bool no_tls = false;
+
+    /// How far a session may go ahead where `wanted` was asked for.
+    postroad::smtp::pipelining most(postroad::smtp::pipelining wanted) const noexcept {
+        using postroad::smtp::pipelining;
+        if (no_pipelining) return pipelining::lockstep;
+        return no_overlap ? std::min(wanted, pipelining::envelope) : wanted;
+    }
 };
 
 /// What a refusal is about: whoever it is, is left alone.

@@ -147,9 +147,7 @@ POSTROAD_DECL net::dialing mx_table::dialing_to(const endpoint& host) const {
 POSTROAD_DECL postroad::smtp::session mx_table::make_session(const endpoint& host, std::string nonce,
                                                              const lessons& known) const {
     using postroad::smtp::pipelining;
-    auto mode = options.pipelining;
-    if (known.no_overlap) mode = std::min(mode, pipelining::envelope);
-    if (known.no_pipelining) mode = pipelining::lockstep;
+    auto mode = known.most(options.pipelining);
     const auto* routed = route_to(host);
     const auto* rule = routed ? nullptr : rule_for(options.providers, host.name);
     // The automatic mode begins as envelope, goes as far as a window, and takes no other ceiling.

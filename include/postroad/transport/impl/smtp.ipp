@@ -1,10 +1,10 @@
 #pragma once
 
+#include <postroad/core/number.hpp>
 #include <postroad/tls/names.hpp>
 #include <postroad/transport/smtp.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 namespace postroad::transport {
@@ -58,7 +58,7 @@ POSTROAD_DECL void smtp::read(std::string_view url) {
         options_.credentials = std::move(parts.credentials);
     }
     const auto number = [](const std::string& value, auto& to) {
-        (void)std::from_chars(value.data(), value.data() + value.size(), to);
+        to = postroad::detail::whole_number<std::remove_reference_t<decltype(to)>>(value).value_or(to);
     };
     // Before `backup`, whose servers are like the first.
     for (const auto& [name, value] : parts.options)
@@ -122,16 +122,12 @@ POSTROAD_DECL std::vector<endpoint> smtp::hosts(const std::string&) const {
 
 POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::string nonce,
                                                     const lessons& known) const {
-    using postroad::smtp::pipelining;
-    auto mode = options_.pipelining;
-    if (known.no_overlap) mode = std::min(mode, pipelining::envelope);
-    if (known.no_pipelining) mode = pipelining::lockstep;
     return session_type({.server = host,
                          .client_name = options_.client_name,
                          .credentials = options_.credentials,
                          .ask_credentials = static_cast<bool>(options_.credentials_source),
                          .insecure_authentication = options_.insecure_authentication,
-                         .pipelining = mode,
+                         .pipelining = known.most(options_.pipelining),
                          .window = options_.window,
                          .chunking = !known.no_chunking,
                          .starttls = !known.no_tls,
