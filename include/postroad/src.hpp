@@ -67,6 +67,7 @@
 #include <postroad/net/impl/tls_rpt.ipp>
 #include <postroad/net/impl/tls_watch.ipp>
 #include <postroad/net/impl/tunnel.ipp>
+#include <postroad/net/impl/txt_record.ipp>
 #include <postroad/queueing/impl/amqp_message.ipp>
 #include <postroad/queueing/impl/inspection.ipp>
 #include <postroad/queueing/impl/journal.ipp>

@@ -1,52 +1,26 @@
 #pragma once
 
 #include <postroad/core/error.hpp>
+#include <postroad/core/number.hpp>
 #include <postroad/message/utf8.hpp>
 #include <postroad/net/dns.hpp>
+#include <postroad/net/impl/txt_record.ipp>
 #include <postroad/net/mta_sts.hpp>
 
 #include <algorithm>
-#include <charconv>
 
 namespace postroad::net {
 namespace detail {
 
-inline bool is_space(char c) noexcept { return c == ' ' || c == '\t'; }
-inline bool is_alnum(char c) noexcept {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-inline std::string_view trimmed(std::string_view text) noexcept {
-    while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-    while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-    return text;
-}
-
-// Names of extensions, of records and of policies.
-inline bool is_field_name(std::string_view name) noexcept {
-    return !name.empty() && name.size() <= 32 && is_alnum(name.front()) &&
-           std::ranges::all_of(name, [](char c) { return is_alnum(c) || c == '_' || c == '-' || c == '.'; });
-}
-
-inline std::optional<std::string> id_of(std::string_view text) {
+inline std::optional<std::string> id_of(std::string_view fields) {
     std::optional<std::string> id;
-    text.remove_prefix(std::string_view("v=STSv1").size());
-    while (!text.empty()) {
-        text = trimmed(text);
-        if (!text.starts_with(';')) return std::nullopt;
-        text = trimmed(text.substr(1));
-        if (text.empty()) break;
-        const auto field = trimmed(text.substr(0, text.find(';')));
-        const auto equals = field.find('=');
-        if (equals == std::string_view::npos || !is_field_name(field.substr(0, equals))) return std::nullopt;
-        const auto value = field.substr(equals + 1);
-        if (field.substr(0, equals) == "id") {
-            if (id || value.empty() || value.size() > 32 || !std::ranges::all_of(value, is_alnum)) return std::nullopt;
-            id = std::string(value);
-        }
-        text.remove_prefix(std::min(text.find(';'), text.size()));
-    }
-    return id;
+    const bool good = read_fields(fields, [&](std::string_view name, std::string_view value) {
+        if (name != "id") return true;
+        if (id || value.empty() || value.size() > 32 || !std::ranges::all_of(value, is_alnum)) return false;
+        id = std::string(value);
+        return true;
+    });
+    return good ? id : std::nullopt;
 }
 
 inline std::optional<std::string> server_pattern(std::string_view value) {
@@ -76,11 +50,9 @@ struct sts_fields {
             mode = value == "enforce" ? sts_mode::enforce : value == "testing" ? sts_mode::testing : sts_mode::none;
         } else if (name == "max_age") {
             if (max_age) return nullptr;
-            unsigned long long n = 0;
-            const auto* const end = value.data() + value.size();
-            const auto [stop, failed] = std::from_chars(value.data(), end, n);
-            if (failed != std::errc{} || stop != end || value.size() > 10) return "a max_age that is no number";
-            max_age = std::min(std::chrono::seconds(n), max_sts_age);
+            const auto n = postroad::detail::whole_number<unsigned long long>(value);
+            if (!n || value.size() > 10) return "a max_age that is no number";
+            max_age = std::min(std::chrono::seconds(*n), max_sts_age);
         } else if (name == "mx") {
             auto pattern = server_pattern(value);
             if (!pattern) return "an mx that is no host name";
@@ -101,13 +73,9 @@ POSTROAD_DECL bool sts_policy::names(std::string_view host) const noexcept {
 }
 
 POSTROAD_DECL std::optional<std::string> read_sts_record(const std::vector<std::string>& texts) {
-    const std::string* only = nullptr;
-    for (const auto& text : texts) {
-        if (!text.starts_with("v=STSv1")) continue;
-        if (only) return std::nullopt;
-        only = &text;
-    }
-    return only ? detail::id_of(*only) : std::nullopt;
+    constexpr std::string_view version = "v=STSv1";
+    const auto* const only = detail::only_record(texts, [&](const auto& text) { return text.starts_with(version); });
+    return only ? detail::id_of(std::string_view(*only).substr(version.size())) : std::nullopt;
 }
 
 POSTROAD_DECL std::optional<sts_policy> read_sts_policy(std::string_view body, std::string* why) {
@@ -122,10 +90,10 @@ POSTROAD_DECL std::optional<sts_policy> read_sts_policy(std::string_view body, s
         body.remove_prefix(std::min(line.size() + 1, body.size()));
         if (line.ends_with('\r')) line.remove_suffix(1);
         const auto colon = line.find(':');
-        if (detail::trimmed(line).empty() && body.empty()) break;
+        if (detail::without_wsp(line).empty() && body.empty()) break;
         if (colon == std::string_view::npos || !detail::is_field_name(line.substr(0, colon)))
             return wrong("a line that is no field: \"" + escaped(line, 40) + "\"");
-        if (const auto* fault = fields.read(line.substr(0, colon), detail::trimmed(line.substr(colon + 1))))
+        if (const auto* fault = fields.read(line.substr(0, colon), detail::without_wsp(line.substr(colon + 1))))
             return wrong(std::string(fault) + ": \"" + escaped(line, 40) + "\"");
     }
     if (fields.version != "STSv1") return wrong("no version STSv1");

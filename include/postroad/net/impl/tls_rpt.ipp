@@ -2,7 +2,7 @@
 
 #include <postroad/core/percent.hpp>
 #include <postroad/message/address.hpp>
-#include <postroad/net/mta_sts.hpp>
+#include <postroad/net/impl/txt_record.ipp>
 #include <postroad/net/tls_rpt.hpp>
 
 #include <algorithm>
@@ -42,7 +42,7 @@ inline bool starts_with_scheme(std::string_view uri, std::string_view scheme) {
 // False: it is no list of URIs.
 inline bool add_places(std::string_view list, tls_rpt_record& to) {
     for (;;) {
-        const auto uri = trimmed(list.substr(0, list.find(',')));
+        const auto uri = without_wsp(list.substr(0, list.find(',')));
         if (uri.find(':') == std::string_view::npos || !is_rpt_uri(uri)) return false;
         const bool room = to.mail.size() + to.https.size() < max_tls_rpt_places;
         if (starts_with_scheme(uri, "mailto:")) {
@@ -57,21 +57,12 @@ inline bool add_places(std::string_view list, tls_rpt_record& to) {
     }
 }
 
-inline std::optional<tls_rpt_record> rpt_fields(std::string_view text) {
+inline std::optional<tls_rpt_record> rpt_fields(std::string_view fields) {
     std::optional<tls_rpt_record> record;
-    while (!text.empty()) {
-        text = trimmed(text);
-        if (!text.starts_with(';')) return std::nullopt;
-        text = trimmed(text.substr(1));
-        if (text.empty()) break;
-        const auto field = trimmed(text.substr(0, text.find(';')));
-        text.remove_prefix(std::min(text.find(';'), text.size()));
-        const auto equals = field.find('=');
-        if (equals == std::string_view::npos || !is_field_name(field.substr(0, equals))) return std::nullopt;
-        if (field.substr(0, equals) != "rua") continue;
-        if (record || !add_places(field.substr(equals + 1), record.emplace())) return std::nullopt;
-    }
-    if (record && record->mail.empty() && record->https.empty()) return std::nullopt;
+    const bool good = read_fields(fields, [&](std::string_view name, std::string_view value) {
+        return name != "rua" || (!record && add_places(value, record.emplace()));
+    });
+    if (!good || (record && record->mail.empty() && record->https.empty())) return std::nullopt;
     return record;
 }
 
@@ -79,12 +70,9 @@ inline std::optional<tls_rpt_record> rpt_fields(std::string_view text) {
 
 POSTROAD_DECL std::optional<tls_rpt_record> read_tls_rpt_record(const std::vector<std::string>& texts) {
     constexpr std::string_view version = "v=TLSRPTv1";
-    const std::string* only = nullptr;
-    for (const auto& text : texts) {
-        if (!text.starts_with(version) || !detail::trimmed(text.substr(version.size())).starts_with(';')) continue;
-        if (only) return std::nullopt;
-        only = &text;
-    }
+    const auto* const only = detail::only_record(texts, [&](std::string_view text) {
+        return text.starts_with(version) && detail::without_wsp(text.substr(version.size())).starts_with(';');
+    });
     return only ? detail::rpt_fields(std::string_view(*only).substr(version.size())) : std::nullopt;
 }
 
