@@ -288,17 +288,3 @@ TEST_CASE("extreme rules make no nonsense of the waits") {
     CHECK(endless.judge(tried({refused(421, {})}, 50), t0).at == never);
     CHECK(retry_rules{.unknown = -1h, .jitter = 0}.judge(tried({refused(451, {})}), t0).at == t0);
 }
-
-TEST_CASE("the end of a transaction says whether the server or the message was the matter") {
-    const auto told = [](std::vector<recipient_outcome> r, error_code ec = {}) {
-        return event_of(smtp::finished{.id = 1, .error = ec, .details = {}, .recipients = std::move(r)});
-    };
-    CHECK(told({refused(250, {}, "", status::accepted)}) == host_event::answered);
-    CHECK(told({refused(550, {5, 1, 1}, "", status::rejected)}) == host_event::answered);
-    CHECK(told({refused(451, {4, 7, 1})}) == host_event::answered);
-    CHECK(told({refused(421, {})}) == host_event::put_off);
-    CHECK(told({refused(451, {4, 3, 2}), refused(421, {})}) == host_event::put_off);
-    CHECK(told({refused(421, {}), refused(250, {}, "", status::accepted)}) == host_event::answered);
-    CHECK(told({refused(0, {}, "", status::not_attempted)}, errc::connection_closed) == host_event::put_off);
-    CHECK(told({refused(0, {}, "", status::not_attempted)}, errc::message_too_large) == host_event::answered);
-}

@@ -4,9 +4,7 @@
 #include <postroad/core/axis.hpp>
 #include <postroad/pooling/policy.hpp>
 #include <postroad/queueing/job.hpp>
-#include <postroad/smtp/session.hpp>
 
-#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <optional>
@@ -86,13 +84,6 @@ inline bool is_busy(const recipient_outcome& r) noexcept {
     const auto& e = r.reply.enhanced;
     return r.status == status::deferred &&
            (r.reply.code == 421 || (e.subject == 3 && e.detail <= 2) || (e.subject == 4 && e.detail == 5));
-}
-
-/// What the end of a transaction says about the destination.
-inline host_event event_of(const smtp::finished& f) noexcept {
-    if (f.error && f.error != condition::permanent && f.error != condition::cancelled) return host_event::put_off;
-    const bool busy = !f.recipients.empty() && std::ranges::all_of(f.recipients, is_busy);
-    return busy ? host_event::put_off : host_event::answered;
 }
 
 }  // namespace postroad::scheduling
