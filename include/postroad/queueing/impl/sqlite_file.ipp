@@ -30,16 +30,14 @@ struct sqlite_statements {
     statement insert{
         file,
         "INSERT INTO jobs(place, state, due, class, id, submitted, deadline, submitter, part, size, facts, "
-        "tenant, tag, key, envelope, domain, sum, subject, message_id) VALUES(?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-        "?, "
-        "?, ?, ?, ?, ?)"};
+        "tenant, tag, key, envelope, domain, sum, subject, message_id) "
+        "VALUES(?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     statement divide{
         file,
         "INSERT INTO jobs(place, state, due, class, id, submitted, deadline, submitter, part, size, facts, tenant, "
         "tag, envelope, progress, whole, domain, sum, tried, subject, message_id) SELECT ?, 0, 0, class, ?, submitted, "
         "deadline, submitter, part, size, facts, tenant, tag, ?, ?, ?, ?, ?, tried, subject, message_id FROM jobs "
-        "WHERE "
-        "place = ? AND state < 2"};
+        "WHERE place = ? AND state < 2"};
     statement facts{file, "SELECT facts FROM jobs WHERE place = ?"};
     statement by_whole{file, "SELECT place FROM jobs WHERE whole = ? LIMIT 1"};
     statement goes_on{file, "SELECT place FROM jobs WHERE whole = ? AND state <> 4 LIMIT 1"};
