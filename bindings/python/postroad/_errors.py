@@ -186,7 +186,7 @@ class RecipientOutcome:
     why: str = ""
     """One sentence to it, for people."""
     direct: bool = False
-    """Whether it went to the servers of its domain (mx://), which are others': they take no login, and so advise none."""
+    """Whether it went to the servers of its domain (mx://), whose operators give senders no login."""
 
     @property
     def advice(self) -> str:
