@@ -25,7 +25,8 @@ inline bool is_about_order(const reply& r, pipelining ahead) {
     const auto subject = r.enhanced.subject;
     if (r.code == 500 || r.code == 502 || r.code == 503) return subject == 0 || subject == 3 || subject == 5;
     if (r.code < 400 || ahead == pipelining::lockstep) return false;
-    if (r.permanent() && subject == 5 && r.enhanced.detail == 1) return true;  // "out of sequence or unsupported"
+    // "out of sequence or unsupported"; 530 asks for a login, and Google's says 5.5.1.
+    if (r.permanent() && r.code != 530 && subject == 5 && r.enhanced.detail == 1) return true;
     static constexpr std::string_view words[] = {
         "bad sequence",       "sequence of commands",  "out of sequence",       "out of order",
         "command pipelining", "smtp pipelining",       "pipelining not",        "pipelining error",
