@@ -19,14 +19,18 @@ inline status status_of(const reply& r, phase where) noexcept {
     return status::deferred;
 }
 
+// "Out of sequence or unsupported" (RFC 3463 section 3.6); Google says 5.5.1 to who has not logged in, too.
+inline bool is_out_of_place(const reply& r) noexcept {
+    return r.permanent() && r.code != 530 && r.enhanced.subject == 5 && r.enhanced.detail == 1;
+}
+
 // Whether it calls the command one out of order, which is about no message (RFC 5321 section 4.3.2). Words count where
 // order may be at fault only: a mailbox can be out of order as well.
 inline bool is_about_order(const reply& r, pipelining ahead) {
     const auto subject = r.enhanced.subject;
     if (r.code == 500 || r.code == 502 || r.code == 503) return subject == 0 || subject == 3 || subject == 5;
     if (r.code < 400 || ahead == pipelining::lockstep) return false;
-    // "out of sequence or unsupported"; 530 asks for a login, and Google's says 5.5.1.
-    if (r.permanent() && r.code != 530 && subject == 5 && r.enhanced.detail == 1) return true;
+    if (is_out_of_place(r)) return true;
     static constexpr std::string_view words[] = {
         "bad sequence",       "sequence of commands",  "out of sequence",       "out of order",
         "command pipelining", "smtp pipelining",       "pipelining not",        "pipelining error",
@@ -146,7 +150,7 @@ POSTROAD_DECL void session::on_content(active& t, const reply& r) {
         if (!r.positive()) decide(t, phase::content, r);
         return fail(errc::unsolicited_reply, phase::content, "the server replied before the end of the content", r);
     }
-    const bool unknown = r.code == 500 || r.code == 502 || r.code == 503 || r.code == 504;
+    const bool unknown = r.code == 500 || r.code == 502 || r.code == 503 || r.code == 504 || detail::is_out_of_place(r);
     if (t.chunked && unknown && t.accepted > 0 && t.answered == 0) return on_chunk_refused(t, r);
     ++t.answered;
     if (lmtp())
