@@ -206,7 +206,13 @@ class _Unchanged(urllib.request.HTTPRedirectHandler):
 
 
 def _checked(url: str) -> str:
-    parts = urllib.parse.urlsplit(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+        _ = parts.port
+    except ValueError as e:
+        raise InvalidInput(f"the URL of a token server: {e}", code="invalid_url") from None
+    if not parts.hostname:
+        raise InvalidInput("the URL of a token server names no host", code="invalid_url")
     is_here = parts.hostname in ("localhost", "127.0.0.1", "::1")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_here):
         raise InvalidInput("the URL of a token server begins with https://", code="invalid_url")
@@ -250,18 +256,25 @@ def _posted(url: str, form: Mapping[str, str]) -> Dict[str, Any]:
     raise ProtocolError(f"the token server replied {status} and no JSON", code="credentials_unavailable", host=host)
 
 
-def _refuse(found: Mapping[str, Any], url: str) -> NoReturn:
-    words = [str(found[k])[:500] for k in ("error", "error_description") if found.get(k)]
+_SECRETS = ("client_secret", "refresh_token", "device_code")
+
+
+def _refuse(found: Mapping[str, Any], url: str, form: Mapping[str, str]) -> NoReturn:
+    words = [str(found[k]) for k in ("error", "error_description") if found.get(k)]
+    for secret in (form.get(name, "") for name in _SECRETS):
+        if len(secret) >= 8:  # else it is a part of other words
+            words = [w.replace(secret, "***") for w in words]  # some servers repeat what they were sent
+    words = [w[:500] for w in words]
     text = printable(f"the token server refused: {': '.join(words) or 'it gave no token'}")
     raise AuthenticationError(
         text, code="credentials_unavailable", host=urllib.parse.urlsplit(url).netloc, phase="auth", reply=text
     )
 
 
-def _tokens_of(found: Mapping[str, Any], url: str, now: float) -> Tokens:
+def _tokens_of(found: Mapping[str, Any], url: str, form: Mapping[str, str], now: float) -> Tokens:
     token = found.get("access_token")
     if not isinstance(token, str) or not token:
-        _refuse(found, url)
+        _refuse(found, url, form)
     try:
         lasts = float(found.get("expires_in", 3600))
     except (TypeError, ValueError, OverflowError):
@@ -325,7 +338,7 @@ class TokenSource:
         if form["grant_type"] == "refresh_token" and last:
             form["refresh_token"] = last
         now = time.time()
-        fresh = _tokens_of(_posted(self._url, form), self._url, now)
+        fresh = _tokens_of(_posted(self._url, form), self._url, form, now)
         if fresh.refresh_token is None:
             fresh = replace(fresh, refresh_token=form.get("refresh_token"))
         self._tokens = fresh
@@ -348,6 +361,8 @@ class TokenSource:
 
 
 def _provider(provider: str, tenant: str) -> Provider:
+    if not isinstance(provider, str):
+        raise TypeError(f"provider must be a str, not {type(provider).__name__}")
     if provider in providers:
         known = providers[provider]
         place = {"tenant": urllib.parse.quote(tenant, safe="")}
@@ -359,7 +374,11 @@ def _provider(provider: str, tenant: str) -> Provider:
 
 
 def _store(store: Union[Store, str, os.PathLike[str], None]) -> Optional[Store]:
-    return FileStore(store) if isinstance(store, (str, os.PathLike)) else store
+    if isinstance(store, (str, os.PathLike)):
+        return FileStore(store)
+    if store is not None and not all(hasattr(store, name) for name in ("load", "save", "locked")):
+        raise TypeError(f"store must be a path or a Store, not {type(store).__name__}")
+    return store
 
 
 def _form(**values: Optional[str]) -> Dict[str, str]:
@@ -458,7 +477,7 @@ def device_login(
     asked = _posted(begin, _form(client_id=client_id, scope=scope or where.scope))
     for needed in ("device_code", "user_code", "verification_uri"):
         if not isinstance(asked.get(needed), str):
-            _refuse(asked, begin)
+            _refuse(asked, begin, {})
     show(f"Open {printable(asked['verification_uri'])} and enter the code {printable(asked['user_code'])}")
     form = _form(
         grant_type="urn:ietf:params:oauth:grant-type:device_code",
@@ -494,8 +513,8 @@ def _polled(url: str, form: Mapping[str, str], interval: float, patience: float)
         found = _posted(url, form)
         error = found.get("error")
         if error not in ("authorization_pending", "slow_down"):
-            return _tokens_of(found, url, time.time())
+            return _tokens_of(found, url, form, time.time())
         interval += 5.0 if error == "slow_down" else 0.0
         if time.monotonic() + interval > end:
-            _refuse({"error": "expired_token", "error_description": "nobody logged in in time"}, url)
+            _refuse({"error": "expired_token", "error_description": "nobody logged in in time"}, url, {})
         time.sleep(interval)

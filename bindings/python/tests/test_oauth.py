@@ -118,6 +118,33 @@ def test_a_token_that_many_connections_had_is_got_anew_once(tokens):
     assert [s(REQUEST), s(AGAIN)] == ["token-2", "token-3"]  # refused as well
 
 
+def test_a_secret_that_the_token_server_repeats_is_in_no_text(tokens):
+    tokens.replies = [(400, {"error": "invalid_grant", "error_description": f"{'x' * 490} {SECRET}, hidden-word!"})]
+    with pytest.raises(postroad.AuthenticationError, match="invalid_grant") as raised:
+        source(tokens, client_secret="hidden-word").token()
+    assert SECRET[:8] not in str(raised.value)
+    assert "hidden" not in str(raised.value)
+    assert SECRET[:8] not in raised.value.reply
+
+
+def test_what_is_nested_too_deeply_is_no_json(tokens, monkeypatch):
+    monkeypatch.setattr(oauth.json, "loads", lambda _: (_ for _ in ()).throw(RecursionError))
+    with pytest.raises(postroad.ProtocolError, match="no JSON"):
+        source(tokens).token()
+
+
+@pytest.mark.parametrize(("provider", "kind"), [("https://", ValueError), ("https://[::1", ValueError), (5, TypeError)])
+def test_a_provider_that_cannot_be_is_refused(provider, kind):
+    with pytest.raises(kind) as raised:
+        oauth.refresh(provider, client_id="me", refresh_token=SECRET)
+    assert kind is TypeError or isinstance(raised.value, postroad.InvalidInput)
+
+
+def test_a_store_that_is_none_is_refused(tokens):
+    with pytest.raises(TypeError, match="store must be"):
+        source(tokens, store=5)
+
+
 def test_many_threads_get_one_token(tokens):
     s = source(tokens)
     got = []
