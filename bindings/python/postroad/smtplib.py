@@ -85,7 +85,12 @@ class SMTP(_standard.SMTP):
             return super().sendmail(from_addr, to_addrs, msg, mail_options, rcpt_options)
         if "utf8" in options and not self.has_extn("smtputf8"):
             raise SMTPNotSupportedError("SMTPUTF8 not supported by server")
-        octets = _standard._fix_eols(msg).encode("ascii") if isinstance(msg, str) else bytes(msg)  # type: ignore[attr-defined]
+        if isinstance(msg, str):
+            octets = _standard._fix_eols(msg).encode("ascii")  # type: ignore[attr-defined]
+        elif isinstance(msg, (bytes, bytearray, memoryview)):
+            octets = bytes(msg)
+        else:  # bytes(5) would be five NULs
+            raise TypeError(f"msg must be a str or octets, not {type(msg).__name__}")
         # so many replies to what goes out together could fill the buffers both ways (RFC 2920 section 3.1)
         unsaid = ("starttls", "pipelining") if len(paths) > _MOST_TOGETHER else ("starttls",)
         hello = [f"{n.upper()} {v}".rstrip().encode() for n, v in self.esmtp_features.items() if n not in unsaid]
@@ -192,7 +197,8 @@ def _options(mail: Sequence[str], rcpt: Sequence[str]) -> Optional[Dict[str, Any
 
 def _words(enhanced: str, text: str) -> bytes:
     # a code stands on each line (RFC 2034 section 4)
-    return "\n".join(f"{enhanced} {line}".strip() for line in text.split("\n")).encode()
+    code = "" if enhanced == "0.0.0" else enhanced  # there was none
+    return "\n".join(f"{code} {line}".strip() for line in text.split("\n")).encode()
 
 
 def _refused_here(error: Error) -> Exception:

@@ -57,6 +57,8 @@ def told(
         {},
         {"MAIL": "550 5.7.1 not you"},
         {"MAIL": "421 4.3.2 closing"},
+        {"MAIL": "550 without a code of that kind"},
+        {"RCPT": "450 likewise"},
         {"RCPT TO:<bob": "550 5.1.1 no such user"},
         {"RCPT TO:<bob": "251 will forward"},
         {"RCPT": "452-4.5.3 too many\r\n452 4.5.3 really"},
@@ -232,3 +234,13 @@ def test_a_content_of_megabytes(make_server):
     with smtplib.SMTP("127.0.0.1", server.port) as client:
         client.sendmail(SENDER, "bob@x.example", content)
     assert server.messages[0].content == content
+
+
+@pytest.mark.parametrize("message", [5, None, [72, 105], object()])
+def test_what_is_no_message_is_a_type_error_and_nothing_is_said(make_server, message):
+    server = make_server()
+    with smtplib.SMTP("127.0.0.1", server.port, timeout=20) as client:
+        with pytest.raises(TypeError, match="msg must be a str or octets"):
+            client.sendmail("ann@x.example", "bob@x.example", message)
+        assert client.sendmail("ann@x.example", "bob@x.example", b"Subject: Hi\r\n\r\nHello\r\n") == {}
+    assert len(server.messages) == 1
