@@ -18,6 +18,7 @@ import threading
 import time
 from typing import Any, Callable, Deque, List, Optional, Tuple, Union
 
+from . import _core
 from ._mailer import MAILERS_END, Mailer
 from ._message import Message
 from ._messages import Mailbox, Mailboxes, count, seconds
@@ -90,7 +91,12 @@ class MailHandler(logging.Handler):
         self._most = count("records", records, 1_000_000) or 1
         self._subject = _subject if subject is None else subject
         self._place = sender, recipients
-        Message(from_=sender, to=recipients)  # what is wrong is said here
+        if not isinstance(mailer, (str, Mailer)):
+            raise TypeError(f"mailer must be a Mailer or a URL, not {type(mailer).__name__}")
+        if not callable(self._subject):
+            raise TypeError(f"subject must be a function, not {type(subject).__name__}")
+        # what is wrong is said here, also that nobody is named
+        _core.examine(bytes(Message(from_=sender, to=recipients, text="")), None, None)
         self._arguments = arguments
         self._own = not isinstance(mailer, Mailer)
         self._url = mailer if isinstance(mailer, str) else ""

@@ -36,6 +36,20 @@ def settled(mail):
     return list(mail.outbox)
 
 
+@pytest.mark.parametrize(
+    ("mailer", "arguments", "kind"),
+    [
+        (5, {}, TypeError),
+        ("discard://", {"subject": 5}, TypeError),
+        ("discard://", {"sender": ""}, postroad.InvalidInput),
+        ("discard://", {"recipients": []}, postroad.InvalidInput),
+    ],
+)
+def test_what_no_mail_can_be_made_of_is_said_at_once(mailer, arguments, kind):
+    with pytest.raises(kind):
+        MailHandler(mailer, **{**PLACE, **arguments})
+
+
 def test_a_record_goes_by_mail(logger, mail):
     logger.addHandler(handler := MailHandler(mail, **PLACE))
     logger.warning("not this")
