@@ -149,7 +149,10 @@ class Merge:
         if self._key not in row:
             known = ", ".join(map(str, row))
             raise BadRow(f"it has no {self._key!r}, which tells rows apart: it has {known or 'nothing'}")
-        key = str("" if row[self._key] is None else row[self._key]).strip()
+        try:
+            key = str("" if row[self._key] is None else row[self._key]).strip()
+        except Exception as e:
+            raise BadRow(f"its {self._key!r} is no text: {type(e).__name__}: {e}") from e
         if not key:
             raise BadRow(f"its {self._key!r} is empty")
         if bad_text([key]):

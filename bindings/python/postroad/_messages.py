@@ -207,7 +207,7 @@ def _is_pair(given: object) -> bool:
     return isinstance(given, tuple) and len(given) == 2 and all(isinstance(x, str) for x in given)
 
 
-def _mailbox(where: str, given: object) -> Tuple[bytes, bytes, bytes]:
+def mailbox(where: str, given: object) -> Tuple[bytes, bytes, bytes]:
     if isinstance(given, Address):
         name, address = given.display_name, given.addr_spec
     elif isinstance(given, tuple) and _is_pair(given):
@@ -228,16 +228,16 @@ def mailboxes(where: str, given: Mailboxes) -> List[Tuple[bytes, bytes, bytes]]:
         found = _core.mailboxes(where.encode(), text, False)
         return [(where.encode(), name.encode(), address.encode()) for name, address in found]
     if isinstance(given, Address) or (isinstance(given, tuple) and _is_pair(given) and "@" not in given[0]):
-        return [_mailbox(where, given)]
+        return [mailbox(where, given)]
     if isinstance(given, (bytes, bytearray)) or not isinstance(given, Iterable):
         raise TypeError(f"{where} must be addresses, not {type(given).__name__}")
-    return [_mailbox(f"{where}[{n}]", one) for n, one in enumerate(given)]
+    return [mailbox(f"{where}[{n}]", one) for n, one in enumerate(given)]
 
 
 def sender_octets(sender: Optional[Mailbox]) -> Optional[bytes]:
     if sender is None or isinstance(sender, str):
         return None if sender is None else octets("sender", sender, "invalid_address")
-    return _mailbox("sender", sender)[2]
+    return mailbox("sender", sender)[2]
 
 
 def recipient_octets(recipients: Optional[Mailboxes]) -> Optional[List[bytes]]:

@@ -118,3 +118,5 @@ def as_row(given: object) -> Dict[str, Any]:
         return dict(given)  # type: ignore[call-overload, no-any-return]
     except (TypeError, ValueError):
         raise BadRow(f"it is no mapping of names to values, but {type(given).__name__}") from None
+    except Exception as e:  # of a row that looks its values up: it stops no other
+        raise BadRow(f"{type(e).__name__}: {e}") from e

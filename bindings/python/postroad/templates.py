@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NoReturn, Optional, 
 
 from ._errors import InvalidInput
 from ._message import Dkim, Message
-from ._messages import mailboxes
+from ._messages import instance, mailbox, mailboxes
 from .unsubscribe import Unsubscribe
 
 if TYPE_CHECKING:
@@ -154,6 +154,10 @@ class Template:
         unsubscribe: Optional[Unsubscribe] = None,
         inline_css: Optional[bool] = None,
     ) -> None:
+        kinds = {"subject": (subject, str), "from_": (from_, str), "sign": (sign, Dkim)}
+        for what, (value, kind) in {**kinds, "unsubscribe": (unsubscribe, Unsubscribe)}.items():
+            if value is not None:
+                instance(what, value, kind)
         given = Path(path)
         self.name = given.name
         self._folder = given.parent.resolve()
@@ -369,7 +373,7 @@ class _Head:
 
     def boxes(self, name: str) -> List[Any]:
         given = [value for n, value in self.values if n == name]
-        found = [box for text in given for box in mailboxes(name, [text] if text is self.of_row else text)]
+        found = [b for text in given for b in ([mailbox(name, text)] if text is self.of_row else mailboxes(name, text))]
         return [(who.decode(), address.decode()) for _, who, address in found]
 
     def addresses(self, name: str) -> List[str]:

@@ -121,6 +121,23 @@ def test_an_image_that_cannot_be_read_is_named(template, monkeypatch):
         made.render({"name": "N"}, to="a@x.example")
 
 
+class _Raises:
+    def keys(self):
+        return ["email"]
+
+    def __getitem__(self, name):
+        raise RuntimeError("it is gone")
+
+    __str__ = __repr__ = __getitem__
+
+
+def test_a_row_that_raises_stops_no_other(server, template):
+    rows = [_Raises(), {"email": _Raises(), "name": "A"}, {"email": "b@x.example", "name": "B"}]
+    with postroad.Mailer(server.url) as mail:
+        found = {m.row: m.state for m in mail.merge(rows, template)}
+    assert found == {1: "bad", 2: "bad", 3: "sent"}
+
+
 def test_what_the_rows_raise_comes_after_the_outcomes(server, template):
     def rows():
         yield from people(5)

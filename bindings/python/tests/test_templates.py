@@ -74,6 +74,12 @@ def test_the_address_of_a_row_is_one(write):
         template.render({}, to="b@x.example, eve@x.example")
 
 
+@pytest.mark.parametrize("name", ["subject", "from_", "sign", "unsubscribe"])
+def test_an_argument_of_a_wrong_type_is_named(write, name):
+    with pytest.raises(TypeError, match=f"{name} must be a"):
+        Template(write(txt="x"), **{name: 5})
+
+
 def test_html_is_escaped_and_text_is_not(write):
     path = write(txt="{{ name }}", html="<p>{{ name }}")
     letter = Template(path).render({"name": "<script>alert(1)</script> & Söhne"}, to="b@x.example")
