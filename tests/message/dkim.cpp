@@ -447,4 +447,7 @@ TEST_CASE("keys that are encrypted are read with their password, and what is wro
     CHECK(why("-----BEGIN ENCRYPTED PRIVATE KEY-----\n!\n-----END ENCRYPTED PRIVATE KEY-----\n", "pw").find("base64") !=
           std::string::npos);
     CHECK(why("hunter2", "") == "DKIM: the private key is not readable: expected PEM");
+    for (const std::string between : {" ", "\\n"})
+        CHECK(why("-----BEGIN PRIVATE KEY-----" + between + "MC4CAQAw" + between + "-----END PRIVATE KEY-----", "") ==
+              "DKIM: the private key has lost its line ends: expected PEM in lines");
 }

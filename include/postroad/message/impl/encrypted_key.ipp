@@ -169,6 +169,9 @@ POSTROAD_DECL readable_key decrypted_key(const secret& pem, const secret& passwo
     const bool encrypted = label == "ENCRYPTED PRIVATE KEY";
     if (password.empty() && (encrypted || body.find("4,ENCRYPTED") != std::string_view::npos))
         return {.why = "the private key is encrypted: expected its password"};
+    // an environment variable or a JSON text may hold \n for them
+    if (!encrypted && body.find_first_of("\r\n") == body.npos)
+        return {.why = "the private key has lost its line ends: expected PEM in lines"};
     if (!encrypted) return {.key = pem};
     std::string digits;
     for (const char c : body)
