@@ -193,6 +193,9 @@ TEST_CASE("options that cannot be used are refused at once") {
     CHECK(refused({.client_name = "a b"}) == errc::invalid_host_name);
     CHECK(refused({.client_name = "a.example", .port = 0}) == errc::invalid_option);
     CHECK(refused({.client_name = "a.example", .window = 0}) == errc::invalid_option);
+    CHECK(refused({.client_name = "a.example", .own = {"b.example, c.example"}}) == errc::invalid_option);
+    for (const auto* name : {"localhost", "[192.0.2.1]", "[IPv6:2001:db8::1]", "xn--mnchen-3ya.example"})
+        CHECK_FALSE(refused({.client_name = name}));
     CHECK(refused({.client_name = "a.example", .routes = {{.domain = "b.example"}}}) == errc::invalid_option);
     CHECK(refused({.client_name = "a.example",
                    .routes = {{.domain = "b.example", .url = "smtp://c.example", .refusal = "both"}}}) ==

@@ -80,9 +80,10 @@ TEST_CASE("what is wrong in it is said, without a password") {
     const auto user = complaint("mx://ann:secret@out.example");
     CHECK(user.code == errc::invalid_url);
     CHECK(user.text.find("secret") == std::string::npos);
-    for (const std::string option : {"dane=", "dane=1", "dnssec=yes", "mta_sts=enforce", "family=6", "tls=implicit",
-                                     "private_addresses=on", "backup=x", "helo=x", "window=0", "processes=0",
-                                     "processes=1001", "recipients=x", "connections=0", "pool=2&connections=2"})
+    for (const std::string option :
+         {"dane=", "dane=1", "dnssec=yes", "mta_sts=enforce", "family=6", "tls=implicit", "private_addresses=on",
+          "backup=x", "helo=x", "window=0", "processes=0", "processes=1001", "recipients=x", "connections=0",
+          "pool=2&connections=2", "resolver=,", "own=,,"})
         CHECK_MESSAGE(complaint("mx://out.example?" + option).code == errc::invalid_option, option);
     CHECK(complaint("mx://out.example?resolve=192.0.2.1").text.find("\"resolver\"") != std::string::npos);
     CHECK(complaint("mx://out.example?pipelining=envelope&window=2").code == errc::contradiction);

@@ -22,15 +22,14 @@ inline std::string looked_up_name(std::string_view name) {
     return ec ? std::string() : postroad::detail::in_lower_case(a.ascii_domain());
 }
 
-// Names and addresses as the DNS gives them: an IPv6 address has many forms.
+// Names and addresses as the DNS gives them: an IPv6 address has many forms. Empty: it is neither.
 inline std::string own_name(std::string own) {
     own = postroad::detail::in_lower_case(std::move(own));
     std::string_view address = own;
     if (address.starts_with('[') && address.ends_with(']')) address = address.substr(1, address.size() - 2);
     if (address.starts_with("ipv6:")) address.remove_prefix(5);
     if (auto canonical = net::read_address(postroad::tls::address_octets(address))) return *std::move(canonical);
-    auto name = looked_up_name(own);
-    return name.empty() ? own : name;
+    return looked_up_name(own);
 }
 
 inline std::string route_pattern(const std::string& domain) {
@@ -62,6 +61,9 @@ POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(pos
         throw error(errc::invalid_option, "the floor of TLS is opportunistic or starttls");
     if (options.window == 0)
         throw error(errc::invalid_option, "a window of no messages would never send one; the least is 1");
+    for (const auto& own : options.own)
+        if (own_name(own).empty())
+            throw error(errc::invalid_option, '"' + escaped(own, 60) + "\" is no name and no address of this host");
     rules = {.own = options.own,
              .port = options.port,
              .family = options.dialing.family,
@@ -78,7 +80,8 @@ POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(pos
         if (!s.client_name.empty()) rules.own.push_back(s.client_name);
         rules.own.insert(rules.own.end(), s.addresses.begin(), s.addresses.end());
     }
-    for (auto& own : rules.own) own = own_name(std::move(own));
+    for (auto& own : rules.own)
+        if (auto name = own_name(own); !name.empty()) own = std::move(name);
     for (const auto& r : options.routes) {
         if (r.domain.empty() || r.url.empty() == r.refusal.empty())
             throw error(errc::invalid_option, "a route names a domain, and either a URL or a refusal");

@@ -26,13 +26,15 @@ inline std::size_t which_of(const url_options::value_type& option, std::initiali
     throw error(errc::invalid_option, "option \"" + option.first + "\" must be one of " + all);
 }
 
-inline std::vector<std::string> comma_list(std::string_view value) {
+inline std::vector<std::string> comma_list(const url_options::value_type& option) {
+    const std::string_view value = option.second;
     std::vector<std::string> all;
     for (std::size_t from = 0; from <= value.size();) {
         const auto end = std::min(value.find(',', from), value.size());
         if (end > from) all.emplace_back(value.substr(from, end - from));
         from = end + 1;
     }
+    if (all.empty()) throw error(errc::invalid_option, "option \"" + option.first + "\" names nothing");
     return all;
 }
 
@@ -56,14 +58,14 @@ inline void apply(mx_url& u, const url_options::value_type& option) {
                                                     net::address_family::ipv6};
         o.dialing.family = families[which_of(option, {"any", "ipv4", "ipv6"})];
     }
-    if (name == "own") o.own = comma_list(value);
+    if (name == "own") o.own = comma_list(option);
     if (name == "private_addresses") o.private_addresses = which_of(option, {"true"}) == 0;
     if (name == "processes") o.processes = static_cast<unsigned>(as_number(value));
-    if (name == "resolver") u.resolvers = comma_list(value);
+    if (name == "resolver") u.resolvers = comma_list(option);
     if (name == "rules") u.rules = value;
     if (name == "tls")
         o.floor = which_of(option, {"opportunistic", "required"}) == 0 ? security::opportunistic : security::starttls;
-    if (name == "local") o.dialing.local_addresses = comma_list(value);
+    if (name == "local") o.dialing.local_addresses = comma_list(option);
     if (name == "pipelining") o.pipelining = postroad::smtp::pipelining_named(value);
     if (name == "window") o.window = as_number(value);
     if (name == "recipients") o.recipients_per_transaction = as_number(value);
