@@ -358,6 +358,35 @@ TEST_CASE("a session that is exhausted is left, and its message goes on at once,
     CHECK(r.did() == "done #2 deferred x1");
 }
 
+TEST_CASE("a session that takes what is sent alone for out of order is left once it has carried something") {
+    rig<keep_alive, memory> r(keep_alive{.max_connections = 1});
+    r.add_many(3);
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.accept(1, 1);
+    CHECK(r.did() == "done #1 accepted x1, give 1 #2");
+    const auto out_of_order = [&](smtp::lesson l) {
+        r.asked[1].erase(2);
+        r.d.finished(1,
+                     {.id = 2,
+                      .error = errc::out_of_sequence,
+                      .recipients = all(1, status::not_attempted, phase::mail, 503),
+                      .lesson = l},
+                     1, r.now);
+    };
+    SUBCASE("alone") {
+        out_of_order(smtp::lesson::none);
+        CHECK(r.did() == "quit 1");
+        r.close(1);
+        CHECK(r.did() == "open 2 a.example");
+    }
+    SUBCASE("sent ahead") {
+        out_of_order(smtp::lesson::no_overlap);
+        CHECK(r.did() == "give 1 #3");
+    }
+}
+
 TEST_CASE("a connection that is over when it becomes ready is a failed opening, whatever was given to it") {
     const auto each = [](auto r) {
         (void)r.add();

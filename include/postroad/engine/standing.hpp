@@ -69,6 +69,8 @@ public:
     bool note_end(connection& c, const smtp::finished& f, ruling r, ruling said, bool first_failure, time_point now) {
         c.carried = c.carried || took_mail(f);
         c.drains = c.room == 0 && r == ruling::ours;
+        // Out of order, though it was sent alone: a session that took others before is at its end.
+        if (f.error == errc::out_of_sequence && f.lesson == smtp::lesson::none && c.carried) c.full = true;
         if (r == ruling::again && said == ruling::again && first_failure) {
             pooling_traits::found_dead(pooling_, c.id, now, c.jobs.size());
             // Whatever else is idle there has waited as long, or longer.
