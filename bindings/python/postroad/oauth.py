@@ -256,25 +256,18 @@ def _posted(url: str, form: Mapping[str, str]) -> Dict[str, Any]:
     raise ProtocolError(f"the token server replied {status} and no JSON", code="credentials_unavailable", host=host)
 
 
-_SECRETS = ("client_secret", "refresh_token", "device_code")
-
-
-def _refuse(found: Mapping[str, Any], url: str, form: Mapping[str, str]) -> NoReturn:
-    words = [str(found[k]) for k in ("error", "error_description") if found.get(k)]
-    for secret in (form.get(name, "") for name in _SECRETS):
-        if len(secret) >= 8:  # else it is a part of other words
-            words = [w.replace(secret, "***") for w in words]  # some servers repeat what they were sent
-    words = [w[:500] for w in words]
+def _refuse(found: Mapping[str, Any], url: str) -> NoReturn:
+    words = [str(found[k])[:500] for k in ("error", "error_description") if found.get(k)]
     text = printable(f"the token server refused: {': '.join(words) or 'it gave no token'}")
     raise AuthenticationError(
         text, code="credentials_unavailable", host=urllib.parse.urlsplit(url).netloc, phase="auth", reply=text
     )
 
 
-def _tokens_of(found: Mapping[str, Any], url: str, form: Mapping[str, str], now: float) -> Tokens:
+def _tokens_of(found: Mapping[str, Any], url: str, now: float) -> Tokens:
     token = found.get("access_token")
     if not isinstance(token, str) or not token:
-        _refuse(found, url, form)
+        _refuse(found, url)
     try:
         lasts = float(found.get("expires_in", 3600))
     except (TypeError, ValueError, OverflowError):
@@ -338,7 +331,7 @@ class TokenSource:
         if form["grant_type"] == "refresh_token" and last:
             form["refresh_token"] = last
         now = time.time()
-        fresh = _tokens_of(_posted(self._url, form), self._url, form, now)
+        fresh = _tokens_of(_posted(self._url, form), self._url, now)
         if fresh.refresh_token is None:
             fresh = replace(fresh, refresh_token=form.get("refresh_token"))
         self._tokens = fresh
@@ -477,7 +470,7 @@ def device_login(
     asked = _posted(begin, _form(client_id=client_id, scope=scope or where.scope))
     for needed in ("device_code", "user_code", "verification_uri"):
         if not isinstance(asked.get(needed), str):
-            _refuse(asked, begin, {})
+            _refuse(asked, begin)
     show(f"Open {printable(asked['verification_uri'])} and enter the code {printable(asked['user_code'])}")
     form = _form(
         grant_type="urn:ietf:params:oauth:grant-type:device_code",
@@ -513,8 +506,8 @@ def _polled(url: str, form: Mapping[str, str], interval: float, patience: float)
         found = _posted(url, form)
         error = found.get("error")
         if error not in ("authorization_pending", "slow_down"):
-            return _tokens_of(found, url, form, time.time())
+            return _tokens_of(found, url, time.time())
         interval += 5.0 if error == "slow_down" else 0.0
         if time.monotonic() + interval > end:
-            _refuse({"error": "expired_token", "error_description": "nobody logged in in time"}, url, {})
+            _refuse({"error": "expired_token", "error_description": "nobody logged in in time"}, url)
         time.sleep(interval)
