@@ -183,6 +183,26 @@ TEST_CASE("what is signed is fit for every server, and stays as it is") {
     CHECK(done.text().ends_with(m.text()));
 }
 
+TEST_CASE("what exists is signed as every server takes it, unless it is signed already or nobody may change it") {
+    const auto is_kept = [](const std::string& text) {
+        const auto given = content::from_text(text);
+        const auto signed_one = dkim_signer(any()).sign(given, now);
+        return signed_one.text().ends_with(given.text());
+    };
+    const std::string field = "From: a@example.com\n";
+    const std::string text =
+        "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n"
+        "Content-Transfer-Encoding: 8bit\n\nein \xc3\xa4\n";
+    const auto done = dkim_signer(any()).sign(content::from_text(field + "Subject: \xc3\xa4\n" + text), now);
+    CHECK_FALSE(done.eight_bit());
+    CHECK(done.text().find("Content-Transfer-Encoding: base64") != std::string::npos);
+    CHECK(done.text().find("Subject: =?") != std::string::npos);
+    CHECK(is_kept(field + "Subject: a\n\nplain\n"));
+    CHECK_FALSE(is_kept(field + text));
+    CHECK(is_kept("DKIM-Signature: v=1; d=x.example\n" + field + text));
+    CHECK(is_kept(field + "MIME-Version: 1.0\nContent-Type: multipart/signed; boundary=b\n\n--b\n" + text + "--b--\n"));
+}
+
 TEST_CASE("content that streams is signed while it is read, and still streams") {
     const auto with = [](postroad::source octets) {
         return postroad::message{}

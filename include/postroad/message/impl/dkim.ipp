@@ -339,10 +339,21 @@ POSTROAD_DECL dkim_signer::dkim_signer(std::vector<dkim_signature> all) : all_(s
     for (auto& s : all_) detail::check_signature(s);
 }
 
-POSTROAD_DECL content dkim_signer::sign(const content& c, std::chrono::system_clock::time_point now) const {
+namespace detail {
+
+// RFC 6376 section 5.3: as every server takes it, so that none writes it anew. What somebody has signed before, or has
+// a part that nobody may change, stays as it is.
+inline content form_to_sign(const content& c) {
+    if (!c.composed() && find_field(split_fields(header_of(c)), "DKIM-Signature")) return c;
     error_code ec;
-    auto what = c.composed() ? c.as(transfer::seven_bit, ec) : c;
-    if (ec) what = c;
+    auto narrow = c.as(transfer::seven_bit, ec);
+    return ec ? c : narrow;
+}
+
+}  // namespace detail
+
+POSTROAD_DECL content dkim_signer::sign(const content& c, std::chrono::system_clock::time_point now) const {
+    auto what = detail::form_to_sign(c);
     std::string header;
     std::optional<detail::body_hasher> hashers[2];
     for (const auto& s : all_) hashers[static_cast<std::size_t>(s.body)].emplace(s.body);
