@@ -124,6 +124,18 @@ def test_what_is_sent_is_shown(catch):
     assert catch.ask(f"{one}/parts/9")[0] == 404
 
 
+@pytest.mark.parametrize("initial", [True, False])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_a_program_may_wait_for_the_challenges(catch, mechanism, initial):
+    host, _, port = catch.mail.partition("://")[2].rpartition(":")
+    with smtplib.SMTP(host, int(port), timeout=20) as s:
+        s.ehlo()
+        s.user, s.password = "shop", "secret"
+        s.auth(mechanism, getattr(s, f"auth_{mechanism.lower()}"), initial_response_ok=initial)
+        s.sendmail("ann@example.com", ["bob@example.org"], HEAD % b"x" + b"\r\nx\r\n")
+    assert catch.json("api/messages")["total"] == 1
+
+
 def test_a_program_that_logs_in_is_let_in(catch):
     url = catch.mail.replace("://", "://shop:secret@") + "?insecure_authentication=true"
     with postroad.Mailer(url) as mail:

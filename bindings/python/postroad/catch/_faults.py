@@ -91,7 +91,8 @@ def server_class(faults: Faults) -> Any:
                 self._instead = faults.due("greeting", "")
             fault, self._instead = self._instead, None
             if fault is None:
-                if status.startswith("354") and self.envelope is not None:
+                # a challenge of AUTH comes as octets
+                if isinstance(status, str) and status.startswith("354") and self.envelope is not None:
                     self._early = faults.due("content", " ".join(map(str, self.envelope.rcpt_tos)), early=True)
                 await super().push(status)
             else:
