@@ -87,6 +87,7 @@ class Sender:
 
     def open(self) -> None:
         """Raises Error and OSError; then none is open."""
+        seconds("--grace", self._args.grace, zero=True)  # now, and not where it ends
         queues, arguments = self.settings()
         try:
             for queue in queues:
@@ -151,7 +152,7 @@ def _is_drained(counts: Counts) -> bool:
 
 def _address(text: str) -> Tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not port.isdigit() or int(port) > 65535:
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise InvalidInput("--health needs HOST:PORT", code="invalid_option")
     return host.strip("[]") or "127.0.0.1", int(port)
 
@@ -200,7 +201,12 @@ def _health(sender: Sender, place: Optional[str]) -> Iterator[None]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    with _HealthServer((host, port), Handler) as server:
+    try:
+        listening = _HealthServer((host, port), Handler)
+    except OSError as e:
+        text = f"--health {place}: {e.strerror}: name another, such as 127.0.0.1:0 for a free port"
+        raise InvalidInput(text, code="cannot_listen") from None
+    with listening as server:
         sender.log("listening", port=server.server_port)
         Worker("postroad health", server.serve_forever)
         try:
