@@ -266,6 +266,22 @@ def test_a_file_can_be_looked_after_without_a_mailer(server, tmp_path, capsys):
     assert [m.recipients for m in server.messages] == [["c@example.net"]]
 
 
+@pytest.mark.parametrize("change", ["drop", "hold"])
+def test_what_another_takes_from_the_sender_keeps_no_connection(make_server, tmp_path, change):
+    server = make_server(stall="MAIL")
+    with postroad.Mailer(server.url, queue=tmp_path / "q.db", connections=1) as mail:
+        first, second = mail.submit(compose()), mail.submit(compose())
+        assert server.stalled.wait(20)
+        assert getattr(postroad.Queue(tmp_path / "q.db"), change)() == 1
+        server.stall = ""
+        server.resume.set()
+        first.wait(20).require_accepted()
+        with pytest.raises(postroad.Cancelled):
+            second.wait(20)
+        mail.send(compose(), give_up_after=20).require_accepted()
+    assert len(server.messages) == 2
+
+
 def test_looking_after_what_is_no_queue_says_so(tmp_path, capsys):
     with pytest.raises(FileNotFoundError):
         postroad.Queue(tmp_path / "none.db")

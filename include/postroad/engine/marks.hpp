@@ -34,7 +34,10 @@ public:
     void collect(NotGiven not_given, Lost lost) {
         if constexpr (queueing_traits::lasts) {
             for (const auto id : told([this](auto& to) { queueing_traits::revoked(queueing_, to); }))
-                if (delivery* const d = book_.deliveries.find(id); d && d->marking) d->cancelled = errc::cancelled;
+                if (delivery* const d = book_.deliveries.find(id); d && std::exchange(d->marking, false)) {
+                    d->cancelled = errc::cancelled;
+                    not_given(*d);
+                }
             for (const auto id : told([this](auto& to) { queueing_.marked(to); })) {
                 delivery* const d = book_.deliveries.find(id);
                 if (!d || !std::exchange(d->marking, false)) continue;
