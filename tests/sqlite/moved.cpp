@@ -2,7 +2,10 @@
 #include "failure.hpp"
 #include "sqlite/outbox.hpp"
 
+#include <postroad/engine/runtime.hpp>
+#include <postroad/mailer.hpp>
 #include <postroad/queueing/sqlite_journal.hpp>
+#include <postroad/transport/discard.hpp>
 
 #include <sys/stat.h>
 #include <filesystem>
@@ -43,6 +46,17 @@ TEST_CASE("what is submitted to a file that was moved or deleted is refused, unt
         fs::remove(f.file() + suffix);
         CHECK(submit_one(box) == errc::storage_failed);
     }
+}
+
+TEST_CASE("who sends is told what is wrong with the file") {
+    const folder f;
+    mailer mail{transport::discard{}, queueing::sqlite(f.file())};
+    CHECK(mail.send(*mail_with("Subject: x\r\n\r\nhello\r\n")).all_accepted());
+    fs::rename(f.file(), f.file("elsewhere"));
+    const auto e = failure_of([&] { (void)mail.send(*mail_with("Subject: y\r\n\r\nhello\r\n")); });
+    CHECK(e.code == errc::storage_failed);
+    CHECK(e.text.find("was moved, deleted or replaced") != std::string::npos);
+    CHECK(e.text.find(f.file()) != std::string::npos);
 }
 
 TEST_CASE("who looked already sees nothing of a file that is no more") {

@@ -275,12 +275,14 @@ private:
     /// What came of a transaction. Less fits no better where it did not begin, since another has the file locked.
     struct attempted {
         error_code ec = {};
+        std::string why = {};  // in words, of the file
         bool began = true;
         bool had_too_much() const { return ec && began; }
     };
     struct came_of {
         error_code messages = {};
         error_code changes = {};  // and reports
+        std::string why = {};     // of messages
     };
     void write(std::vector<job>& jobs, std::vector<pending>& changes);
     came_of write_what_fits(const arrivals& all, std::size_t n, std::vector<pending>& changes);

@@ -13,7 +13,7 @@ inline void sqlite_store::write(std::vector<job>& jobs, std::vector<pending>& ch
         std::stable_partition(jobs.begin(), jobs.end(), [](const job& j) { return j.reports; }) - jobs.begin();
     std::vector<spot> spots(jobs.size());
     std::vector<error_code> refused(jobs.size());
-    const auto [ec, changes_ec] = write_what_fits({jobs, spots, refused}, static_cast<std::size_t>(n), changes);
+    const auto [ec, changes_ec, why] = write_what_fits({jobs, spots, refused}, static_cast<std::size_t>(n), changes);
     if (ec || changes_ec) file_.make_room();
     {
         const std::scoped_lock lock(mutex_);
@@ -22,7 +22,10 @@ inline void sqlite_store::write(std::vector<job>& jobs, std::vector<pending>& ch
         damaged_ = damaged_ || changes_ec == errc::storage_damaged;
     }
     if (!changes_ec) written(changes);
-    if (ec) std::fill(refused.begin() + n, refused.end(), ec);
+    if (ec) {
+        std::fill(refused.begin() + n, refused.end(), ec);
+        for (auto& j : std::span(jobs).subspan(static_cast<std::size_t>(n))) j.result.details.explanation = why;
+    }
     if (changes_ec) std::fill_n(refused.begin(), n, changes_ec);
     if (changes_ec && keep_reports(std::span(jobs).first(static_cast<std::size_t>(n)))) {
         jobs.erase(jobs.begin(), jobs.begin() + n);
@@ -38,12 +41,16 @@ inline sqlite_store::came_of sqlite_store::write_what_fits(const arrivals& all, 
     const auto reports = all.first(n);
     const auto messages = all.behind(n);
     auto last = attempt(all, changes);
-    came_of c{.messages = last.ec, .changes = last.ec};
+    came_of c{.messages = last.ec, .changes = last.ec, .why = last.why};
     if (last.had_too_much() && !messages.jobs.empty() && !(changes.empty() && reports.jobs.empty())) {
         // What ends jobs may fit where a message does not.
         last = attempt(reports, changes);
         c.changes = last.ec;
-        if (last.began) c.messages = attempt(messages, {}).ec;
+        if (last.began) {
+            auto alone = attempt(messages, {});
+            c.messages = alone.ec;
+            c.why = std::move(alone.why);
+        }
     }
     if (last.had_too_much() && !reports.jobs.empty() && !changes.empty()) write_unreported(changes);
     return c;
@@ -72,6 +79,7 @@ inline sqlite_store::attempted sqlite_store::attempt(const arrivals& some, std::
         });
     } catch (const error& e) {
         a.ec = e.code();
+        a.why = e.details().explanation;
     } catch (const std::bad_alloc&) {
         a.ec = errc::storage_failed;
     }
