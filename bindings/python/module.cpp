@@ -395,6 +395,7 @@ PYBIND11_MODULE(_core, m) {
         .def("get", &completions::get, py::arg("timeout"));
 
     py::class_<operation, std::shared_ptr<operation>>(m, "Operation")
+        .def("id", &operation::id)
         .def("done", &operation::done)
         .def("refused", &operation::refused)
         .def("wait", &operation::wait, py::arg("timeout"))

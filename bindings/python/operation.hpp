@@ -176,6 +176,12 @@ public:
         tell(on_done_);
     }
 
+    /// Its number in the queue; nothing where it has none.
+    std::optional<job_id> id() const {
+        const std::scoped_lock lock(mutex_);
+        return ticket_ ? std::optional(ticket_->id()) : std::nullopt;
+    }
+
     bool done() const {
         check_process_();
         const std::scoped_lock lock(mutex_);

@@ -189,14 +189,17 @@ def _health(sender: Sender, place: Optional[str]) -> Iterator[None]:
 
         def do_GET(self) -> None:
             try:
-                code, octets, kind = _answer(sender, self.path)
+                code, octets, kind = _answer(sender, self.path.partition("?")[0])
             except (Error, RuntimeError):  # it rereads its settings
                 code, octets, kind = 503, b'{"ready": false}\n', "application/json"
             self.send_response(code)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(octets)))
             self.end_headers()
-            self.wfile.write(octets)
+            if self.command != "HEAD":
+                self.wfile.write(octets)
+
+        do_HEAD = do_GET
 
         def log_message(self, format: str, *args: Any) -> None:
             pass

@@ -37,5 +37,6 @@ services: Mapping[str, Service] = MappingProxyType({row[0]: Service(*row) for ro
 
 
 def url_of(url: str) -> str:
-    """The URL of a service that is given by its name; everything else as it is."""
-    return services[url].url if isinstance(url, str) and url in services else url
+    """The URL of a service that is given by its name, in any case; everything else as it is."""
+    service = services.get(url.lower()) if isinstance(url, str) else None
+    return url if service is None else service.url

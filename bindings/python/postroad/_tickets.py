@@ -62,6 +62,12 @@ class Ticket:
         self._lock = threading.Lock()
         self._callbacks: Optional[List[Callable[[Ticket], object]]] = None
 
+    @property
+    def id(self) -> Optional[int]:
+        """The number of the message in its queue, for jobs(id=...) and Queue.journal(id=...); None where it has none yet,
+        or was refused."""
+        return self._operation.id()
+
     def done(self) -> bool:
         """Whether it is known what became of the message."""
         return self._operation.done()

@@ -208,6 +208,10 @@ def test_health_can_be_asked_for(start, make_server, server, tmp_path):
     pytest.importorskip("prometheus_client")
     assert 'postroad_recipients_total{mailer="' in ask("metrics")[1]
     assert ask("else")[0] == 404
+    assert ask("health?probe=1")[0] == 200
+    head = urllib.request.Request(f"http://127.0.0.1:{port}/health", method="HEAD")
+    with urllib.request.urlopen(head, timeout=20) as reply:
+        assert (reply.status, reply.read()) == (200, b"")
     assert run.end(signal.SIGINT) == 0
 
 

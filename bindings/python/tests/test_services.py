@@ -21,8 +21,9 @@ def test_each_service_is_a_url_that_a_mailer_takes(service):
     assert service.hint
     with postroad.Mailer(service.name, user="ann", password="secret") as mail:
         assert repr(mail) == f"<postroad.Mailer {service.host}:{service.port}>"
-    with postroad.Mailer(service.url):
-        pass
+    for same in (service.url, service.name.upper()):
+        with postroad.Mailer(same):
+            pass
     assert f"| `{service.name}` | {service.host}:{service.port} | {service.hint} |" in PAGE
 
 

@@ -23,6 +23,18 @@ def test_a_ticket_tells_when_the_message_is_done(make_server, message):
         assert ticket.wait(0).all_accepted
 
 
+def test_a_ticket_has_the_number_by_which_the_message_is_found(server, message, tmp_path):
+    file = tmp_path / "queue.db"
+    with postroad.Mailer(server.url, queue=file) as mail:
+        mail.pause(tenant="shop")
+        ticket = mail.submit(message, tenant="shop")
+        assert [job.id for job in mail.jobs()] == [ticket.id]
+        mail.resume(tenant="shop")
+        assert ticket.wait(20).all_accepted
+    (entry,) = postroad.Queue(file).journal(id=ticket.id)
+    assert entry.id == ticket.id
+
+
 def test_a_wait_that_takes_too_long_is_a_timeout_and_the_message_goes_on(make_server, message):
     server = make_server(stall="content")
     with postroad.Mailer(server.url) as mail:
