@@ -294,6 +294,7 @@ const std::vector<example>& logins() {
         at("554 5.7.1 Client host [192.0.2.1] blocked using bl.example", "block list", "Check both"),
         at("554 5.7.1 Too many failed logins from your IP", "too many logins", "Check both"),
         at("550 5.7.1 Not from this network", "refuses AUTH itself", "Check both"),
+        at("554 5.7.8 Not you", "not those of an account", "AUTH itself"),
         // So some say that they are wrong.
         at("554 5.7.8 Error: authentication failed", "Check both"),
         at("550 Login failed", "Check both"),
@@ -306,6 +307,11 @@ const std::vector<example>& logins() {
         {errc::authentication_rejected, phase::auth, by_starttls,
          by_plain + "; if the password is right, SCRAM-SHA-256 is beyond the server: name another, auth=PLAIN",
          "535 no", "another mechanism"},
+        {errc::authentication_rejected, phase::auth, by_starttls,
+         "the server refused the token, and the same one was given again", "", "Get a new one", "its code"},
+        {errc::authentication_rejected, phase::auth, by_starttls,
+         "the server rejected the credentials by XOAUTH2: the server refuses the token: 401", "554 no", "Get a new one",
+         "AUTH itself"},
     };
     return all;
 }
@@ -446,6 +452,9 @@ const std::vector<example>& refusals() {
         at(content, "550 5.7.21 No acceptable DKIM signature found", "the server accepts"),
         at(content, "550 5.7.22 No valid author-matched DKIM signature found", "author's domain"),
         at(content, "550 5.7.26 Multiple authentication checks failed", "DKIM"),
+        at(content, "451 4.4.3 Temporary DNS error during SPF lookup", "may succeed later", "SPF record"),
+        at(rcpt, "450 4.7.1 Greylisted (SPF: none)", "greylists", "SPF record"),
+        at(content, "554 5.7.1 blacklisted; DKIM-reputation", "block list", "SPF record"),
         at(mail, "421 4.7.28 too much", "at once"),
         at(mail, "550 5.7.8 Authentication failed", "user and password"),
         at(mail, "550 5.1.0 Address rejected", "sender's address"),
