@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 using postroad::secret;
 using postroad::smtp::redaction;
@@ -61,4 +62,35 @@ TEST_CASE("fewer octets than that tell nothing, and are left") {
     const auto few = line.substr(0, redaction::shortest_part - 1);
     CHECK_FALSE(of_response().finds(few));
     CHECK(of_response().of(few) == few);
+}
+
+TEST_CASE("secrets that begin or end alike are taken out to their ends") {
+    const std::string same = "eyJhbGciOiJSUzI1NiJ9.";
+    const auto first = same + "the-token-that-was-refused" + "-of-a-tenant";
+    const auto second = same + "another-that-followed-it-and-is-longer" + "-of-a-tenant";
+    for (const auto& [a, b] : {std::pair(first, second), std::pair(second, first)}) {
+        redaction hidden;
+        hidden.hide(a);
+        hidden.hide(b);
+        for (const auto& line : {a, b})
+            for (auto n = redaction::shortest_part; n <= line.size(); ++n) {
+                CAPTURE(n);
+                CHECK(hidden.of("AUTH " + line.substr(0, n)) == "AUTH [redacted]");
+                CHECK(hidden.of("cut " + line.substr(line.size() - n) + " unknown") == "cut [redacted] unknown");
+            }
+    }
+}
+
+TEST_CASE("of a password only the whole is taken out: its parts may be words") {
+    redaction hidden;
+    hidden.hide_password(secret("Authentication-2024!"));
+    redaction copied;
+    copied.hide(hidden);
+    for (const auto& h : {hidden, copied}) {
+        CHECK(h.of("535 Authentication failed") == "535 Authentication failed");
+        CHECK_FALSE(h.finds("535 Authentication failed"));
+        CHECK(h.of("535 Authentication-2024! failed") == "535 [redacted] failed");
+        const auto line = postroad::base64_encode("Authentication-2024!");
+        CHECK(h.of("500 " + line.substr(0, 20)) == "500 [redacted]");
+    }
 }

@@ -75,7 +75,8 @@ POSTROAD_DECL authenticator::authenticator(const credentials& c, std::span<const
                                            const sasl_channel& channel, std::string client_nonce, error_code& ec)
     : credentials_(c), host_(channel.host), port_(channel.port) {
     ec.clear();
-    for (const auto* s : {&credentials_.password, &credentials_.token}) hidden_.hide_encoded_too(*s);
+    hidden_.hide_password(credentials_.password);
+    hidden_.hide_encoded_too(credentials_.token);
     info_ = choose(c, offered, channel, ec);
     if (!info_) {
         state_ = state::failed;
