@@ -248,6 +248,8 @@ TEST_CASE("words about order count where commands were sent ahead, and never in 
         {pipelining::envelope, "501 Bad sequence of commands", true},
         {pipelining::envelope, "521 5.5.1 Protocol error", true},
         {pipelining::envelope, "530 5.5.1 Authentication Required", false},
+        {pipelining::envelope, "550 5.5.1 Recipient rejected", false},
+        {pipelining::envelope, "554 5.5.1 Bad sequence of commands", true},
         {pipelining::envelope, "554 5.5.0 SMTP protocol synchronization", true},
         {pipelining::envelope, "451 4.5.0 Improper use of SMTP command pipelining", true},
         {pipelining::lockstep, "521 5.5.1 Protocol error", false},

@@ -26,11 +26,12 @@ inline bool is_out_of_place(const reply& r) noexcept {
 
 // Whether it calls the command one out of order, which is about no message (RFC 5321 section 4.3.2). Words count where
 // order may be at fault only: a mailbox can be out of order as well.
-inline bool is_about_order(const reply& r, pipelining ahead) {
+inline bool is_about_order(const reply& r, phase where, pipelining ahead) {
     const auto subject = r.enhanced.subject;
     if (r.code == 500 || r.code == 502 || r.code == 503) return subject == 0 || subject == 3 || subject == 5;
     if (r.code < 400 || ahead == pipelining::lockstep) return false;
-    if (is_out_of_place(r)) return true;
+    // By 55z without a word of order a recipient is refused, whatever its enhanced code says.
+    if (is_out_of_place(r) && !(where == phase::rcpt && r.code >= 550)) return true;
     static constexpr std::string_view words[] = {
         "bad sequence",       "sequence of commands",  "out of sequence",       "out of order",
         "command pipelining", "smtp pipelining",       "pipelining not",        "pipelining error",
@@ -101,7 +102,7 @@ POSTROAD_DECL void session::on_reply(const reply& r) {
 POSTROAD_DECL void session::on_transaction_reply(const reply& r, const expected& e) {
     if (e.where == phase::reset) {
         if (r.code == 250) return;
-        if (detail::is_about_order(r, e.ahead)) (void)learn_about_order(e, r);
+        if (detail::is_about_order(r, e.where, e.ahead)) (void)learn_about_order(e, r);
         return take_leave({errc::unexpected_reply, phase::reset, "expected 250 to RSET", r});
     }
     auto& t = transactions_.front();
@@ -194,7 +195,7 @@ POSTROAD_DECL void session::on_recipient(active& t, const expected& e, const rep
     // Counted even if it was cancelled: what the server does next depends on it.
     if (r.code < 300 && t.mail_accepted) ++t.accepted;
     if (!detail::is_undecided(result)) return;  // MAIL was refused, which decided it
-    if (detail::is_about_order(r, e.ahead)) return put_back(t, e, r, {&result, 1});
+    if (detail::is_about_order(r, e.where, e.ahead)) return put_back(t, e, r, {&result, 1});
     result.where = phase::rcpt;
     result.reply.code = r.code;
     if (r.code < 300) return;
@@ -223,7 +224,7 @@ POSTROAD_DECL void session::on_data(active& t, const expected& e, const reply& r
 }
 
 POSTROAD_DECL void session::refuse(active& t, const expected& e, const reply& r) {
-    if (detail::is_about_order(r, e.ahead) && std::ranges::any_of(t.results, detail::is_undecided))
+    if (detail::is_about_order(r, e.where, e.ahead) && std::ranges::any_of(t.results, detail::is_undecided))
         return put_back(t, e, r, t.results);
     decide(t, e.where, r);
 }
