@@ -56,9 +56,15 @@ public:
     }
 
     std::string rest() {
+        static constexpr std::size_t most = 16 * 1024 * 1024;  // some of the kernel's never end
         std::string octets;
         std::array<char, 4096> room;
-        while (const auto n = read(room)) octets.append(room.data(), n);
+        while (const auto n = read(room)) {
+            octets.append(room.data(), n);
+            if (octets.size() > most)
+                throw error(errc::unreadable_file, file_failure("cannot read", path_) +
+                                                       ": it does not say its size, and has more than 16 MiB");
+        }
         return octets;
     }
 
@@ -101,9 +107,10 @@ POSTROAD_DECL source::read_function source::open() const {
 POSTROAD_DECL source source::file(const std::string& path) {
     detail::unchanged_file file(path);
     const auto seen = file.seen();
-    // Files of the kernel (/proc, /sys) say 0 whatever they hold.
-    if (seen.st_size == 0)
-        if (auto octets = file.rest(); !octets.empty()) return memory(std::move(octets));
+    // Files of the kernel say 0 (/proc) or a page (/sys), whatever they hold.
+    if (seen.st_size == 0 || seen.st_size == ::sysconf(_SC_PAGESIZE))
+        if (auto octets = file.rest(); octets.size() != static_cast<std::size_t>(seen.st_size))
+            return memory(std::move(octets));
     state s;
     s.size = static_cast<std::uint64_t>(seen.st_size);
     s.open = [path, seen] { return detail::open_unchanged(path, seen); };
