@@ -200,6 +200,7 @@ TEST_CASE("what exists is signed as every server takes it, unless it is signed a
     CHECK(is_kept(field + "Subject: a\n\nplain\n"));
     CHECK_FALSE(is_kept(field + text));
     CHECK(is_kept("DKIM-Signature: v=1; d=x.example\n" + field + text));
+    CHECK(is_kept("ARC-Message-Signature: i=1; d=x.example\n" + field + text));
     CHECK(is_kept(field + "MIME-Version: 1.0\nContent-Type: multipart/signed; boundary=b\n\n--b\n" + text + "--b--\n"));
 }
 

@@ -163,6 +163,10 @@ namespace detail {
 /// The header of content, read no further; of one without an end max_streamed_header octets, or some more.
 POSTROAD_DECL std::string header_of(const content& c);
 
+/// Whether somebody signed its header, by DKIM or for ARC (RFC 8617): it must stay as it is. So must one that cannot be
+/// read, which nobody knows.
+POSTROAD_DECL bool has_signed_header(const content& c);
+
 }  // namespace detail
 
 }  // namespace postroad

@@ -264,15 +264,26 @@ POSTROAD_DECL content content::with_ascii_header() const {
 
 namespace detail {
 
-POSTROAD_DECL std::string header_of(const content& c) {
+inline std::string header_from(content::reader& in) {
     std::string text;
-    content::reader in(c);
     for (auto next = in.peek(); !next.empty(); next = in.peek()) {
         text += next;
         in.consume(next.size());
         if (split_at_empty_line(text).has_body || text.size() > content::max_streamed_header) break;
     }
     return std::string(split_at_empty_line(text).header);
+}
+
+POSTROAD_DECL std::string header_of(const content& c) {
+    content::reader in(c);
+    return header_from(in);
+}
+
+POSTROAD_DECL bool has_signed_header(const content& c) {
+    content::reader in(c);
+    const auto header = header_from(in);
+    const auto fields = split_fields(header);
+    return in.failure() || find_field(fields, "DKIM-Signature") || find_field(fields, "ARC-Message-Signature");
 }
 
 }  // namespace detail

@@ -232,6 +232,33 @@ POSTROAD_DECL std::string converted(std::string_view text, transfer most) {
     return c.take();
 }
 
+inline parameterised type_of(std::string_view header, std::string_view default_type) {
+    const auto fields = split_fields(header);
+    const auto* type = find_field(fields, "Content-Type");
+    return parse_parameterised(type ? type->value : default_type);
+}
+
+POSTROAD_DECL bool has_parts(std::string_view header) {
+    const auto type = type_of(header, "text/plain");
+    return type.is("multipart/") || type.is("message/");
+}
+
+POSTROAD_DECL bool has_wide_part(std::string_view entity, std::string_view default_type, std::size_t depth) {
+    const auto e = split_at_empty_line(entity);
+    if (!has_high_octet(e.body)) return false;
+    const auto type = type_of(e.header, default_type);
+    const auto is_wide = [&](std::string_view part, std::string_view by_default) {
+        return depth == max_mime_depth || has_high_octet(split_at_empty_line(part).header) ||
+               has_wide_part(part, by_default, depth + 1);
+    };
+    if (type.value == "message/rfc822" || type.value == "message/global") return is_wide(e.body, "text/plain");
+    // fields all of them, as those of a report
+    if (!type.is("multipart/")) return type.is("message/");
+    const std::string_view child = type.value == "multipart/digest" ? "message/rfc822" : "text/plain";
+    const auto found = split_multipart(e.body, type.parameter("boundary"));
+    return std::ranges::any_of(found.parts, [&](std::string_view part) { return is_wide(part, child); });
+}
+
 POSTROAD_DECL std::string header_in_ascii(std::string_view header) {
     return converter(transfer::seven_bit).header(header);
 }

@@ -344,7 +344,7 @@ namespace detail {
 // RFC 6376 section 5.3: as every server takes it, so that none writes it anew. What somebody has signed before, or has
 // a part that nobody may change, stays as it is.
 inline content form_to_sign(const content& c) {
-    if (!c.composed() && find_field(split_fields(header_of(c)), "DKIM-Signature")) return c;
+    if (!c.composed() && has_signed_header(c)) return c;
     error_code ec;
     auto narrow = c.as(transfer::seven_bit, ec);
     return ec ? c : narrow;

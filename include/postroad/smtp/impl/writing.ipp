@@ -139,13 +139,13 @@ POSTROAD_DECL bool session::stalled() const noexcept {
 }
 
 // The header in ASCII: the next server on the way may lack SMTPUTF8, and sends back what asked for it. Not where that
-// breaks a signature, or an address has no such form.
+// breaks a signature, an address has no such form, or a part's header needs SMTPUTF8 as well; what streams is not read
+// through for that.
 POSTROAD_DECL void session::spare_smtputf8(active& t) const {
     using namespace postroad::detail;
     const auto& c = t.what.mail->content;
     if (!options_.down_convert || !c.eight_bit_header() || c.composed()) return;
-    const auto header = header_of(c);
-    if (find_field(split_fields(header), "DKIM-Signature")) return;
+    if (has_signed_header(c) || (c.streams() ? has_parts(header_of(c)) : has_wide_part(c.text()))) return;
     try {
         t.converted = c.with_ascii_header();
     } catch (const error&) {  // it goes as it is
