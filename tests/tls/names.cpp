@@ -157,6 +157,7 @@ TEST_CASE("a host name is taken as DNS has it") {
     CHECK(plain_host("m\xc3\xbcller.example") == "xn--mller-kva.example");
     CHECK(plain_host("M\xc3\x9cLLER.example.") == "xn--mller-kva.example");
     CHECK(plain_host("192.0.2.1") == "192.0.2.1");
+    CHECK(plain_host("FE80::1%VLAN10.") == "fe80::1%VLAN10.");
     CHECK(plain_host("") == "");
     CHECK(plain_host("a b") == "a b");
     CHECK_FALSE(is_host_name(plain_host("\xe2\x98\x83.example")));  // a snowman is no letter

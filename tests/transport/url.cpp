@@ -272,6 +272,10 @@ TEST_CASE("an address of a link has its zone behind %25, as it is written") {
     CHECK(parse_url("smtp://[fe80::1%25En%2D1.5]").server.name == "fe80::1%En-1.5");
     CHECK(parse_url("smtp://[febf::1%25~]").server.name == "febf::1%~");
     CHECK(to_string(parse_url("smtps://[fe80::1%25eth0]").server) == "[fe80::1%eth0]:465");
+    using postroad::transport::smtp;
+    CHECK(smtp("smtp://[FE80::1%25enP4p65s0]").options().server.name == "fe80::1%enP4p65s0");
+    const smtp given({.server = {.name = "FE80::1%VLAN10", .port = 25}});
+    CHECK(given.options().server.name == "fe80::1%VLAN10");
 }
 
 TEST_CASE("a host that is no name and no literal is refused") {

@@ -32,7 +32,7 @@ POSTROAD_DECL std::string address_octets(std::string_view text);
 POSTROAD_DECL bool is_host_name(std::string_view text) noexcept;
 
 /// A host name as DNS and TLS have it: without the dot at its end, in lower case, an international one as A-labels
-/// (IDNA 2008). Other text is as it was, in lower case where it is ASCII.
+/// (IDNA 2008). Other text is as it was, in lower case where it is ASCII; a zone ("%eth0") as it was.
 POSTROAD_DECL std::string plain_host(std::string_view host);
 
 /// For people: `a.example, *.b.example, 192.0.2.1`, escaped, at most `most` of them.

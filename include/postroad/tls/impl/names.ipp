@@ -132,6 +132,9 @@ POSTROAD_DECL std::string address_octets(std::string_view text) {
 }
 
 POSTROAD_DECL std::string plain_host(std::string_view host) {
+    // The zone of an address of a link names an interface, which may differ from another by case alone.
+    if (const auto zone = host.find('%'); zone != std::string_view::npos)
+        return postroad::detail::in_lower_case(std::string(host.substr(0, zone))).append(host.substr(zone));
     if (host.ends_with('.')) host.remove_suffix(1);
     auto plain = postroad::detail::in_lower_case(std::string(host));
     if (postroad::detail::is_ascii(plain)) return plain;
