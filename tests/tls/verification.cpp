@@ -185,6 +185,7 @@ TEST_CASE_TEMPLATE("server_name may end in a dot, and may be international", E, 
         CHECK(p.shake());
         CHECK(p.client.explanation() == "");
     }
+    CHECK_THROWS_WITH_AS(client_context<E>({.server_name = "."}), "server_name is \".\", which is no name", error);
 }
 
 TEST_CASE_TEMPLATE("server_name is verified instead of the endpoint's name", E, ENGINES) {

@@ -5,6 +5,7 @@
 #include <postroad/core/endpoint.hpp>
 #include <postroad/core/error.hpp>
 #include <postroad/core/secret.hpp>
+#include <postroad/tls/names.hpp>
 #include <postroad/tls/settings.hpp>
 
 #include <algorithm>
@@ -242,6 +243,9 @@ inline void check_settings(const settings& options, bool has_tls_1_3, const char
         throw error(errc::contradiction, "pins are given and verify is insecure_none, which looks at no certificate");
     if ((!options.crl_file.empty() || !options.crl_pem.empty()) && options.verify == verification::insecure_none)
         throw error(errc::contradiction, "CRLs are given and verify is insecure_none, which looks at no certificate");
+    // Nothing would be verified in place of the endpoint's name.
+    if (!options.server_name.empty() && plain_host(options.server_name).empty())
+        throw error(errc::invalid_option, "server_name is \"" + escaped(options.server_name) + "\", which is no name");
     for (const auto& pin : options.pins) {
         std::string octets;
         if (!base64_decode(pin, octets) || octets.size() != 32)
