@@ -116,6 +116,40 @@ TEST_CASE("a message whose connection ends while its mark is stored goes with th
     CHECK(r.stored() == "give 2 #1");
 }
 
+TEST_CASE("what another process took is over, whether its connection still is there or not") {
+    one_line r;
+    r.add_many(3);
+    (void)r.did();
+    r.ready(1);
+    r.queue.taken = {1, 99};
+    r.d.wake(r.now);
+    CHECK(r.did() == "done #1 not_attempted x0 cancelled");
+    CHECK(r.queue.asked == std::vector<job_id>{1, 2});
+    SUBCASE("its connection ended first") {
+        r.close(1, errc::connection_closed);
+        r.queue.taken = {2};
+        r.d.wake(r.now);
+        CHECK(r.did() == "done #2 not_attempted x0 cancelled");
+        r.pass(1s);
+        CHECK(r.did() == "open 2 a.example");
+        r.ready(2);
+        r.queue.asked = {3};
+        CHECK(r.stored() == "give 2 #3");
+        r.accept(2, 3);
+    }
+    SUBCASE("what is with a server stays until that has answered") {
+        CHECK(r.stored() == "give 1 #2");
+        r.queue.taken = {2};
+        r.d.wake(r.now);
+        r.accept(1, 2);
+        CHECK(r.did() == "done #2 accepted x1");
+        CHECK(r.stored() == "give 1 #3");
+        r.accept(1, 3);
+    }
+    CHECK(r.did() == "done #3 accepted x1");
+    CHECK(r.d.idle(r.now));
+}
+
 TEST_CASE("what the queue lost goes back to it untold, and its connection takes the next") {
     one_line r;
     r.add_awaited();

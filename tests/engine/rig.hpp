@@ -168,6 +168,10 @@ struct on_disk : queueing::memory {
         out.insert(out.end(), stored.begin(), stored.end());
         stored.clear();
     }
+    void revoked(std::vector<job_id>& out) {
+        out.insert(out.end(), taken.begin(), taken.end());
+        taken.clear();
+    }
     void release(job&& j) {
         released.push_back(j.id);
         queueing::memory::settle(j);
@@ -185,6 +189,7 @@ struct on_disk : queueing::memory {
 
     std::vector<job_id> asked = {};
     std::vector<job_id> stored = {};
+    std::vector<job_id> taken = {};  // by another process
     std::vector<job_id> gone = {};
     std::vector<job_id> released = {};
     bool leaving = false;

@@ -355,6 +355,7 @@ private:
     void collect_marks(time_point now) {
         marks_.collect([&](delivery& d) { this->never_given(d, now); },
                        [&](delivery& d) {
+                           if (d.cancelled) return out_.cancel(d, *d.cancelled, now);
                            out_.leave_line(d);
                            out_.conclude(d, ruling::ours, now);
                        });

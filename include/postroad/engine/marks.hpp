@@ -28,28 +28,27 @@ public:
     }
 
     /// What is marked by now goes to its connection. `not_given(delivery)` is told of those that must not any more,
-    /// since they were cancelled, here or by another process, or are lost; `lost(delivery)` of the lost that have no
-    /// connection.
-    template <class NotGiven, class Lost>
-    void collect(NotGiven not_given, Lost lost) {
+    /// since they were cancelled, here or by another process, or are lost; `taken(delivery)` of the last two where they
+    /// have no connection.
+    template <class NotGiven, class Taken>
+    void collect(NotGiven not_given, Taken taken) {
         if constexpr (queueing_traits::lasts) {
+            const auto take = [&](delivery& d) { std::exchange(d.marking, false) ? not_given(d) : taken(d); };
             for (const auto id : told([this](auto& to) { queueing_traits::revoked(queueing_, to); }))
-                if (delivery* const d = book_.deliveries.find(id); d && std::exchange(d->marking, false)) {
+                if (delivery* const d = not_with_a_server(id)) {
                     d->cancelled = errc::cancelled;
-                    not_given(*d);
+                    take(*d);
                 }
             for (const auto id : told([this](auto& to) { queueing_.marked(to); })) {
                 delivery* const d = book_.deliveries.find(id);
                 if (!d || !std::exchange(d->marking, false)) continue;
                 d->cancelled ? not_given(*d) : transmit_to(*d);
             }
-            for (const auto id : told([this](auto& to) { queueing_traits::lost(queueing_, to); })) {
-                delivery* const d = book_.deliveries.find(id);
-                // What is with a server stays until that has answered.
-                if (!d || (d->connection && !d->marking)) continue;
-                d->lost = true;
-                std::exchange(d->marking, false) ? not_given(*d) : lost(*d);
-            }
+            for (const auto id : told([this](auto& to) { queueing_traits::lost(queueing_, to); }))
+                if (delivery* const d = not_with_a_server(id)) {
+                    d->lost = true;
+                    take(*d);
+                }
         }
     }
 
@@ -59,6 +58,11 @@ private:
         std::vector<job_id> ids;
         ask(ids);
         return ids;
+    }
+    // What is with a server stays until that has answered.
+    delivery* not_with_a_server(job_id id) {
+        delivery* const d = book_.deliveries.find(id);
+        return d && (!d->connection || d->marking) ? d : nullptr;
     }
     void transmit_to(const delivery& d) {
         book_.actions.emplace_back(transmit{
