@@ -36,6 +36,19 @@ TEST_CASE("draining begins nothing new, and lets what is under way end") {
         CHECK(r.d.idle(r.now));
         CHECK(r.d.deadline() == never);
     }
+    SUBCASE("in memory what would go again ends, with what the server said") {
+        rig<> r(keep_alive{.max_connections = 1});
+        (void)r.add("two.example");
+        (void)r.did();
+        r.ready(1);
+        (void)r.did();
+        r.d.drain(r.now);
+        r.finish(1, 1, all(1, status::deferred, phase::mail, 421), {}, 0);
+        r.close(1, errc::service_closing);
+        CHECK(r.did().starts_with("done #1 deferred x1"));
+        CHECK(r.done.at(1).result.recipients[0].reply.code == 421);
+        CHECK(r.d.idle(r.now));
+    }
     SUBCASE("in a queue that lasts it stays there, also what is only marked, and what would go again") {
         rig<keep_alive, on_disk> r(keep_alive{.max_connections = 2});
         r.add_many(4);

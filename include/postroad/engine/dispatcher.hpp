@@ -150,9 +150,11 @@ public:
             const auto said = read.all && !f.error ? ruling::settled : ruling_of(f, {.carried = c.carried});
             auto r = standing_.in_view_of(c, *d, f, said);
             const bool hopeless = standing_.note_end(c, f, r, said, first_failure, now);
-            // A refusal is the answer that somebody waits for, whomever it is about, unless the next server may give
-            // another.
-            if (!lasts && !f.error && (r == ruling::setting || (r == ruling::outage && hopeless))) r = ruling::settled;
+            // A refusal is the answer that somebody waits for, whomever it is about, unless another server or
+            // connection may give another.
+            const bool goes_on = !book_.draining && ((r == ruling::outage && !hopeless) || r == ruling::again);
+            const bool refused = !f.error && (r == ruling::setting || r == ruling::outage || r == ruling::again);
+            if (!lasts && refused && !goes_on) r = ruling::settled;
             if (read.any()) standing_.heed(s, *d, read, now);
             end_attempt(*d, c, std::move(f), r, now);
             if (hopeless) standing_.fail_waiting(s, now);
