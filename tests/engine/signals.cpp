@@ -52,3 +52,23 @@ TEST_CASE("the end of a transaction says whether the server or the message was t
         CHECK(r.scheduler.heard == std::vector{host_event::opened, row.says});
     }
 }
+
+TEST_CASE("a login that one sender lacks is an answer of the server") {
+    rig<pooling::keep_alive, queueing::memory, listening> r(pooling::keep_alive{.max_connections = 1});
+    (void)r.add();
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    r.finish(1, 1, all(1, status::accepted), {}, 0);
+    r.close(1);
+    (void)r.add();
+    CHECK(r.did() == "done #1 accepted x1, quit 1, open 2 a.example");
+    r.ready(2);
+    (void)r.did();
+    r.scheduler.heard.clear();
+    r.finish(2, 2, all(1, status::rejected, phase::mail, 530), {}, 0);
+    r.close(2, errc::connection_closed);
+    CHECK(r.scheduler.heard == std::vector{host_event::answered});
+    (void)r.add();
+    CHECK(r.did() == "done #2 rejected x1, quit 2, open 3 a.example");
+}

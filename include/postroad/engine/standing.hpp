@@ -86,7 +86,7 @@ public:
         } else if (r == ruling::setting || (r == ruling::outage && !f.error)) {
             c.full = c.replied = true;
             return fail_server(c, closed_by(f, c), r, true, now);
-        } else if (f.answered && said != ruling::ours && said != ruling::outage && said != ruling::setting) {
+        } else if (f.answered && said != ruling::ours && said != ruling::outage) {
             note_answer(c, f, r, now);
         }
         return false;
