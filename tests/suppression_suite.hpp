@@ -104,6 +104,27 @@ void check(Make make) {
             for (const auto* id : {"news.example.com", "<news.example.com>"}) CHECK(is_suppressed(s, to, {.list = id}));
         CHECK_FALSE(is_suppressed(s, "bob@example.org", {.list = "Our news"}));
     }
+    SUBCASE("a list is the same however it is written") {
+        auto s = make({});
+        const address bob("bob@example.org");
+        CHECK(add(s, {.address = bob, .of = {.list = "Our news <News.example.com>"}}) == 1);
+        CHECK(add(s, {.address = bob, .of = {.list = "news.EXAMPLE.com"}}) == 0);
+        CHECK(all_of(s) == std::vector<std::string>{"bob@example.org||news.example.com"});
+        CHECK(s.remove(bob, {.list = "The news <NEWS.example.com>"}));
+        CHECK(s.size() == 0);
+    }
+    SUBCASE("a list without an id is refused, with all that was to be added") {
+        auto s = make({});
+        for (const auto* list : {"News <>", "<>", "News <news.example.com"}) {
+            const std::vector<entry> some{{.address = address("cid@example.org")},
+                                          {.address = address("bob@example.org"), .of = {.list = list}}};
+            CHECK_THROWS_AS(s.add(some, day_one), postroad::error);
+        }
+        CHECK(s.size() == 0);
+        add(s, {.address = address("bob@example.org")});
+        CHECK_FALSE(s.remove(address("bob@example.org"), {.list = "News <>"}));
+        CHECK(is_suppressed(s, "bob@example.org"));
+    }
     SUBCASE("the later of two entries of one address and scope counts") {
         auto s = make({});
         CHECK(add(s, {.address = address("bob@example.org"), .why = reason::manual}) == 1);

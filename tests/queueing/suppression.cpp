@@ -86,6 +86,13 @@ csv_result import(suppression::memory& s, std::string_view text, std::size_t pie
     return r;
 }
 
+TEST_CASE("a row of CSV whose list has no id is a bad one") {
+    suppression::memory s;
+    const auto r = import(s, "address,list\nbob@example.org,News <>\ncid@example.org,News <News.example.com>\n");
+    CHECK(r.faults == std::vector<std::string>{"2: the list 'News <>' has no id"});
+    CHECK(all_of(s) == std::vector<std::string>{"cid@example.org|acme|news.example.com"});
+}
+
 TEST_CASE("CSV comes in, bad rows are named and the rest is taken") {
     const std::string text =
         "\xef\xbb\xbfReason;Email;until\r\n"

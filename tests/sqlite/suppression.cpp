@@ -48,6 +48,26 @@ TEST_CASE("a file keeps its entries, bounces and rules, for this user only") {
     CHECK((found.st_mode & 0777) == 0600);
 }
 
+TEST_CASE("lists that an older version stored as they were given are found, replaced and removed") {
+    const file f;
+    suppression::sqlite s(f.name);
+    add(s, {.address = address("bob@example.org"), .of = {.list = "news"}});
+    add(s, {.address = address("bob@example.org"), .of = {.list = "offers"}});
+    add(s, {.address = address("bob@example.org"), .of = {.list = "none"}});
+    {
+        postroad::queueing::detail::database raw(f.name, SQLITE_OPEN_READWRITE, "list");
+        raw.execute("UPDATE entries SET list = 'Our news <News>' WHERE list = 'news'");
+        raw.execute("UPDATE entries SET list = 'Offers' WHERE list = 'offers'");
+        raw.execute("UPDATE entries SET list = 'None <>' WHERE list = 'none'");
+    }
+    CHECK_FALSE(is_suppressed(s, "bob@example.org"));
+    CHECK(is_suppressed(s, "bob@example.org", {.list = "news"}));
+    CHECK(s.remove(address("bob@example.org"), {.list = "news"}));
+    CHECK(add(s, {.address = address("bob@example.org"), .of = {.list = "offers"}}) == 0);
+    CHECK(all_of(s) == std::vector<std::string>{"bob@example.org||None <>", "bob@example.org||offers"});
+    CHECK(s.remove(address("bob@example.org"), {.list = "None <>"}));
+}
+
 TEST_CASE("a list that was moved, deleted or replaced while it is open says so, until it is back") {
     namespace fs = std::filesystem;
     for (const std::string suffix : {"", "-wal"}) {

@@ -65,7 +65,8 @@ concept list = requires(const L& l, const address& a, const scope& of, time now)
 template <class S>
 concept store = list<S> && requires(S& s, const S& c, const address& a, const scope& of, std::span<const entry> all,
                                     time now, std::function<bool(const entry&)> f) {
-    // All of them or none; one of the same address and scope takes the place of the one before. How many are new.
+    // All of them or none; one of the same address and scope takes the place of the one before. How many are new. A
+    // list without an id, as in "News <>", is refused with error(errc::invalid_option).
     { s.add(all, now) } -> std::same_as<std::size_t>;
     // The entry of just that scope. Whether there was one.
     { s.remove(a, of) } -> std::same_as<bool>;
@@ -93,6 +94,11 @@ struct options {
 namespace detail {
 inline constexpr std::array<std::string_view, 4> reason_words{"manual", "hard_bounce", "complaint", "unsubscribed"};
 POSTROAD_DECL bool counts(const entry& e, const scope& of, time now);
+/// As it is stored: with the id of the list alone, in lower case.
+POSTROAD_DECL scope reduced(scope of);
+POSTROAD_DECL bool has_list_id(const scope& of);
+/// The same of an entry; throws error(errc::invalid_option) for a list without an id.
+POSTROAD_DECL entry reduced(entry e);
 POSTROAD_DECL std::string date_of(time t);
 }  // namespace detail
 

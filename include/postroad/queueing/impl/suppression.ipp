@@ -2,6 +2,7 @@
 
 #include <postroad/queueing/suppression.hpp>
 
+#include <postroad/core/error.hpp>
 #include <postroad/message/failure_cause.hpp>
 #include <postroad/message/utf8.hpp>
 
@@ -10,6 +11,7 @@
 #include <cstdio>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 namespace postroad::suppression {
 namespace detail {
@@ -26,7 +28,7 @@ POSTROAD_DECL std::string date_of(time t) {
 /// The id of a list, also of one that is written as the field has it: `News <news.example.com>`.
 inline std::string_view id_within(std::string_view list) {
     const auto from = list.rfind('<'), to = list.rfind('>');
-    return from == list.npos || to == list.npos || to < from ? list : list.substr(from + 1, to - from - 1);
+    return from == list.npos || to == list.npos || to <= from + 1 ? list : list.substr(from + 1, to - from - 1);
 }
 
 /// Whether an entry for `spoken_of` counts for mail of `of`. Ids of lists are compared as domains are (RFC 2919
@@ -38,6 +40,17 @@ inline bool covers(const scope& spoken_of, const scope& of) {
 }
 POSTROAD_DECL bool counts(const entry& e, const scope& of, time now) {
     return covers(e.of, of) && (!e.until || *e.until > now);
+}
+
+POSTROAD_DECL scope reduced(scope of) {
+    of.list = postroad::detail::in_lower_case(std::string(id_within(of.list)));
+    return of;
+}
+POSTROAD_DECL bool has_list_id(const scope& of) { return id_within(of.list).find_first_of("<>") == std::string::npos; }
+POSTROAD_DECL entry reduced(entry e) {
+    if (!has_list_id(e.of)) throw error(errc::invalid_option, "the list '" + escaped(e.of.list, 100) + "' has no id");
+    e.of = reduced(std::move(e.of));
+    return e;
 }
 
 /// A local part without its quotes, which are no part of what it says.
@@ -127,14 +140,18 @@ POSTROAD_DECL std::size_t memory::add_one(entry e, time now) {
 }
 
 POSTROAD_DECL std::size_t memory::add(std::span<const entry> all, time now) {
+    std::vector<entry> some;
+    some.reserve(all.size());
+    for (const auto& e : all) some.push_back(detail::reduced(e));
     const std::unique_lock lock(mutex_);
     std::size_t added = 0;
-    for (const auto& e : all) added += add_one(e, now);
+    for (auto& e : some) added += add_one(std::move(e), now);
     return added;
 }
 
-POSTROAD_DECL bool memory::remove(const address& a, const scope& of) {
+POSTROAD_DECL bool memory::remove(const address& a, const scope& given) {
     const auto key = key_of(a, options_.compared);
+    const auto of = detail::reduced(given);
     const std::unique_lock lock(mutex_);
     if (of == scope{}) bounces_.erase(key);
     const auto [first, last] = all_.equal_range(key);

@@ -162,6 +162,7 @@ POSTROAD_DECL csv_line csv_reader::read(const fields& all) const {
         if (!postroad::detail::is_printable(field(c))) return wrong("'" + escaped(field(c), 100) + "' is no text");
         if (!field(c).empty()) *to = field(c);
     }
+    if (!detail::has_list_id(e.of)) return wrong("the list '" + escaped(e.of.list, 100) + "' has no id");
     if (const auto& text = field(reason); !text.empty()) {
         const auto found = std::ranges::find(detail::reason_words, std::string_view(text));
         if (found == detail::reason_words.end())

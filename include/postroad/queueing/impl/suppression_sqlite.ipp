@@ -97,8 +97,7 @@ struct sqlite_writer {
     std::optional<file_identity> log = {};
     statement begin{file, "BEGIN IMMEDIATE"};
     statement commit{file, "COMMIT"};
-    statement known{file,
-                    "SELECT 1 FROM entries WHERE key = ? AND tenant = coalesce(?, '') AND list = coalesce(?, '')"};
+    statement scopes{file, "SELECT tenant, list FROM entries WHERE key = ?"};
     statement put{file, "REPLACE INTO entries VALUES(?, coalesce(?, ''), coalesce(?, ''), ?, ?, ?, ?, ?)"};
     statement remove{file, "DELETE FROM entries WHERE key = ? AND tenant = coalesce(?, '') AND list = coalesce(?, '')"};
     statement bounced{file, "SELECT times FROM bounces WHERE key = ? AND last >= ?"};
@@ -170,20 +169,22 @@ public:
         change([&](sqlite_writer& sql) {
             for (const auto& e : all) {
                 const auto key = key_of(e.address, options_.rules.compared);
-                if (!sql.known.find(key, e.of.tenant, e.of.list)) ++added;
-                put(sql, key, e, now);
+                const auto stored = reduced(e);
+                if (!erase(sql, key, stored.of)) ++added;
+                put(sql, key, stored, now);
             }
             sql.end.run(seconds(now));
         });
         return added;
     }
 
-    bool remove(const address& a, const scope& of) {
+    bool remove(const address& a, const scope& given) {
         const auto key = key_of(a, options_.rules.compared);
+        const auto of = reduced(given);
         bool was_there = false;
         change([&](sqlite_writer& sql) {
             if (of == scope{}) sql.forgive.run(key);
-            was_there = sql.remove.run(key, of.tenant, of.list) > 0;
+            was_there = erase(sql, key, of);
         });
         return was_there;
     }
@@ -227,6 +228,20 @@ private:
         const auto& text = e.address.str();
         sql.put.run(key, e.of.tenant, e.of.list, text == key ? std::string_view() : std::string_view(text),
                     static_cast<std::int64_t>(e.why), e.source, seconds(e.added == time{} ? now : e.added), until);
+    }
+
+    // Older versions stored lists as they were given.
+    static bool erase(sqlite_writer& sql, const std::string& key, const scope& of) {
+        std::vector<scope> same;
+        sql.scopes.each(
+            [&] {
+                scope stored{std::string(sql.scopes.text(0)), std::string(sql.scopes.text(1))};
+                if (reduced(stored) == of) same.push_back(std::move(stored));
+                return true;
+            },
+            key);
+        for (const auto& stored : same) sql.remove.run(key, stored.tenant, stored.list);
+        return !same.empty();
     }
 
     bool next_page(std::vector<entry>& page, std::string& key, scope& of) {
