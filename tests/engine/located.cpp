@@ -269,6 +269,19 @@ TEST_CASE("in a queue that lasts mail for a domain that cannot be located waits,
     CHECK(w.outcomes.empty());
 }
 
+TEST_CASE("what comes new into a trouble counts beside what waits in the queue for its end") {
+    world<on_disk> w;
+    (void)w.add({"a@dead.example"});
+    (void)w.did();
+    w.answer("dead.example", errc::resolve_failed, "SERVFAIL");
+    for (std::size_t waiting = 2; waiting <= 3; ++waiting) {
+        (void)w.add({"b@dead.example"});
+        const auto troubles = w.d.count(w.now).troubles;
+        REQUIRE(troubles.size() == 1);
+        CHECK(troubles.front().waiting == waiting);
+    }
+}
+
 TEST_CASE("who says for good that there is no such domain says so to what comes next, too") {
     const auto each = [](auto w) {
         for (std::size_t i = 1; i <= 3; ++i) {

@@ -201,8 +201,12 @@ private:
         }
         if (groups.size() > 1) return divide(d, groups);
         ++d.to->held;
-        if (d.to->sent_back > 0) --d.to->sent_back;
+        came_back(*d.what, d.to->sent_back);
         look_up(*d.to, d, now);
+    }
+    // What never waited is not among those that were sent back.
+    static void came_back(const job& j, std::size_t& sent_back) noexcept {
+        if (j.waits > 0 && sent_back > 0) --sent_back;
     }
     // Settled recipients, too: each part says what became of all of its own.
     static transport::sender_facts facts_of(const job& j) noexcept { return {j.tenant, j.traffic_class}; }
@@ -310,7 +314,7 @@ private:
         d.at = &at;
         ++at.held;
         ++at.group->held;
-        if (at.sent_back > 0) --at.sent_back;
+        came_back(*d.what, at.sent_back);
         const auto& asked = sites::rest_of(at, d.what->tenant);
         if (asked.until > after(now, longest_stay)) {
             d.rests_until = asked.until;
