@@ -191,7 +191,8 @@ TEST_CASE(
                      .addresses = {"127.0.0.1"},
                      .warm_up = transport::warm_up{.since = today - std::chrono::days(1), .per_day = {40, 40, 40}}}}};
     const auto limits_with = [&](const transport::mx_options& o) {
-        transport::basic_mx<scripted_resolver> mx(o, dns);
+        const transport::basic_mx<scripted_resolver> first(o, dns);
+        const transport::basic_mx<scripted_resolver> mx(first.options(), dns);
         limits found;
         mx.locate("one.example from new", [&](transport::located l) { found = l.where.limits; });
         return found;

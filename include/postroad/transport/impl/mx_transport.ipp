@@ -47,11 +47,12 @@ POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(pos
     net::check(options.dialing);
     check(options.providers);
     if (options.processes == 0) throw error(errc::invalid_option, "at least one process sends, this one");
-    for (auto& p : options.providers) p.limits = part_of(p.limits, options.processes);
-    for (auto& s : options.sources)
+    // What options() gives is as it was given: whoever makes another transport of it would divide it again.
+    auto own_part = options.sources;
+    for (auto& s : own_part)
         if (s.warm_up)
             for (auto& n : s.warm_up->per_day) n /= options.processes;
-    sources = mx_sources(options.sources, options.bindings);
+    sources = mx_sources(std::move(own_part), options.bindings);
     for (const auto& s : sources.all())
         net::check(net::dialing{.family = options.dialing.family, .local_addresses = s.addresses});
     if (!sources.empty() && !options.dialing.local_addresses.empty())
@@ -72,6 +73,7 @@ POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(pos
              .mta_sts = static_cast<bool>(options.policies),
              .floor = options.floor,
              .providers = options.providers};
+    for (auto& p : rules.providers) p.limits = part_of(p.limits, options.processes);
     // Whoever is asked must not be kept by who waits for the answer.
     options.policies = nullptr;
     rules.own.push_back(options.client_name);
