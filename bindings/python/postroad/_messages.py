@@ -7,6 +7,7 @@ import re
 import unicodedata
 from email.errors import InvalidHeaderDefect, MessageError
 from email.generator import BytesGenerator
+from email.header import Header
 from email.headerregistry import Address
 from email.message import Message
 from email.policy import Compat32, EmailPolicy, Policy
@@ -51,7 +52,27 @@ def _written(name: str, value: str, utf8: bool) -> Optional[bytes]:
     return _core.written_field(name.encode(), text.encode(), utf8)
 
 
-_WHOLE = EmailPolicy(utf8=True, max_line_length=0)
+def _source(token: Any) -> str:
+    """What an address list was read of, with its encoded words: what they hold would become addresses."""
+    if token.token_type == "encoded-word":
+        held = str(token).encode("utf-8", "replace").decode()
+        return Header(held, "utf-8").encode(linesep="")
+    if isinstance(token, str):
+        return str.__str__(token)
+    if token.token_type in ("bare-quoted-string", "comment"):
+        return str(token)  # between its quotes
+    return "".join(map(_source, token))
+
+
+def _addresses(value: Any) -> str:
+    """An address list, as text that _written() or ASCII holds: CPython may fold a name without its quotes, so that what
+    stands in it becomes addresses."""
+    text = str(value)
+    if any(isinstance(d, InvalidHeaderDefect) for d in value.defects):
+        # of what it cannot read it shows nothing, so that a recipient would be lost
+        text = _source(value._parse_tree)
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return re.sub("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]", "\ufffd", text)
 
 
 class _Written(EmailPolicy):
@@ -62,14 +83,12 @@ class _Written(EmailPolicy):
         # a value without a name came from a file and stays as it is
         if not hasattr(value, "name"):
             return super().fold_binary(name, value)
-        text = str(value)
-        if hasattr(value, "addresses") and any(isinstance(d, InvalidHeaderDefect) for d in value.defects):
-            # of what it cannot read it shows nothing, so that a recipient would be lost
-            text = value.fold(policy=_WHOLE)[len(name) + 1 :].strip()
+        of_addresses = hasattr(value, "addresses")
+        text = _addresses(value) if of_addresses else str(value)
         ours = _written(name, text, self.utf8)
         if ours is not None:
             return ours
-        if not text.isascii() or "=?" in text or "\r" in text or "\n" in text:
+        if not of_addresses and (not text.isascii() or "=?" in text or "\r" in text or "\n" in text):
             return super().fold_binary(name, value)
         lines = [name + ":"]
         for word in text.split(" "):
@@ -77,7 +96,8 @@ class _Written(EmailPolicy):
                 lines.append("")
             lines[-1] += " " + word
         written = "\r\n".join(lines) + "\r\n"
-        return written.encode() if max(map(len, lines)) <= 998 else super().fold_binary(name, value)
+        fits = of_addresses or max(map(len, lines)) <= 998
+        return written.encode() if fits else super().fold_binary(name, value)
 
 
 class _WrittenOld(Compat32):

@@ -436,6 +436,40 @@ def test_no_recipient_is_lost_that_only_cpython_cannot_read(server, given, recip
     assert b"bob@y.example" in written
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "=?utf-8?q?eve=40x.example=2C_Bob?=<bob@y.example>",
+        "=?utf-8?q?eve=40x.example=2C_=3D=3FBob?= <bob@y.example>",
+        "=?utf-8?q?eve=40x.example=2C_B=C3=B6b=07?= <bob@y.example>",
+        "=?utf-8?q?eve=40x.example=3B?=: bob@y.example;",
+    ],
+)
+def test_nobody_becomes_a_recipient_by_a_name_that_is_taken_over(written):
+    octets = f"From: bob@y.example\r\nCc: {written}\r\n\r\n"
+    message = EmailMessage()
+    message["From"] = "ann@y.example"
+    message["Cc"] = email.message_from_string(octets, policy=email.policy.default)["Cc"]
+    assert postroad._core.examine(message_octets(message), None, None)[1] == ("bob@y.example",)
+
+
+@pytest.mark.parametrize("end", ["\x92", "\u2028", "\udcfc", "\x07", "x" * 1100])
+def test_nobody_becomes_a_recipient_by_a_name_of_an_address(end):
+    message = EmailMessage()
+    message["From"] = "ann@y.example"
+    message["To"] = Address("eve@x.example, B" + end, addr_spec="bob@y.example")
+    assert postroad._core.examine(message_octets(message), None, None)[1] == ("bob@y.example",)
+
+
+def test_a_name_that_cannot_be_read_never_becomes_a_recipient():
+    message = EmailMessage()
+    message["From"] = "ann@y.example"
+    octets = "Cc: =?utf-8?q?[S]_E_=3Ceve=40x.example=3E?=, bob@y.example\r\n\r\n"
+    message["Cc"] = email.message_from_string(octets, policy=email.policy.default)["Cc"]
+    with pytest.raises(postroad.InvalidInput):
+        postroad._core.examine(message_octets(message), None, None)
+
+
 def test_fields_of_a_file_stay_as_they_are():
     octets = b"Subject: a  b\r\n\tc\r\nReferences: <" + b"x" * 200 + b"@y>\r\n\r\nx\r\n"
     assert message_octets(email.message_from_bytes(octets, policy=email.policy.default)) == octets
