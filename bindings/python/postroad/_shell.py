@@ -88,6 +88,8 @@ def printing() -> Iterator[None]:
     try:
         yield
         sys.stdout.flush()
+    except Error:  # an OSError, too, which came before anything was written
+        raise
     except OSError as e:
         _to_nobody(sys.stdout)
         if not isinstance(e, BrokenPipeError):

@@ -234,6 +234,16 @@ def test_the_command_looks_after_a_list(path, tmp_path, capsys):
     assert run("add", "bob@example.org", "--until", "soon")[0] == 64
 
 
+def test_an_export_that_ends_early_is_not_taken_for_a_whole_one(path, monkeypatch, capsys):
+    def broken(self, write):
+        raise postroad.Error("the disk has an error", code="storage_failed")
+
+    SuppressionList(path)
+    monkeypatch.setattr(SuppressionList, "export_csv", broken)
+    assert main(["suppress", str(path), "export"]) == 69
+    assert "the disk has an error" in capsys.readouterr().err
+
+
 def test_a_list_that_is_longer_than_what_is_shown_says_so(path, capsys, monkeypatch):
     monkeypatch.setattr("postroad._suppress_cli._MOST", 2)
     assert main(["suppress", str(path), "add", "ann@example.org", "bob@example.org", "cid@example.org"]) == 0
