@@ -85,6 +85,15 @@ def test_the_queue_of_the_site_is_looked_after_by_a_command(site):
     assert "say which: --all" in wrong.stderr
 
 
+def test_what_the_command_cannot_say_has_its_status(site):
+    site.submit("one@x.example")
+    with open("/dev/full", "w") as full:
+        site.place["stdout"] = full
+        done = site.manage("postroad", "queue")
+    assert done.returncode == 73
+    assert "not all was said" in done.stderr
+
+
 def test_the_site_sends_by_a_command(site, server):
     site.submit("one@x.example")
     assert site.manage("postroad", "run", "--drain").returncode == 0

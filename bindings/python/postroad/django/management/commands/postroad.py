@@ -12,7 +12,7 @@ from ...._errors import Error
 from ...._journal_cli import add_searching, search
 from ...._queue import add_looking, look
 from ...._run import Sender, add_running, run
-from ...._shell import status_of
+from ...._shell import status_of, written
 from ...._suppress_cli import add_suppressing, suppress
 from ..._settings import arguments, file, queue, suppression
 
@@ -43,7 +43,7 @@ class Command(BaseCommand):  # type: ignore[misc]
     def handle(self, *args: Any, **options: Any) -> None:
         """Exits as `postroad` does."""
         try:
-            status = _done(Namespace(**options))
+            status = written(_done(Namespace(**options)))
         except (Error, OSError) as e:
             raise CommandError(str(e), returncode=status_of(e)) from None
         if status:
