@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Iterable, Optional, Tuple
 from . import _core
 from ._errors import InvalidInput
 from ._message import Message
-from ._messages import Mailbox, choice, instance, message_octets, octets, sender_octets
+from ._messages import Mailbox, choice, instance, mailbox, message_octets, octets, sender_octets
 
 if TYPE_CHECKING:
     from ._messages import MessageLike
@@ -80,6 +80,18 @@ def reports_as(on_failure: str, reporting_mta: Optional[str], client_name: Optio
     return octets("reporting_mta", reporting_mta or client_name or socket.getfqdn())
 
 
+def _return_path(message: bytes) -> Optional[str]:
+    """What its field names, "" for the null reverse path; None if nothing can be read there."""
+    fields = BytesHeaderParser().parsebytes(message).raw_items()  # get() would have no octets of one in UTF-8
+    value = next((str(value) for name, value in fields if name.lower() == "return-path"), "").strip()
+    if value == "<>":
+        return ""
+    try:
+        return mailbox("sender", value.encode("utf-8", "surrogateescape").decode())[2].decode()
+    except (InvalidInput, UnicodeError):
+        return None
+
+
 def read_report(message: MessageLike) -> Optional[Report]:
     """What a message that came back reports; None if it is no report."""
     found = _core.read_report(octets_of(message))
@@ -115,8 +127,7 @@ def write_report(
         instance("a recipient", r, ReportedRecipient)
     whole = octets_of(about)
     if sender is None:
-        path = str(BytesHeaderParser().parsebytes(whole).get("Return-Path", "")).strip()
-        sender = path if path == "<>" or "@" in path else None
+        sender = _return_path(whole)
     given = [
         tuple(
             octets("a recipient", part)

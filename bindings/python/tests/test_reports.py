@@ -60,9 +60,12 @@ def test_a_report_goes_where_the_return_path_leads():
     for header, to in (
         (b"Return-Path: <bounces@example.com>\n", "bounces@example.com"),
         (b"Return-Path: MAILER-DAEMON\n", "ann@example.com"),
+        (b"Return-Path: <a@x.example>, <b@x.example>\n", "ann@example.com"),
+        (b"Return-Path: <j\xf6rg@example.com>\n", "ann@example.com"),
         (b"", "ann@example.com"),
     ):
         assert email.message_from_bytes(reported(header))["To"] == to
+    assert "\nTo: jörg@bücher.example\r\n".encode() in reported("Return-Path: <jörg@bücher.example>\n".encode())
     given = postroad.write_report(
         b"Return-Path: <>\n" + MESSAGE, [BOB], reporting_mta="mx.example.com", sender="eve@example.com"
     )
