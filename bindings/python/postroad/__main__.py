@@ -43,6 +43,7 @@ from ._shell import (
     complete_streams,
     destination,
     failure,
+    not_empty,
     octets_of,
     printing,
     proof,
@@ -164,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser(
         "check", help="look at messages", description="Says what envelope each FILE has and what it needs of a server."
     )
-    check.add_argument("files", metavar="FILE", nargs="+", help="a message; - is standard input")
+    check.add_argument("files", type=not_empty, metavar="FILE", nargs="+", help="a message; - is standard input")
     check.set_defaults(run=_check)
 
     look = commands.add_parser(
@@ -183,7 +184,9 @@ def _parser() -> argparse.ArgumentParser:
         help="look up the servers of an address by the DNS, if its service is not known",
     )
     look.add_argument("--dkim", metavar="DOMAIN:SELECTOR:FILE", help="with mx://, the key that signs")
-    look.add_argument("--message", metavar="FILE", help="with mx://, a message whose fields are looked at")
+    look.add_argument(
+        "--message", type=not_empty, metavar="FILE", help="with mx://, a message whose fields are looked at"
+    )
     look.set_defaults(run=_diagnose)
 
     _queue.register(commands)

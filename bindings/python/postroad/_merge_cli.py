@@ -176,7 +176,7 @@ def register(commands: Any) -> None:
         "--suppressed", type=not_empty, metavar="FILE", help="the file of a SuppressionList, see docs/suppression.md"
     )
     parser.add_argument("--queue", type=not_empty, metavar="FILE", help="leave the letters in this queue")
-    parser.add_argument("--tag", metavar="NAME", help="what they belong to, unless NAME.head has a Tag")
+    parser.add_argument("--tag", type=not_empty, metavar="NAME", help="what they belong to, unless NAME.head has a Tag")
     parser.add_argument("--limit", metavar="N", type=int, default=16, help="most letters under way (16)")
     parser.add_argument("--connections", metavar="N", type=int, help="most connections at a time (4)")
     parser.add_argument("--pace", metavar="N", type=float, help="most letters a second")

@@ -216,9 +216,9 @@ def register(commands: Any) -> None:
         "Nothing is sent. Without --hosts and --recipients the hosts are those of docs/simulator.md.",
     )
     parser.add_argument("--messages", metavar="N", type=int, help="(1000000, or the rows of --recipients)")
-    parser.add_argument("--recipients", metavar="FILE", help="CSV or JSON lines: messages by domain")
+    parser.add_argument("--recipients", type=not_empty, metavar="FILE", help="CSV or JSON lines: messages by domain")
     parser.add_argument("--key", metavar="COLUMN", default="email", help="that has the address (email)")
-    parser.add_argument("--hosts", metavar="FILE", help="CSV or JSON lines: how hosts behave")
+    parser.add_argument("--hosts", type=not_empty, metavar="FILE", help="CSV or JSON lines: how hosts behave")
     parser.add_argument("--over", metavar="DURATION", help="messages come evenly over this time, not at once")
     parser.add_argument(
         "--sites", metavar="N", type=int, default=10_000, help="hosts, where no file names them (10000)"

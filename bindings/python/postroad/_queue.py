@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterator, List
 from ._errors import InvalidInput, printable
 from ._jobs import Job, JobFilter, Queue
 from ._literals import JobState, words
-from ._shell import GOOD, complain, write
+from ._shell import GOOD, complain, not_empty, write
 
 _MOST = 1000
 _ACTIONS = ["list", "count", "show", "summary", "retry", "hold", "drop", "compact"]
@@ -76,7 +76,7 @@ def _refuse_useless(args: argparse.Namespace, which: JobFilter) -> None:
     if args.action in ("count", "compact") and which:
         why = f"{args.action} is about all messages: summary counts those that --{next(iter(which))} names"
         raise InvalidInput(why, code="invalid_option")
-    if args.action not in ("list", "show", "summary") and args.limit is not None:
+    if args.action not in ("list", "summary") and args.limit is not None:
         raise InvalidInput("--limit is of use with list and summary only", code="invalid_option")
 
 
@@ -92,7 +92,9 @@ def _looked_up(args: argparse.Namespace, queue: Queue, which: JobFilter) -> List
 def _lines(args: argparse.Namespace) -> Iterator[str]:
     """Does what `args` say, and gives the lines to print. Raises Error and OSError."""
     of_broker = {
-        name: value for name in ("queue_name", "queue_shards", "queue_ca_file") if (value := getattr(args, name, None))
+        name: value
+        for name in ("queue_name", "queue_shards", "queue_ca_file")
+        if (value := getattr(args, name, None)) is not None
     }
     which, queue = _which(args), Queue(args.file, **of_broker)
     _refuse_useless(args, which)
@@ -135,9 +137,9 @@ def register(commands: Any) -> None:
         "At a broker, amqp://..., what waits to be sent is only counted.",
     )
     queue.add_argument("file", metavar="FILE|URL")
-    queue.add_argument("--queue-name", metavar="NAME", help="of a queue at a broker")
+    queue.add_argument("--queue-name", type=not_empty, metavar="NAME", help="of a queue at a broker")
     queue.add_argument("--queue-shards", type=int, metavar="N", help="of a queue at a broker")
-    queue.add_argument("--queue-ca-file", metavar="FILE", help="whom to trust as a broker, in PEM")
+    queue.add_argument("--queue-ca-file", type=not_empty, metavar="FILE", help="whom to trust as a broker, in PEM")
     add_looking(queue)
     queue.set_defaults(run=look)
 

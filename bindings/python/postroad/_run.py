@@ -322,7 +322,7 @@ def register(commands: Any) -> None:
     p.add_argument("url", metavar="URL", nargs="?", help=URL_HELP)
     add_login(p)
     p.add_argument("--queue", type=not_empty, metavar="FILE", action="append", help="a file, or amqp://...; repeatable")
-    p.add_argument("--queue-name", metavar="NAME", help="of a queue at a broker")
+    p.add_argument("--queue-name", type=not_empty, metavar="NAME", help="of a queue at a broker")
     p.add_argument("--ca-file", type=not_empty, metavar="FILE", help="CAs to trust instead of the system's")
     p.add_argument(
         "--rules", type=not_empty, metavar="FILE", help="with mx://, what providers bear, and where mail leaves from"

@@ -12,7 +12,7 @@ from typing import Any, Dict, Optional, Union
 
 from ._errors import InvalidInput, printable
 from ._literals import SuppressionReason, words
-from ._shell import BAD_MESSAGE, CANNOT_WRITE, FAILED, GOOD, complain, printing, write
+from ._shell import BAD_MESSAGE, CANNOT_WRITE, FAILED, GOOD, complain, not_empty, printing, write
 from ._suppression import SuppressionEntry, SuppressionList
 
 _MOST = 1000
@@ -61,10 +61,14 @@ def _all(args: argparse.Namespace, most_words: int) -> None:
         raise InvalidInput(f"{args.action} does not take {args.what[most_words]!r}", code="invalid_option")
 
 
+def _scope(args: argparse.Namespace) -> Dict[str, str]:
+    return {"tenant": args.tenant or "", "list": args.list_id or ""}
+
+
 def _check(args: argparse.Namespace, of: SuppressionList) -> int:
     status = GOOD
     for address in _what(args, "an address"):
-        found = of.find(address, tenant=args.tenant, list=args.list_id)
+        found = of.find(address, **_scope(args))
         value = {"address": address, "suppressed": found is not None, "entry": None if found is None else _plain(found)}
         _show(args, value, f"{address}: gets mail" if found is None else _line(found))
         status = FAILED if found is not None else status
@@ -72,7 +76,7 @@ def _check(args: argparse.Namespace, of: SuppressionList) -> int:
 
 
 def _import(args: argparse.Namespace, of: SuppressionList) -> int:
-    given = {"tenant": args.tenant, "list": args.list_id, "reason": args.reason, "source": args.source}
+    given = {**_scope(args), "reason": args.reason, "source": args.source}
     status = GOOD
     for file in _what(args, "a CSV; - is standard input"):
 
@@ -116,11 +120,11 @@ def _run(args: argparse.Namespace) -> int:
 def suppress(args: argparse.Namespace, given: Union[str, SuppressionList]) -> int:
     """Does what `args` say to the list, or to that of a file. Raises Error and OSError."""
     of = given if isinstance(given, SuppressionList) else _opened(args, given)
-    scope = {"tenant": args.tenant, "list": args.list_id}
+    scope = _scope(args)
     if args.action == "add":
         until = _until(args.until)
         new = of.add_all(
-            SuppressionEntry(a, args.tenant, args.list_id, args.reason, args.source, None, until)
+            SuppressionEntry(a, scope["tenant"], scope["list"], args.reason, args.source, None, until)
             for a in _what(args, "an address")
         )
         _show(args, {"added": new}, str(new))
@@ -158,8 +162,8 @@ def add_suppressing(listed: argparse.ArgumentParser) -> None:
     """Adds what is done, and with whom."""
     listed.add_argument("action", choices=_ACTIONS)
     listed.add_argument("what", metavar="ADDRESS | CSV", nargs="*")
-    listed.add_argument("--tenant", metavar="NAME", default="", help="mail of that tenant only")
-    listed.add_argument("--list", dest="list_id", metavar="ID", default="", help="mail with that List-Id only")
+    listed.add_argument("--tenant", type=not_empty, metavar="NAME", help="mail of that tenant only")
+    listed.add_argument("--list", type=not_empty, dest="list_id", metavar="ID", help="mail with that List-Id only")
     listed.add_argument("--reason", choices=words(SuppressionReason), default="manual")
     listed.add_argument("--source", metavar="TEXT", default="", help="who says so")
     listed.add_argument("--until", metavar="TIME", help="such as 2026-03-01 or 2026-03-01T12:00:00Z")

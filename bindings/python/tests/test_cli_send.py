@@ -101,6 +101,28 @@ def test_an_option_that_is_empty_is_not_taken_for_none(server, stdin, capsys, op
     assert server.messages == []
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["suppress", "list.db", "remove", "bob@x.example", "--list", ""],
+        ["suppress", "list.db", "remove", "bob@x.example", "--tenant", ""],
+        ["queue", "amqp://mq.example", "count", "--queue-name", ""],
+        ["queue", "amqp://mq.example", "count", "--queue-ca-file", ""],
+        ["run", "--queue", "q.db", "--queue-name", ""],
+        ["merge", "letter", "rows.csv", "--tag", ""],
+        ["plan", "--hosts", ""],
+        ["plan", "--recipients", ""],
+        ["diagnose", "mx://", "--message", ""],
+        ["check", ""],
+    ],
+)
+def test_an_argument_that_is_empty_is_refused_by_each_command(capsys, given):
+    with pytest.raises(SystemExit) as ended:
+        main(given)
+    assert ended.value.code == 64
+    assert "it is empty" in capsys.readouterr().err
+
+
 def run_it(*arguments, **streams):
     command = [sys.executable, "-m", "postroad", *arguments]
     return subprocess.run(command, stdin=subprocess.DEVNULL, timeout=60, check=False, **streams)

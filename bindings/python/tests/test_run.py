@@ -308,8 +308,10 @@ def test_a_queue_is_shown_to_people(tmp_path, capsys):
     ("action", "said"),
     [
         (["show", "--id", "7"], "no message has the number 7"),
+        (["--queue-shards", "0"], "with a queue at a broker only"),
         (["count", "--tag", "news"], "count is about all messages: summary"),
         (["compact", "--domain", "x.example"], "compact is about all messages"),
+        (["show", "--id", "1", "--limit", "1"], "--limit is of use with list and summary only"),
         (["drop", "--all", "--limit", "1"], "--limit is of use with list and summary only"),
     ],
 )
