@@ -211,6 +211,11 @@ def test_pages_of_others_get_nothing(catch, method, headers, status):
     assert catch.ask("api/messages", method, **headers)[0] == status
 
 
+def test_a_number_that_is_too_long_for_one_is_404(catch):
+    for path in ("9" * 5000, "1/parts/" + "9" * 5000):
+        assert catch.ask(f"api/messages/{path}")[0] == 404
+
+
 @pytest.mark.parametrize("number", [0, 1 << 63, 10**30])
 def test_what_is_not_there_is_404_whatever_its_number(catch, number):
     one = f"api/messages/{number}"
@@ -279,6 +284,12 @@ HOSTILE = {
     "open tags": HEAD % b"x" + b"Content-Type: text/html\r\n\r\n" + b"<meta " * 200_000,
     "large": HEAD % b"x" + b"Content-Type: text/html\r\n\r\n" + b"<div><p>Hello &amp; <b>x</b>\r\n" * 350_000,
 }
+
+
+def test_a_field_is_never_shown_in_part():
+    mail = Mail(HEAD % b"x" + b"Cc: " + b"bob@y.example, " * 500 + b"last@y.example\r\n\r\nx")
+    assert mail.field("Cc").endswith("last@y.example")
+    assert "last@y.example" in mail.searched()
 
 
 @pytest.mark.parametrize("name", HOSTILE)

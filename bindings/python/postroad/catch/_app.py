@@ -10,6 +10,7 @@ from typing import Any, AsyncIterator, Awaitable, Callable, Dict, Iterable, Opti
 from urllib.parse import quote
 
 from starlette.applications import Starlette
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -21,6 +22,13 @@ from ._faults import Faults
 from ._mail import Mail
 from ._release import Release
 from ._store import Store
+
+
+class _Number(IntegerConvertor):
+    regex = "[0-9]{1,100}"  # int() takes no more than some thousand digits
+
+
+register_url_convertor("number", _Number())
 
 _HERE = Path(__file__).parent
 _FILES = {
@@ -225,7 +233,7 @@ def application(
 ) -> Starlette:
     """allowed: names of hosts under which it may be asked, beside localhost and addresses."""
     pages = Pages(store, faults, release)
-    one = "/api/messages/{id:int}"
+    one = "/api/messages/{id:number}"
 
     def route(path: str, method: str, answer: Callable[[Request], Awaitable[Response]]) -> Route:
         return Route(path, answer, methods=[method])
@@ -243,7 +251,7 @@ def application(
         route(f"{one}/html", "GET", pages.html),
         route(f"{one}/source", "GET", pages.source),
         route(f"{one}/release", "POST", pages.release),
-        route(f"{one}/parts/{{n:int}}", "GET", pages.part),
+        route(f"{one}/parts/{{n:number}}", "GET", pages.part),
     ]
     return Starlette(routes=routes, middleware=[Middleware(_Guard, allowed=allowed)])
 

@@ -226,7 +226,7 @@ def _clean(text: str) -> str:
 
 
 def _field(part: Any, name: str) -> str:
-    # cut, since the parser of addresses and encoded words takes seconds for one as long as a message
-    raw = next((v for n, v in part.raw_items() if n.lower() == name.lower()), "")[:_FIELD]
-    found = _safely(lambda: email.policy.default.header_fetch_parse(name, raw))
+    raw = next((v for n, v in part.raw_items() if n.lower() == name.lower()), "")
+    # as it stands where it is long: the parser of addresses and encoded words takes seconds for a megabyte
+    found = None if len(raw) > _FIELD else _safely(lambda: email.policy.default.header_fetch_parse(name, raw))
     return _clean(raw if found is None else found)
