@@ -221,7 +221,9 @@ def _checked(url: str) -> str:
 
 def _without_secrets(found: Dict[str, Any], form: Mapping[str, str]) -> Dict[str, Any]:
     """A token server that refuses may say again what it was sent."""
-    secrets = [form.get(name, "") for name in ("client_secret", "refresh_token", "device_code")]
+    plain = [form.get(name, "") for name in ("client_secret", "refresh_token", "device_code")]
+    # as they are, and as a form or a URL has them
+    secrets = [written(s) for s in plain for written in (str, urllib.parse.quote_plus, urllib.parse.quote)]
     for name in ("error", "error_description"):
         for secret in secrets:
             # taking out what is shorter would tell what it is

@@ -127,6 +127,15 @@ def test_a_secret_that_the_token_server_repeats_is_in_no_text(tokens):
     assert SECRET[:8] not in raised.value.reply
 
 
+@pytest.mark.parametrize("quote", [urllib.parse.quote, urllib.parse.quote_plus])
+def test_nor_as_a_form_has_it(tokens, quote):
+    secret = "hidden word/of+mine"
+    tokens.replies = [(400, {"error": "invalid_grant", "error_description": f"client_secret={quote(secret)}&x"})]
+    with pytest.raises(postroad.AuthenticationError, match="invalid_grant") as raised:
+        source(tokens, client_secret=secret).token()
+    assert "hidden" not in str(raised.value)
+
+
 def test_what_is_nested_too_deeply_is_no_json(tokens, monkeypatch):
     monkeypatch.setattr(oauth.json, "loads", lambda _: (_ for _ in ()).throw(RecursionError))
     with pytest.raises(postroad.ProtocolError, match="no JSON"):
