@@ -96,7 +96,8 @@ class Sender:
                     {**arguments, "queue": queue, "on_event": lambda e, name=name: self.log.event(name, e)}
                 )
         except BaseException:
-            self.close()
+            with contextlib.suppress(Error, OSError):
+                self.close()
             raise
 
     def settings(self) -> Tuple[List[str], Dict[str, Any]]:
@@ -112,15 +113,22 @@ class Sender:
         return queues, {"url": url, **arguments, **proof(args, url, account)}
 
     def close(self) -> int:
-        """Begins nothing more, waits for replies, and leaves the rest in the queues; returns how many those are."""
-        # a file may be gone, which keeps nobody from closing what sends from it
-        at_brokers = sum(m.count().total for name, m in self.mailers.items() if "://" in name)
+        """Begins nothing more, waits for replies, and leaves the rest in the queues; returns how many those are. Raises
+        Error and OSError where that cannot be said, once all are closed."""
         mailers, self.mailers = self.mailers, {}
+        at_brokers, failure = 0, None
+        for mailer in (m for name, m in mailers.items() if "://" in name):
+            try:
+                at_brokers += mailer.count().total
+            except (Error, OSError) as e:  # one that is away keeps nobody from being closed
+                failure = e
         threads = [threading.Thread(target=m.close, kwargs={"grace": self._args.grace}) for m in mailers.values()]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        if failure is not None:
+            raise failure
         return at_brokers + sum(Queue(name).count().total for name in mailers if "://" not in name)
 
     def counts(self) -> Dict[str, Counts]:
@@ -281,7 +289,10 @@ def run(args: argparse.Namespace, of: Type[Sender] = Sender) -> int:
 def _reread(sender: Sender, orders: List[str], ordered: threading.Event) -> None:
     """What waits for its time, as for a password that works, is tried at once. What is wrong with the new settings
     leaves nothing to send with: it is said, and tried again until there is another order."""
-    sender.close()
+    try:
+        sender.close()
+    except (Error, OSError) as e:  # a broker may be away, a file gone
+        sender.log("cannot count", error=str(e))
     while "stop" not in orders:
         try:
             sender.open()

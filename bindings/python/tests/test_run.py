@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -20,6 +21,7 @@ import pytest
 from conftest import compose
 from dns_server import DnsServer
 from postroad.__main__ import main
+from postroad._run import Log, Sender
 
 SECRET = "correct-horse-battery"
 
@@ -356,3 +358,22 @@ def test_a_queue_that_is_gone_keeps_no_reply_from_being_waited_for(make_server, 
     assert "recipient=one@x.example status=accepted" in err
     assert "Traceback" not in err
     assert run.returncode == 66
+
+
+def test_a_broker_that_is_away_keeps_no_mailer_from_being_closed():
+    class Stub:
+        closed = False
+
+        def count(self):
+            raise postroad.Error("the broker cannot be reached", transient=True)
+
+        def close(self, grace):
+            self.closed = True
+
+    sender = Sender(argparse.Namespace(grace=0.0), Log("text"))
+    stubs = [Stub(), Stub()]
+    sender.mailers = {"amqp://one": stubs[0], "amqp://two": stubs[1]}
+    with pytest.raises(postroad.Error, match="cannot be reached"):
+        sender.close()
+    assert [s.closed for s in stubs] == [True, True]
+    assert sender.mailers == {}
