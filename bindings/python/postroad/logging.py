@@ -158,13 +158,15 @@ class MailHandler(logging.Handler):
         with self._changed:
             self._at_once = True
             self._changed.notify_all()
-            try:
-                if self._worker is None and self._held:
-                    self._send_next()
+            batch = self._taken() if self._worker is None and self._held else None
+        try:
+            if batch is not None:  # without the lock: what makes the subject may wait for who logs
+                self._deliver(*batch)
+            with self._changed:
                 while self._worker is not None and (self._held or self._sending):
                     self._changed.wait()
-            finally:
-                self._at_once = False
+        finally:
+            self._at_once = False
 
     def close(self) -> None:
         """Sends what is held, and closes the mailer if it was made for this handler."""
@@ -196,7 +198,10 @@ class MailHandler(logging.Handler):
         batch = self._next()
         if batch is None:
             return False
-        records, text = batch
+        self._deliver(*batch)
+        return True
+
+    def _deliver(self, records: List[logging.LogRecord], text: str) -> None:
         failed = ""
         try:
             self._send(records, text)
@@ -207,7 +212,6 @@ class MailHandler(logging.Handler):
             self._changed.notify_all()
         if failed:  # only now: who waits in flush() may have the locks of logging
             _log.warning("a mail with %d log records could not be sent: %s", len(records), failed)
-        return True
 
     def _next(self) -> Optional[Tuple[List[logging.LogRecord], str]]:
         """Waits until something is due; None once closed."""
@@ -219,10 +223,14 @@ class MailHandler(logging.Handler):
             since = time.monotonic()
             while not self._at_once and (wait := self._due(since) - time.monotonic()) > 0:
                 self._changed.wait(wait)
-            held, self._held = self._held, []
-            left_out, self._left_out = self._left_out, 0
-            self._sending = len(held)
-            self._sent.append(time.monotonic())
+            return self._taken()
+
+    def _taken(self) -> Tuple[List[logging.LogRecord], str]:
+        """What is held, for who has the lock."""
+        held, self._held = self._held, []
+        left_out, self._left_out = self._left_out, 0
+        self._sending = len(held)
+        self._sent.append(time.monotonic())
         texts = [text for _, text in held]
         if left_out:
             texts.append(f"{left_out} more were left out.")

@@ -148,6 +148,25 @@ def test_a_flush_that_is_interrupted_leaves_the_digest_as_it_was(logger, mail, m
     go_on.set()
 
 
+def test_a_flush_without_a_thread_holds_up_nobody(mail, monkeypatch):
+    def subject(records):
+        other = threading.Thread(target=handler.emit, args=(records[0],), daemon=True)
+        other.start()
+        other.join(30)
+        return f"waits: {other.is_alive()}"
+
+    monkeypatch.setattr("postroad.logging.Worker", _none)
+    handler = MailHandler(mail, subject=subject, **PLACE)
+    handler.emit(logging.makeLogRecord({"msg": "one", "levelname": "ERROR"}))
+    handler.flush()
+    assert settled(mail)[0].message["Subject"] == "waits: False"
+    handler.close()
+
+
+def _none(*_):
+    raise RuntimeError("can't start new thread")
+
+
 def _wait(entered, go_on):
     entered.set()
     go_on.wait(60)
