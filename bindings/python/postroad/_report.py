@@ -17,6 +17,7 @@ from typing import Counter as Counts
 from ._errors import InvalidInput
 from ._events import Event
 from ._receipts import Status
+from ._shell import unwritten
 
 _SAMPLES = 50_000
 _SHOWN = 50
@@ -154,7 +155,8 @@ class Report:
                 if sums[-1]:
                     axes.plot(times, sums, color=colour, label=_words(status))
             axes.set(xlabel="seconds", ylabel="recipients in all", ylim=(0, None))
-            axes.legend(frameon=False)
+            if axes.lines:
+                axes.legend(frameon=False)
 
         yield "<h2>Progress</h2>" + _plot(draw)
         shown = sorted(self._by_second)
@@ -232,13 +234,23 @@ def _plot(draw: Callable[[Any], None]) -> str:
 
 @contextlib.contextmanager
 def reporting(path: Optional[str]) -> Iterator[Optional[Report]]:
-    """Of a run: the page is written however it ends."""
+    """Of a run: the page is written however it ends, but for a second SIGINT. Where it cannot be, the run keeps its
+    status and what it raises, unless that is the worse."""
     report = None if path is None else Report(path)
     try:
         yield report
-    finally:
+    except Exception:
+        _write(report)
+        raise
+    _write(report)
+
+
+def _write(report: Optional[Report]) -> None:
+    try:
         if report is not None:
             report.write()
+    except InvalidInput as e:
+        unwritten(str(e))
 
 
 def options_of(report: Any, others: Sequence[Callable[[Event], object]] = ()) -> Dict[str, Any]:

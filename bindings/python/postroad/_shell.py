@@ -75,6 +75,11 @@ def octets_of(file: str) -> bytes:
 _unwritten: List[str] = []
 
 
+def unwritten(why: str) -> None:
+    """What was to be written besides what the command does: written() says so at the end."""
+    _unwritten.append(why)
+
+
 def _to_nobody(stream: IO[str]) -> None:
     nobody = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nobody, stream.fileno())
@@ -93,14 +98,15 @@ def printing() -> Iterator[None]:
     except OSError as e:
         _to_nobody(sys.stdout)
         if not isinstance(e, BrokenPipeError):
-            _unwritten.append(e.strerror or str(e))
+            unwritten(f"standard output: {e.strerror or e}: all was done, and not all was said")
 
 
 def written(status: int) -> int:
-    """The status of a command that ends with `status`, unless what it printed was lost."""
+    """The status of a command that ends with `status`, unless what it was to write was lost."""
     if not _unwritten:
         return status
-    complain(f"standard output: {_unwritten[0]}: all was done, and not all was said")
+    for why in dict.fromkeys(_unwritten):
+        complain(why)
     _unwritten.clear()
     return worse(status, CANNOT_WRITE)
 

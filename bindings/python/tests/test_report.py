@@ -10,10 +10,12 @@ import threading
 import time
 from html.parser import HTMLParser
 
+import postroad
 import pytest
 from postroad import Event, Status
 from postroad.__main__ import main
-from postroad._report import Report
+from postroad._report import Report, reporting
+from postroad._shell import written
 
 pytest.importorskip("matplotlib")
 MAIL = b"From: ann@example.com\r\nTo: %s\r\nSubject: Hi\r\n\r\nHello.\r\n"
@@ -113,6 +115,23 @@ def test_one_that_cannot_be_written_in_the_end_is_said(server, mail, capsys):
     assert main(["send", "--report", "/dev/full", server.url, mail]) == 73
     assert "/dev/full: No space left on device" in capsys.readouterr().err
     assert len(server.messages) == 1
+
+
+def test_one_that_cannot_be_written_hides_nothing(tmp_path, capsys):
+    with pytest.raises(postroad.Error, match="the disk has an error"), reporting("/dev/full"):
+        raise postroad.Error("the disk has an error")
+    assert written(69) == 73
+    with reporting("/dev/full"):
+        pass
+    assert written(130) == 130
+    assert capsys.readouterr().err.count("/dev/full: No space left on device: name a file") == 2
+
+
+def test_none_is_written_when_all_is_to_end_at_once(tmp_path):
+    report = tmp_path / "report.html"
+    with pytest.raises(KeyboardInterrupt), reporting(str(report)):
+        raise KeyboardInterrupt
+    assert report.read_text() == ""
 
 
 def test_a_report_that_cannot_be_written_is_said_before_anything_is_sent(server, mail, tmp_path, capsys):
