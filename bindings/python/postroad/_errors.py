@@ -185,16 +185,20 @@ class RecipientOutcome:
     """What decided it where no reply did, such as "suppressed"."""
     why: str = ""
     """One sentence to it, for people."""
-    direct: bool = False
-    """Whether it went to the servers of its domain (mx://), whose operators give senders no login."""
+    direct: Optional[bool] = False
+    """Whether it went to the servers of its domain (mx://), whose operators give senders no login; None: not known, as
+    in the journal."""
 
     @property
     def advice(self) -> str:
-        """What is wrong and what to do, where that is known of what the server said; empty if it accepted."""
+        """What is wrong and what to do, where that is known of what the server said; empty if it accepted, and where it
+        depends on whose server it was, which is not known."""
         if self.status is Status.ACCEPTED:
             return ""
         said = (self.code or 0, self.enhanced or "", self.text)
-        return _core.advice(self.phase, self.error or "", *said, self.why, self.direct)
+        whose = (False, True) if self.direct is None else (self.direct,)
+        found = {_core.advice(self.phase, self.error or "", *said, self.why, direct) for direct in whose}
+        return found.pop() if len(found) == 1 else ""
 
 
 @dataclass(frozen=True)

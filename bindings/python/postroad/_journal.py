@@ -103,7 +103,7 @@ def _time(microseconds: int) -> datetime:
 
 def _outcome(parts: Tuple[Any, ...]) -> RecipientOutcome:
     address, status, code, enhanced, text, phase = parts
-    return RecipientOutcome(address, Status(status), code, enhanced, text, phase)
+    return RecipientOutcome(address, Status(status), code, enhanced, text, phase, direct=None)
 
 
 def _entry(parts: Tuple[Any, ...]) -> JournalEntry:

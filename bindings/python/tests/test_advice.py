@@ -54,3 +54,15 @@ def test_who_accepted_has_none():
     with testing.Sink() as sink, postroad.Mailer(sink.url()) as mail:
         (recipient,) = mail.send(compose()).recipients
     assert recipient.advice == ""
+
+
+def test_advice_that_depends_on_whose_server_it_was_is_left_out_where_that_is_not_known():
+    def advice(enhanced, text, direct):
+        said = {"code": 550, "enhanced": enhanced, "text": text, "phase": "rcpt"}
+        return postroad.RecipientOutcome("b@x.example", postroad.Status.REJECTED, **said, direct=direct).advice
+
+    known = {direct: advice("5.1.1", "no such user", direct) for direct in (False, True, None)}
+    assert known[False] == known[True] == known[None] != ""
+    asks = {direct: advice("5.7.0", "Authentication required", direct) for direct in (False, True, None)}
+    assert asks[False] != asks[True]
+    assert asks[None] == ""
