@@ -18,6 +18,7 @@ from ._messages import (
     file_octets,
     filter_number,
     filter_octets,
+    lasting,
     names_a_broker,
     octets,
 )
@@ -190,7 +191,7 @@ class Queue(Operations):
             return
         name = file_octets("path", path) or b""
         os.stat(os.fsdecode(name))  # an error names the file as people do
-        self._file = os.path.abspath(name)  # it is looked into later, whatever the working directory is then
+        self._file = lasting(name)  # it is looked into later, whatever the working directory is then
         self._core = waiting(_core.Queue, name)
 
     def compact(self) -> int:

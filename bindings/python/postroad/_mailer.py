@@ -48,6 +48,7 @@ from ._messages import (
     choice,
     count,
     file_octets,
+    lasting,
     names_a_broker,
     octets,
     optional_octets,
@@ -330,7 +331,7 @@ class Mailer(Operations):
         if captor is not None:
             local, queue, at_a_broker = "memory", None if at_a_broker else queue, False
         # looked into later, whatever the working directory is then
-        self._file = None if at_a_broker or queue is None else os.path.abspath(file_octets("queue", queue) or b"")
+        self._file = None if at_a_broker or queue is None else lasting(file_octets("queue", queue) or b"")
         self._asking = None if credentials is None else Asking(credentials)
         questions = None if self._asking is None else self._asking.questions
         self._caller = Caller()

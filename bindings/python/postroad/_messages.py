@@ -202,6 +202,11 @@ def file_octets(what: str, path: Union[str, os.PathLike[str], None]) -> Optional
     return name
 
 
+def lasting(name: bytes) -> bytes:
+    """The same file whatever the working directory is later. Not by abspath(), to which link/.. is nothing."""
+    return name if os.path.isabs(name) else os.path.join(os.getcwdb(), name)
+
+
 def names_a_broker(queue: object) -> bool:
     return isinstance(queue, str) and queue.startswith(("amqp://", "amqps://"))
 

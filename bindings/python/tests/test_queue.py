@@ -320,3 +320,14 @@ def test_what_failed_is_kept_to_be_looked_at(server, tmp_path):
     assert job.failed >= 0
     assert "no such user" in job.error
     assert postroad.Queue(tmp_path / "q.db").jobs(state="failed")[0].id == job.id
+
+
+def test_a_queue_is_the_same_file_behind_a_link(tmp_path, monkeypatch):
+    (tmp_path / "real/folder").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real/folder")
+    monkeypatch.chdir(tmp_path)
+    with postroad.Mailer("discard://", queue="link/../q.db", submit_only=True) as mail:
+        assert os.path.samefile(mail._file, tmp_path / "real/q.db")
+    queue = postroad.Queue("link/../q.db")
+    monkeypatch.chdir("/")
+    assert list(queue.journal()) == []
