@@ -36,6 +36,18 @@ TEST_CASE("draining begins nothing new, and lets what is under way end") {
         CHECK(r.d.idle(r.now));
         CHECK(r.d.deadline() == never);
     }
+    SUBCASE("what came into the queue just before is not left to the end") {
+        rig<keep_alive, on_disk> r(keep_alive{.max_connections = 1});
+        (void)r.add();
+        (void)r.did();
+        for (job_id id = 2; id < 4; ++id) {
+            auto j = make_job(id, mail_to("a.example", 1));
+            CHECK_FALSE(r.queue.enqueue(j));
+        }
+        r.d.drain(r.now);
+        CHECK(r.did() == "");
+        CHECK(r.queue.released == std::vector<job_id>{1, 2, 3});
+    }
     SUBCASE("in memory what would go again ends, with what the server said") {
         rig<> r(keep_alive{.max_connections = 1});
         (void)r.add("two.example");

@@ -87,7 +87,6 @@ class Sender:
 
     def open(self) -> None:
         """Raises Error and OSError; then none is open."""
-        seconds("--grace", self._args.grace, zero=True)  # now, and not where it ends
         queues, arguments = self.settings()
         try:
             for queue in queues:

@@ -45,6 +45,10 @@ class Parser(argparse.ArgumentParser):
         self.print_usage(sys.stderr)
         self.exit(WRONG_INPUT, f"{self.prog}: {message}\n")
 
+    def print_help(self, file: Any = None) -> None:
+        with printing():
+            super().print_help(file)
+
 
 def complete_streams() -> None:
     """Gives those of stdin, stdout and stderr that whoever called has closed to nothing: else a connection, or a file,

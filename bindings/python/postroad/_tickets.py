@@ -64,8 +64,8 @@ class Ticket:
 
     @property
     def id(self) -> Optional[int]:
-        """The number of the message in its queue, for jobs(id=...) and Queue.journal(id=...); None where it has none yet,
-        or was refused."""
+        """The number of the message in its queue, for jobs(id=...) and Queue.journal(id=...); None where it has none
+        yet, or was refused."""
         return self._operation.id()
 
     def done(self) -> bool:

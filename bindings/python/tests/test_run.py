@@ -256,8 +256,6 @@ def test_systemd_is_told(start, server, tmp_path):
         (["--queue", "{}/q.db", "--health", "here", "smtp://x.example"], 64),
         (["--queue", "{}/q.db", "--health", "127.0.0.1:\u00b2", "smtp://x.example"], 64),
         (["--queue", "{}/q.db", "--health", "192.0.2.1:0", "smtp://x.example"], 69),
-        (["--queue", "{}/q.db", "--grace", "-1", "smtp://x.example"], 64),
-        (["--queue", "{}/q.db", "--grace", "nan", "smtp://x.example"], 64),
         (["smtp://x.example"], 64),
     ],
 )

@@ -204,7 +204,7 @@ FIELDS = b"To: %s\nCc: cid@y.example\nBcc: dan@z.example\nSubject: s\n\nx\n"
         b"Bob (sales <bob@x.example>",
         b'"Bob <bob@x.example>',
         b"<bob@x.example",
-        b"bob@x.example; ann@x.example",
+        b"bob@x.example: ann@x.example",
         b"bob@x.example ann@x.example",
         b"Bob Smith",
         b"root (, eve@y.example",
@@ -222,13 +222,19 @@ def test_a_field_that_cannot_be_read_refuses_the_message_and_hides_no_other(
 
 
 @pytest.mark.parametrize(
-    "given", ["a@x.example; b@y.example", "a@x.example (", '"a@x.example', "a b@x.example", "", ","]
+    "given", ["a@x.example: b@y.example", "a@x.example (", '"a@x.example', "a b@x.example", "", ","]
 )
 def test_an_argument_that_names_nobody_refuses_the_message(server, configure, sendmail, capsys, given):
     configure(server)
     assert sendmail(["-i", given, "c@z.example"]) == 65
     assert "postroad: invalid_address: a recipient: " in capsys.readouterr().err
     assert server.messages == []
+
+
+def test_semicolons_stand_between_addresses_as_outlook_writes_them(server, configure, sendmail):
+    configure(server)
+    assert sendmail(["-t", "-i"], b"To: bob@x.example; ann@x.example\nSubject: s\n\nx\n") == 0
+    assert server.messages[0].recipients == ["bob@x.example", "ann@x.example"]
 
 
 def test_an_argument_is_no_field(server, configure, sendmail):

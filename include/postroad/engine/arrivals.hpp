@@ -50,6 +50,8 @@ public:
         while (std::exchange(divided_, false) || make_room(now));
         ask_questions(now);
     }
+    /// The same, and nothing is asked about where they go: nothing new begins.
+    void lease_last(time_point now) { lease_some(now); }
     time_point wakeup() const { return std::min(book_.draining ? never : leases_at(), book_.domains.wakeup()); }
     /// The next lease need not wait for the end of its pause.
     void end_pause() noexcept { lease_at_ = time_point::min(); }

@@ -204,6 +204,8 @@ public:
     /// Begins nothing new: what is on no connection is cancelled with errc::shut_down, and stays in a durable queue;
     /// what is under way goes on to its end, once. Connections end as they become idle.
     void drain(time_point now) {
+        // Whoever waits for what has just come into the queue is told now, and not when all is over.
+        in_.lease_last(now);
         book_.draining = true;
         cancel_.all([](const delivery& d) { return !d.connection || d.marking; }, errc::shut_down, now);
         quit_all();

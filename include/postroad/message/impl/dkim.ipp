@@ -342,9 +342,9 @@ POSTROAD_DECL dkim_signer::dkim_signer(std::vector<dkim_signature> all) : all_(s
 namespace detail {
 
 // RFC 6376 section 5.3: as every server takes it, so that none writes it anew. What somebody has signed before, or has
-// a part that nobody may change, stays as it is.
+// a part that nobody may change, stays as it is; so does what streams, since it would be in memory from then on.
 inline content form_to_sign(const content& c) {
-    if (!c.composed() && has_signed_header(c)) return c;
+    if (!c.composed() && (c.streams() || has_signed_header(c))) return c;
     error_code ec;
     auto narrow = c.as(transfer::seven_bit, ec);
     return ec ? c : narrow;
