@@ -274,7 +274,7 @@ TEST_CASE("an address of a link has its zone behind %25, as it is written") {
     CHECK(to_string(parse_url("smtps://[fe80::1%25eth0]").server) == "[fe80::1%eth0]:465");
     using postroad::transport::smtp;
     CHECK(smtp("smtp://[FE80::1%25enP4p65s0]").options().server.name == "fe80::1%enP4p65s0");
-    const smtp given({.server = {.name = "FE80::1%VLAN10", .port = 25}});
+    const smtp given(postroad::transport::smtp_options{.server = {.name = "FE80::1%VLAN10", .port = 25}});
     CHECK(given.options().server.name == "fe80::1%VLAN10");
 }
 

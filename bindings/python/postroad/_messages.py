@@ -310,7 +310,7 @@ def check_optional_flags(**flags: object) -> None:
     check_flags(**{what: value for what, value in flags.items() if value is not None})
 
 
-def check_function(what: str, value: object) -> None:
+def check_function(what: str, value: Any) -> None:
     if not callable(value):
         raise TypeError(f"{what} must be a function, not {type(value).__name__}")
 
