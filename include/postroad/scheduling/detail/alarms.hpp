@@ -16,6 +16,7 @@ struct alarm {
     time_point at = never;
     kind what = kind::mailer;
     std::uint32_t which = 0;
+    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy takes its zero for a pointer
     friend auto operator<=>(const alarm&, const alarm&) = default;
 };
 
