@@ -222,7 +222,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         args = _parsed(given)
     except SystemExit:
         with printing():
-            pass  # help that nobody reads to its end
+            pass  # the version, which nobody may read; help looks after itself
         raise
     return written(_status_of(args))
 

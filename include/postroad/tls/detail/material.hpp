@@ -171,13 +171,12 @@ inline std::string read_named(const std::string& path, const char* what) {
     return text;
 }
 
-/// Empty text: none are given.
 [[noreturn]] inline void refuse_as_no_crl(const std::string& where) {
     throw error(errc::tls_configuration,
                 "there is no CRL in PEM in " + where + " (openssl crl -inform DER makes PEM of DER)");
 }
 
-/// Empty if none is named.
+/// Empty text: none are given.
 inline pem_source find_crls(const settings& options) {
     if (!options.crl_file.empty() && !options.crl_pem.empty())
         throw error(errc::contradiction, "crl_file and crl_pem are both given");
