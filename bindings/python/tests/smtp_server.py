@@ -70,15 +70,19 @@ class Server:
             self._talk(connection, lines)
         self.disconnected.set()
 
-    def _reply(self, connection: socket.socket, what: str, usual: str) -> bool:
+    def _reply(self, connection: socket.socket, what: str, usual: str, taken: Received | None = None) -> bool:
         if self.stall and what.startswith(self.stall):
             self.stalled.set()
             self.resume.wait()
         text = next((r for start, r in self.replies.items() if what.startswith(start)), usual)
         if text == "drop":
             raise ConnectionAbortedError
+        good = text.startswith(("2", "3"))
+        # before whoever reads the reply looks for it
+        if good and taken and not any(m is taken for m in self.messages):
+            self.messages.append(taken)
         connection.sendall(text.encode("latin-1") + b"\r\n")
-        return text.startswith(("2", "3"))
+        return good
 
     def _talk(self, connection, lines) -> None:
         self._reply(connection, "greeting", "220 test ESMTP")
@@ -122,9 +126,8 @@ class Server:
                 self._reply(connection, command, "250 2.0.0 ok")
 
     def _take(self, connection, mail: Received, replies: int) -> None:
-        taken = [self._reply(connection, f"content{i or ''}", "250 2.0.0 queued") for i in range(replies)]
-        if any(taken):
-            self.messages.append(mail)
+        for i in range(replies):
+            self._reply(connection, f"content{i or ''}", "250 2.0.0 queued", mail)
 
     @staticmethod
     def _usual_rcpt(argument: str) -> str:
