@@ -53,17 +53,24 @@ inline void refuse_both(const py::dict& options, const transport::url_parts& url
         if (name == "tls" && value == "insecure_no_verify" && given(options, "ca_file"))
             refuse_pair("the URL's option \"tls\"", "ca_file");
     }
-    if (holds_credentials(options) && !url.credentials.empty())
+    const auto& own = url.credentials;
+    const bool only_user = own.password.empty() && !given(options, "user");
+    if (holds_credentials(options) && !own.empty() && !only_user)
         throw error(errc::contradiction, "the URL holds credentials, and the arguments too");
     if (given(options, "credentials"))
         for (const auto* secret : {"password", "token"})
             if (given(options, secret)) refuse_pair("the argument credentials", secret);
 }
 
-// What the URL says, without its mechanisms where the arguments say who authenticates: only together are they whole.
-inline transport::smtp transport_of(const std::string& url, const py::dict& options) {
+// What the URL says, without its user and mechanisms where the arguments say who authenticates: only together are they
+// whole.
+inline transport::smtp transport_of(std::string url, const py::dict& options) {
+    if (!holds_credentials(options)) return transport::smtp(url);
+    const auto authority = url.find("://") + 3;
+    if (const auto at = url.find('@', authority); at < url.find_first_of("/?", authority))
+        url.erase(authority, at + 1 - authority);
     const auto begin = url.find('?');
-    if (!holds_credentials(options) || begin == std::string::npos) return transport::smtp(url);
+    if (begin == std::string::npos) return transport::smtp(url);
     auto kept = url.substr(0, begin);
     for (std::size_t at = begin + 1; at <= url.size();) {
         const auto end = std::min(url.find('&', at), url.size());
@@ -93,6 +100,7 @@ inline transport::smtp_options transport_options(const transport::smtp& from_url
                                                  const py::dict& options) {
     using postroad::smtp::pipelining;
     auto o = from_url.options();
+    if (holds_credentials(options)) o.credentials.user = url.credentials.user;
     for (const auto& [name, value] : url.options)
         if (name == "auth") o.credentials.mechanisms = transport::mechanism_list(value);
     take<std::string>(options, "auth",

@@ -353,6 +353,17 @@ TEST_CASE("who sends learns once that another process dropped what he has") {
         leased.waiter->complete(errc::cancelled, {});
     }
     SUBCASE("and puts it back next") {
+        std::vector<job_id> revoked;
+        SUBCASE("at once") {}
+        SUBCASE("right behind its mark") { sender.queue.mark(leased.id); }
+        SUBCASE("behind two marks, and the first is known to be revoked") {
+            sender.queue.mark(leased.id);
+            sender.queue.mark(leased.id);
+            CHECK(sender.wait([&] {
+                sender.queue.revoked(revoked);
+                return !revoked.empty();
+            }));
+        }
         leased.due = clock::now() + 1h;
         sender.queue.put_back(std::move(leased));
         REQUIRE(answer.wait_for(patience) == std::future_status::ready);

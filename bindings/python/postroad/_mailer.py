@@ -162,7 +162,7 @@ class Mailer(Operations):
         with user:password@ and options, see docs/python.md; the name of one of `services`, such as "gmail"; mx://
         and the name of this host, for the servers of each recipient's domain, see docs/direct.md; or no server:
         maildir:///path, discard://, which accepts everything, memory://, which keeps it in `outbox`.
-    user, password: of the account, instead of those in the URL.
+    user, password: of the account, instead of those in the URL, which may also hold the user alone.
     token: OAuth 2.0 bearer token, with `user`.
     credentials: a function that is called, in a thread of its own, whenever a connection has to authenticate. It takes
         a CredentialsRequest and returns a token, which goes with `user`, or a tuple of user and password.

@@ -144,6 +144,22 @@ def test_the_thread_ends_with_the_mailer(secured, message):
         assert not t.is_alive()
 
 
+@pytest.mark.parametrize("options", [{"password": SECRET}, {"credentials": lambda _: SECRET}, {"token": SECRET}])
+@pytest.mark.parametrize("rest", ["", "?connections=1", "?auth=XOAUTH2,SCRAM-SHA-256"])
+def test_the_user_may_stand_in_the_url_alone(start_secured, message, options, rest):
+    token = "password" not in options
+    server = start_secured(*(["--mechanism", "XOAUTH2"] if token else []))
+    url = server["url"].replace("//", "//%61nn@") + rest
+    with postroad.Mailer(url, ca_file=server["ca_file"], **options) as mail:
+        assert mail.send(message).all_accepted
+
+
+@pytest.mark.parametrize("options", [{"user": "bob", "password": "x"}, {"user": "ann"}])
+def test_two_users_contradict_each_other(options):
+    with pytest.raises(postroad.InvalidInput, match="the URL holds credentials, and the arguments too"):
+        postroad.Mailer("smtp://ann@localhost", **options)
+
+
 @pytest.mark.parametrize(
     ("url", "options"),
     [

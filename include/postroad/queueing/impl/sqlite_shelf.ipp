@@ -101,6 +101,11 @@ public:
         auto* const known = find(id);
         return known && known->where == location::leased ? known : nullptr;
     }
+    /// Whether it is changed already, and the change is not written yet.
+    bool is_leaving(job_id id) {
+        const auto* const known = find(id);
+        return known && known->where == location::leaving;
+    }
     /// Whether somebody has it who is to say what became of it.
     bool is_leased(std::int64_t place) const {
         const auto found = in_memory_.find(place);

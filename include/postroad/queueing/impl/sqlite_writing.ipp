@@ -177,8 +177,11 @@ inline void sqlite_store::written(std::vector<pending>& changes, std::vector<job
         }
         tell_ = tell_ || c.what == change_of::mark || c.due;
         if (c.due) expect(c.at, *c.due);
-        if (c.what == change_of::mark) (c.took ? marked_ : revoked_).push_back(c.id);
-        if (c.what == change_of::mark && c.took) continue;
+        if (c.what == change_of::mark) {
+            (c.took ? marked_ : revoked_).push_back(c.id);
+            // What comes behind the mark says what becomes of it.
+            if (c.took || shelf_.is_leaving(c.id)) continue;
+        }
         if (c.dropped) {
             auto* const known = shelf_.find(c.id);
             if (known && known->waiter) {
@@ -246,7 +249,15 @@ inline void sqlite_store::bring_back(job&& j, std::int64_t state, std::optional<
     }
     const std::scoped_lock lock(mutex_);
     auto* const known = shelf_.leased(j.id);
-    if (!known) return;
+    if (!known) {
+        // Its mark was refused: somebody else dropped it, or holds it.
+        j.result = std::move(c.result);
+        tasks_.push_back({arrived_, [this, gone = std::make_shared<job>(std::move(j))] {
+                              tell_later(std::move(*gone), errc::cancelled);
+                          }});
+        changed_.notify_one();
+        return;
+    }
     known->keep(std::move(j));
     if (c.due) expect(known->at, *c.due);
     change(*known, std::move(c));
