@@ -176,7 +176,7 @@ Bounded bounded(const py::dict& options, Bounded b) {
 inline queueing::sqlite_options sqlite_options_of(const py::dict& options, std::string file) {
     auto o = bounded(options, queueing::sqlite_options{.path = std::move(file)});
     take<double>(options, "keys_kept",
-                 [&](double v) { o.keys_kept = std::chrono::duration_cast<std::chrono::seconds>(seconds(v)); });
+                 [&](double v) { o.keys_kept = std::chrono::ceil<std::chrono::seconds>(seconds(v)); });
     take<std::string>(options, "kept_content", [&](const std::string& v) {
         using queueing::kept_content;
         o.kept_content = v == "header"    ? kept_content::header
