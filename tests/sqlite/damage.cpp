@@ -156,6 +156,36 @@ TEST_CASE("whichever page is damaged, no job is lost in silence, and none goes o
         }
 }
 
+TEST_CASE("a content that is looked for in the wrong place is not an empty message") {
+    const folder f;
+    const auto ids = fill(f.file());
+    const auto root =
+        static_cast<std::size_t>(number(f.file(), "SELECT rootpage FROM sqlite_schema WHERE name = 'parts'") - 1) *
+        page;
+    std::string octets;
+    {
+        std::ifstream in(f.file(), std::ios::binary);
+        octets.assign(std::istreambuf_iterator<char>(in), {});
+    }
+    const auto octet = [&](std::size_t at) { return static_cast<unsigned char>(octets.at(at)); };
+    REQUIRE(octet(root) == 5);  // it has children
+    const auto cells = octet(root + 3) * 256U + octet(root + 4);
+    REQUIRE(cells > 10);
+    for (std::size_t i = 0; i < cells; ++i) {
+        CAPTURE(i);
+        // Behind the number of the child the highest key in it, whose last octet has no highest bit.
+        auto at = root + octet(root + 12 + 2 * i) * 256U + octet(root + 13 + 2 * i) + 4;
+        while (octet(at) >= 128) ++at;
+        const folder g;
+        auto changed = octets;
+        changed[at] = static_cast<char>(changed[at] ^ 1);
+        std::ofstream(g.file(), std::ios::binary) << changed;
+        const auto all = look_at(g.file());
+        CHECK_FALSE(all.wrong);
+        CHECK((all.loud || std::ranges::includes(all.seen, ids)));
+    }
+}
+
 TEST_CASE("a page that keeps an outcome from being stored is told of") {
     for (const std::string name : {"outcomes", "outcomes_of", "outcomes_at", "journal"}) {
         CAPTURE(name);

@@ -419,10 +419,18 @@ public:
         return on().rows.read_later(std::move(e), facts, at);
     }
     /// All of a content.
+    /// All of a content. A page between the root and it may lead elsewhere, so that a part is not found.
     std::string octets(const spot& at) {
+        auto all = octets(at.part, parts_of(at.size));
+        if (all.size() != static_cast<std::size_t>(at.size))
+            on().file.refuse(errc::storage_damaged, "a stored message is damaged");
+        return all;
+    }
+    /// Of so many parts what is there.
+    std::string octets(std::int64_t first, std::int64_t parts) {
         std::string all;
         auto& row = sql().part;
-        for (auto part = at.part; part < at.part + parts_of(at.size); ++part)
+        for (auto part = first; part < first + parts; ++part)
             row.each(
                 [&] {
                     const auto octets = row.text(0);
@@ -495,7 +503,7 @@ private:
         }
         std::string header;
         if (kept_.content == kept_content::header && at.size > 0) {
-            const auto begun = octets({.part = at.part, .size = std::min(at.size, std::int64_t{1})});
+            const auto begun = octets(at.part, 1);
             header = postroad::detail::split_at_empty_line(begun).header;
         }
         sql().erase_parts.run(at.part, at.part + parts_of(at.size));
