@@ -112,6 +112,15 @@ TEST_CASE("a server that hides the allowed mechanism gets no weaker one") {
           "no mechanism in common: the server offers PLAIN, LOGIN; usable with these credentials: SCRAM-SHA-256");
 }
 
+TEST_CASE("only what suits the credentials is called usable with them") {
+    auto c = with_password();
+    c.mechanisms = {"XOAUTH2", "SCRAM-SHA-256"};
+    CHECK(choose(c, {"PLAIN"}).explanation ==
+          "no mechanism in common: the server offers PLAIN; usable with these credentials: SCRAM-SHA-256");
+    CHECK(choose(only(with_password(), "XOAUTH2"), {"PLAIN", "XOAUTH2"}).explanation ==
+          "no mechanism in common: the server offers PLAIN, XOAUTH2; usable with these credentials: none");
+}
+
 TEST_CASE("no offer at all is not anonymous delivery") {
     CHECK(choose(with_password(), {}).ec == errc::authentication_not_offered);
 }

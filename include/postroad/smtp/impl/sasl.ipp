@@ -93,12 +93,16 @@ POSTROAD_DECL const detail::mechanism_info* authenticator::choose(const credenti
         explanation_ = "credentials are given, and the server offers no authentication here";
         return nullptr;
     }
-    const auto names = mechanisms_for(c);
+    auto names = mechanisms_for(c);
+    std::erase_if(names, [&](const std::string& name) {
+        const auto* m = detail::find_mechanism(name);
+        return !m || !detail::suits(*m, c);
+    });
     bool insecure = false;
     bool unbound = false;
     for (const auto& name : names) {
         const auto* m = detail::find_mechanism(name);
-        if (!m || !detail::suits(*m, c) || std::ranges::find(offered, name) == offered.end()) continue;
+        if (std::ranges::find(offered, name) == offered.end()) continue;
         if (m->needs_tls() && !channel.encrypted && !channel.insecure_allowed) {
             insecure = true;
         } else if (m->binds_channel && !detail::has_channel_binding(channel)) {
@@ -112,7 +116,7 @@ POSTROAD_DECL const detail::mechanism_info* authenticator::choose(const credenti
     explanation_ = (insecure ? "credentials are not sent without verified TLS; the server offers "
                              : "no mechanism in common: the server offers ") +
                    detail::joined(offered) + (strange ? ", none of which postroad has" : "") +
-                   "; usable with these credentials: " + detail::joined(names);
+                   "; usable with these credentials: " + (names.empty() ? "none" : detail::joined(names));
     if (unbound) explanation_ += " (-PLUS needs channel binding, which this connection lacks)";
     return nullptr;
 }
