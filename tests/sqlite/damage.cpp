@@ -22,6 +22,11 @@ std::string text_of(job_id id) {
 }
 std::string recipient_of(job_id id) { return "r" + std::to_string(id) + "@y.example"; }
 
+std::string octets_of(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
 // Jobs in each state; returns their ids.
 std::set<job_id> fill(const std::string& path) {
     const auto now = clock::now();
@@ -113,11 +118,7 @@ found look_at(const std::string& path) {
 TEST_CASE("whichever page is damaged, no job is lost in silence, and none goes out changed") {
     const folder f;
     const auto ids = fill(f.file());
-    std::string octets;
-    {
-        std::ifstream in(f.file(), std::ios::binary);
-        octets.assign(std::istreambuf_iterator<char>(in), {});
-    }
+    const auto octets = octets_of(f.file());
     REQUIRE(octets.size() > 30 * page);
     const char* const given = std::getenv("POSTROAD_SEED");
     const auto seed = given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device()();
@@ -162,11 +163,7 @@ TEST_CASE("a content that is looked for in the wrong place is not an empty messa
     const auto root =
         static_cast<std::size_t>(number(f.file(), "SELECT rootpage FROM sqlite_schema WHERE name = 'parts'") - 1) *
         page;
-    std::string octets;
-    {
-        std::ifstream in(f.file(), std::ios::binary);
-        octets.assign(std::istreambuf_iterator<char>(in), {});
-    }
+    const auto octets = octets_of(f.file());
     const auto octet = [&](std::size_t at) { return static_cast<unsigned char>(octets.at(at)); };
     REQUIRE(octet(root) == 5);  // it has children
     const auto cells = octet(root + 3) * 256U + octet(root + 4);
@@ -252,8 +249,7 @@ TEST_CASE("a job that is in an index and nowhere else is not lost in silence") {
 TEST_CASE("wherever bits of a file are wrong, nothing crashes, no job is lost in silence, and none goes out changed") {
     const folder f;
     const auto ids = fill(f.file());
-    std::ifstream in(f.file(), std::ios::binary);
-    const std::string octets{std::istreambuf_iterator<char>(in), {}};
+    const auto octets = octets_of(f.file());
     const auto from_environment = [](const char* name, unsigned otherwise) {
         const char* const given = std::getenv(name);
         return given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : otherwise;
