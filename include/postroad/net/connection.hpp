@@ -213,7 +213,7 @@ private:
         socket_.non_blocking(true, ignored);
         connect_deadline_ = never;
         connected_ = true;
-        read_buffer_.resize(read_size);
+        read_buffer_ = std::make_unique_for_overwrite<char[]>(read_size);
         const auto now = clock::now();
         guarded(now, [&] { link_.connected(now); });
         touch(now);
@@ -256,7 +256,7 @@ private:
     void read() {
         if (read_pending_ || !connected_) return;
         read_pending_ = true;
-        socket_.async_read_some(asio::buffer(read_buffer_),
+        socket_.async_read_some(asio::buffer(read_buffer_.get(), read_size),
                                 [self = this->shared_from_this()](error_code ec, std::size_t n) {
                                     self->read_pending_ = false;
                                     if (self->stopped_) return;
@@ -267,7 +267,7 @@ private:
     void on_read(error_code ec, std::size_t n) {
         const auto now = clock::now();
         if (!ec)
-            guarded(now, [&] { link_.received({read_buffer_.data(), n}, now); });
+            guarded(now, [&] { link_.received({read_buffer_.get(), n}, now); });
         else if (ec == asio::error::eof)
             link_.broken(errc::connection_closed, where_ + " closed the connection", now);
         else
@@ -331,7 +331,7 @@ private:
     dialing how_;
     eyeballs eyeballs_;
     std::vector<std::shared_ptr<socket_type>> attempts_;
-    std::vector<char> read_buffer_;
+    std::unique_ptr<char[]> read_buffer_;  // of read_size octets, once it is connected
     // What write() hands over; here, since to begin with empty ones each time takes longer than to fill them.
     std::array<std::string_view, max_parts> parts_ = {};
     std::array<asio::const_buffer, max_parts> buffers_ = {};
