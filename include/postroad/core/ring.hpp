@@ -67,11 +67,14 @@ public:
     }
     /// As pop_front(), and nothing if there is none.
     std::optional<T> poll() {
-        std::optional<T> value;
-        if (empty()) return value;
-        value.emplace(std::move(front()));
-        drop_front();
-        return value;
+        if (empty()) return std::nullopt;
+        struct dropper {
+            ring& from;
+            ~dropper() { from.drop_front(); }
+        };
+        // Made where it is returned: an empty one that is filled later would be set to zeros first.
+        const dropper after{*this};
+        return std::optional<T>(std::move(front()));
     }
     void drop_front() noexcept {
         std::destroy_at(slots_ + first_);
