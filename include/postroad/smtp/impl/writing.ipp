@@ -154,7 +154,7 @@ POSTROAD_DECL void session::spare_smtputf8(active& t) const {
 
 // Makes the content fit what the server takes.
 POSTROAD_DECL std::optional<lack> session::convert(active& t) const {
-    const auto c = content_of(t);
+    const auto& c = content_of(t);
     const bool takes_binary = capabilities_.chunking && capabilities_.binarymime;
     const bool ascii_header = c.eight_bit_header() && !capabilities_.smtputf8;
     lack missing;
