@@ -9,6 +9,7 @@
 #include <postroad/net/dialing.hpp>
 #include <postroad/net/eyeballs.hpp>
 #include <postroad/net/link.hpp>
+#include <postroad/net/operation_memory.hpp>
 
 #include <algorithm>
 #include <array>
@@ -256,12 +257,13 @@ private:
     void read() {
         if (read_pending_ || !connected_) return;
         read_pending_ = true;
+        auto done = [self = this->shared_from_this()](error_code ec, std::size_t n) {
+            self->read_pending_ = false;
+            if (self->stopped_) return;
+            self->on_read(ec, n);
+        };
         socket_.async_read_some(asio::buffer(read_buffer_.get(), read_size),
-                                [self = this->shared_from_this()](error_code ec, std::size_t n) {
-                                    self->read_pending_ = false;
-                                    if (self->stopped_) return;
-                                    self->on_read(ec, n);
-                                });
+                                with_memory<decltype(done)>{&read_memory_, std::move(done)});
     }
 
     void on_read(error_code ec, std::size_t n) {
@@ -332,6 +334,7 @@ private:
     eyeballs eyeballs_;
     std::vector<std::shared_ptr<socket_type>> attempts_;
     std::unique_ptr<char[]> read_buffer_;  // of read_size octets, once it is connected
+    operation_memory read_memory_;
     // What write() hands over; here, since to begin with empty ones each time takes longer than to fill them.
     std::array<std::string_view, max_parts> parts_ = {};
     std::array<asio::const_buffer, max_parts> buffers_ = {};
