@@ -7,6 +7,7 @@
 #include <postroad/queueing/policy.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -22,7 +23,7 @@ public:
         const auto size = octets_of(j);
         const std::scoped_lock lock(mutex_);
         // One that is larger than all the room goes alone.
-        const bool is_full = held_ >= capacity || (held_ > 0 && size > octets - std::min(octets, octets_));
+        const bool is_full = held_ >= capacity || (held_ > 0 && size > octets - std::min(octets, octets_.load()));
         if (is_full && !j.reports) return errc::queue_full;
         ++held_;
         octets_ += size;
@@ -95,10 +96,7 @@ public:
         return delayed_.empty() ? never : delayed_.begin()->first.first;
     }
 
-    std::size_t size() const {
-        const std::scoped_lock lock(mutex_);
-        return held_;
-    }
+    std::size_t size() const noexcept { return held_; }
 
     void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) const {
         visit(now, [&](job_state, time_point, const auto& info) {
@@ -285,7 +283,6 @@ private:
             size = d->second.octets;
             divided_.erase(d);
         }
-        const std::scoped_lock lock(mutex_);
         --held_;
         octets_ -= size;
     }
@@ -372,10 +369,11 @@ private:
         }
     }
 
-    mutable std::mutex mutex_;       // guards what stands up to octets_: the rest belongs to the mailer's executor
+    mutable std::mutex mutex_;       // guards arrived_: what follows octets_ belongs to the mailer's executor
     std::vector<arrivals> arrived_;  // by class of traffic
-    std::size_t held_ = 0;
-    std::uint64_t octets_ = 0;
+    // Grow under the mutex, so that no two threads take the same room; what leaves makes room without it.
+    std::atomic<std::size_t> held_ = 0;
+    std::atomic<std::uint64_t> octets_ = 0;
     by_due delayed_;
     by_age kept_;
     std::unordered_map<job_id, by_due::iterator> delayed_at_;
