@@ -105,6 +105,7 @@ public:
     void forget_idle(time_point now, Gone&& gone) {
         while (domain* const d = next_idle(now)) {
             site* const at = d->at;
+            if (d == last_) last_ = nullptr;
             all_.erase(all_.find(d->name));
             if (at && --at->domains == 0) gone(*at);
         }
@@ -124,6 +125,7 @@ private:
     bool lasts_;
     // By pointer: they stay where they are.
     std::unordered_map<std::string, std::unique_ptr<domain>, hash, std::equal_to<>> all_;
+    domain* last_ = nullptr;  // that of() gave out: many send to one
     std::unordered_map<question_id, domain*> questions_;
     ring<std::pair<time_point, question_id>> asked_;  // when their time is over, in order
     ring<domain*> wanted_;

@@ -8,10 +8,13 @@
 namespace postroad::engine {
 
 POSTROAD_DECL domain& domains::of(std::string_view name) {
-    if (domain* const known = find(name)) return *known;
+    if (last_ && last_->name == name) return *last_;
+    last_ = find(name);
+    if (last_) return *last_;
     auto made = std::make_unique<domain>();
     made->name = std::string(name);
-    return *all_.emplace(std::string(name), std::move(made)).first->second;
+    last_ = all_.emplace(std::string(name), std::move(made)).first->second.get();
+    return *last_;
 }
 
 POSTROAD_DECL void domains::want(domain& d, time_point now) {
