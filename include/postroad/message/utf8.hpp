@@ -76,12 +76,19 @@ inline bool is_printable(std::string_view text) noexcept {
 }
 
 inline bool is_ascii(std::string_view text) noexcept {
+    static constexpr std::size_t eight = 8;
     std::uint64_t all = 0;
-    for (std::uint64_t eight = 0; text.size() >= sizeof eight; text.remove_prefix(sizeof eight)) {
-        std::memcpy(&eight, text.data(), sizeof eight);
-        all |= eight;
+    const auto add = [&](std::size_t at) {
+        std::uint64_t octets = 0;
+        std::memcpy(&octets, text.data() + at, eight);
+        all |= octets;
+    };
+    if (text.size() < eight) {
+        for (const char c : text) all |= static_cast<unsigned char>(c);
+    } else {
+        for (std::size_t at = 0; at + eight < text.size(); at += eight) add(at);
+        add(text.size() - eight);
     }
-    for (const char c : text) all |= static_cast<unsigned char>(c);
     return (all & 0x8080808080808080U) == 0;
 }
 
