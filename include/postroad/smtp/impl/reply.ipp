@@ -73,7 +73,8 @@ POSTROAD_DECL bool reply_reader::add_line(std::string_view line, error_code& ec)
         fail(errc::reply_too_long, "the reply exceeds 128 lines or 64 KiB", ec);
         return false;
     }
-    auto text = line.substr(line.size() > 3 ? 4 : 3);
+    auto text = line;
+    text.remove_prefix(line.size() > 3 ? 4 : 3);
     const auto enhanced = take_enhanced_code(text, code);
     if (lines_ == 1) reply_.enhanced = enhanced;
     if (lines_ > 1) reply_.text += '\n';
