@@ -36,6 +36,9 @@ public:
         for (; n > 0 && !delayed_.empty() && delayed_.begin()->first.first <= now; --n)
             out.push_back(take_out(delayed_.begin()));
         const std::scoped_lock lock(mutex_);
+        std::size_t there = 0;
+        for (const auto& line : arrived_) there += line.size();
+        out.reserve(out.size() + std::min(n, there));
         for (std::size_t of = 0; of < arrived_.size(); ++of)
             for (auto& line = arrived_[of]; n > 0 && !line.empty();) {
                 auto& j = out.emplace_back();
@@ -200,7 +203,7 @@ private:
         void push(job&& j) {
             if (j.id < last_) strays_.insert_or_assign(j.id, gone_ + places_.size());
             last_ = std::max(last_, j.id);
-            places_.push_back(place(std::move(j), last_));
+            places_.emplace_back(std::move(j), last_);
         }
         // The front goes; false if it was taken out before.
         bool pop(job& to, std::size_t of) {
