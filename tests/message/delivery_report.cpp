@@ -79,6 +79,35 @@ TEST_CASE("no recipient is lost, however the groups are written") {
         }
 }
 
+TEST_CASE("a status is read with a reply code before it, and from the diagnostic where there is none") {
+    const auto status_of = [](const std::string& fields) {
+        const auto r = parse_delivery_report(
+            report("Reporting-MTA: dns; mx\n\nFinal-Recipient: rfc822; bob@y\nAction: failed\n" + fields));
+        REQUIRE(r);
+        return to_string(r->recipients.at(0).status);
+    };
+    for (const std::string value : {"5.1.1", "550 5.1.1", "550-5.1.1", "550 #5.1.1", "#5.1.1", "5.1.1;", "\"5.1.1\"",
+                                    "5.1.1 (4.2.1)", "smtp;550 5.1.1 no such user", "(permanent) 5.1.1"})
+        CHECK(status_of("Status: " + value + "\n") == "5.1.1");
+    CHECK(status_of("Status: 5.0.0\nDiagnostic-Code: smtp; 550 5.1.1 no\n") == "5.0.0");
+    CHECK(status_of("Status: 550\nDiagnostic-Code: smtp; 550 5.1.1 no\n") == "5.1.1");
+    CHECK(status_of("Diagnostic-Code: smtp; 550-5.1.1 no such user at 5.1.1.1\n") == "5.1.1");
+    CHECK(status_of("Status: 192.5.1.1\n") == to_string(enhanced_code{}));
+    CHECK(status_of("Status: 550\n") == to_string(enhanced_code{}));
+}
+
+TEST_CASE("a boundary may be a parameter in pieces or with percent signs (RFC 2231)") {
+    for (const std::string parameter :
+         {"boundary*=us-ascii'en'b%20b", "BOUNDARY*0=\"b \";\n boundary*1=b", "boundary*1=b; boundary*0*=''b%20",
+          "boundary*0*=us-ascii''b; boundary*1*=%20b", "boundary*2=b; boundary*1=\" \"; boundary*0=b; boundary*4=x"}) {
+        auto text = report("Final-Recipient: rfc822; bob@y\nAction: failed\nStatus: 5.1.1\n");
+        text.replace(text.find("boundary=\"b b\""), 14, parameter);
+        const auto r = parse_delivery_report(text);
+        REQUIRE_MESSAGE(r, parameter);
+        CHECK(r->recipients.at(0).final == "bob@y");
+    }
+}
+
 TEST_CASE("an address in brackets is the address") {
     const auto r =
         parse_delivery_report(report("Reporting-MTA: dns; mx.example\n\nOriginal-Recipient: rfc822; <bob@o>\n"

@@ -85,6 +85,29 @@ TEST_CASE("what is encoded anew says so once") {
     }
 }
 
+TEST_CASE("parts are found by a boundary in the form of RFC 2231, which stays as it is") {
+    for (const std::string parameter :
+         {"boundary*=us-ascii'en'b%62", "boundary*0=\"b\"; boundary*1=b", "boundary*0*=''%62; boundary*1=b"}) {
+        const auto text = "Content-Type: multipart/mixed; " + parameter +
+                          "\r\nMIME-Version: 1.0\r\n\r\n--bb\r\nContent-Type: text/plain; charset*=''utf-8\r\n";
+        CHECK(seven(text + "\r\nein \xc3\xa4 unter vielen\r\n--bb--\r\n") ==
+              text + "Content-Transfer-Encoding: quoted-printable\r\n\r\nein =C3=A4 unter vielen\r\n--bb--\r\n");
+    }
+    // as readers take it: what is said plainly counts
+    CHECK(refused("Content-Type: multipart/mixed; boundary*=''b; boundary=a\n\n--b\n\n\xc3\xa4\n--b--\n").code ==
+          errc::eight_bit_unsupported);
+    // no more pieces than a header has room for
+    std::string pieces;
+    for (int i = 0; i < 40'000; ++i) pieces += "; boundary*" + std::to_string(i) + "=b";
+    CHECK(refused("Content-Type: multipart/mixed" + pieces + "\n\n--b\n\n\xc3\xa4\n--b--\n").code ==
+          errc::eight_bit_unsupported);
+}
+
+TEST_CASE("a charset in the form of RFC 2231 is known") {
+    CHECK(seven("Subject: \xe4\nContent-Type: text/plain; charset*=us-ascii'en'iso-8859-1\n\nx\n") ==
+          "Subject: =?iso-8859-1?q?=E4?=\r\nContent-Type: text/plain; charset*=us-ascii'en'iso-8859-1\r\n\r\nx\r\n");
+}
+
 TEST_CASE("parts of a digest are messages") {
     CHECK(
         seven(

@@ -39,10 +39,11 @@ POSTROAD_DECL split_entity split_at_empty_line(std::string_view text) noexcept;
 /// The value of Content-Type and fields like it (RFC 2045 section 5.1): `token; name=value; …`, comments left out.
 struct parameterised {
     std::string value;                                            // in lower case
-    std::vector<std::pair<std::string, std::string>> parameters;  // names in lower case
+    std::vector<std::pair<std::string, std::string>> parameters;  // names in lower case, with the marks of RFC 2231
 
-    /// Empty if there is none.
-    std::string_view parameter(std::string_view name) const noexcept;
+    /// Empty if there is none. In pieces or with percent signs (RFC 2231 sections 3 and 4) as well: the octets, of
+    /// whatever charset, of the first 100 pieces.
+    std::string parameter(std::string_view name) const;
     /// Whether the value begins with `prefix`.
     bool is(std::string_view prefix) const noexcept { return std::string_view(value).starts_with(prefix); }
 };

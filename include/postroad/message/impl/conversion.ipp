@@ -150,8 +150,7 @@ private:
     std::string encoded_header(std::string_view header, const std::string& where) const {
         const auto fields = split_fields(header);
         const auto* type = find_field(fields, "Content-Type");
-        const auto named =
-            std::string(type ? parse_parameterised(type->value).parameter("charset") : std::string_view{});
+        const auto named = type ? parse_parameterised(type->value).parameter("charset") : std::string{};
         std::string result;
         for (const auto& f : fields) {
             const bool is_utf8 = ill_formed_at(f.all) == f.all.size();

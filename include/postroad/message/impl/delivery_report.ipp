@@ -89,22 +89,6 @@ inline std::string typed_address(std::string_view value) {
     return is_utf8 ? reported_address(embedded_unicode_decoded(rest)) : reported_address(rest);
 }
 
-// "5.1.1 (no such user)"
-inline enhanced_code parse_status(std::string_view text) {
-    unsigned parts[3] = {};
-    text = trimmed(text);
-    for (std::size_t i = 0; i < 3; ++i) {
-        std::size_t digits = 0;
-        while (digits < text.size() && digits < 3 && text[digits] >= '0' && text[digits] <= '9')
-            parts[i] = parts[i] * 10 + static_cast<unsigned>(text[digits++] - '0');
-        if (digits == 0 || (i < 2 && (digits == text.size() || text[digits] != '.'))) return {};
-        text.remove_prefix(i < 2 ? digits + 1 : digits);
-    }
-    if (parts[0] != 2 && parts[0] != 4 && parts[0] != 5) return {};
-    return {static_cast<std::uint8_t>(parts[0]), static_cast<std::uint16_t>(parts[1]),
-            static_cast<std::uint16_t>(parts[2])};
-}
-
 inline constexpr std::array<std::pair<std::string_view, delivery_action>, 5> action_words{{
     {"failed", delivery_action::failed},
     {"delayed", delivery_action::delayed},
@@ -194,6 +178,7 @@ private:
                                     return equal_ignoring_case(f.name, "Final-Recipient");
                                 }).base();
         const auto keep = [&] {
+            if (!r.status) r.status = status_within(r.diagnostic);
             if (any && report_.recipients.size() < max_reported_recipients) report_.recipients.push_back(r);
             r = {};
             any = told = false;
@@ -211,7 +196,7 @@ private:
             if (is("Original-Recipient")) r.original = typed_address(f.value);
             if (is("Final-Recipient")) r.final = typed_address(f.value);
             if (is("Action")) r.action = parse_action(f.value);
-            if (is("Status")) r.status = parse_status(f.value);
+            if (is("Status")) r.status = status_within(f.value);
             if (is("Diagnostic-Code")) r.diagnostic = typed_text(f.value);
             if (is("Remote-MTA")) r.remote_mta = typed_text(f.value);
             if (is("Will-Retry-Until")) r.will_retry_until = report_text(f.value);

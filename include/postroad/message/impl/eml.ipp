@@ -104,7 +104,7 @@ inline std::string missing_fields(const std::vector<header_field>& fields, const
 inline std::string in_utf8(std::string_view header, const std::string& charset) {
     const auto fields = split_fields(header);
     const auto* type = find_field(fields, "Content-Type");
-    auto named = std::string(type ? parse_parameterised(type->value).parameter("charset") : std::string_view{});
+    auto named = type ? parse_parameterised(type->value).parameter("charset") : std::string{};
     if (!is_known_charset(named)) named = charset;
     std::string result;
     for (const auto& f : fields) {

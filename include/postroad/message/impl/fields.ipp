@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/percent.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/lines.hpp>
 #include <postroad/message/utf8.hpp>
@@ -57,10 +58,34 @@ POSTROAD_DECL split_entity split_at_empty_line(std::string_view text) noexcept {
     return {text.substr(0, end + 2), text.substr(end + 4), true};
 }
 
-POSTROAD_DECL std::string_view parameterised::parameter(std::string_view name) const noexcept {
-    for (const auto& [key, given] : parameters)
-        if (key == name) return given;
-    return {};
+// `charset'language'text` with %XX, of which the charset and the language stand in the first piece.
+inline std::string extended_octets(std::string_view text, bool is_first) {
+    const auto language = is_first ? text.find('\'') : text.npos;
+    const auto value = language == text.npos ? text.npos : text.find('\'', language + 1);
+    if (value != text.npos) text.remove_prefix(value + 1);
+    return percent_decoded(text).value_or(std::string(text));
+}
+
+POSTROAD_DECL std::string parameterised::parameter(std::string_view name) const {
+    static constexpr std::size_t max_pieces = 100;
+    const auto find = [&](std::string_view key) -> const std::string* {
+        const auto p = std::ranges::find_if(parameters, [&](const auto& x) { return x.first == key; });
+        return p == parameters.end() ? nullptr : &p->second;
+    };
+    if (const auto* plain = find(name)) return *plain;
+    const auto marked = std::string(name) + '*';
+    if (const auto* whole = find(marked)) return extended_octets(*whole, true);
+    std::string result;
+    for (std::size_t n = 0; n < max_pieces; ++n) {
+        const auto key = marked + std::to_string(n);
+        if (const auto* piece = find(key))
+            result += *piece;
+        else if (const auto* extended = find(key + '*'))
+            result += extended_octets(*extended, n == 0);
+        else
+            break;
+    }
+    return result;
 }
 
 /// Reads tokens, quoted strings and separators; comments and spaces count for nothing.
