@@ -91,3 +91,46 @@ TEST_CASE("what is no image, not there or outside is refused, and nothing attach
          {"<", "<img", "<img ", "<img src", "<img src=", "<img src=\"", "<img =", "<img / = x>", "<img src=//x/y>"})
         CHECK(embed_images(m, odd, folder.path) == odd);
 }
+
+TEST_CASE("a link is followed within the folder, and refused by name where it leads out of it") {
+    const images folder;
+    namespace fs = std::filesystem;
+    const auto in = folder.path / "in";
+    std::ofstream(in / "real.png") << "PNG";
+    fs::create_directory(folder.path / "other");
+    std::ofstream(folder.path / "other" / "secret.png") << "SECRET";
+    fs::create_symlink("real.png", in / "alias.png");
+    fs::create_symlink(in, folder.path / "shown");
+    fs::create_symlink("../logo.gif", in / "up.gif");
+    fs::create_symlink(folder.path / "other" / "secret.png", in / "absolute.png");
+    fs::create_symlink(folder.path / "other", in / "sub");
+    fs::create_symlink("up.gif", in / "twice.gif");
+    // "images" and "images2" begin alike
+    fs::create_directory(folder.path / "in2");
+    std::ofstream(folder.path / "in2" / "x.png") << "PNG";
+    fs::create_symlink("../in2/x.png", in / "beside.png");
+
+    for (const auto& base : {in, folder.path / "shown", in / "." / "", in / "sub" / ".." / "in"}) {
+        auto m = simple();
+        CHECK(shown(embed_images(m, "<img src=alias.png>", base)) == "<img src=cid:1>");
+        CHECK(text_of(m.text("x").freeze({}).content).find("name=\"alias.png\"") != std::string::npos);
+        for (const std::string url : {"up.gif", "absolute.png", "sub/secret.png", "twice.gif", "beside.png"}) {
+            const auto f = failure_of([&] { (void)embed_images(m, "<img src='" + url + "'>", base); });
+            CHECK(f.code == errc::invalid_header);
+            CHECK(f.text == "img: '" + url + "' leads out of the folder of images");
+        }
+    }
+    fs::create_symlink("nowhere.png", in / "dangling.png");
+    fs::create_symlink("round.png", in / "round.png");
+    auto m = simple();
+    for (const std::string url : {"dangling.png", "round.png", "sub", ""}) {
+        const auto f = failure_of([&] { (void)embed_images(m, "<img src='./" + url + "'>", in); });
+        CHECK(f.code == (url == "sub" ? errc::invalid_header : errc::unreadable_file));
+    }
+    CHECK(failure_of([&] { (void)embed_images(m, "<img src='real.png'>", in / "none"); }).code ==
+          errc::unreadable_file);
+    for (const std::string url : {"real.png%00.txt", "real.png%00/x.png", "%00", "%00../logo.gif"}) {
+        CAPTURE(url);
+        CHECK(failure_of([&] { (void)embed_images(m, "<img src='" + url + "'>", in); }).code == errc::unreadable_file);
+    }
+}

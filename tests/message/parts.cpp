@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <postroad/message/body_part.hpp>
+#include <postroad/message/eml.hpp>
 #include <postroad/message/message.hpp>
 
 #include <chrono>
@@ -8,6 +9,8 @@
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include <sys/stat.h>
 
 #include "failure.hpp"
 #include "scratch_folder.hpp"
@@ -238,6 +241,36 @@ TEST_CASE("a file of the kernel, which does not say its size, is attached with w
     if (std::filesystem::exists(one)) CHECK(source::file(one).size() < 100);
     if (std::ifstream(endless).get() != std::ifstream::traits_type::eof())
         CHECK(failure_of([&] { (void)source::file(endless); }).code == errc::unreadable_file);
+}
+
+TEST_CASE("what waits for a writer is refused at once, also where a file becomes such before it is sent") {
+    const scratch_folder folder;
+    const auto pipe = folder.path / "pipe";
+    REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+    for (const auto& path : {pipe, std::filesystem::path("/dev/zero"), std::filesystem::path("/dev/tty")}) {
+        const auto f = failure_of([&] { (void)simple().attach(path, {.name = "x"}); });
+        CHECK(f.code == errc::unreadable_file);
+        if (path != "/dev/tty") CHECK(f.text.find("not a regular file") != std::string::npos);
+    }
+    const auto file = folder.path / "a.txt";
+    std::ofstream(file) << std::string(200000, 'x');
+    const auto frozen = simple().text("t").attach(file).freeze(now).content;
+    std::filesystem::rename(pipe, file);
+    content::reader r(frozen);
+    while (!r.peek().empty()) r.consume(r.peek().size());
+    CHECK(r.failure() == errc::unreadable_file);
+}
+
+TEST_CASE("a path with a NUL is no other file") {
+    const scratch_folder folder;
+    std::ofstream(folder.path / "secret") << "SECRET";
+    const std::filesystem::path path((folder.path / "secret").native() + '\0' + "/public.txt");
+    for (const auto& f :
+         {failure_of([&] { (void)simple().attach(path); }), failure_of([&] { (void)source::file(path.native()); }),
+          failure_of([&] { (void)postroad::read_eml(path); })}) {
+        CHECK(f.code == errc::unreadable_file);
+        CHECK(f.text.find("secret\\x00/public.txt") != std::string::npos);
+    }
 }
 
 TEST_CASE("sources of any size around a block give the same octets in memory and streamed") {

@@ -15,8 +15,8 @@ namespace postroad {
 /// files in `folder` by relative paths; each once. All other URLs stay, and without a folder all paths do.
 ///
 /// A file is read while the message is sent, as with message::attach. Throws `error`: errc::unreadable_file for one
-/// that is not there; errc::invalid_header for a path that leads out of the folder, and for a `data:` URI that is no
-/// image or not readable. The message is as it was then.
+/// that is not there; errc::invalid_header for a path that leads out of the folder, by `..` or by a link, and for a
+/// `data:` URI that is no image or not readable. The message is as it was then.
 POSTROAD_DECL std::string embed_images(message& to, std::string_view html, const std::filesystem::path& folder = {});
 
 }  // namespace postroad

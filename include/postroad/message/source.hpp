@@ -28,8 +28,9 @@ public:
     /// No octets.
     source() = default;
     static source memory(std::string octets);
-    /// A file, read while the message is sent and never held in memory as a whole. Throws errc::unreadable_file. If its
-    /// size, time of modification or identity is another when it is read, the attempt fails with errc::changed_file.
+    /// A file, read while the message is sent and never held in memory as a whole. Throws errc::unreadable_file, also
+    /// for what is no regular file. If its size, time of modification or identity is another when it is read, the
+    /// attempt fails with errc::changed_file.
     static source file(const std::string& path);
     /// What `open` gives, `size` octets; more or less is errc::changed_file.
     static source generated(std::uint64_t size, opener open);

@@ -109,12 +109,31 @@ inline std::pair<source, part> image_of_data(std::string_view url, std::size_t n
             {.type = type, .name = "image" + std::to_string(number) + '.' + subtype}};
 }
 
-inline std::filesystem::path path_within(const std::filesystem::path& folder, std::string_view url) {
-    const auto relative = std::filesystem::path(unescaped(url.substr(0, url.find_first_of("?#"))));
+/// Without links, so that what is attached is what was looked at.
+inline std::filesystem::path real_path(const std::filesystem::path& path) {
+    error_code ec = std::make_error_code(std::errc::no_such_file_or_directory);
+    std::filesystem::path found;
+    if (path.native().find('\0') == path.native().npos) found = std::filesystem::canonical(path, ec);
+    if (ec) throw error(errc::unreadable_file, "cannot read '" + escaped(path.native(), 1000) + "': " + ec.message());
+    return found;
+}
+
+inline std::filesystem::path path_within(const std::filesystem::path& folder, const std::filesystem::path& relative) {
     const auto normal = relative.lexically_normal();
-    if (relative.is_absolute() || normal.empty() || *normal.begin() == "..")
-        refuse_field("img", "'" + escaped(url, 100) + "' leads out of the folder of images");
-    return folder / normal;
+    const auto refuse = [&] {
+        refuse_field("img", "'" + escaped(relative.native(), 100) + "' leads out of the folder of images");
+    };
+    if (relative.is_absolute() || normal.empty() || *normal.begin() == "..") refuse();
+    const auto base = real_path(folder);
+    auto found = real_path(base / normal);
+    if (std::ranges::mismatch(base, found).in1 != base.end()) refuse();
+    return found;
+}
+
+inline void attach_image(message& to, const std::filesystem::path& folder, std::string_view url,
+                         const std::string& content_id) {
+    const std::filesystem::path relative(unescaped(url.substr(0, url.find_first_of("?#"))));
+    to.attach(path_within(folder, relative), {.name = file_name_of(relative.native()), .content_id = content_id});
 }
 
 // "https:", "cid:", "//host/": not a path.
@@ -144,7 +163,7 @@ POSTROAD_DECL std::string embed_images(message& to, std::string_view html, const
                 about.content_id = id;
                 changed.attach(std::move(octets), std::move(about));
             } else {
-                changed.attach(detail::path_within(folder, url), {.content_id = id});
+                detail::attach_image(changed, folder, url, id);
             }
         }
         result.append(html.substr(copied, found.begin - copied)).append("cid:").append(id);

@@ -22,7 +22,7 @@ inline std::string file_failure(const char* what, const std::string& path) {
 /// An open file that must stay what it was when the message was composed.
 class unchanged_file {
 public:
-    explicit unchanged_file(const std::string& path) : path_(path), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+    explicit unchanged_file(const std::string& path) : path_(path), fd_(open_at_once(path)) {
         if (fd_ < 0 || ::fstat(fd_, &seen_) != 0 || !S_ISREG(seen_.st_mode)) {
             const int code = fd_ < 0 ? errno : 0;
             if (fd_ >= 0) ::close(fd_);
@@ -69,6 +69,13 @@ public:
     }
 
 private:
+    // A pipe would wait for whoever writes into it; of a path with a NUL the kernel sees the half before it.
+    static int open_at_once(const std::string& path) noexcept {
+        if (path.find('\0') == path.npos) return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        errno = ENOENT;
+        return -1;
+    }
+
     std::string path_;
     int fd_;
     struct ::stat seen_ {};
