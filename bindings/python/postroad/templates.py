@@ -74,9 +74,7 @@ class _Images(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
         self.found: List[Tuple[int, int, str]] = []
-        self._starts = [0]
-        for line in text.splitlines(keepends=True):
-            self._starts.append(self._starts[-1] + len(line))
+        self._starts = [0, *(end.end() for end in re.finditer("\n", text))]  # of lines as getpos() counts them
         self.feed(text)
         self.close()
 

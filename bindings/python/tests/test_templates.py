@@ -143,6 +143,23 @@ def test_images_of_the_folder_are_embedded_and_others_stay(write, tmp_path):
         assert kept in letter.html
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\x85", "\f", "\v", "\x1c", "\r", "\r\n"])
+def test_an_image_is_found_behind_whatever_ends_a_line(write, tmp_path, end):
+    (tmp_path / "logo.gif").write_bytes(b"GIF89a")
+    letter = Template(write(html="<p>{{ name }}\n<img src=logo.gif>", txt="Hi")).render({"name": end}, to="b@x.example")
+    assert letter.html.startswith(f'<p>{end}\n<img src="cid:')
+
+
+def test_a_link_to_an_image_leads_nowhere_outside_of_the_folder(write, tmp_path):
+    (tmp_path / "real.gif").write_bytes(b"GIF89a")
+    (tmp_path / "alias.gif").symlink_to("real.gif")
+    (tmp_path / "secret.gif").symlink_to("/etc/hostname")
+    template = Template(write(html="<img src='{{ name }}.gif'>", txt="x"))
+    assert "cid:" in template.render({"name": "alias"}, to="b@x.example").html
+    with pytest.raises(postroad.InvalidInput, match=r"the image 'secret.gif' is not in"):
+        template.render({"name": "secret"}, to="b@x.example")
+
+
 @pytest.mark.parametrize(("language", "text"), [("de-AT", "Servus"), ("de", "Hallo"), ("fr", "Hello"), (None, "Hello")])
 def test_a_language_has_its_files(write, language, text):
     path = write(
