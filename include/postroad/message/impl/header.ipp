@@ -146,16 +146,20 @@ POSTROAD_DECL void header_writer::encoded_words(std::string_view text) {
     }
 }
 
+inline bool has_space_at_edge(std::string_view value) noexcept {
+    return !value.empty() && (is_space(value.front()) || is_space(value.back()));
+}
+
 // Whether words with one space between them are all of it.
 inline bool is_plain_line(std::string_view value) noexcept {
-    return !value.empty() && !is_space(value.front()) && !is_space(value.back()) &&
-           value.find('\t') == std::string_view::npos && value.find("  ") == std::string_view::npos;
+    return !value.empty() && !has_space_at_edge(value) && value.find('\t') == std::string_view::npos &&
+           value.find("  ") == std::string_view::npos;
 }
 
 POSTROAD_DECL void header_writer::unstructured(std::string_view name, std::string_view value, value_kind kind) {
     begin(name);
     const bool as_is = (charset_ == header_charset::utf8 || is_ascii(value)) && longest_stretch(value) < max_line &&
-                       (kind == value_kind::raw || !looks_encoded(value));
+                       (kind == value_kind::raw || (!looks_encoded(value) && !has_space_at_edge(value)));
     if (as_is)
         words(value);
     else if (kind == value_kind::raw && is_plain_line(value))
@@ -188,7 +192,10 @@ POSTROAD_DECL void header_writer::mixed_words(std::string_view value) {
 POSTROAD_DECL void header_writer::words(std::string_view value) {
     for (std::size_t at = 0; at < value.size();) {
         const auto stretch = value.substr(at, stretch_end(value, at) - at);
-        if (at == 0) {
+        if (at == 0 && value.find_first_not_of(" \t") == value.npos) {
+            add(" ");
+            add(stretch);
+        } else if (at == 0) {
             word(stretch);
         } else {
             if (column_ + stretch.size() > preferred_line) fold();
