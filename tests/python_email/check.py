@@ -23,8 +23,7 @@ LENIENT = {"strict": False} if "strict" in inspect.signature(email.utils.getaddr
 def mailboxes(field):
     """(name, address) of each mailbox. Not field.addresses: in names it puts a space between encoded words that stand
     side by side, against RFC 2047 section 6.2."""
-    return [(decoded(name).strip(), address)
-            for name, address in email.utils.getaddresses([field], **LENIENT)]
+    return [(decoded(name).strip(), address) for name, address in email.utils.getaddresses([field], **LENIENT)]
 
 
 def decoded(value):
@@ -58,7 +57,9 @@ def parts_of(message):
         if part.is_multipart():
             continue
         if part.get_content_disposition() == "attachment":
-            files.append((part.get_filename(), part.get("Content-Description", "").strip(), part.get_payload(decode=True)))
+            files.append(
+                (part.get_filename(), part.get("Content-Description", "").strip(), part.get_payload(decode=True))
+            )
         elif part.get_content_type() == "text/html":
             html = part.get_content()
         else:
@@ -77,8 +78,13 @@ def stripped(name):
 
 
 def problems_of_fields(message, plain, expected):
-    for field, key in (("From", "from"), ("To", "to"), ("Cc", "cc"), ("Reply-To", "reply_to"),
-                       ("Disposition-Notification-To", "notify")):
+    for field, key in (
+        ("From", "from"),
+        ("To", "to"),
+        ("Cc", "cc"),
+        ("Reply-To", "reply_to"),
+        ("Disposition-Notification-To", "notify"),
+    ):
         addresses = expected.get(key, [])
         # Python knows the grammar of these only, and parses no quoted local part with a comma in the others
         if not addresses or key == "notify":
@@ -89,7 +95,9 @@ def problems_of_fields(message, plain, expected):
         if addresses and not (key == "to" and "group" in expected):
             names = [(stripped(name), address) for name, address in mailboxes(plain[field])]
             yield from compare(field, names, list(zip(map(stripped, expected[key + "_name"]), addresses)))
-    yield from compare("Subject", message["Subject"], expected["subject"][0])
+    # before 3.12.8 a space too many where the value begins on the next line (cpython issue 124452)
+    subject = message["Subject"].lstrip(" ") if plain["Subject"][:2] == "\r\n" else message["Subject"]
+    yield from compare("Subject", subject, expected["subject"][0])
     yield from compare("X-Own", message["X-Own"].strip(), expected["own"][0].strip())
     keywords = decoded(plain["Keywords"]).split(",") if "Keywords" in plain else []
     yield from compare("Keywords", [k.strip(' "') for k in keywords], expected.get("keyword", []))
