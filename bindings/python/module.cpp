@@ -424,6 +424,8 @@ PYBIND11_MODULE(_core, m) {
     m.def("advice", &advice_of, py::arg("phase"), py::arg("error"), py::arg("code"), py::arg("enhanced"),
           py::arg("text"), py::arg("why"), py::arg("direct"));
     m.def("check_wishes", &check_wishes, py::arg("options"));
+    m.def(
+        "check_url", [](const py::bytes& url) { check_url(url); }, py::arg("url"));
 
     define_message(m);
     define_dialogue(m);

@@ -12,6 +12,7 @@
 #include <postroad/queueing/sqlite.hpp>
 #endif
 #include <postroad/scheduling/fair.hpp>
+#include <postroad/transport/mx_url.hpp>
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -79,6 +80,15 @@ inline transport::smtp transport_of(std::string url, const py::dict& options) {
         at = end + 1;
     }
     return transport::smtp(kept);
+}
+
+/// Whether it is the URL of a server, or of mx://, whoever may authenticate there. Throws `error`.
+inline void check_url(const std::string& url) {
+    if (transport::is_mx_url(url)) return (void)transport::parse_mx_url(url);
+    transport::check_options(transport::parse_url(url).options);
+    py::dict elsewhere;
+    elsewhere["user"] = py::bytes("somebody");
+    (void)transport_of(url, elsewhere);
 }
 
 inline postroad::smtp::timeouts timeouts_of(duration t, const postroad::smtp::timeouts& usual) {

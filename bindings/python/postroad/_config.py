@@ -12,7 +12,10 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
+from . import _core
 from ._errors import InvalidInput
+from ._messages import octets
+from ._outbox import local_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -136,6 +139,14 @@ def _value(path: Path, key: str, value: object, like: object) -> Any:
     return os.path.expanduser(_text(path, key, value)) if key in _PATHS else _text(path, key, value)
 
 
+def _check_url(path: Path, name: str, url: str) -> None:
+    try:
+        if local_of(url)[0] is None:
+            _core.check_url(octets("url", url, "invalid_url"))
+    except InvalidInput as e:
+        raise wrong(path, f"accounts.{name}.url: {e}") from None
+
+
 def _account(path: Path, name: str, given: object) -> Account:
     if not isinstance(given, dict):
         raise wrong(path, f"accounts.{name} must be a table")
@@ -148,7 +159,9 @@ def _account(path: Path, name: str, given: object) -> Account:
             raise wrong(path, f"accounts.{name}: {key} is not known{_guess(key, known)}")
     if not given.get("url"):
         raise wrong(path, f'accounts.{name} has no url: write one, such as "smtp://smtp.example.com"')
-    return Account(**{k: _value(path, f"{k}", v, known[k]) for k, v in given.items()})
+    account = Account(**{k: _value(path, f"{k}", v, known[k]) for k, v in given.items()})
+    _check_url(path, name, account.url)
+    return account
 
 
 def _read(path: Path) -> Dict[str, Any]:

@@ -448,6 +448,14 @@ def test_an_account_says_where_mail_goes(server, start_sink, tmp_path, stdin, co
         ("accounts = 1", "accounts must be a table"),
         ("accounts.a = 1", "accounts.a must be a table"),
         ("[accounts.a]\nuser = 'b'", "accounts.a has no url"),
+        ("[accounts.a]\nurl = 'http://x.example'", "accounts.a.url: "),
+        ("[accounts.a]\nurl = 'smtp://secret-word@'", "accounts.a.url: "),
+        ("[accounts.a]\nurl = 'smtp://x?tsl=auto'", "tsl"),
+        ("[accounts.a]\nurl = 'smtp://x?auth=GSSAPI'", "accounts.a.url: "),
+        ("[accounts.a]\nurl = 'smtp://x?tls=maybe'", 'option "tls" must be one of'),
+        ("[accounts.a]\nurl = 'mx://'", "names no host"),
+        ("[accounts.a]\nurl = 'discard://x'", "nothing may stand behind discard://"),
+        ("account = 'b'\n[accounts.a]\nurl = 'x'\n[accounts.b]\nurl = 'smtp://x'", "accounts.a.url: "),
         ("[accounts.a]\nurl = 'smtp://x'\npassword = 'secret-word'", "use password_command, password_file or keyring"),
         ("[accounts.a]\nurl = 'smtp://x'\nusr = 'b'", "did you mean 'user'?"),
         (
@@ -467,6 +475,14 @@ def test_a_configuration_that_is_wrong_is_named(configure, stdin, capsys, text, 
     assert "postroad.toml: " in err
     assert says in err
     assert "secret-word" not in err
+
+
+@pytest.mark.parametrize(
+    "url", ["smtp://ann@x", "smtps://ann:pw@x?auth=PLAIN", "smtp://x?auth=LOGIN", "mx://out.example", "maildir:///m"]
+)
+def test_any_url_may_be_that_of_an_account(configure, url):
+    configure(f"[accounts.a]\nurl = '{url}'\nuser = 'ann'")
+    assert _config.load().accounts["a"].url == url
 
 
 def test_an_account_that_is_not_there_is_guessed(configure, stdin, capsys):
