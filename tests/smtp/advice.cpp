@@ -247,6 +247,12 @@ const std::vector<example>& logins() {
                        part,
                        not_part};
     };
+    static const auto by_scram = [](errc ec, std::string_view word, std::string_view part,
+                                    std::string_view not_part = {}) {
+        return example{
+            ec,   phase::auth, by_starttls, "by SCRAM-SHA-256: the server reports " + std::string(word), "535 5.7.8 no",
+            part, not_part};
+    };
     static const std::vector<example> all = {
         at("534 5.7.9 Application-specific password required. Learn more at https://support.google.com/mail/?p=x",
            "app password"),
@@ -307,6 +313,18 @@ const std::vector<example>& logins() {
         {errc::authentication_rejected, phase::auth, by_starttls,
          by_plain + "; if the password is right, SCRAM-SHA-256 is beyond the server: name another, auth=PLAIN",
          "535 no", "another mechanism"},
+        by_scram(errc::authentication_rejected, "invalid-proof", "not that of this user", "?auth="),
+        by_scram(errc::authentication_rejected, "unknown-user", "nothing for SCRAM"),
+        by_scram(errc::authentication_rejected, "invalid-username-encoding", "nothing for SCRAM"),
+        by_scram(errc::authentication_rejected, "other-error", "does not say why"),
+        by_scram(errc::authentication_rejected, "invalid-encoding", "another mechanism", "password"),
+        by_scram(errc::authentication_rejected, "extensions-not-supported", "another mechanism", "password"),
+        by_scram(errc::authentication_rejected, "channel-binding-not-supported", "another mechanism", "password"),
+        by_scram(errc::authentication_rejected, "unsupported-channel-binding-type", "another mechanism", "password"),
+        by_scram(errc::authentication_failed, "channel-bindings-dont-match", "no password there", "?auth="),
+        by_scram(errc::authentication_failed, "server-does-support-channel-binding", "no password there", "?auth="),
+        by_scram(errc::authentication_deferred, "no-resources", "Try later", "password"),
+        by_scram(errc::authentication_deferred, "other-error", "Try later", "password"),
         {errc::authentication_rejected, phase::auth, by_starttls,
          "the server refused the token, and the same one was given again", "", "Get a new one", "its code"},
         {errc::authentication_rejected, phase::auth, by_starttls,

@@ -14,6 +14,7 @@ using postroad::smtp::authenticator;
 using postroad::smtp::credentials;
 using postroad::smtp::sasl_channel;
 using postroad::smtp::scram_client;
+namespace smtp = postroad::smtp;
 
 namespace {
 
@@ -218,13 +219,45 @@ TEST_CASE("messages with parts missing, doubled or in another order fail") {
     }
 }
 
-TEST_CASE("an error of the server is a failure at either step, and quoted only if it is a known one") {
-    CHECK(refusal_of_first("e=unknown-user") == "SCRAM: the server reports unknown-user");
-    auto a = start(rfc7677);
-    respond(a, "");
-    respond(a, rfc7677.server_first);
-    CHECK(refusal(a, "e=invalid-proof,x=1") == "SCRAM: the server reports invalid-proof");
-    CHECK(refusal_of_first("e=pencil") == "SCRAM: the server reports an error");
+TEST_CASE("a refusal that the server explains is answered, for its reply comes then, and quoted if it is a known one") {
+    using smtp::scram_refusal;
+    const auto explained = [](std::string_view message, bool behind_proof) {
+        auto a = start(rfc7677);
+        respond(a, "");
+        if (behind_proof) respond(a, rfc7677.server_first);
+        CHECK_FALSE(a.refused());
+        CHECK(respond(a, message).empty());
+        CHECK(a.refused());
+        CHECK_FALSE(a.satisfied());
+        CHECK(a.proved() == behind_proof);
+        CHECK(refusal(a, "") == "SCRAM: the server asks for more");
+        return a.refusal();
+    };
+    for (const bool behind_proof : {false, true}) {
+        CHECK(explained("e=invalid-proof,x=1", behind_proof) == scram_refusal::password);
+        CHECK(explained("e=no-resources", behind_proof) == scram_refusal::for_now);
+        CHECK(explained("e=unknown-user", behind_proof) == scram_refusal::mechanism);
+        CHECK(explained("e=other-error", behind_proof) == scram_refusal::unsaid);
+        CHECK(explained("e=pencil", behind_proof) == scram_refusal::unsaid);
+    }
+    for (const auto* word : {"invalid-encoding", "extensions-not-supported", "invalid-proof",
+                             "channel-binding-not-supported", "unsupported-channel-binding-type", "unknown-user",
+                             "invalid-username-encoding", "no-resources", "other-error"}) {
+        auto a = start(rfc7677);
+        respond(a, "");
+        respond(a, "e="s + word);
+        CHECK(a.explanation() == "SCRAM-SHA-256: the server reports "s + word);
+    }
+}
+
+TEST_CASE("channel binding that does not match ends the exchange without another word") {
+    for (const auto* word : {"channel-bindings-dont-match", "server-does-support-channel-binding"}) {
+        CHECK(refusal_of_first("e="s + word) == "SCRAM-SHA-256: the server reports "s + word);
+        auto a = start(rfc7677);
+        respond(a, "");
+        respond(a, rfc7677.server_first);
+        CHECK(refusal(a, "e="s + word) == "SCRAM-SHA-256: the server reports "s + word);
+    }
 }
 
 TEST_CASE("mechanism downgrade: the flag y is sent where binding is possible and not offered for the mechanism") {
@@ -256,6 +289,10 @@ TEST_CASE("a nonce that is short, or not printable, or holds a comma, is refused
 }
 
 TEST_CASE("no explanation of a failure shows the password") {
-    for (const auto* message : {"e=pencil", "r=pencil", "m=pencil", "pencil"})
+    for (const auto* message : {"r=pencil", "m=pencil", "pencil"})
         CHECK(refusal_of_first(message).find("pencil") == std::string::npos);
+    auto a = start(rfc7677);
+    respond(a, "");
+    respond(a, "e=pencil");
+    CHECK(a.explanation() == "SCRAM-SHA-256: the server reports other-error");
 }

@@ -65,7 +65,7 @@ public:
 
     /// Whether anything went out that depends on the secret. Before that a refusal is the mechanism's, and another one
     /// may be tried.
-    bool proved() const noexcept { return sent_ || (scram_ && state_ >= state::awaiting_verification); }
+    bool proved() const noexcept { return sent_; }
     /// Whether its responses depend on challenges; of the others a server may ask in any words.
     bool reads_challenges() const noexcept {
         return info_ && (info_->kind == detail::mechanism::scram || info_->kind == detail::mechanism::cram_md5);
@@ -73,10 +73,12 @@ public:
 
     /// Whether it proves who we are with a token, which may have expired.
     bool uses_token() const noexcept { return info_ && info_->needs_token(); }
-    /// Whether the server explained why it refuses the token; its reply is about to say so.
+    /// Whether the server explained why it refuses the token, or by e= in SCRAM; its reply is about to say so.
     bool refused() const noexcept { return state_ == state::refused; }
+    /// What it explained in SCRAM.
+    scram_refusal refusal() const noexcept { return refusal_; }
 
-    /// Why it failed, or why the server is about to refuse the token. Ours alone, or a word from a fixed list.
+    /// Why it failed, or why the server is about to refuse. Ours alone, or a word from a fixed list.
     const std::string& explanation() const noexcept { return explanation_; }
 
     /// `server_text` without the secrets, their base64 and the base64 of the responses given so far, where a server
@@ -104,6 +106,7 @@ private:
     std::string answer_login(std::string_view challenge, error_code& ec);
     std::string answer_cram_md5(std::string_view challenge, error_code& ec);
     std::string answer_scram(std::string_view challenge, error_code& ec);
+    std::string answer_scram_refusal(scram_refusal r, std::string_view name, error_code& ec);
     std::string answer_token(std::string_view challenge, error_code& ec);
     std::string only_response(std::string_view challenge, std::string response, error_code& ec);
     std::string initial_response() const;
@@ -115,6 +118,7 @@ private:
     std::uint16_t port_ = 0;
     std::optional<scram_client> scram_;
     bool sent_ = false;  // a response that depends on the secret
+    scram_refusal refusal_ = scram_refusal::unsaid;
     redaction hidden_;
     state state_ = state::awaiting_start;
     std::string explanation_;

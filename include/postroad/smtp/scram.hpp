@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,15 @@ struct scram_options {
     std::string nonce = {};         ///< ours: printable, without comma, min_nonce characters or more
 };
 
+/// What a refusal says that the server explains by e= (RFC 5802 section 7).
+enum class scram_refusal : unsigned char {
+    unsaid,     ///< any of the others
+    mechanism,  ///< the server cannot do it so, or not for this user; another mechanism may work
+    password,   ///< it is wrong
+    for_now,    ///< the server lacks resources
+    tampering,  ///< channel binding shows that TLS, or the list of mechanisms, is not what the server sees
+};
+
 /// Three steps: first(), final(server's first message), verify(server's final message). Sans-IO; movable.
 class scram_client {
 public:
@@ -37,6 +47,11 @@ public:
 
     /// Whether `nonce` may be used.
     static bool is_nonce(std::string_view nonce) noexcept;
+
+    /// What the server's message says if it is a refusal; then `name` is its word, of those in the RFC: "other-error"
+    /// for any other, which might repeat what we sent. After an answer, an empty one, comes the reply (RFC 4422 section
+    /// 5).
+    static std::optional<scram_refusal> refusal(std::string_view server_message, std::string_view& name);
 
     std::string first() const { return header_ + first_bare_; }
     /// The proof. On failure `problem` says why and nothing is returned. One round of HMAC takes about 1 µs, so the

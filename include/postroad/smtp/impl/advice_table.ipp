@@ -56,6 +56,7 @@ inline constexpr std::string_view starttls = "https://www.rfc-editor.org/rfc/rfc
 inline constexpr std::string_view lines = "https://www.rfc-editor.org/rfc/rfc5321#section-2.3.8";
 inline constexpr std::string_view auth = "https://www.rfc-editor.org/rfc/rfc4954#section-6";
 inline constexpr std::string_view scram = "https://www.rfc-editor.org/rfc/rfc5802#section-9";
+inline constexpr std::string_view scram_errors = "https://www.rfc-editor.org/rfc/rfc5802#section-7";
 inline constexpr std::string_view statuses = "https://www.rfc-editor.org/rfc/rfc3463#section-3";
 inline constexpr std::string_view checks = "https://www.rfc-editor.org/rfc/rfc7372#section-3";
 inline constexpr std::string_view tls = "https://www.rfc-editor.org/rfc/rfc8446#section-6.2";
@@ -255,6 +256,32 @@ inline constexpr advice_row advice_table[] = {
     {{.whose = ours, .about = errc::authentication_deferred, .said = "open smtp flag first"},
      {"QQ Mail wants an authorization code, and SMTP turned on.",
       "Turn SMTP on in the mailbox's settings, and use the code that is shown there.", source::qq}},
+
+    // Logging in: what a server says by e= in SCRAM.
+    {{.whose = ours, .about = errc::authentication_rejected, .found = "reports invalid-proof"},
+     {"The password is not that of this user.", check_both, source::scram_errors}},
+    {{.whose = ours,
+      .about = errc::authentication_rejected,
+      .found = "reports unknown-user|reports invalid-username-encoding"},
+     {"The server does not know this user, or has nothing for SCRAM of it.",
+      "Check the user; if it is right, name another mechanism: ?auth=NAME.", source::scram_errors}},
+    {{.whose = ours, .about = errc::authentication_rejected, .found = "reports other-error"},
+     {"The server does not say why: the password may be wrong, or it has nothing for SCRAM of this user.",
+      "Check user and password; if both are right, look at its log, or name another mechanism: ?auth=NAME.",
+      source::scram_errors}},
+    {{.whose = ours,
+      .about = errc::authentication_rejected,
+      .found = "reports invalid-encoding|reports extensions-not-supported|reports channel-binding-not-supported|"
+               "reports unsupported-channel-binding-type"},
+     {"The server lists this mechanism and cannot do it so.", "Name another mechanism: ?auth=NAME.",
+      source::scram_errors}},
+    {{.whose = ours,
+      .about = errc::authentication_failed,
+      .found = "reports channel-bindings-dont-match|reports server-does-support-channel-binding"},
+     {"TLS may end at somebody between, such as a proxy, instead of at the server.",
+      "Send no password there; ask who runs it.", source::scram_errors}},
+    {{.whose = ours, .about = errc::authentication_deferred, .found = "reports no-resources"},
+     {"The server lacks the resources to log anybody in.", "Try later.", source::scram_errors}},
 
     // Logging in: what RFC 4954 says.
     {{.whose = ours, .about = errc::authentication_rejected, .found = "auth="},

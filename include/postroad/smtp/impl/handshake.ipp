@@ -244,7 +244,7 @@ POSTROAD_DECL void session::on_auth_refused(const reply& r) {
         return want_credentials(true);
     }
     if (try_another(r)) return;
-    if (r.transient())
+    if (r.transient() || authenticator_->refusal() == scram_refusal::for_now)
         return part(errc::authentication_deferred, phase::auth,
                     "the server cannot authenticate now by " + rejected_by(), r);
     part(errc::authentication_rejected, phase::auth, "the server rejected the credentials by " + rejected_by(), r);
@@ -300,6 +300,8 @@ POSTROAD_DECL std::string session::rejected_by() const {
     if (!why.empty()) text += ": " + why;
     const bool plus = last.ends_with("-PLUS");
     const bool scram = last.starts_with("SCRAM-");
+    const auto said = authenticator_->refusal();
+    if (said == scram_refusal::password || said == scram_refusal::for_now) return text;
     if (plus) text += " (bound by " + binding_name_ + ')';
     const auto is_unsuited = [&](std::string_view m) { return std::ranges::find(unsuited_, m) != unsuited_.end(); };
     if (!scram && !is_unsuited(last)) return text;

@@ -252,6 +252,10 @@ POSTROAD_DECL std::string authenticator::answer_cram_md5(std::string_view challe
 
 POSTROAD_DECL std::string authenticator::answer_scram(std::string_view challenge, error_code& ec) {
     std::string problem;
+    std::string_view name;
+    if (const auto why = scram_client::refusal(challenge, name);
+        why && (state_ == state::awaiting_challenge || state_ == state::awaiting_verification))
+        return answer_scram_refusal(*why, name, ec);
     switch (state_) {
         case state::awaiting_start: {
             auto first = only_response(challenge, initial_response(), ec);
@@ -262,6 +266,7 @@ POSTROAD_DECL std::string authenticator::answer_scram(std::string_view challenge
             auto response = scram_->final(challenge, problem);
             if (!problem.empty()) return fail(std::move(problem), ec);
             state_ = state::awaiting_verification;
+            sent_ = true;
             return response;
         }
         case state::awaiting_verification:
@@ -273,6 +278,16 @@ POSTROAD_DECL std::string authenticator::answer_scram(std::string_view challenge
         case state::failed: break;
     }
     return fail("SCRAM: the server asks for more", ec);
+}
+
+// The reply to this says whether it is for good. Behind signs of tampering nothing is said.
+POSTROAD_DECL std::string authenticator::answer_scram_refusal(scram_refusal r, std::string_view name, error_code& ec) {
+    auto text = std::string(mechanism()) + ": the server reports " + std::string(name);
+    if (r == scram_refusal::tampering) return fail(std::move(text), ec);
+    refusal_ = r;
+    explanation_ = std::move(text);
+    state_ = state::refused;
+    return {};
 }
 
 POSTROAD_DECL std::string authenticator::fail(std::string explanation, error_code& ec) {

@@ -29,24 +29,25 @@ inline bool take_attribute(std::string_view& message, char name, std::string_vie
     return true;
 }
 
-// The server's reason if it is one of RFC 5802 section 7: anything else might repeat what we sent.
-inline std::string scram_error(std::string_view server_message) {
-    static constexpr std::string_view known[] = {"invalid-encoding",
-                                                 "extensions-not-supported",
-                                                 "invalid-proof",
-                                                 "channel-bindings-dont-match",
-                                                 "server-does-support-channel-binding",
-                                                 "channel-binding-not-supported",
-                                                 "unsupported-channel-binding-type",
-                                                 "unknown-user",
-                                                 "invalid-username-encoding",
-                                                 "no-resources",
-                                                 "other-error"};
-    std::string_view value;
-    take_attribute(server_message, 'e', value);
-    const auto* found = std::ranges::find(known, value);
-    return "SCRAM: the server reports " + (found == std::end(known) ? "an error" : std::string(*found));
-}
+struct scram_error {
+    std::string_view name;
+    scram_refusal means;
+};
+
+// Some send `other-error` for anything, and what is not known is treated like it.
+inline constexpr scram_error scram_errors[] = {
+    {"other-error", scram_refusal::unsaid},
+    {"invalid-encoding", scram_refusal::mechanism},
+    {"extensions-not-supported", scram_refusal::mechanism},
+    {"invalid-proof", scram_refusal::password},
+    {"channel-bindings-dont-match", scram_refusal::tampering},
+    {"server-does-support-channel-binding", scram_refusal::tampering},
+    {"channel-binding-not-supported", scram_refusal::mechanism},
+    {"unsupported-channel-binding-type", scram_refusal::mechanism},
+    {"unknown-user", scram_refusal::mechanism},
+    {"invalid-username-encoding", scram_refusal::mechanism},
+    {"no-resources", scram_refusal::for_now},
+};
 
 struct server_first_message {
     std::string_view nonce;
@@ -56,7 +57,6 @@ struct server_first_message {
 
 inline std::string parse_server_first(std::string_view message, std::string_view client_nonce,
                                       server_first_message& out) {
-    if (message.starts_with("e=")) return scram_error(message);
     if (message.starts_with("m=")) return "SCRAM: the server requires an extension that postroad lacks";
     std::string_view salt;
     std::string_view count;
@@ -76,6 +76,16 @@ inline std::string parse_server_first(std::string_view message, std::string_view
 }
 
 }  // namespace detail
+
+POSTROAD_DECL std::optional<scram_refusal> scram_client::refusal(std::string_view server_message,
+                                                                 std::string_view& name) {
+    std::string_view value;
+    if (!detail::take_attribute(server_message, 'e', value)) return {};
+    const auto* found = std::ranges::find(detail::scram_errors, value, &detail::scram_error::name);
+    if (found == std::end(detail::scram_errors)) found = detail::scram_errors;
+    name = found->name;
+    return found->means;
+}
 
 POSTROAD_DECL scram_client::scram_client(scram_options options) : options_(std::move(options)) {
     header_ = options_.binding_flag + ',';
@@ -129,9 +139,7 @@ POSTROAD_DECL bool scram_client::prove(std::string_view salt, std::uint32_t iter
 POSTROAD_DECL bool scram_client::verify(std::string_view server_final, std::string& problem) const {
     std::string_view value;
     std::string signature;
-    if (server_final.starts_with("e=")) {
-        problem = detail::scram_error(server_final);
-    } else if (!detail::take_attribute(server_final, 'v', value) || !base64_decode(value, signature)) {
+    if (!detail::take_attribute(server_final, 'v', value) || !base64_decode(value, signature)) {
         problem = "SCRAM: expected the server's signature";
     } else if (server_signature_.empty() || !detail::equal_in_constant_time(signature, server_signature_.reveal())) {
         problem = "SCRAM: the server's signature is wrong; it does not know the password";
