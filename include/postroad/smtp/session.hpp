@@ -457,6 +457,7 @@ private:
     bool quit_wanted_ = false;
     bool broken_off_ = false;  // nothing is written behind the content that was
     std::optional<farewell> farewell_;
+    reply last_refusal_;  // while nothing else came since, and the session is open
     observer* observer_ = nullptr;
     std::uint64_t connection_ = 0;
     std::string server_name_;  // for the observer, like the next

@@ -89,7 +89,8 @@ POSTROAD_DECL void session::closed(error_code ec, std::string explanation, time_
                        : ec == condition::tls       ? phase::tls
                        : ec == errc::resolve_failed ? phase::resolve
                                                     : phase::connect;
-    fail(ec, where, std::move(explanation));
+    // Behind a refusal it was the server's last word to all that is under way.
+    fail(ec, where, std::move(explanation), std::exchange(last_refusal_, {}));
 }
 
 POSTROAD_DECL void session::secured(time_point now) {
