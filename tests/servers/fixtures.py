@@ -35,9 +35,10 @@ PORTS = {
     "postfix": (
         *("mx", "submission", "smtps", "imap", "lmtp", "lmtps", "dovecot_submission", "dovecot_submissions"),
         *("mx_limit", "mx_no_8bitmime", "mx_no_chunking", "mx_no_pipelining", "mx_no_smtputf8", "mx_no_starttls"),
+        *("offers", "cyrus"),
     ),
     "dovecot": ("imap", "lmtp", "lmtps"),
-    "exim": ("smtp", "smtps"),
+    "exim": ("smtp", "smtps", "cyrus"),
     "opensmtpd": ("smtp", "smtps", "submission"),
     "aiosmtpd": ("smtp", "smtps"),
     "haraka": ("smtp",),

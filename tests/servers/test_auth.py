@@ -4,10 +4,13 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import re
 import smtplib
 import subprocess
 import time
+from collections.abc import Iterable, Iterator
+from itertools import chain, combinations
 
 import pytest
 
@@ -160,6 +163,62 @@ def test_login_works_whichever_mechanisms_are_switched_off(postfix, offer, user,
         assert run.code == (0 if able else 1), (names, run.output)
         if not able:
             assert run.errors() == ["authentication_rejected"], (names, run.output)
+
+
+# By preference; each of these is safe over TLS.
+SAFE = ("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN")
+# name -> server, URL, a file that names what is offered, what can be; of hashed there is no secret for SCRAM
+OFFERS = {
+    "postfix-dovecot": ("postfix", "smtp://{user}localhost:{offers}", "etc/offered", SAFE),
+    "postfix-cyrus": ("postfix", "smtp://{user}localhost:{cyrus}", "etc/offered", SAFE),
+    "exim-cyrus": ("exim", "smtp://{user}localhost:{cyrus}", "offered", SAFE),
+    "exim": ("exim", "smtp://{user}localhost:{smtp}", "offered", SAFE[2:]),
+}
+
+
+@pytest.fixture
+def listed(server):
+    """Makes a server list these mechanisms; all of them again at the end."""
+    before = {}
+
+    def set_to(file: str, names: Iterable[str]) -> None:
+        path = server.dir / file
+        before.setdefault(path, path.read_text())
+        path.write_text("".join(f"{name}: ok\n{name.lower()} ok\n" for name in names))
+        os.utime(path, (0, 0))  # Postfix waits until a file is some seconds old
+
+    yield set_to
+    for path, text in before.items():
+        path.write_text(text)
+
+
+def some_of(names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """All there are, none left out but all."""
+    return chain.from_iterable(combinations(names, n) for n in range(len(names), 0, -1))
+
+
+@pytest.mark.parametrize(
+    ("server", "url", "file", "every", "user"),
+    [(*OFFERS[name], user) for name in OFFERS for user in ("alice", "hashed") if user == "alice" or name[0] == "p"],
+    ids=[f"{name}-{user}" for name in OFFERS for user in ("alice", "hashed") if user == "alice" or name[0] == "p"],
+    indirect=["server"],
+)
+def test_login_works_by_what_a_server_has_left(server, listed, url, file, every, user, one):
+    for names in some_of(every):
+        listed(file, [*names, "CRAM-MD5"])
+        run = send_folder(one, url_of(server, url.replace("{user}", f"{user}:{PASSWORD}@")), server.ca, "alice")
+        able = user == "alice" or {"PLAIN", "LOGIN"} & {*names}
+        assert run.code == (0 if able else 1), (names, run.output, server.log())
+        assert run.errors() == ([] if able else ["authentication_rejected"]), (names, run.output)
+
+
+@pytest.mark.parametrize(
+    ("server", "url", "file"), [OFFERS[name][:3] for name in OFFERS], ids=list(OFFERS), indirect=["server"]
+)
+def test_where_no_safe_mechanism_is_left_none_is_taken(server, listed, url, file, one):
+    listed(file, ["CRAM-MD5"])
+    run = send_folder(one, url_of(server, url.replace("{user}", f"alice:{PASSWORD}@")), server.ca, "alice")
+    assert run.errors() in (["no_common_mechanism"], ["authentication_not_offered"]), run.output
 
 
 def test_no_mechanism_in_common_is_an_error(exim, one):
