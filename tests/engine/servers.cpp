@@ -140,6 +140,33 @@ TEST_CASE("refused credentials are not tried at the next server") {
     CHECK(r.did() == "done #1 not_attempted x0 authentication_rejected");
 }
 
+TEST_CASE("which mechanisms are beyond a server is remembered for an hour, and for that server") {
+    rig<> r(one);
+    const smtp::auth_habits taught{.beyond = {"SCRAM-SHA-256"}};
+    connection_id id = 0;
+    // Sends one message over a connection of its own; returns what that was told.
+    const auto send = [&](const std::string& domain, const smtp::auth_habits& learned) {
+        smtp::auth_habits told;
+        (void)r.add(domain);
+        while (auto a = r.d.poll())
+            if (auto* o = std::get_if<engine::open_connection>(&*a)) told = o->known.auth, id = o->id;
+        r.d.ready(id, 1, r.now, {}, {.auth = learned});
+        (void)r.did();
+        r.accept(id, r.last);
+        r.close(id);
+        (void)r.did();
+        return told;
+    };
+    CHECK(send("one.example", taught) == smtp::auth_habits{});
+    CHECK(send("two.example", {}) == smtp::auth_habits{});
+    r.pass(59min);
+    (void)r.did();
+    CHECK(send("one.example", {}) == taught);
+    r.pass(1min);
+    (void)r.did();
+    CHECK(send("one.example", {}) == smtp::auth_habits{});
+}
+
 TEST_CASE("a server whose TLS fails and may fail is asked again at once, in the clear, and only once") {
     rig<> r(one);
     (void)r.add("two.example");

@@ -58,7 +58,7 @@ public:
     }
     void events() {
         while (auto e = session.poll()) {
-            if (std::holds_alternative<smtp::ready>(*e)) ready = true;
+            if (const auto* r = std::get_if<smtp::ready>(&*e)) ready = true, habits = r->auth;
             if (const auto* w = std::get_if<smtp::credentials_wanted>(&*e)) wanted.push_back(w->refused_before);
             if (auto* c = std::get_if<smtp::closed>(&*e)) over = std::move(*c);
         }
@@ -79,6 +79,7 @@ public:
     postroad::time_point now = postroad::time_point(std::chrono::hours(1));
     smtp::session session;
     bool ready = false;
+    smtp::auth_habits habits;
     std::vector<bool> wanted;
     std::optional<smtp::closed> over;
 };
@@ -517,6 +518,76 @@ TEST_CASE("after 535 a password is never tried again, nor asked for") {
     CHECK(t.client() == "QUIT\r\n");
     CHECK(t.error() == errc::authentication_rejected);
     CHECK(t.wanted.size() == 1);
+}
+
+TEST_CASE("what logging in taught about a server's mechanisms is told, and heeded while another one is left") {
+    auto o = options(security::implicit);
+    o.credentials = {.user = "tim", .password = secret("tanstaaf")};
+    const auto plain = "AUTH PLAIN " + base64_encode("\0tim\0tanstaaf"s) + "\r\n";
+    const auto scram = "AUTH SCRAM-SHA-1 " + base64_encode("n,,n=tim,r=rOprNGfwEbeRWgbNEkqO") + "\r\n";
+    const smtp::auth_habits no_scram{.beyond = {"SCRAM-SHA-1"}};
+
+    talk first(o);
+    first.hello({"AUTH SCRAM-SHA-1 PLAIN"});
+    CHECK(first.client() == scram);
+    first.server("535 5.7.8 no");
+    CHECK(first.client() == plain);
+    first.server("235 welcome");
+    first.events();
+    REQUIRE(first.ready);
+    CHECK(first.habits == no_scram);
+
+    o.auth = no_scram;
+    talk second(o);
+    second.hello({"AUTH SCRAM-SHA-1 PLAIN"});
+    CHECK(second.client() == plain);
+    second.server("235 welcome");
+    second.events();
+    REQUIRE(second.ready);
+    CHECK(second.habits == smtp::auth_habits{});  // it is told once
+
+    talk refused(o);
+    refused.hello({"AUTH SCRAM-SHA-1 PLAIN"});
+    CHECK(refused.client() == plain);
+    refused.server("535 5.7.8 no");
+    CHECK(refused.error() == errc::authentication_rejected);
+    CHECK(refused.all_text().find("SCRAM") == std::string::npos);
+
+    talk nothing_else(o);
+    nothing_else.hello({"AUTH SCRAM-SHA-1"});
+    CHECK(nothing_else.client() == scram);
+}
+
+TEST_CASE("a refused login teaches nothing about mechanisms") {
+    auto o = options(security::implicit);
+    o.credentials = {.user = "tim", .password = secret("tanstaaf")};
+    talk t(o);
+    t.hello({"AUTH SCRAM-SHA-1 PLAIN"});
+    (void)t.client();
+    t.server("535 5.7.8 no");
+    (void)t.client();
+    t.server("535 5.7.8 no");
+    CHECK(t.error() == errc::authentication_rejected);
+    CHECK_FALSE(t.ready);
+}
+
+TEST_CASE("a server that takes no initial response is not given one again") {
+    auto o = options(security::implicit);
+    o.credentials = password();
+    talk t(o);
+    t.hello({"AUTH PLAIN"});
+    (void)t.client();
+    t.server("501 5.5.4 Syntax error");
+    CHECK(t.client() == "AUTH PLAIN\r\n");
+    t.server("334 ");
+    (void)t.client();
+    t.server("235 welcome");
+    t.events();
+    CHECK(t.habits == smtp::auth_habits{.no_initial_response = true});
+    o.auth = t.habits;
+    talk next(o);
+    next.hello({"AUTH PLAIN"});
+    CHECK(next.client() == "AUTH PLAIN\r\n");
 }
 
 TEST_CASE("a fixed token that was refused is not asked for") {

@@ -119,6 +119,7 @@ public:
         c.ready_at = now;
         c.automatic = said.automatic;
         c.at->servers[c.server].pace.met(said.server);
+        book_.sites.learn(*c.at, c.server, said.auth, now);
         c.limits = {std::max<std::size_t>(limits.recipients, 1), std::max<std::size_t>(limits.domains, 1)};
         site& s = *c.at;
         standing_.tell(s, scheduling::host_event::opened, now);

@@ -64,6 +64,8 @@ struct server {
     time_point opening_since = time_point::min();
     std::array<time_point, 4> taught = {};  // until when each lesson is true
     std::array<unsigned, 4> times = {};     // how often each was taught
+    smtp::auth_habits auth = {};            // true until
+    time_point auth_until = time_point::min();
     engine::pace pace = {};
 
     /// Nothing is known of it: one connection at a time is opened.
@@ -199,9 +201,10 @@ public:
     POSTROAD_DECL void sender_accepted(site& s, const std::string& sender);
 
     POSTROAD_DECL void learn(site& s, std::size_t server, smtp::lesson l, time_point now) noexcept;
+    POSTROAD_DECL void learn(site& s, std::size_t server, const smtp::auth_habits& a, time_point now);
     /// Whether it may get a message ahead of the replies to another.
     POSTROAD_DECL bool overlaps(const site& s, std::size_t server, time_point now) const noexcept;
-    POSTROAD_DECL transport::lessons lessons(const site& s, std::size_t server, time_point now) const noexcept;
+    POSTROAD_DECL transport::lessons lessons(const site& s, std::size_t server, time_point now) const;
 
     /// Calls for that site at that time, unless it does so earlier.
     POSTROAD_DECL void ring(site& s, time_point at);

@@ -30,6 +30,13 @@ struct sasl_channel {
     std::uint16_t port = 0;
 };
 
+/// What a server that lists mechanisms does not bear.
+struct auth_habits {
+    std::vector<std::string> beyond = {};  ///< mechanisms that it lists and cannot do
+    bool no_initial_response = false;      ///< none in the AUTH command
+    friend bool operator==(const auth_habits&, const auth_habits&) = default;
+};
+
 /// The mechanisms that may be used with `c`, by preference: those it names, or the default ones.
 POSTROAD_DECL std::vector<std::string> mechanisms_for(const credentials& c);
 

@@ -101,6 +101,8 @@ struct session_options {
     bool chunking = true;
     /// False, with security::opportunistic: as if the server refused STARTTLS, see lesson::no_tls.
     bool starttls = true;
+    /// What is known to be beyond the server is left out while anything else suits the credentials.
+    auth_habits auth = {};
     /// Whether a message that is wider than the server takes is re-encoded for it (content::as()); otherwise it is
     /// refused, with errc::eight_bit_unsupported, binary_unsupported or line_too_long.
     bool down_convert = true;
@@ -149,6 +151,7 @@ struct transaction {
 struct ready {
     bool automatic = false;          ///< it heeds transaction::ahead
     const family* server = nullptr;  ///< what it seems to be, by its greeting; null: nothing known
+    auth_habits auth = {};           ///< for session_options::auth of the next one, where logging in taught anything
 };
 
 /// A transaction ended. `recipients` are in the order of transaction::recipients; their addresses are left empty, since
@@ -418,7 +421,8 @@ private:
     capabilities capabilities_;
     reply_reader replies_;
     std::optional<authenticator> authenticator_;
-    std::vector<std::string> unsuited_;  // mechanisms that the server offers and cannot do
+    std::vector<std::string> unsuited_;  // mechanisms that the server offers and cannot do,
+    std::size_t remembered_ = 0;         // of which so many were known before
     bool token_refused_ = false;         // and another one was asked for
     redaction hidden_;                   // for as long as the server speaks
     std::string binding_name_;

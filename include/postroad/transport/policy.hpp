@@ -73,6 +73,7 @@ struct lessons {
     bool no_chunking = false;
     bool no_pipelining = false;
     bool no_tls = false;
+    postroad::smtp::auth_habits auth = {};
 
     /// How far a session may go ahead where `wanted` was asked for.
     postroad::smtp::pipelining most(postroad::smtp::pipelining wanted) const noexcept {

@@ -254,19 +254,27 @@ POSTROAD_DECL void sites::learn(site& s, std::size_t server, smtp::lesson l, tim
     until = after(now, std::min(lasts, longest_lesson));
 }
 
+POSTROAD_DECL void sites::learn(site& s, std::size_t server, const smtp::auth_habits& a, time_point now) {
+    if (a == smtp::auth_habits{}) return;
+    s.servers[server].auth = a;
+    s.servers[server].auth_until = after(now, other_lesson);
+}
+
 POSTROAD_DECL bool sites::overlaps(const site& s, std::size_t server, time_point now) const noexcept {
     const auto& taught = s.servers[server].taught;
     return taught[detail::number_of(smtp::lesson::no_overlap)] <= now &&
            taught[detail::number_of(smtp::lesson::no_pipelining)] <= now;
 }
 
-POSTROAD_DECL transport::lessons sites::lessons(const site& s, std::size_t server, time_point now) const noexcept {
-    const auto& taught = s.servers[server].taught;
+POSTROAD_DECL transport::lessons sites::lessons(const site& s, std::size_t server, time_point now) const {
+    const auto& v = s.servers[server];
+    const auto& taught = v.taught;
     const auto knows = [&](smtp::lesson l) { return taught[detail::number_of(l)] > now; };
     return {.no_overlap = knows(smtp::lesson::no_overlap),
             .no_chunking = knows(smtp::lesson::no_chunking),
             .no_pipelining = knows(smtp::lesson::no_pipelining),
-            .no_tls = knows(smtp::lesson::no_tls)};
+            .no_tls = knows(smtp::lesson::no_tls),
+            .auth = v.auth_until > now ? v.auth : smtp::auth_habits{}};
 }
 
 POSTROAD_DECL void sites::ring(site& s, time_point at) {
@@ -311,7 +319,7 @@ POSTROAD_DECL site* sites::next_idle(time_point now) {
 POSTROAD_DECL time_point sites::lesson_ends(const site& s) const noexcept {
     auto at = s.in_trouble() ? rests_until(s) : s.group->rest.until;
     for (const auto& [tenant, rest] : s.group->tenants) at = std::max(at, rest.until);
-    for (const auto& v : s.servers) at = std::max(at, *std::ranges::max_element(v.taught));
+    for (const auto& v : s.servers) at = std::max({at, v.auth_until, *std::ranges::max_element(v.taught)});
     return at;
 }
 

@@ -110,6 +110,9 @@ POSTROAD_DECL void session::begin_auth() {
     if (capabilities_.auth.empty())
         return part(errc::authentication_not_offered, phase::auth,
                     "credentials are given and the server does not offer AUTH");
+    unsuited_ = options_.auth.beyond;
+    remembered_ = unsuited_.size();
+    no_initial_ = options_.auth.no_initial_response;
     if (options_.ask_credentials) return want_credentials(false);
     authenticate();
 }
@@ -151,6 +154,11 @@ POSTROAD_DECL void session::authenticate() {
     error_code ec;
     std::string why;
     authenticator_ = next_exchange(ec, why);
+    if (ec && remembered_ > 0) {  // nothing else is left
+        unsuited_.erase(unsuited_.begin(), unsuited_.begin() + static_cast<std::ptrdiff_t>(remembered_));
+        remembered_ = 0;
+        authenticator_ = next_exchange(ec, why);
+    }
     if (ec) return part(ec, phase::auth, std::move(why));
     begin_exchange();
 }
@@ -292,8 +300,8 @@ POSTROAD_DECL bool session::try_another(const reply& r) {
 POSTROAD_DECL std::string session::rejected_by() const {
     const auto last = authenticator_->mechanism();
     std::string text;
-    for (const auto& m : unsuited_)
-        if (m != last) text += m + ", ";
+    for (auto i = remembered_; i < unsuited_.size(); ++i)
+        if (unsuited_[i] != last) text += unsuited_[i] + ", ";
     text += last;
     auto why = authenticator_->explanation();
     if (why.starts_with(last)) why.erase(0, last.size() + 2);  // it is named already
@@ -343,7 +351,8 @@ POSTROAD_DECL void session::become_open() {
     mode_ = automatic ? std::min(limit_, pipelining::envelope) : limit_;
     window_now_ = std::min(options_.window, first_window);
     if (observer_) note_pipelining();
-    events_.push_back(ready{automatic, family_});
+    const bool taught = unsuited_.size() > remembered_ || no_initial_ != options_.auth.no_initial_response;
+    events_.push_back(ready{automatic, family_, taught ? auth_habits{unsuited_, no_initial_} : auth_habits{}});
 }
 
 }  // namespace postroad::smtp

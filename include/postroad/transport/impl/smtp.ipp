@@ -131,6 +131,7 @@ POSTROAD_DECL smtp::session_type smtp::make_session(const endpoint& host, std::s
                          .window = options_.window,
                          .chunking = !known.no_chunking,
                          .starttls = !known.no_tls,
+                         .auth = known.auth,
                          .down_convert = options_.down_convert,
                          .recipients_per_transaction = options_.recipients_per_transaction,
                          .timeouts = options_.timeouts,
