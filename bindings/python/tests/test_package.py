@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import inspect
+import platform
 import re
 import shutil
 import subprocess
@@ -59,6 +60,15 @@ def test_the_module_is_hardened():
     assert re.search(r"__\w+_chk\b", out)
     assert "RPATH" not in out
     assert "RUNPATH" not in out
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or not shutil.which("objdump"), reason="disassembles x86-64")
+def test_the_module_is_compiled_for_control_flow_protection():
+    def out(*command):
+        return subprocess.run([*command, _core.__file__], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+    (at,) = re.findall(r"(?m)^\s*\d+: ([0-9a-f]+) .* PyInit__core$", out("readelf", "--wide", "--dyn-syms"))
+    assert "endbr64" in out("objdump", "-d", f"--start-address=0x{at}", f"--stop-address={int(at, 16) + 4}")
 
 
 # What every Linux has, and each library that is linked by its name in `postroad --version`.
