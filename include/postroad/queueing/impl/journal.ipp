@@ -59,7 +59,7 @@ POSTROAD_DECL std::string decoded_subject(std::string_view subject) {
         all += decoded ? std::string_view(*decoded) : word;
         was_encoded = decoded.has_value();
     }
-    if (!postroad::detail::is_printable(all)) return escaped(subject, longest_subject);
+    if (!postroad::detail::is_printable(all)) all = escaped(subject, longest_subject);
     cut(all, longest_subject);
     return all;
 }
