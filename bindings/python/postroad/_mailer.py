@@ -21,7 +21,6 @@ from typing import (
     Dict,
     Iterable,
     Iterator,
-    List,
     Mapping,
     NoReturn,
     Optional,
@@ -31,40 +30,28 @@ from typing import (
 )
 
 from . import _core
+from ._arguments import CAPACITY, MOST, check_arguments, check_without_server, core_arguments
 from ._body_part import given_message
 from ._callbacks import Caller
-from ._credentials import Asking, mechanisms
+from ._credentials import Asking
 from ._delivery import Delivery, Queued, wishes_of
-from ._errors import InvalidInput
 from ._events import Watching
 from ._jobs import Operations, selection_of
-from ._literals import InDoubt, KeptContent, OnFailure, Pipelining, WhenFull, words
+from ._literals import InDoubt, KeptContent, OnFailure, Pipelining, WhenFull
 from ._many import each_sent, each_sent_async, reported
-from ._message import Dkim, signatures_of
+from ._message import Dkim
 from ._messages import (
-    broker_arguments,
-    check_function,
-    check_optional_flags,
-    choice,
     count,
-    file_octets,
     lasting,
-    names_a_broker,
-    octets,
-    optional_octets,
-    rate,
     recipient_octets,
     seconds,
     sender_octets,
 )
-from ._outbox import Outbox, captures, local_of, refuse_what_servers_need
+from ._outbox import Outbox, captures, local_of
 from ._receipts import Receipt
-from ._reports import reports_as
-from ._routes import routes_of, rules_of
 from ._secrets import keeps_secrets
 from ._services import url_of
 from ._stats import Stats, stats_of
-from ._suppression import core_of
 from ._threads import waiting
 from ._tickets import Ticket, finished, told
 
@@ -82,7 +69,6 @@ if TYPE_CHECKING:
     from ._messages import Mailbox, Mailboxes, MessageLike
     from .templates import Template
 
-_MOST = 1_000_000_000
 _CLOSE_TIMEOUT = 30.0
 _KEYS_KEPT = 86400.0
 # For replies to what is under way, at the end.
@@ -118,17 +104,6 @@ atexit.register(_close_all)
 def _is_interruption(raised: Optional[BaseException]) -> bool:
     """Whether somebody wants an end, rather than that something failed."""
     return raised is not None and not isinstance(raised, Exception)
-
-
-def _weights(given: Optional[Iterable[int]]) -> Optional[List[int]]:
-    if given is None:
-        return None
-    if not isinstance(given, Iterable):
-        raise TypeError(f"class_weights must be a list or the like, not {type(given).__name__}")
-    weights = [count("class_weights", w, 1_000_000) or 1 for w in given]
-    if not 1 <= len(weights) <= 256:
-        raise InvalidInput("class_weights must be those of 1 to 256 classes", code="invalid_option")
-    return weights
 
 
 def _end_threads(questions: Optional[Questions], caller: Caller) -> None:
@@ -283,124 +258,39 @@ class Mailer(Operations):
         routes: Optional[Mapping[str, str]] = None,
         rules: Union[str, os.PathLike[str], None] = None,
     ) -> None:
+        given = {name: value for name, value in locals().items() if name not in ("self", "url")}
         if _exiting:
             raise RuntimeError("Python is exiting: a Mailer cannot be made any more")
         self._process = os.getpid()
+        self._closed = False
         self._lasting = queue is not None
         self._keys_kept = seconds("keys_kept", keys_kept) or _KEYS_KEPT
         patience = seconds("close_timeout", close_timeout, zero=True)
         self._close_timeout = _CLOSE_TIMEOUT if patience is None else patience
-        self._capacity = count("capacity", capacity, _MOST) or 100_000
-        check_optional_flags(
-            submit_only=submit_only, insecure_authentication=insecure_authentication, down_convert=down_convert
-        )
-        if on_event is not None:
-            check_function("on_event", on_event)
-        if queue is None and (submit_only or keys_kept is not None or kept is not None):
-            raise InvalidInput("submit_only, keys_kept and kept are of use with queue only", code="contradiction")
-        at_a_broker = names_a_broker(queue)
-        of_files = {
-            "kept_content": kept_content,
-            "journal_kept": journal_kept,
-            "journal_capacity": journal_capacity,
-        }
-        for name, given in {**of_files, "keys_kept": keys_kept if at_a_broker else None}.items():
-            if given is not None and (at_a_broker or queue is None):
-                raise InvalidInput(f"{name} is of use with a queue in a file only", code="contradiction")
-        if queue is not None and capacity_octets is not None:
-            raise InvalidInput("capacity_octets is of use without queue only", code="contradiction")
-        of_broker = broker_arguments(queue, queue_name, queue_shards, queue_ca_file)
-        failing = choice("on_failure", on_failure, words(OnFailure)) or "keep"
-        if failing == "drop" and queue is None:
-            raise InvalidInput('on_failure="drop" is of use with queue only', code="contradiction")
+        check_arguments(given)
         url = url_of(url)
         local, maildir = local_of(url)
         if local is not None:
-            of_servers = {
-                **{"user": user, "password": password, "token": token, "credentials": credentials, "auth": auth},
-                **{"insecure_authentication": insecure_authentication, "ca_file": ca_file, "window": window},
-                **{"key_passphrase": key_passphrase, "client_name": client_name, "pipelining": pipelining},
-                **{"server_name": server_name, "down_convert": down_convert, "most_in_doubt": most_in_doubt},
-                "recipients_per_transaction": recipients_per_transaction,
-                "connections_per_destination": connections_per_destination,
-            }
-            refuse_what_servers_need(local, of_servers)
-            if at_a_broker:
-                raise InvalidInput("a queue at a broker needs the URL of a server", code="contradiction")
+            check_without_server(local, given)
         captor = captures() if local is None else None
         if captor is not None:
-            local, queue, at_a_broker = "memory", None if at_a_broker else queue, False
+            local = "memory"
+        arguments = core_arguments(url, given, captor is not None)
+        self._capacity = arguments["capacity"] or CAPACITY
+        in_a_file = arguments["queue"] is not None and not arguments["at_a_broker"]
         # looked into later, whatever the working directory is then
-        self._file = None if at_a_broker or queue is None else lasting(file_octets("queue", queue) or b"")
+        self._file = lasting(arguments["queue"]) if in_a_file else None
+        # of submit(): enough of them to notice that some are under way
+        self._latest: Deque[Operation] = deque(maxlen=100)
+        self._expected: Set[Ticket] = set()
         self._asking = None if credentials is None else Asking(credentials)
         questions = None if self._asking is None else self._asking.questions
         self._caller = Caller()
-        self._expected: Set[Ticket] = set()
-        self._closed = False
-        # of submit(): enough of them to notice that some are under way
-        self._latest: Deque[Operation] = deque(maxlen=100)
         # the threads end with the mailer, however that ends
         weakref.finalize(self, _end_threads, questions, self._caller).atexit = False
-        self._core = waiting(  # for a broker
-            _core.Mailer,
-            {
-                "url": octets("url", url, "invalid_url"),
-                "local": local,
-                "maildir": maildir,
-                "captured": captor is not None,
-                "sign": signatures_of(sign),
-                "user": optional_octets("user", user),
-                "password": optional_octets("password", password),
-                "token": optional_octets("token", token),
-                "credentials": None if questions is None else questions.put,
-                "auth": mechanisms(auth),
-                "insecure_authentication": insecure_authentication,
-                "ca_file": file_octets("ca_file", ca_file),
-                "key_passphrase": optional_octets("key_passphrase", key_passphrase),
-                "server_name": optional_octets("server_name", server_name),
-                "client_name": optional_octets("client_name", client_name),
-                "pipelining": choice("pipelining", pipelining, words(Pipelining)),
-                "window": count("window", window, 1000),
-                "recipients_per_transaction": count("recipients_per_transaction", recipients_per_transaction, 100_000),
-                "down_convert": down_convert,
-                "connections": count("connections", connections, 10_000),
-                "connections_per_destination": count(
-                    "connections_per_destination", connections_per_destination, 10_000
-                ),
-                "idle": seconds("idle", idle),
-                "messages_per_connection": count("messages_per_connection", messages_per_connection, _MOST),
-                "queue": octets("queue", str(queue), "invalid_url") if at_a_broker else file_octets("queue", queue),
-                "at_a_broker": at_a_broker,
-                **of_broker,
-                "capacity": self._capacity if queue is None else count("capacity", capacity, _MOST),
-                "capacity_octets": count("capacity_octets", capacity_octets, 1 << 62),
-                "submit_only": bool(submit_only),
-                "keys_kept": seconds("keys_kept", keys_kept),
-                "kept": seconds("kept", kept, zero=True),
-                "kept_content": choice("kept_content", kept_content, words(KeptContent)),
-                "journal_kept": seconds("journal_kept", journal_kept, zero=True),
-                "journal_capacity": count("journal_capacity", journal_capacity, _MOST),
-                "most_in_doubt": count("most_in_doubt", most_in_doubt, 1000),
-                "in_doubt": choice("in_doubt", in_doubt, words(InDoubt)) or "park",
-                "wait_when_full": choice("when_full", when_full, words(WhenFull)) == "wait",
-                "attempts": count("attempts", attempts, 1000),
-                "first_wait": seconds("first_wait", first_wait, zero=True),
-                "longest_wait": seconds("longest_wait", longest_wait),
-                "give_up": seconds("give_up", give_up),
-                "class_weights": _weights(class_weights),
-                "pace": rate("pace", pace),
-                "destination_pace": rate("destination_pace", destination_pace),
-                "tenant_pace": rate("tenant_pace", tenant_pace),
-                "connect_timeout": seconds("connect_timeout", connect_timeout),
-                "reply_timeout": seconds("reply_timeout", reply_timeout),
-                "routes": routes_of(routes, url),
-                "rules": rules_of(rules, url),
-                "late_after": seconds("late_after", late_after),
-                "drops_failed": failing == "drop",
-                "reporting_mta": reports_as(failing, reporting_mta, client_name),
-                "suppression": core_of(suppression),
-            },
-        )
+        arguments["credentials"] = None if questions is None else questions.put
+        arguments.update(local=local, maildir=maildir)
+        self._core = waiting(_core.Mailer, arguments)  # for a broker
         self._outbox = Outbox(self._core) if local == "memory" else None
         if captor is not None and self._outbox is not None:
             captor.add(self._outbox)
@@ -705,7 +595,7 @@ class Mailer(Operations):
         return self._core.submit(given, sender_octets(sender), recipient_octets(recipients), wishes, wait)
 
     def _bound(self, limit: int) -> int:
-        return min(count("limit", limit, _MOST) or 1, self._capacity)
+        return min(count("limit", limit, MOST) or 1, self._capacity)
 
     def _starting(self, sender: Optional[Mailbox], recipients: Optional[Mailboxes], wishes: Dict[str, Any]) -> Start:
         """What begins to send one of many."""

@@ -7,7 +7,7 @@ import email
 import email.policy
 from dataclasses import dataclass
 from email.message import EmailMessage
-from typing import TYPE_CHECKING, Iterator, List, Mapping, Optional, Sequence, Tuple, Union, overload
+from typing import TYPE_CHECKING, Iterator, List, Optional, Sequence, Tuple, Union, overload
 from urllib.parse import unquote_to_bytes
 
 from ._errors import InvalidInput
@@ -136,9 +136,3 @@ def local_of(url: object) -> Tuple[Optional[str], Optional[bytes]]:
     if not rest.startswith("/") or "?" in rest or "#" in rest or b"\0" in path:
         raise InvalidInput("a Maildir is written maildir:///path, with ? as %3F and # as %23", code="invalid_url")
     return kind, path
-
-
-def refuse_what_servers_need(kind: str, given: Mapping[str, object]) -> None:
-    for name, value in given.items():
-        if value is not None:
-            raise InvalidInput(f"{name} is of use with a server only, not with {kind}://", code="contradiction")
