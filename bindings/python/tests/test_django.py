@@ -73,7 +73,10 @@ def test_mails_go_together_and_the_first_failure_is_raised_when_all_are_done(mak
 def test_a_mail_that_django_cannot_write_out_stops_no_other(site, silent):
     unwritable = [
         (email(["bob@example.org"], headers={"X-A": "a\nb"}), ValueError),
-        (email(["bob@example.org"], attachments=[("a.txt", object(), "text/plain")]), (TypeError, AttributeError)),
+        (
+            email(["bob@example.org"], attachments=[("a.txt", object(), "text/plain")]),
+            (TypeError, AttributeError, KeyError),
+        ),
     ]
     for n, (wrong, kind) in enumerate(unwritable, 1):
         mails = [email(["a@example.org"]), wrong, email(["c@example.org"])]
@@ -119,6 +122,59 @@ def test_with_a_queue_a_mail_is_sent_once_it_is_stored(make_server, tmp_path):
     with postroad.Mailer(server.url, queue=queue):
         pass
     assert server.messages[0].recipients == ["bob@example.org"]
+
+
+@pytest.fixture
+def queued(tmp_path):
+    """Where mails are put, and nobody sends."""
+    place = {"url": "smtp+insecure://127.0.0.1:1", "queue": tmp_path / "outbox.db", "submit_only": True}
+    with postroad.Mailer(**place), override_settings(POSTROAD=place):
+        yield postroad.Queue(place["queue"])
+
+
+def test_a_mail_says_how_it_is_queued_by_attribute_or_header(queued):
+    message = email(["bob@example.org"], headers={"X-Postroad-Tag": "März", "x-postroad-traffic-class": "1"})
+    message.postroad = {"delay": 3600, "idempotency_key": "order 7", "delivery": postroad.Delivery(notify="never")}
+    assert message.send() == 1
+    (job,) = queued.jobs()
+    assert (job.tag, job.traffic_class, job.state) == ("März", 1, "delayed")
+    with pytest.raises(postroad.AlreadyQueued):
+        message.send()
+
+
+def test_what_a_mail_says_of_its_queueing_does_not_travel(site):
+    headers = {"X-Postroad-Tag": "june", "X-POSTROAD-Tenant": "x", "X-Own": "1"}
+    assert email(["bob@example.org"], headers=headers).send() == 1
+    (got,) = taken(site, 1)
+    assert b"X-Own: 1" in got.content
+    assert b"postroad" not in got.content.lower()
+
+
+@pytest.mark.parametrize(
+    ("attribute", "headers", "said"),
+    [
+        ({}, {"X-Postroad-Delay": "soon"}, "X-Postroad-Delay must be a number"),
+        ({}, {"X-Postroad-Delay": "nan"}, "delay must be a number of seconds"),
+        ({}, {"X-Postroad-Colour": "red"}, "X-Postroad-Colour is none of: X-Postroad-Delay,"),
+        ({"tag": "a"}, {"X-Postroad-Tag": "b"}, "says its tag twice"),
+        ({"tags": "a"}, {}, "unexpected keyword argument 'tags'"),
+        ("june", {}, "must be a dict, not str"),
+    ],
+)
+@pytest.mark.parametrize("backend", ["EmailBackend", "MemoryBackend"])
+def test_what_a_mail_says_wrong_of_its_queueing_is_told(queued, backend, attribute, headers, said):
+    message = email(["bob@example.org"], headers=headers)
+    message.postroad = attribute
+    with override_settings(EMAIL_BACKEND=f"postroad.django.{backend}"):
+        with pytest.raises((postroad.InvalidInput, TypeError), match=said):
+            message.send()
+    assert queued.jobs() == []
+
+
+def test_a_mail_that_waits_needs_a_queue(site):
+    message = email(["bob@example.org"], headers={"X-Postroad-Delay": "600"})
+    with pytest.raises(postroad.InvalidInput, match="delay needs"):
+        message.send()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() here")
@@ -205,3 +261,12 @@ def test_mail_of_tests_is_in_the_outbox_of_django():
         mail.send_mail("Hi", "Hello.", None, ["bob@@example.org"])
     assert mail.send_mail("Hi", "Hello.", None, ["bob@@example.org"], fail_silently=True) == 0
     assert len(mail.outbox) == 3
+
+
+@override_settings(EMAIL_BACKEND="postroad.django.MemoryBackend")
+def test_how_a_mail_is_queued_is_of_no_matter_in_tests():
+    mail.outbox = []
+    message = email(["bob@example.org"], headers={"X-Postroad-Idempotency-Key": "order 7"})
+    message.postroad = {"delay": 3600}
+    assert [message.send(), message.send()] == [1, 1]
+    assert mail.outbox[0].postroad == {"delay": 3600}

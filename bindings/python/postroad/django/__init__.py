@@ -22,11 +22,13 @@ from django.utils import log
 from django.utils.module_loading import import_string
 
 from .._configurations import MailerOptions
-from .._errors import Error
+from .._delivery import wishes_of
+from .._errors import Error, InvalidInput
 from .._mailer import Mailer
 from .._secrets import keeps_secrets
 from .._shared import made, shared
 from .._tickets import Ticket
+from ._options import options_of
 
 _OPTIONS = {"url", "configuration", *MailerOptions.__annotations__}
 
@@ -39,6 +41,10 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
     messages are sent all the same. The arguments stand for settings: `host` for EMAIL_HOST, and so on; with any of
     them the Mailer is one of its own, from open() to close(). In MAILERS all stand in OPTIONS: `url` and further
     arguments of Mailer, or `host` and so on.
+
+    A mail may say how it is queued: the attribute `postroad` of it holds arguments of Mailer.submit(), such as
+    {"tag": "june", "delay": 600, "idempotency_key": "order 7"}; fields of its header say the same, X-Postroad-Tag,
+    X-Postroad-Delay, X-Postroad-Idempotency-Key, and do not travel. `delay` is of use with a queue only.
     """
 
     @keeps_secrets
@@ -140,7 +146,9 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
             try:
                 # str: they may be translated as late as now
                 recipients = [str(r) for r in recipients]
-                ticket = mailer.submit(message.message(), sender=str(message.from_email), recipients=recipients)
+                written = message.message()
+                options = self._options(message, written)
+                ticket = mailer.submit(written, sender=str(message.from_email), recipients=recipients, **options)
                 tickets.append((message, ticket))
             except Exception as e:  # Django's, too: one that cannot be written out stops no other
                 failures.append(e)
@@ -156,6 +164,12 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
             if not (self.fail_silently and isinstance(failure, Error)):
                 raise failure
         return sent
+
+    def _options(self, message: EmailMessage, written: Any) -> Dict[str, Any]:
+        options = options_of(message, written)
+        if self._waits and options.get("delay"):
+            raise InvalidInput('delay needs a "queue" in the settings: without, who sends waits', code="contradiction")
+        return options
 
     def _sent(self, message: EmailMessage) -> None:
         pass
@@ -177,6 +191,13 @@ class MemoryBackend(EmailBackend):
             return super()._send(mailer, messages)
         finally:
             mailer.outbox.clear()
+
+    def _options(self, message: EmailMessage, written: Any) -> Dict[str, Any]:
+        options: Any = options_of(message, written)
+        delivery = options.pop("delivery", None)
+        wishes_of(delivery, options)
+        # what is left is of no use in memory, where nobody waits
+        return {"delivery": delivery}
 
     def _sent(self, message: EmailMessage) -> None:
         mail.outbox.append(copy.deepcopy(message))
