@@ -9,6 +9,7 @@
 #include <pybind11/pybind11.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -21,12 +22,15 @@ public:
     credentials_question(const postroad::smtp::credentials_request& request, postroad::smtp::credentials base,
                          postroad::smtp::credentials_handler done)
         : server_(to_string(request.server)),
-          refused_before_(request.refused_before),
+          refused_token_(request.refused_token),
           base_(std::move(base)),
           done_(std::move(done)) {}
 
     const std::string& server() const { return server_; }
-    bool refused_before() const { return refused_before_; }
+    std::optional<std::string> refused_token() const {
+        if (refused_token_.empty()) return std::nullopt;
+        return std::string(refused_token_.reveal());
+    }
 
     void answer_password(std::string user, std::string password) {
         auto c = base_;
@@ -55,7 +59,7 @@ private:
     }
 
     std::string server_;
-    bool refused_before_;
+    secret refused_token_;
     postroad::smtp::credentials base_;
     postroad::smtp::credentials_handler done_;
 };

@@ -409,7 +409,7 @@ PYBIND11_MODULE(_core, m) {
 
     py::class_<credentials_question, std::shared_ptr<credentials_question>>(m, "CredentialsQuestion")
         .def_property_readonly("server", &credentials_question::server)
-        .def_property_readonly("refused_before", &credentials_question::refused_before)
+        .def_property_readonly("refused_token", &credentials_question::refused_token)
         .def("answer_password", &credentials_question::answer_password, py::arg("user"), py::arg("password"))
         .def("answer_token", &credentials_question::answer_token, py::arg("token"))
         .def("refuse", &credentials_question::refuse, py::arg("why"));

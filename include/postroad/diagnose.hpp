@@ -162,7 +162,7 @@ private:
                 examiner_.ended(*f);
                 s.quit(now);
             } else if (const auto* c = std::get_if<smtp::credentials_wanted>(&*e)) {
-                ask(w, c->refused_before);
+                ask(w, c->refused_token);
             }
         }
     }
@@ -170,8 +170,8 @@ private:
         examiner_.on(
             {.what = what, .time = clock::now(), .connection = 1, .server = where_, .where = where, .text = text});
     }
-    void ask(wire& w, bool refused_before) {
-        transport_.provide_credentials({.server = w.session().peer(), .refused_before = refused_before},
+    void ask(wire& w, const secret& refused_token) {
+        transport_.provide_credentials({.server = w.session().peer(), .refused_token = refused_token},
                                        [context = context_, weak = w.weak_from_this()](smtp::credentials_answer a) {
                                            asio::post(*context, [weak, a = std::move(a)]() mutable {
                                                const auto c = weak.lock();

@@ -31,7 +31,7 @@ TEST_CASE("docs: credentials that are fetched when they are due") {
     options.credentials_source = [&provider](const postroad::smtp::credentials_request& request,
                                              postroad::smtp::credentials_handler done) {
         const auto user = "ann@example.com";
-        if (!request.refused_before)
+        if (request.refused_token.empty())
             return done({.credentials = {.user = user, .token = postroad::secret(provider.token())}});
         provider.async_refresh([user, done](postroad::error_code error, std::string token) {
             done({.credentials = {.user = user, .token = postroad::secret(std::move(token))}, .error = error});

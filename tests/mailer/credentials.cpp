@@ -52,15 +52,15 @@ TEST_CASE("a connection authenticates with what its source returns") {
 
 TEST_CASE("OAuth: a refused token is fetched anew, and goes over the same connection") {
     auto s = token_server();
-    std::vector<bool> asked;
+    std::vector<secret> asked;
     mailer mail{from(s,
                      [&](const credentials_request& r) {
-                         asked.push_back(r.refused_before);
-                         return token(r.refused_before ? "fresh-token" : "stale-token");
+                         asked.push_back(r.refused_token);
+                         return token(r.refused_token.empty() ? "stale-token" : "fresh-token");
                      }),
                 tls::required{.options = {.ca_pem = s.ca_pem()}}};
     mail.send(hello()).require_accepted();
-    CHECK(asked == std::vector<bool>{false, true});
+    CHECK(asked == std::vector<secret>{secret(), secret("stale-token")});
     CHECK(s.state().counts().auth_attempts == 2);
     CHECK(s.violations().empty());
 }

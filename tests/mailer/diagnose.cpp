@@ -127,7 +127,7 @@ TEST_CASE("a diagnosis asks a source for credentials") {
     auto o = transport::smtp(s.url()).options();
     o.credentials_source = [](const postroad::smtp::credentials_request& r) {
         return postroad::smtp::credentials{.user = "ann@example.com",
-                                           .token = secret(r.refused_before ? "fresh-token" : "stale-token")};
+                                           .token = secret(r.refused_token.empty() ? "stale-token" : "fresh-token")};
     };
     const auto d = diagnose(transport::smtp{o}, trusting(s));
     CHECK(d.good());

@@ -19,7 +19,7 @@ using postroad::smtp::credentials_source;
 namespace {
 
 const credentials_request first{.server = {"mx.example", 587}};
-const credentials_request again{.server = {"mx.example", 587}, .refused_before = true};
+const credentials_request again{.server = {"mx.example", 587}, .refused_token = secret("stale")};
 const credentials_request other{.server = {"mx2.example", 587}};
 
 // A source that keeps what it was asked, for the test to answer.
@@ -49,7 +49,7 @@ TEST_CASE("no source asks for nothing") {
 TEST_CASE("a source that returns credentials answers at once") {
     answers got;
     const credentials_source source = [](const credentials_request& r) {
-        return credentials{.user = r.server.name, .password = secret(r.refused_before ? "new" : "old")};
+        return credentials{.user = r.server.name, .password = secret(r.refused_token.empty() ? "old" : "new")};
     };
     source.ask(first, got.handler());
     source.ask(again, got.handler());
@@ -99,7 +99,7 @@ TEST_CASE("OAuth: who was refused does not wait for a call that may bring the sa
     s.ask(first, got.handler());
     s.ask(again, got.handler());
     REQUIRE(source.calls.size() == 2);
-    CHECK(source.calls[1].first.refused_before);
+    CHECK(source.calls[1].first.refused_token == secret("stale"));
     // A fresh one is good for everybody.
     source.calls[0].second(with_token("stale"));
     s.ask(first, got.handler());
@@ -109,6 +109,22 @@ TEST_CASE("OAuth: who was refused does not wait for a call that may bring the sa
     REQUIRE(got.all.size() == 4);
     CHECK(got.all[0].credentials.token == secret("stale"));
     for (std::size_t i = 1; i < 4; ++i) CHECK(got.all[i].credentials.token == secret("fresh"));
+}
+
+TEST_CASE("OAuth: who was refused one token does not wait for what takes the place of another") {
+    answers got;  // outlives what may still answer
+    asked source;
+    const auto s = source.source();
+    const credentials_request later{.server = first.server, .refused_token = secret("fresh")};
+    s.ask(again, got.handler());
+    s.ask(later, got.handler());
+    s.ask(first, got.handler());
+    REQUIRE(source.calls.size() == 2);
+    source.calls[0].second(with_token("fresh"));
+    source.calls[1].second(with_token("fresher"));
+    REQUIRE(got.all.size() == 3);
+    CHECK(got.all[1].credentials.token == secret("fresh"));
+    CHECK(got.all[2].credentials.token == secret("fresher"));
 }
 
 TEST_CASE("a second answer does nothing") {

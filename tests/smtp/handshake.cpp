@@ -59,7 +59,7 @@ public:
     void events() {
         while (auto e = session.poll()) {
             if (const auto* r = std::get_if<smtp::ready>(&*e)) ready = true, habits = r->auth;
-            if (const auto* w = std::get_if<smtp::credentials_wanted>(&*e)) wanted.push_back(w->refused_before);
+            if (const auto* w = std::get_if<smtp::credentials_wanted>(&*e)) wanted.push_back(w->refused_token);
             if (auto* c = std::get_if<smtp::closed>(&*e)) over = std::move(*c);
         }
     }
@@ -80,7 +80,7 @@ public:
     smtp::session session;
     bool ready = false;
     smtp::auth_habits habits;
-    std::vector<bool> wanted;
+    std::vector<secret> wanted;
     std::optional<smtp::closed> over;
 };
 
@@ -332,7 +332,7 @@ TEST_CASE("credentials are asked for when AUTH is due, and sent once they are he
     talk t(asking());
     t.hello({"AUTH PLAIN"});
     CHECK(t.client() == "");
-    CHECK(t.wanted == std::vector<bool>{false});
+    CHECK(t.wanted == std::vector<secret>{secret()});
     CHECK(t.session.room() == 0);
     CHECK_FALSE(t.ready);
     t.session.credentials(password(), t.now);
@@ -456,7 +456,7 @@ TEST_CASE("OAuth: a refused token is asked for once more, on the same connection
         };
         refuse();
         CHECK(t.client() == "");
-        CHECK(t.wanted == std::vector<bool>{false, true});
+        CHECK(t.wanted == std::vector<secret>{secret(), secret("stale-token")});
         t.session.credentials(token("fresh-token"), t.now);
         CHECK(t.client() == bearer("fresh-token"));
         SUBCASE("the second is good") {

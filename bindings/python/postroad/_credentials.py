@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from _queue import SimpleQueue
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Callable, Iterable, Optional, Tuple, Union
 
 from ._errors import Error, InvalidInput
@@ -24,8 +24,8 @@ class CredentialsRequest:
 
     server: str
     """ "name:port" of the server that wants them."""
-    refused_before: bool = False
-    """The server refused the token that was given last: a kept one is of no use, get another."""
+    refused_token: Optional[str] = field(default=None, repr=False)
+    """The token that was given last and that the server refused: where it is the one that is kept, get another."""
 
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _answer_all(questions: Questions, asking: weakref.ref[Asking]) -> None:
         del owner
         if source is not None:
             try:
-                _answer(question, source(CredentialsRequest(question.server, question.refused_before)))
+                _answer(question, source(CredentialsRequest(question.server, question.refused_token)))
             except BaseException as e:
                 # its text may hold a secret, but for one that postroad.oauth wrote
                 ours = isinstance(e, Error) and e.code == "credentials_unavailable"

@@ -255,7 +255,7 @@ def _tokens(command: Sequence[str]) -> Any:
     kept = [output_of(command, "the token command")]
 
     def token(request: CredentialsRequest) -> str:
-        if request.refused_before:
+        if request.refused_token == kept[0]:
             kept[0] = output_of(command, "the token command")
         return kept[0]
 

@@ -292,17 +292,11 @@ class TokenSource:
         self._lock = threading.Lock()
         self._tokens = first
         self._unsaved = False
-        self._given: Optional[str] = None
 
     def __call__(self, request: CredentialsRequest) -> str:
         """The token for a `request` of a mailer."""
         with self._lock:
-            token = self._current(self._given if request.refused_before else None).access_token
-            # A connection asks once more at most, so it was one given at first that was refused: what another
-            # connection got in its place a moment ago is not.
-            if not request.refused_before or self._given is None:
-                self._given = token
-            return token
+            return self._current(request.refused_token).access_token
 
     @keeps_secrets
     def token(self) -> str:

@@ -51,7 +51,7 @@ def test_a_user_and_a_password(secured, message):
         assert mail.send(message).all_accepted
         assert mail.send(message).all_accepted
     ((request, thread),) = source.asked
-    assert request == postroad.CredentialsRequest(secured["url"].removeprefix("smtp://"), refused_before=False)
+    assert request == postroad.CredentialsRequest(secured["url"].removeprefix("smtp://"), refused_token=None)
     assert thread is not threading.main_thread()
 
 
@@ -66,7 +66,7 @@ def test_a_token_that_is_refused_is_asked_for_again(start_secured, message):
     source = Source("expired", SECRET)
     with postroad.Mailer(user="ann", credentials=source, **start_secured("--mechanism", "XOAUTH2")) as mail:
         assert mail.send(message).all_accepted
-    assert [request.refused_before for request, _ in source.asked] == [False, True]
+    assert [request.refused_token for request, _ in source.asked] == [None, "expired"]
 
 
 def test_each_connection_asks(secured):

@@ -77,7 +77,10 @@ def source(tokens, **more):
 
 
 REQUEST = postroad.CredentialsRequest("smtp.example.com:587")
-AGAIN = postroad.CredentialsRequest("smtp.example.com:587", refused_before=True)
+
+
+def refused(token):
+    return postroad.CredentialsRequest("smtp.example.com:587", refused_token=token)
 
 
 def test_a_token_is_got_once_and_kept_while_it_holds(tokens):
@@ -102,7 +105,7 @@ def test_a_token_is_got_anew_ahead_of_its_end_and_when_it_was_refused(tokens):
     s = source(tokens)
     assert [s(REQUEST), s(REQUEST)] == ["token-1", "token-2"]
     tokens.lasts = 3600
-    assert [s(REQUEST), s(REQUEST), s(AGAIN), s(REQUEST), s(AGAIN)] == [
+    assert [s(REQUEST), s(REQUEST), s(refused("token-3")), s(REQUEST), s(refused("token-4"))] == [
         "token-3",
         "token-3",
         "token-4",
@@ -114,8 +117,20 @@ def test_a_token_is_got_anew_ahead_of_its_end_and_when_it_was_refused(tokens):
 def test_a_token_that_many_connections_had_is_got_anew_once(tokens):
     s = source(tokens)
     assert [s(REQUEST) for _ in range(4)] == ["token-1"] * 4
-    assert [s(AGAIN) for _ in range(4)] == ["token-2"] * 4
-    assert [s(REQUEST), s(AGAIN)] == ["token-2", "token-3"]  # refused as well
+    assert [s(refused("token-1")) for _ in range(4)] == ["token-2"] * 4
+    assert [s(REQUEST), s(refused("token-2"))] == ["token-2", "token-3"]  # refused as well
+
+
+def test_who_was_refused_late_has_the_token_that_took_the_place(tokens):
+    s = source(tokens)
+    assert [s(REQUEST), s(REQUEST), s(refused("token-1"))] == ["token-1", "token-1", "token-2"]
+    assert s(REQUEST) == "token-2"
+    assert s(refused("token-1")) == "token-2"
+    assert len(tokens.forms) == 2
+
+
+def test_a_request_does_not_show_the_token():
+    assert SECRET not in repr(refused(SECRET))
 
 
 def test_a_secret_that_the_token_server_repeats_is_in_no_text(tokens):
@@ -218,8 +233,8 @@ def test_a_file_keeps_tokens_for_others(tokens, tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     other = oauth.refresh(tokens.url, client_id="me", store=str(path))
     assert other.token() == "token-1"
-    assert other(AGAIN) == "token-1"  # it was not this one's that was refused
-    assert other(AGAIN) == "token-2"
+    assert other(refused("older")) == "token-1"
+    assert other(refused("token-1")) == "token-2"
     path.write_text("{")
     assert source(tokens, store=path).token() == "token-3"
     assert sorted(os.listdir(tmp_path)) == ["t.json", "t.json.lock"]
@@ -315,7 +330,7 @@ def test_a_user_logs_in_on_another_device(tokens, tmp_path):
     assert tokens.forms[1][1]["device_code"] == "d"
     later = oauth.refresh(tokens.url, client_id="me", store=tmp_path / "t.json")
     assert later(REQUEST) == "a"
-    later(AGAIN)
+    later(refused("a"))
     assert tokens.forms[-1][1]["refresh_token"] == SECRET
 
 

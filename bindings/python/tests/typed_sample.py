@@ -61,7 +61,7 @@ def watched(message: EmailMessage) -> None:
 
 
 def token(request: postroad.CredentialsRequest) -> str:
-    return "new" if request.refused_before else request.server
+    return "new" if request.refused_token else request.server
 
 
 def asked(message: EmailMessage) -> None:

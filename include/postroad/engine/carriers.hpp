@@ -321,7 +321,7 @@ private:
         if constexpr (requires(smtp::credentials_handler h) { transport_.provide_credentials({}, h); }) {
             try {
                 transport_.provide_credentials(
-                    {.server = session.peer(), .refused_before = w.refused_before},
+                    {.server = session.peer(), .refused_token = w.refused_token},
                     [this, gate = gate_, alive = alive_, id = c.id](smtp::credentials_answer a) {
                         gate->post([this, alive, id, a = std::move(a)]() mutable {
                             if (const auto held = alive.lock()) answered(id, std::move(a));

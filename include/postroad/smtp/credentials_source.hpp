@@ -4,6 +4,7 @@
 #include <postroad/core/config.hpp>
 #include <postroad/core/endpoint.hpp>
 #include <postroad/core/error.hpp>
+#include <postroad/core/secret.hpp>
 #include <postroad/smtp/credentials.hpp>
 
 #include <concepts>
@@ -18,8 +19,9 @@ namespace postroad::smtp {
 /// What a source is asked for.
 struct credentials_request {
     endpoint server = {};
-    /// The server refused the token that was given last: a kept one is of no use, get another.
-    bool refused_before = false;
+    /// The token that was given last and that the server refused: where it is the one that you keep, get another.
+    /// Empty: none was refused.
+    secret refused_token = {};
 };
 
 /// What a source answers: credentials, or why there are none.
@@ -40,8 +42,9 @@ using credentials_handler = std::function<void(credentials_answer)>;
 ///       returns at once, and calls the handler later, on any thread. A handler that is destroyed without a call
 ///       counts as errc::credentials_unavailable.
 ///
-/// While one call is under way, further questions about the same server wait for its answer. Copies share this, and
-/// the function; mailers that run on several threads may call it at the same time.
+/// While one call is under way, further questions about the same server wait for its answer, those about a refused
+/// token where that was refused there, too. Copies share this, and the function; mailers that run on several threads
+/// may call it at the same time.
 class credentials_source {
 public:
     /// None: credentials are not asked for.

@@ -179,7 +179,7 @@ struct closed {
 
 /// AUTH is due: answer with session::credentials() or session::no_credentials(), before timeouts::auth is over.
 struct credentials_wanted {
-    bool refused_before = false;  ///< the server refused the token that was given last: get another
+    secret refused_token = {};  ///< the one that was given last and that the server refused: get another; empty: none
 };
 
 using event = std::variant<ready, finished, closed, credentials_wanted>;
@@ -343,7 +343,7 @@ private:
     void after_hello();
     void on_starttls(const reply& r);
     void begin_auth();
-    void want_credentials(bool refused_before);
+    void want_credentials(secret refused_token);
     void authenticate();
     std::optional<authenticator> next_exchange(error_code& ec, std::string& why) const;
     void begin_exchange();

@@ -45,8 +45,8 @@ POSTROAD_DECL void credentials_source::ask(const credentials_request& request, c
         const std::scoped_lock lock(state_->mutex);
         for (const auto& other : state_->calls) {
             // Who needs another token is not served by a question that may be answered with the old one.
-            if (other->what.server != request.server || (request.refused_before && !other->what.refused_before))
-                continue;
+            const bool serves = request.refused_token.empty() || request.refused_token == other->what.refused_token;
+            if (other->what.server != request.server || !serves) continue;
             other->waiting.push_back(std::move(done));
             return;
         }

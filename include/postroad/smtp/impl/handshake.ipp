@@ -113,14 +113,14 @@ POSTROAD_DECL void session::begin_auth() {
     unsuited_ = options_.auth.beyond;
     remembered_ = unsuited_.size();
     no_initial_ = options_.auth.no_initial_response;
-    if (options_.ask_credentials) return want_credentials(false);
+    if (options_.ask_credentials) return want_credentials({});
     authenticate();
 }
 
-POSTROAD_DECL void session::want_credentials(bool refused_before) {
+POSTROAD_DECL void session::want_credentials(secret refused_token) {
     state_ = state::awaiting_credentials;
-    if (observer_ && refused_before) note_decision(phase::auth, "the token was refused: another is asked for");
-    events_.push_back(credentials_wanted{refused_before});
+    if (observer_ && !refused_token.empty()) note_decision(phase::auth, "the token was refused: another is asked for");
+    events_.push_back(credentials_wanted{std::move(refused_token)});
 }
 
 POSTROAD_DECL void session::credentials(smtp::credentials c, time_point now) {
@@ -249,7 +249,7 @@ POSTROAD_DECL void session::on_auth_refused(const reply& r) {
     if (token_refused && r.permanent() && options_.ask_credentials && !token_refused_) {
         token_refused_ = true;
         authenticator_.reset();
-        return want_credentials(true);
+        return want_credentials(options_.credentials.token);
     }
     if (try_another(r)) return;
     if (r.transient() || authenticator_->refusal() == scram_refusal::for_now)
