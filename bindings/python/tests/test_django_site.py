@@ -9,6 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import django
 import postroad
 import pytest
 from conftest import compose
@@ -362,3 +363,67 @@ def test_options_of_an_alias_are_those_of_a_mailer(server, tmp_path):
     )
     assert out == "1 1 1\n"
     assert len(server.messages) == 2
+
+
+@pytest.fixture
+def aliases(server, tmp_path):
+    """A site that has MAILERS and none of the settings before them."""
+    site = Site(tmp_path, server.url)
+    settings = tmp_path / "site_settings.py"
+    kept = [line for line in settings.read_text().splitlines() if not line.startswith(("EMAIL_", "POSTROAD", "ADMINS"))]
+    of_a_queue = {"url": server.url, "queue": str(site.queue), "submit_only": True}
+    mailers = {
+        "default": {"BACKEND": "postroad.django.EmailBackend", "OPTIONS": {"url": server.url}},
+        "queued": {"BACKEND": "postroad.django.EmailBackend", "OPTIONS": of_a_queue},
+        "test": {"BACKEND": "postroad.django.MemoryBackend"},
+        "wrong": {"BACKEND": "postroad.django.EmailBackend", "OPTIONS": {"url": server.url, "colour": "red"}},
+        "smtp": {"OPTIONS": {"host": "127.0.0.1", "port": server.port}},
+    }
+    settings.write_text("\n".join([*kept, 'ADMINS = ["ops@example.com"]', f"MAILERS = {mailers!r}", ""]))
+    return site
+
+
+of_mailers = pytest.mark.skipif(django.VERSION < (6, 1), reason="MAILERS is of Django 6.1")
+
+
+@of_mailers
+def test_aliases_of_mailers_send(aliases, server):
+    out = aliases.program(
+        """
+        from django.core import mail
+        from django.core.mail import EmailMessage, mailers, send_mail, send_mass_mail
+        print(send_mail("Hi", "x", "a@x.example", ["one@x.example"]))
+        letter = EmailMessage("Hi", "x", "a@x.example", ["two@x.example"], headers={"X-Postroad-Tag": "june"})
+        letter.postroad = {"delay": 600}
+        print(letter.send(using="queued"))
+        print(send_mass_mail([("Hi", "x", "a@x.example", [to]) for to in ("b@x.example", "c@x.example")]))
+        print(EmailMessage("Hi", "x", "a@x.example", ["d@x.example"]).send(using="test"), len(mail.outbox))
+        print(mailers["queued"].send_messages([EmailMessage("Hi", "x", "a@x.example", ["three@x.example"])]))
+        try:
+            mailers["wrong"]
+        except mail.InvalidMailer as e:
+            print(e)
+        """
+    )
+    assert out.splitlines()[:-1] == ["1", "1", "2", "1 1", "1"]
+    assert "colour" in out.splitlines()[-1]
+    assert sorted(m.recipients[0][0] for m in server.messages) == ["b", "c", "o"]
+    jobs = postroad.Queue(aliases.queue).jobs()
+    assert sorted((job.tag, job.state) for job in jobs) == [("", "waiting"), ("june", "delayed")]
+    assert "three@x.example" in aliases.manage("postroad", "queue").stdout
+
+
+@of_mailers
+@pytest.mark.parametrize("alias", ["default", "queued", "test", "smtp"])
+def test_admins_are_told_by_an_alias(aliases, server, alias):
+    aliases.program(
+        f"""
+        import logging
+        from postroad.django import AdminEmailHandler
+        handler = AdminEmailHandler(using={alias!r})
+        handler.handle(logging.makeLogRecord({{"levelno": logging.ERROR, "levelname": "ERROR", "msg": "it broke"}}))
+        """
+    )
+    jobs = postroad.Queue(aliases.queue).jobs() if alias == "queued" else []
+    expected = {"queued": (0, 1), "test": (0, 0)}.get(alias, (1, 0))
+    assert (len(server.messages), len(jobs)) == expected

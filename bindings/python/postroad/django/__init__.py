@@ -212,8 +212,10 @@ class AdminEmailHandler(log.AdminEmailHandler):  # type: ignore[misc]
         """Sends to ADMINS. `subject`, `message`, `args`, `kwargs`: as Django's handler is called."""
         using = getattr(self, "using", None)
         place = getattr(settings, "MAILERS", None)
-        set_up = {"BACKEND": settings.EMAIL_BACKEND} if place is None else place[using or "default"]
-        if getattr(self, "email_backend", None) or import_string(set_up["BACKEND"]) is not EmailBackend:
+        # Django says what an alias is that is not there, or has no backend
+        set_up = {"BACKEND": settings.EMAIL_BACKEND} if place is None else place.get(using or "default", {})
+        is_ours = "BACKEND" in set_up and import_string(set_up["BACKEND"]) is EmailBackend
+        if getattr(self, "email_backend", None) or not is_ours:
             super().send_mail(subject, message, *args, **kwargs)
             return
         mails = EmailMultiAlternatives(
@@ -225,7 +227,7 @@ class AdminEmailHandler(log.AdminEmailHandler):  # type: ignore[misc]
         if kwargs.get("html_message"):
             mails.attach_alternative(kwargs["html_message"], "text/html")
         alias: Dict[str, Any] = {} if place is None else {"alias": using or "default"}
-        backend = EmailBackend(fail_silently=True, **alias, **set_up.get("OPTIONS", {}))
+        backend = EmailBackend(**{**alias, **set_up.get("OPTIONS", {}), "fail_silently": True})
         backend.hurries()
         backend.send_messages([mails])
 
