@@ -116,7 +116,7 @@ def _weights(name: str, value: Optional[Iterable[int]]) -> Optional[List[int]]:
         return None
     if not isinstance(value, Iterable):
         raise TypeError(f"{name} must be a list or the like, not {type(value).__name__}")
-    weights = [count(name, w, 1_000_000) or 1 for w in value]
+    weights = [count(f"{name}[{n}]", w, 1_000_000) or 1 for n, w in enumerate(value)]
     if not 1 <= len(weights) <= 256:
         raise InvalidInput(f"{name} must be those of 1 to 256 classes", code="invalid_option")
     return weights

@@ -38,7 +38,7 @@ from ._delivery import Delivery, Queued, wishes_of
 from ._events import Watching
 from ._jobs import Operations, selection_of
 from ._literals import InDoubt, KeptContent, OnFailure, Pipelining, WhenFull
-from ._many import each_sent, each_sent_async, reported
+from ._many import check_many, each_sent, each_sent_async, reported
 from ._message import Dkim
 from ._messages import (
     count,
@@ -411,6 +411,7 @@ class Mailer(Operations):
         Nothing is sent before the first receipt is asked for. Ending the iteration early cancels what is under way. An
         exception that `messages` raises comes after the receipts of the messages before it.
         """
+        check_many(messages)
         start = self._starting(sender, recipients, wishes_of(delivery, options))
         receipts = each_sent(iter(messages), self._bound(limit), start, self._cancel)
         return reported(receipts) if progress else receipts
@@ -432,6 +433,7 @@ class Mailer(Operations):
         A loop that is left early cancels what is under way once the iterator is closed: at once with
         contextlib.aclosing(), otherwise by asyncio, soon.
         """
+        check_many(messages)
         start = self._starting(sender, recipients, wishes_of(delivery, options))
         return each_sent_async(messages, self._bound(limit), start, self._cancel)
 

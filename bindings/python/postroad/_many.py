@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from email.message import Message
 from functools import partial
 from typing import (
     TYPE_CHECKING,
@@ -42,6 +43,12 @@ def _given(message: MessageLike) -> Given:
     except Exception as e:
         text = f"the message cannot be written out: {type(e).__name__}: {e}"
         raise InvalidInput(text, code="invalid_message", phase="prepare") from e
+
+
+def check_many(messages: object) -> None:
+    """One message can be iterated, too: over its octets, or the names of its fields."""
+    if isinstance(messages, (str, bytes, bytearray, memoryview, Message)):
+        raise TypeError(f"messages must be a list or the like, not one {type(messages).__name__}")
 
 
 def each_sent(

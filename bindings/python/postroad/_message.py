@@ -343,6 +343,7 @@ def signatures_of(sign: Union[Dkim, Iterable[Dkim], None]) -> Optional[List[_cor
     if sign is None:
         return None
     signers = [sign] if isinstance(sign, Dkim) else list(sign) if isinstance(sign, IterableABC) else None
-    if not signers or not all(isinstance(s, Dkim) for s in signers):
-        raise TypeError(f"sign must be a postroad.Dkim or several, not {type(sign).__name__}")
+    wrong = next((s for s in signers or () if not isinstance(s, Dkim)), sign)
+    if not signers or wrong is not sign:
+        raise TypeError(f"sign must be a postroad.Dkim or several, not {type(wrong).__name__}")
     return [s._signature for s in signers]

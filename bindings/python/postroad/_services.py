@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Mapping, Tuple
 
 from . import _core
+from ._errors import InvalidInput
 from ._literals import ServiceSecurity
 
 
@@ -37,6 +39,14 @@ services: Mapping[str, Service] = MappingProxyType({row[0]: Service(*row) for ro
 
 
 def url_of(url: str) -> str:
-    """The URL of a service that is given by its name, in any case; everything else as it is."""
-    service = services.get(url.lower()) if isinstance(url, str) else None
-    return url if service is None else service.url
+    """The URL of a service that is given by its name, in any case; everything else as it is, but for what looks like a
+    name."""
+    if not isinstance(url, str):
+        return url
+    name = url.lower()
+    if name in services:
+        return services[name].url
+    close = [] if "://" in name else get_close_matches(name, services, 1)
+    if close:
+        raise InvalidInput(f'there is no service of that name; did you mean "{close[0]}"?', code="invalid_url")
+    return url

@@ -35,7 +35,7 @@ def test_a_service_knows_the_domains_of_its_users():
 
 
 def test_an_unknown_name_is_invalid_input():
-    with pytest.raises(postroad.InvalidInput) as e:
+    with pytest.raises(postroad.InvalidInput, match='did you mean "gmail"') as e:
         postroad.Mailer("gmial")
     assert e.value.code == "invalid_url"
     with pytest.raises(TypeError):

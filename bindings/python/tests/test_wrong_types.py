@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import datetime, timedelta, timezone
+from email import message_from_bytes
 
 import postroad
 import pytest
@@ -43,7 +44,17 @@ MAIL = b"From: ann@example.com\r\nTo: bob@example.org\r\n\r\nHi\r\n"
         (lambda _: postroad.Mailer("discard://", queue=5), "queue must be a path"),
         (lambda _: postroad.Mailer("discard://", pace="5"), "pace must be a number of messages a second"),
         (lambda _: postroad.Mailer("discard://", class_weights=5), "class_weights must be a list"),
+        (
+            lambda _: postroad.Mailer("discard://", class_weights=[16, "1"]),
+            r"class_weights\[1\] must be an int, not str",
+        ),
+        (lambda _: postroad.Mailer("discard://", sign=[5]), "sign must be a postroad.Dkim or several, not int"),
         (lambda _: postroad.Mailer("smtp://x.example", auth=5), "auth must be a list"),
+        (lambda _: postroad.Mailer("discard://").send_many(MAIL), "messages must be a list or the like, not one bytes"),
+        (
+            lambda _: postroad.Mailer("discard://").asend_many(message_from_bytes(MAIL)),
+            "messages must be a list or the like, not one Message",
+        ),
         (lambda _: postroad.Mailer("discard://").send(MAIL, traffic_class="1"), "traffic_class must be an int"),
         (
             lambda _: postroad.Mailer("discard://").merge([], "letters/none", suppressed="left.db"),
