@@ -12,9 +12,10 @@ from ._errors import InvalidInput, printable
 from ._jobs import Job, JobFilter, Queue
 from ._literals import JobState, words
 from ._shell import GOOD, complain, not_empty, write
+from ._watch import watch
 
 _MOST = 1000
-_ACTIONS = ["list", "count", "show", "summary", "retry", "hold", "drop", "compact"]
+_ACTIONS = ["list", "failed", "count", "show", "summary", "watch", "retry", "hold", "drop", "compact"]
 
 
 def _line(job: Job) -> str:
@@ -76,8 +77,12 @@ def _refuse_useless(args: argparse.Namespace, which: JobFilter) -> None:
     if args.action in ("count", "compact") and which:
         why = f"{args.action} is about all messages: summary counts those that --{next(iter(which))} names"
         raise InvalidInput(why, code="invalid_option")
-    if args.action not in ("list", "summary") and args.limit is not None:
-        raise InvalidInput("--limit is of use with list and summary only", code="invalid_option")
+    if args.action not in ("list", "failed", "summary") and args.limit is not None:
+        raise InvalidInput("--limit is of use with list, failed and summary only", code="invalid_option")
+    if args.action == "failed" and args.state is not None:
+        raise InvalidInput("failed is list --state failed: leave --state out", code="invalid_option")
+    if args.action == "watch" and args.json:
+        raise InvalidInput("watch has no JSON: list and summary have", code="invalid_option")
 
 
 def _looked_up(args: argparse.Namespace, queue: Queue, which: JobFilter) -> List[Job]:
@@ -98,7 +103,11 @@ def _lines(args: argparse.Namespace) -> Iterator[str]:
     }
     which, queue = _which(args), Queue(args.file, **of_broker)
     _refuse_useless(args, which)
-    if args.action in ("list", "show"):
+    if args.action == "failed":
+        which["state"] = "failed"
+    if args.action == "watch":
+        watch(queue, which, _MOST)
+    elif args.action in ("list", "failed", "show"):
         for job in _looked_up(args, queue, which):
             yield from _shown(
                 args, dataclasses.asdict(job), _members(job) if args.action == "show" else iter([_line(job)])
@@ -132,9 +141,9 @@ def register(commands: Any) -> None:
     queue = commands.add_parser(
         "queue",
         help="look after a queue in a file or at a broker",
-        description="Lists, counts, shows or sums up what is in FILE, the queue of a Mailer; lets it go now (also what "
-        "is held or in doubt), holds it until then, or drops it; compact gives free room in FILE back to the disk. "
-        "At a broker, amqp://..., what waits to be sent is only counted.",
+        description="Lists, counts, shows, sums up or watches what is in FILE, the queue of a Mailer; lets it go now "
+        "(also what is held or in doubt), holds it until then, or drops it; compact gives free room in FILE back to "
+        "the disk. At a broker, amqp://..., what waits to be sent is only counted.",
     )
     queue.add_argument("file", metavar="FILE|URL")
     queue.add_argument("--queue-name", type=not_empty, metavar="NAME", help="of a queue at a broker")
@@ -154,5 +163,5 @@ def add_looking(queue: argparse.ArgumentParser) -> None:
     queue.add_argument("--tag", metavar="NAME")
     queue.add_argument("--domain", metavar="NAME", help="of the first recipient")
     queue.add_argument("--all", action="store_true", help="with retry, hold and drop: all of them")
-    queue.add_argument("--limit", type=int, metavar="N", help=f"of list and summary ({_MOST})")
+    queue.add_argument("--limit", type=int, metavar="N", help=f"of list, failed and summary ({_MOST})")
     queue.add_argument("--json", action="store_true", help="print JSON, an object a line")

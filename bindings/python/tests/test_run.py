@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -304,6 +305,46 @@ def test_a_queue_is_shown_to_people(tmp_path, capsys):
     assert "--id" in capsys.readouterr().err
 
 
+def test_what_failed_is_listed(make_server, tmp_path, capsys):
+    path = tmp_path / "q.db"
+    with postroad.Mailer(make_server().url, queue=path) as mail:
+        mail.submit(compose("rejected@x.example"))
+    submit(path, "one@x.example")
+    assert main(["queue", str(path), "failed"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "failed, " in line
+    assert "rejected@x.example (rejected)" in line
+
+
+def test_a_queue_is_watched_at_a_terminal(tmp_path):
+    path = tmp_path / "q.db"
+    submit(path, "one@x.example")
+    ours, theirs = pty.openpty()
+    shown = ""
+
+    def until(text):
+        nonlocal shown
+        while text not in shown:
+            shown += os.read(ours, 4096).decode()
+
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
+    program = [sys.executable, "-m", "postroad", "queue", str(path), "watch"]
+    with subprocess.Popen(program, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as watching:
+        try:
+            until("waiting 1;")
+            until("x.example")
+            submit(path, "two@y.example")
+            until("waiting 2;")
+            until("y.example")
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(60) == 0
+        finally:
+            watching.kill()
+            os.close(ours)
+            os.close(theirs)
+    assert "Traceback" not in shown
+
+
 @pytest.mark.parametrize(
     ("action", "said"),
     [
@@ -311,8 +352,11 @@ def test_a_queue_is_shown_to_people(tmp_path, capsys):
         (["--queue-shards", "0"], "with a queue at a broker only"),
         (["count", "--tag", "news"], "count is about all messages: summary"),
         (["compact", "--domain", "x.example"], "compact is about all messages"),
-        (["show", "--id", "1", "--limit", "1"], "--limit is of use with list and summary only"),
-        (["drop", "--all", "--limit", "1"], "--limit is of use with list and summary only"),
+        (["show", "--id", "1", "--limit", "1"], "--limit is of use with list, failed and summary only"),
+        (["failed", "--state", "held"], "leave --state out"),
+        (["watch", "--json"], "watch has no JSON"),
+        (["watch"], "watch needs a terminal"),
+        (["drop", "--all", "--limit", "1"], "--limit is of use with list, failed and summary only"),
     ],
 )
 def test_what_would_not_count_is_refused(action, said, tmp_path, capsys):
