@@ -7,10 +7,12 @@ import contextlib
 import json
 import os
 import pty
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -245,6 +247,18 @@ def test_systemd_is_told(start, server, tmp_path):
         assert s.recv(100) == b"READY=1"
         assert run.end() == 0
         assert s.recv(100) == b"STOPPING=1"
+
+
+def test_the_unit_that_comes_along_is_that_of_the_page_and_is_one(tmp_path):
+    root = Path(__file__).parents[3]
+    unit = (root / "share/postroad.service").read_text()
+    assert textwrap.indent(unit, "    ") in (root / "docs/python-sender.md").read_text()
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("systemd is not here")
+    (tmp_path / "postroad.service").write_text(unit.replace("/opt/site/venv/bin/postroad", sys.executable))
+    command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(tmp_path / "postroad.service")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "postroad.service" in done.stderr) == (0, False), done.stderr
 
 
 @pytest.mark.parametrize(
