@@ -10,6 +10,7 @@ RFC 6749 (sections 4.4 and 6), RFC 8628.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import json
 import logging
@@ -161,19 +162,26 @@ class FileStore:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Locks the file beside it."""
-        if fcntl is None:
+        with _locked(f"{self._path}.lock"):
             yield
-            return
-        descriptor = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _locked(path: str) -> Iterator[None]:
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class KeyringStore:
-    """Keeps tokens in the keyring of the system, by the package keyring.
+    """Keeps tokens in the keyring of the system, by the package keyring. A file in XDG_RUNTIME_DIR, or in the cache
+    folder of the user, is its lock.
 
     service, user: the names they have there.
     """
@@ -195,8 +203,13 @@ class KeyringStore:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Locks nothing: a keyring has no lock, so two processes may refresh at once."""
-        yield
+        """Locks the file. Raises OSError."""
+        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(os.environ.get("XDG_RUNTIME_DIR") or caches) / "postroad"
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+        name = hashlib.sha256("\0".join(self._place).encode()).hexdigest()
+        with _locked(f"{folder / name}.lock"):
+            yield
 
 
 class _Unchanged(urllib.request.HTTPRedirectHandler):

@@ -240,6 +240,44 @@ def test_a_file_keeps_tokens_for_others(tokens, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["t.json", "t.json.lock"]
 
 
+@pytest.fixture
+def keyring_store(tmp_path, monkeypatch):
+    keyring = pytest.importorskip("keyring")
+    kept = {}
+
+    class InMemory(keyring.backend.KeyringBackend):
+        priority = 1
+
+        def get_password(self, service, username):
+            return kept.get((service, username))
+
+        def set_password(self, service, username, password):
+            kept[service, username] = password
+
+    before = keyring.get_keyring()
+    keyring.set_keyring(InMemory())
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    yield oauth.KeyringStore("postroad", "ann@example.com")
+    keyring.set_keyring(before)
+
+
+def test_a_keyring_keeps_tokens_for_others(tokens, keyring_store):
+    assert source(tokens, store=keyring_store).token() == "token-1"
+    other = oauth.refresh(tokens.url, client_id="me", store=oauth.KeyringStore("postroad", "ann@example.com"))
+    assert other.token() == "token-1"
+    assert oauth.KeyringStore("postroad", "bob@example.com").load() is None
+
+
+def test_one_process_at_a_time_refreshes_what_a_keyring_has(keyring_store, tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    with keyring_store.locked():
+        (lock,) = (tmp_path / "postroad").iterdir()
+        with open(lock) as f, pytest.raises(BlockingIOError):
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with open(lock) as f:
+        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _token(url, path, queue):
     queue.put(oauth.refresh(url, client_id="me", refresh_token=SECRET, store=path).token())
 
