@@ -22,11 +22,16 @@ settings.configure(EMAIL_BACKEND="postroad.django.EmailBackend", USE_I18N=False,
 django.setup()
 
 from django.test.utils import setup_test_environment  # noqa: E402
-from mail import tests  # noqa: E402
+
+try:
+    from mail import test_backends as tests  # since Django 6.1
+except ImportError:
+    from mail import tests
 from postroad.django import EmailBackend  # noqa: E402
 
 tests.smtp = types.SimpleNamespace(EmailBackend=EmailBackend)
 tests.SMTPBackendTests.email_backend = "postroad.django.EmailBackend"
+tests.SMTPBackendTests.backend_class = EmailBackend
 setup_test_environment()
 load = unittest.defaultTestLoader.loadTestsFromTestCase
 suite = unittest.TestSuite([load(tests.SMTPBackendTests), load(tests.SMTPBackendStoppedServerTests)])

@@ -377,6 +377,7 @@ def aliases(server, tmp_path):
         "queued": {"BACKEND": "postroad.django.EmailBackend", "OPTIONS": of_a_queue},
         "test": {"BACKEND": "postroad.django.MemoryBackend"},
         "wrong": {"BACKEND": "postroad.django.EmailBackend", "OPTIONS": {"url": server.url, "colour": "red"}},
+        "nowhere": {"BACKEND": "postroad.django.EmailBackend"},
         "smtp": {"OPTIONS": {"host": "127.0.0.1", "port": server.port}},
     }
     settings.write_text("\n".join([*kept, 'ADMINS = ["ops@example.com"]', f"MAILERS = {mailers!r}", ""]))
@@ -399,14 +400,17 @@ def test_aliases_of_mailers_send(aliases, server):
         print(send_mass_mail([("Hi", "x", "a@x.example", [to]) for to in ("b@x.example", "c@x.example")]))
         print(EmailMessage("Hi", "x", "a@x.example", ["d@x.example"]).send(using="test"), len(mail.outbox))
         print(mailers["queued"].send_messages([EmailMessage("Hi", "x", "a@x.example", ["three@x.example"])]))
-        try:
-            mailers["wrong"]
-        except mail.InvalidMailer as e:
-            print(e)
+        for alias in ("nowhere", "wrong"):
+            try:
+                mailers[alias]
+            except mail.InvalidMailer as e:
+                print(e)
         """
     )
-    assert out.splitlines()[:-1] == ["1", "1", "2", "1 1", "1"]
-    assert "colour" in out.splitlines()[-1]
+    *sent, nowhere, wrong = out.splitlines()
+    assert sent == ["1", "1", "2", "1 1", "1"]
+    assert nowhere.startswith("MAILERS['nowhere']: OPTIONS must define 'host'.")
+    assert "colour" in wrong
     assert sorted(m.recipients[0][0] for m in server.messages) == ["b", "c", "o"]
     jobs = postroad.Queue(aliases.queue).jobs()
     assert sorted((job.tag, job.state) for job in jobs) == [("", "waiting"), ("june", "delayed")]

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 from django.utils import log
@@ -80,7 +81,9 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
         place_is_of_settings = all(given is None for given in place.values())
         self._own: Optional[Mailer] = None
         self._shares = of_alias or all(given is None for given in (*place.values(), username, password, timeout))
-        if not of_alias:
+        if of_alias:
+            _check_alias(kwargs["alias"], {**self._arguments, **place})
+        else:
             place = {n: _setting(n) if v is None else v for n, v in place.items()}
         place.update(HOST=place["HOST"] or "", PORT=place["PORT"] or _port(use_tls, use_ssl))
         self.host, self.port, self.timeout = place["HOST"], place["PORT"], timeout
@@ -180,7 +183,7 @@ class MemoryBackend(EmailBackend):
     is refused, which locmem takes: an address, a header or an envelope that is wrong."""
 
     def __init__(self, fail_silently: bool = False, **kwargs: Any) -> None:
-        super().__init__(fail_silently=fail_silently, **kwargs)
+        super().__init__(fail_silently=fail_silently, **{**kwargs, "url": "memory://"})
         self._arguments = {"url": "memory://"}
         self._shares = True
         if not hasattr(mail, "outbox"):
@@ -235,6 +238,21 @@ class AdminEmailHandler(log.AdminEmailHandler):  # type: ignore[misc]
 def _setting(name: str) -> Any:
     # since Django 6.1 there is none beside MAILERS
     return getattr(settings, f"EMAIL_{name}", None)
+
+
+def _check_alias(alias: str, said: Dict[str, Any]) -> None:
+    """In the words of Django's own backend."""
+    if "url" in said:
+        return
+    if said["HOST"] is None:
+        why = "OPTIONS must define 'host'. A 'url' does so, too."
+    elif said["USE_TLS"] and said["USE_SSL"]:
+        why = "The 'use_ssl' and 'use_tls' OPTIONS are incompatible. Set at most one of them to True."
+    else:
+        return
+    # since Django 6.1
+    kind = getattr(mail, "InvalidMailer", None)
+    raise ImproperlyConfigured(why) if kind is None else kind(why, alias=alias)
 
 
 def _port(use_tls: Optional[bool], use_ssl: Optional[bool]) -> int:
