@@ -121,6 +121,72 @@ TEST_CASE("a server that says 421 to the first MAIL is followed by the next with
     }
 }
 
+TEST_CASE("what one server cannot take goes to the next of its site within the same attempt, and to it alone") {
+    rig<> r;
+    const auto lacks = [&](connection_id c, job_id j, status s) {
+        r.finish(c, j, all(1, s, phase::mail), errc::require_tls_unsupported, 1, false);
+    };
+    r.add_many(2, "two.example");
+    CHECK(r.did() == "open 1 mx1.two.example");
+    r.ready(1);
+    CHECK(r.did() == "give 1 #1, open 2 mx1.two.example");
+    lacks(1, 1, status::rejected);
+    // The first server goes on with what it can take.
+    CHECK(r.did() == "give 1 #2, open 3 mx2.two.example");
+    r.accept(1, 2);
+    CHECK(r.did() == "done #2 accepted x1");
+    SUBCASE("which takes it") {
+        r.ready(3);
+        CHECK(r.did() == "give 3 #1");
+        r.accept(3, 1);
+        CHECK(r.did() == "done #1 accepted x1");
+    }
+    SUBCASE("when none takes it, that is the answer") {
+        r.ready(3);
+        CHECK(r.did() == "give 3 #1");
+        lacks(3, 1, status::rejected);
+        CHECK(r.did() == "done #1 rejected x1 require_tls_unsupported");
+    }
+    SUBCASE("when one of them might take it later, it is deferred") {
+        r.ready(3);
+        (void)r.did();
+        lacks(3, 1, status::deferred);
+        CHECK(r.did() == "done #1 deferred x1 require_tls_unsupported");
+    }
+    SUBCASE("when the next cannot be reached, it is not refused for good") {
+        r.refuse(3);
+        CHECK(r.did() == "done #1 not_attempted x0 timed_out");
+    }
+}
+
+TEST_CASE("that an earlier server of the attempt may take it later is remembered") {
+    rig<> r(one, memory{}, fifo{.retry = {.attempts = 2, .first_wait = 20s}});
+    const auto lacks = [&](connection_id c, status s) {
+        r.finish(c, 1, all(1, s, phase::mail), errc::require_tls_unsupported, 1, false);
+    };
+    (void)r.add("two.example");
+    (void)r.did();
+    r.ready(1);
+    (void)r.did();
+    lacks(1, status::deferred);
+    CHECK(r.did() == "quit 1");
+    r.close(1);
+    CHECK(r.did() == "open 2 mx2.two.example");
+    r.ready(2);
+    CHECK(r.did() == "give 2 #1");
+    lacks(2, status::rejected);
+    CHECK(r.did() == "");
+    // The next attempt begins at the first again.
+    r.pass(1min);
+    CHECK(r.did() == "quit 2");
+    r.close(2);
+    CHECK(r.did() == "open 3 mx1.two.example");
+    r.ready(3);
+    CHECK(r.did() == "give 3 #1");
+    r.accept(3, 1);
+    CHECK(r.did() == "done #1 accepted x2");
+}
+
 TEST_CASE("what is in doubt at one server is never given to another") {
     rig<> r(one);
     (void)r.add("two.example", 2);

@@ -20,6 +20,7 @@ std::string name(ruling r) {
         case ruling::over: return "over";
         case ruling::later: return "later";
         case ruling::again: return "again";
+        case ruling::elsewhere: return "elsewhere";
         case ruling::outage: return "outage";
         case ruling::setting: return "setting";
         case ruling::refused: return "refused";

@@ -58,6 +58,22 @@ TEST_CASE("a server that hangs up within an envelope is followed by the backup, 
     CHECK(backup.messages().size() == 1);
 }
 
+TEST_CASE("what asks for REQUIRETLS goes to the server that offers it, within the same attempt") {
+    const sink first({.security = security::starttls});
+    const sink backup({.security = security::starttls, .more_keywords = {"REQUIRETLS"}});
+    mailer mail{first.url() + "?backup=" + host_and_port(backup),
+                tls::automatic{{.ca_pem = first.ca_pem() + backup.ca_pem()}}};
+    auto letter = hello().freeze(std::chrono::system_clock::now());
+    letter.envelope.options.require_tls = true;
+    const auto o = mail.send(letter);
+    CHECK(o.all_accepted());
+    CHECK(o.attempts == 1);
+    // Others go on to the first.
+    CHECK(mail.send(hello()).all_accepted());
+    CHECK(first.messages().size() == 1);
+    CHECK(backup.messages().size() == 1);
+}
+
 TEST_CASE("what is in doubt at the first server is not given to the backup") {
     sink first({.faults = {parse_fault("content:0:|drop")}});
     sink backup;

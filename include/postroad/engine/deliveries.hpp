@@ -28,6 +28,7 @@ struct delivery {
     bool marking = false;       // it has a connection, and is given to it once its mark is stored
     bool lost = false;          // the queue gives it out again
     std::size_t failovers = 0;  // servers of its site that broke under this attempt
+    bool may_later = false;     // a server that cannot take it now may at another time
     bool again = false;         // it went again because MAIL was refused on a connection that had carried others
     std::optional<errc> cancelled = {};
     time_point rests_until = time_point::min();  // a reply said so

@@ -50,7 +50,8 @@ public:
             r = ruling::doubt;
         }
         if (all_settled(j.result) || r == ruling::over) return finish(d, now);
-        const bool at_once = r == ruling::again || r == ruling::outage || r == ruling::setting;
+        const bool at_once =
+            r == ruling::again || r == ruling::elsewhere || r == ruling::outage || r == ruling::setting;
         if (at_once || !d.attempt.rest.empty()) {
             if (book_.watcher && at_once)
                 book_.decided(now, 0, j.id, "goes again at once: " + describe(j.error, j.result.details));
@@ -184,6 +185,13 @@ public:
         if (book_.is_paused(*d.to)) return set_aside(d, now);  // while it was on a connection
         scheduling_.admit(*d.what, d.at->place(), now);
         book_.sites.change(*d.at);
+    }
+    /// It is on its way to that site from now on.
+    void move(delivery& d, site& to, time_point now) {
+        leave_site(d, now);
+        d.at = &to;
+        ++to.held;
+        ++to.group->held;
     }
     void leave_line(delivery& d) {
         if (d.to) d.to->waiting.erase(d.what->id);

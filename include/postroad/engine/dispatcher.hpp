@@ -149,7 +149,7 @@ public:
             const auto read = read_refusals(transport_, s.servers[c.server].at, f,
                                             [&](const std::string& text) { this->policy_failed(text, now); });
             const auto said = read.all && !f.error ? ruling::settled : ruling_of(f, {.carried = c.carried});
-            auto r = standing_.in_view_of(c, *d, f, said);
+            auto r = standing_.in_view_of(c, *d, f, said, now);
             const bool hopeless = standing_.note_end(c, f, r, said, first_failure, now);
             // A refusal is the answer that somebody waits for, whomever it is about, unless another server or
             // connection may give another.
@@ -336,8 +336,8 @@ private:
         }
         const bool counts = r == ruling::settled || r == ruling::over || r == ruling::later || r == ruling::doubt ||
                             (r == ruling::ours && f.answered);
-        if (counts) j.returns = 0;
-        if (counts) d.failovers = 0;
+        if (counts) d.failovers = j.returns = 0;
+        if (counts) d.may_later = false;
         d.attempt.end(j.result, std::move(f), r, c.limits);
         d.connection.reset();
         if (counts && d.attempt.rest.empty()) ++j.result.attempts;

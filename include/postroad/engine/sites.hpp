@@ -144,6 +144,8 @@ public:
 
     /// The site of that name, with those servers. Null: it is known with others, and has connections to them.
     POSTROAD_DECL site* place(transport::location&& where, time_point now);
+    /// What is left of a site without that server, for what that one cannot take. Null: nothing.
+    POSTROAD_DECL site* without(const site& s, std::size_t server, time_point now);
     site* find(host_id id) noexcept {
         const auto found = sites_.find(id);
         return found == sites_.end() ? nullptr : &found->second;

@@ -48,8 +48,9 @@ public:
         if (taken && !f.error) pace.took(others ? d.ahead : smtp::pipelining::envelope);
     }
     /// What a ruling means for this delivery, after what happened to it before.
-    ruling in_view_of(const connection& c, delivery& d, const smtp::finished& f, ruling r) {
+    ruling in_view_of(const connection& c, delivery& d, const smtp::finished& f, ruling r, time_point now) {
         site& at = *c.at;
+        if (is_lack(f.error) && !f.answered) return in_view_of_lack(c, d, r, now);
         // A login that nobody else needs there.
         if (r == ruling::setting && !f.error && at.servers[c.server].worked) r = ruling::refused;
         const auto sender = [&] { return d.what->mail->envelope.reverse_path.str(); };
@@ -159,6 +160,15 @@ private:
     }
     static bool took_mail(const smtp::finished& f) {
         return f.answered && (f.recipients.empty() || f.recipients.front().where != phase::mail);
+    }
+    // What one server does not offer the next may, within the same attempt; it is refused when none does.
+    ruling in_view_of_lack(const connection& c, delivery& d, ruling r, time_point now) {
+        d.may_later = d.may_later || r == ruling::later;
+        if (site* const others = book_.sites.without(*c.at, c.server, now)) {
+            out_.move(d, *others, now);
+            return ruling::elsewhere;
+        }
+        return d.may_later ? ruling::later : r;
     }
     void note_answer(connection& c, const smtp::finished& f, ruling r, time_point now) {
         if (!std::exchange(c.replied, true)) {

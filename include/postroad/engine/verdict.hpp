@@ -11,15 +11,16 @@ namespace postroad::engine {
 
 /// What the end of a connection, or of a transaction, means.
 enum class ruling : unsigned char {
-    settled,  ///< the server answered, and its replies say the rest: recipients that are unsettled are judged
-    over,     ///< the message: it cannot go, here or elsewhere
-    later,    ///< the message: it was tried, and is judged by the rules for retries
-    again,    ///< nobody: it goes at once, on another connection
-    outage,   ///< the server, for now
-    setting,  ///< the server, until somebody changes something
-    refused,  ///< the sender or the client, which the reply does not tell apart (550 5.7.1 to MAIL)
-    doubt,    ///< nobody knows whether it arrived
-    ours,     ///< we ended it
+    settled,    ///< the server answered, and its replies say the rest: recipients that are unsettled are judged
+    over,       ///< the message: it cannot go, here or elsewhere
+    later,      ///< the message: it was tried, and is judged by the rules for retries
+    again,      ///< nobody: it goes at once, on another connection
+    elsewhere,  ///< the server does not offer what the message needs: it goes at once, to another server of the site
+    outage,     ///< the server, for now
+    setting,    ///< the server, until somebody changes something
+    refused,    ///< the sender or the client, which the reply does not tell apart (550 5.7.1 to MAIL)
+    doubt,      ///< nobody knows whether it arrived
+    ours,       ///< we ended it
 };
 
 /// Of a connection that ended before a server replied to a MAIL on it: outage or setting.
@@ -34,6 +35,9 @@ POSTROAD_DECL ruling ruling_of(const smtp::finished& f, connection_past past);
 
 /// Whether a refusal says that the server lost its place, not what it thinks of the message.
 inline bool is_out_of_order(const reply& r) noexcept { return r.code == 500 || r.code == 502 || r.code == 503; }
+
+/// Whether it says that a server does not offer what the message needs. Another one may.
+POSTROAD_DECL bool is_lack(error_code ec) noexcept;
 
 /// Whether the connection cannot go on after a transaction with that error.
 POSTROAD_DECL bool breaks_connection(error_code ec);

@@ -49,14 +49,15 @@ POSTROAD_DECL void attempt::end(outcome& o, smtp::finished&& f, ruling r, recipi
     const auto index = [&](std::size_t i) { return asked.empty() ? i : asked[i]; };
     assert(f.recipients.size() == size(o));
     // Whether a refusal was about this message; else it is as if it had not been asked.
-    const bool heard = r != ruling::again && r != ruling::outage && r != ruling::setting;
+    const bool heard = r != ruling::again && r != ruling::elsewhere && r != ruling::outage && r != ruling::setting;
     std::size_t accepted = 0;
     for (std::size_t i = 0; i < f.recipients.size(); ++i) {
         auto& known = all[index(i)];
         auto& now = f.recipients[i];
         // It was not asked again: it is in doubt as before.
         if (known.status == status::in_doubt && now.status == status::not_attempted) continue;
-        const bool refusal = now.reply.code != 0 && (now.status == status::rejected || now.status == status::deferred);
+        const bool said = now.reply.code != 0 || r == ruling::elsewhere;
+        const bool refusal = said && (now.status == status::rejected || now.status == status::deferred);
         if (refusal && !heard && (now.where == phase::mail || !f.error)) now.status = status::not_attempted;
         if (now.status == status::rejected && r == ruling::later && now.where == phase::mail)
             now.status = status::deferred;

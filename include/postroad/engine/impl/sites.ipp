@@ -39,6 +39,15 @@ POSTROAD_DECL site* sites::place(transport::location&& where, time_point now) {
     return &s;
 }
 
+POSTROAD_DECL site* sites::without(const site& s, std::size_t server, time_point now) {
+    transport::location rest{.site = s.name + " without " + to_string(s.servers[server].at),
+                             .provider = s.provider_name,
+                             .limits = s.group->limits};
+    for (std::size_t i = 0; i < s.servers.size(); ++i)
+        if (i != server) rest.servers.push_back(s.servers[i].at);
+    return rest.servers.empty() ? nullptr : place(std::move(rest), now);
+}
+
 POSTROAD_DECL bool sites::same_servers(const site& s, const std::vector<endpoint>& servers) {
     return std::ranges::is_permutation(
         s.servers, servers, [](const endpoint& a, const endpoint& b) { return a == b; },

@@ -115,6 +115,21 @@ inline bool is_refusal(const recipient_outcome& r) noexcept {
 
 }  // namespace detail
 
+POSTROAD_DECL bool is_lack(error_code ec) noexcept {
+    if (ec.category() != error_category()) return false;
+    switch (static_cast<errc>(ec.value())) {
+        case errc::message_too_large:
+        case errc::eight_bit_unsupported:
+        case errc::internationalised_unsupported:
+        case errc::binary_unsupported:
+        case errc::dsn_unsupported:
+        case errc::deliver_by_unsupported:
+        case errc::future_release_unsupported:
+        case errc::require_tls_unsupported: return true;
+        default: return false;
+    }
+}
+
 POSTROAD_DECL bool breaks_connection(error_code ec) {
     if (!ec) return false;
     const auto a = detail::about_of(ec);
@@ -166,7 +181,8 @@ POSTROAD_DECL ruling ruling_of(const smtp::finished& f, connection_past past) {
 POSTROAD_DECL blame blame_of(ruling r) noexcept {
     switch (r) {
         case ruling::settled:
-        case ruling::again: return blame::none;
+        case ruling::again:
+        case ruling::elsewhere: return blame::none;
         case ruling::over:
         case ruling::later:
         case ruling::refused: return blame::message;
