@@ -228,6 +228,24 @@ TEST_CASE("a mistake about sources is named with its place") {
     CHECK(place_of("[source]\n") == "r.toml, line 1, column 1");
 }
 
+TEST_CASE("a rule that no server comes to is a mistake, wherever what comes before it stands") {
+    const auto rule = [](const std::string& name, const std::string& servers) {
+        return "[[provider]]\nname = \"" + name + "\"\nservers = [" + servers + "]\n";
+    };
+    const auto a = rule("a", R"(".mx.example.net", ".example.org")");
+    CHECK(mistake(a + rule("b", R"(".example.net")")) == "");
+    CHECK(mistake(a + a) ==
+          "r.toml, line 6, column 12: no server comes here: what ends with \".mx.example.net\" is the rule's of "
+          "line 1, the first that fits");
+    CHECK(place_of(a + rule("b", R"(".b.example", "a.mx.example.org")")) == "r.toml, line 6, column 26");
+    CHECK(mistake(rule("a", R"(".example.net", ".example.net")")) == "");
+    const std::string others = "[[provider]]\nname = \"*\"\nconnections = 5\n";
+    CHECK(mistake(others + a) == "");
+    CHECK(mistake(others + a + others) == "r.toml, line 7, column 1: the rule for all others is that of line 1");
+    CHECK(mistake(rule("a", '"' + std::string(254, 'x') + '"')).find("no name of a server ends with") !=
+          std::string::npos);
+}
+
 TEST_CASE("a file is as long as it may be, and no longer") {
     const std::string comment = "#" + std::string(transport::max_rules_file - 1, 'x');
     CHECK(mistake(comment) == "");

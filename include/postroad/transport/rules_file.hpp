@@ -21,6 +21,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -115,15 +116,35 @@ private:
     direct_rules all_of(const toml::table& file) const {
         check_keys(file, {"provider", "source", "binding"});
         direct_rules all;
+        ends_by_line earlier;
         for (const auto* t : tables(file, "provider")) {
             all.providers.push_back(rule_of(*t));
             checked(*t, [&] { check({all.providers.back()}); });
+            check_reached(*t, all.providers.back(), earlier);
         }
         for (const auto* t : tables(file, "source")) all.sources.push_back(source_of(*t));
         for (const auto* t : tables(file, "binding")) all.bindings.push_back(binding_of(*t));
         if (const auto* at = file.get(all.sources.empty() ? "binding" : "source"))
             checked(*at, [&] { (void)mx_sources(all.sources, all.bindings); });
         return all;
+    }
+    // Ends of names in the rules so far, and the lines of these; "" is the rule for all others.
+    using ends_by_line = std::unordered_map<std::string_view, toml::source_index>;
+    // The first rule that fits decides: one behind it does nothing.
+    void check_reached(const toml::table& t, const provider_rule& rule, ends_by_line& earlier) const {
+        const auto* const servers = t.get_as<toml::array>("servers");
+        for (std::size_t i = 0; i < rule.servers.size(); ++i)
+            for (std::string_view end = rule.servers[i]; !end.empty(); end.remove_prefix(1))
+                if (const auto known = earlier.find(end); known != earlier.end())
+                    refuse(*servers->get(i), "no server comes here: what ends with \"" + escaped(end, 60) +
+                                                 "\" is the rule's of line " + std::to_string(known->second) +
+                                                 ", the first that fits");
+        const auto line = t.source().begin.line;
+        for (std::size_t i = 0; i < rule.servers.size(); ++i)
+            earlier.emplace(servers->get(i)->as_string()->get(), line);
+        if (!rule.servers.empty()) return;
+        if (const auto [known, is_new] = earlier.emplace("", line); !is_new)
+            refuse(t, "the rule for all others is that of line " + std::to_string(known->second));
     }
     std::vector<const toml::table*> tables(const toml::table& file, std::string_view key) const {
         std::vector<const toml::table*> all;

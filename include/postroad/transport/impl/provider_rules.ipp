@@ -11,10 +11,12 @@ namespace postroad::transport {
 namespace detail {
 
 inline bool is_end_of_names(std::string_view text) noexcept {
+    constexpr std::size_t longest = 253;  // of a name (RFC 1035 section 2.3.4)
     const auto fits = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
     };
-    return !text.empty() && text != "." && !text.ends_with('.') && std::ranges::all_of(text, fits);
+    return !text.empty() && text.size() <= longest && text != "." && !text.ends_with('.') &&
+           std::ranges::all_of(text, fits);
 }
 
 inline const provider_rule* rule_for_all(const provider_rules& all) noexcept {
