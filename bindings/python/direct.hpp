@@ -2,6 +2,7 @@
 // Mailer of mx://: no relay, but the servers of each recipient's domain.
 
 #include "settings.hpp"
+#include "tls_results.hpp"
 
 #include <postroad/transport/mx_url.hpp>
 #ifdef POSTROAD_WITH_MX
@@ -125,6 +126,7 @@ inline tls::automatic direct_tls(const py::dict& options, const transport::mx_ur
 inline direct_policies direct_policies_of(const py::dict& options) {
     auto u = direct_url(options);
     find_policies(u);
+    u.options.tls_reports = watch_of(options);
     direct_policies p{.transport = transport::mx(u.options, transport::resolver_of(u)),
                       .security = direct_tls(options, u),
                       .pool = {.max_connections = 50},

@@ -18,6 +18,7 @@
 #include "operation.hpp"
 #include "settings.hpp"
 #include "suppression.hpp"
+#include "tls_results.hpp"
 #include "words.hpp"
 
 #include <postroad/libraries.hpp>
@@ -173,7 +174,7 @@ public:
         if (check_process_.here())
             abort();
         else  // behind fork(): its thread is not here to be joined, its sockets are the parent's
-            new auto(std::pair(std::move(mailer_), std::move(counter_)));
+            new auto(std::pair(std::move(mailer_), std::move(own_)));
     }
 
     std::string host() const { return made_.host; }
@@ -269,18 +270,17 @@ public:
     void abort() {
         auto m = std::move(mailer_);
         if (!m) return;
-        auto counter = std::move(counter_);
+        auto own = std::exchange(own_, {});
         const gil_released released;
         m.reset();
-        counter.reset();  // behind the mailer, which tells it: what it was told is in the file then
+        own.clear();  // behind the mailer, which tells it: what it was told is in the file then
     }
 
     void observe(std::shared_ptr<events> to) {
         ask([&](any_mailer& m) {
-            if (counter_)
-                m.observe(std::make_shared<observers>(std::vector<std::shared_ptr<observer>>{counter_, std::move(to)}));
-            else
-                m.observe(std::move(to));
+            auto all = own_;
+            all.push_back(std::move(to));
+            m.observe(std::make_shared<observers>(std::move(all)));
         });
     }
 
@@ -289,10 +289,11 @@ private:
         take<std::vector<given_signature>>(options, "sign", [&](const auto& v) { mailer_->sign_by(signer_of(v)); });
         take<std::string>(options, "reporting_mta",
                           [&](std::string v) { mailer_->report_failures({.reporting_mta = std::move(v)}); });
+        if (auto watch = watch_of(options)) own_.push_back(std::move(watch));
         if (!given(options, "suppression")) return;
         auto s = suppression_from(options["suppression"]);
         mailer_->suppress_by(std::move(s.ask));
-        counter_ = std::move(s.tell);
+        if (s.tell) own_.push_back(std::move(s.tell));
     }
     std::shared_ptr<any_mailer> usable() const {
         check_process_();
@@ -303,7 +304,7 @@ private:
     process_check check_process_;
     made_mailer made_;
     std::shared_ptr<any_mailer> mailer_;
-    std::shared_ptr<observer> counter_;  // of bounces
+    std::vector<std::shared_ptr<observer>> own_;  // those that count bounces, and how TLS goes
 };
 
 // A queue that lasts, for who looks after it: nothing is sent from here.
@@ -406,6 +407,7 @@ PYBIND11_MODULE(_core, m) {
 
     define_events(m);
     define_suppression(m);
+    define_tls_results(m);
 
     py::class_<credentials_question, std::shared_ptr<credentials_question>>(m, "CredentialsQuestion")
         .def_property_readonly("server", &credentials_question::server)

@@ -40,6 +40,8 @@ from ._services import Service, services
 from ._stats import Stats
 from ._suppression import Imported, SuppressionEntry, SuppressionList
 from ._tickets import Ticket
+from ._tls_report import TlsReported, report_tls
+from ._tls_results import TlsResults
 
 __all__ = [
     "AlreadyQueued",
@@ -90,6 +92,8 @@ __all__ = [
     "Ticket",
     "TimedOut",
     "TlsError",
+    "TlsReported",
+    "TlsResults",
     "TransientError",
     "Trouble",
     "Unsupported",
@@ -98,6 +102,7 @@ __all__ = [
     "diagnose",
     "libraries",
     "read_report",
+    "report_tls",
     "send",
     "services",
     "write_report",

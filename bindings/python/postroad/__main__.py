@@ -24,6 +24,7 @@ from . import (
     _run,
     _sendmail,
     _suppress_cli,
+    _tls_report_cli,
     catch,
     diagnose,
 )
@@ -192,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     _queue.register(commands)
     _journal_cli.register(commands)
     _suppress_cli.register(commands)
+    _tls_report_cli.register(commands)
     _run.register(commands)
     _completion.register(commands, _parser)
     return parser

@@ -24,6 +24,7 @@ from ._messages import (
 from ._reports import reports_as
 from ._routes import routes_of, rules_of
 from ._suppression import core_of
+from ._tls_results import results_of
 
 # By name, None for what is not given.
 Given = Mapping[str, Any]
@@ -91,6 +92,7 @@ def core_arguments(url: str, given: Given, captured: bool) -> Dict[str, Any]:
         "reporting_mta": reports_as(failing, given["reporting_mta"], given["client_name"]),
         "routes": routes_of(given["routes"], url),
         "rules": rules_of(given["rules"], url),
+        "tls_results": results_of(given["tls_results"], url),
         # opens a file
         "suppression": core_of(given["suppression"]),
     }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._credentials import CredentialsSource
     from ._events import EventFunction
     from ._message import Dkim
+    from ._tls_results import TlsResults
 
 
 class MailerOptions(TypedDict, total=False):
@@ -76,6 +77,7 @@ class MailerOptions(TypedDict, total=False):
     on_event: Optional[EventFunction]
     routes: Optional[Mapping[str, str]]
     rules: Union[str, os.PathLike[str], None]
+    tls_results: Optional[TlsResults]
 
 
 # What each sets of Mailer's arguments.

@@ -54,6 +54,7 @@ from ._services import url_of
 from ._stats import Stats, stats_of
 from ._threads import waiting
 from ._tickets import Ticket, finished, told
+from ._tls_results import TlsResults
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -193,6 +194,7 @@ class Mailer(Operations):
         "*.example.org": "refuse:we do not write there"}; "*" stands for all.
     rules: with mx://, a file of what providers bear, and of the addresses that mail leaves from, see docs/providers.md;
         "default" is the one that comes with postroad.
+    tls_results: with mx://, who counts how TLS goes with the servers of each domain, for report_tls().
     on_event: a function that is told each Event, in a thread of its own. What it raises is logged, and when it is too
         slow events are lost.
     """
@@ -257,6 +259,7 @@ class Mailer(Operations):
         on_event: Optional[EventFunction] = None,
         routes: Optional[Mapping[str, str]] = None,
         rules: Union[str, os.PathLike[str], None] = None,
+        tls_results: Optional[TlsResults] = None,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in ("self", "url")}
         if _exiting:
@@ -286,6 +289,7 @@ class Mailer(Operations):
         self._asking = None if credentials is None else Asking(credentials)
         questions = None if self._asking is None else self._asking.questions
         self._caller = Caller()
+        self._tls_results = tls_results
         # the threads end with the mailer, however that ends
         weakref.finalize(self, _end_threads, questions, self._caller).atexit = False
         arguments["credentials"] = None if questions is None else questions.put
@@ -527,6 +531,8 @@ class Mailer(Operations):
         # at least a moment, for a thread that comes back into a Python that ends would abort it
         for thread in (self._caller, self._watching):
             thread.join(max(1.0, end - time.monotonic()))
+        if self._tls_results is not None:
+            self._tls_results.save()
 
     async def aclose(self, timeout: Optional[float] = None, *, grace: Optional[float] = None) -> None:
         """As close(), with its `timeout` and `grace`, without blocking the loop of asyncio."""

@@ -24,8 +24,11 @@ from ._messages import seconds
 from ._shared import made
 from ._shell import GOOD, TRY_LATER, URL_HELP, add_login, destination, not_empty, proof
 from ._threads import Worker
+from ._tls_results import TlsResults
 
 _LOGGED = ("retry", "late", "closed", "outcome", "lost", "decision")
+_SAVED = 60.0
+"""Seconds from one save of the counts to the next."""
 _SIGNALS = {signal.SIGTERM: "stop", signal.SIGINT: "stop"}
 if hasattr(signal, "SIGHUP"):
     _SIGNALS[signal.SIGHUP] = "reread"
@@ -84,6 +87,7 @@ class Sender:
         self._args = args
         self.log = log
         self.mailers: Dict[str, Mailer] = {}
+        self.tls_results: Optional[TlsResults] = None
 
     def open(self) -> None:
         """Raises Error and OSError; then none is open."""
@@ -109,6 +113,9 @@ class Sender:
             raise InvalidInput("no queue is named: --queue FILE", code="invalid_option")
         arguments = {name: getattr(args, name) for name in ("connections", "pace", "attempts", "queue_name", "rules")}
         arguments["ca_file"] = args.ca_file or account.ca_file or None
+        if args.tls_results and self.tls_results is None:
+            self.tls_results = TlsResults(args.tls_results)
+        arguments["tls_results"] = self.tls_results
         return queues, {"url": url, **arguments, **proof(args, url, account)}
 
     def close(self) -> int:
@@ -129,6 +136,14 @@ class Sender:
         if failure is not None:
             raise failure
         return at_brokers + sum(Queue(name).count().total for name in mailers if "://" not in name)
+
+    def save(self) -> None:
+        """What was counted for reports on TLS, as far as there is room for it."""
+        try:
+            if self.tls_results is not None:
+                self.tls_results.save()
+        except OSError as e:
+            self.log("cannot save", error=str(e))
 
     def counts(self) -> Dict[str, Counts]:
         return {name: mailer.count() for name, mailer in self.mailers.items()}
@@ -308,8 +323,10 @@ def _reread(sender: Sender, orders: List[str], ordered: threading.Event) -> None
 def _stops(args: argparse.Namespace, sender: Sender, orders: List[str], ordered: threading.Event) -> bool:
     """Waits for an order, or the end of --drain; False: the settings are to be read again."""
     while True:
-        ordered.wait(0.2 if args.drain else None)
+        ordered.wait(0.2 if args.drain else None if sender.tls_results is None else _SAVED)
         ordered.clear()
+        if sender.tls_results is not None and not args.drain:
+            sender.save()
         if "stop" in orders:
             return True
         if "reread" in orders:
@@ -337,6 +354,7 @@ def register(commands: Any) -> None:
     p.add_argument(
         "--rules", type=not_empty, metavar="FILE", help="with mx://, what providers bear, and where mail leaves from"
     )
+    p.add_argument("--tls-results", type=not_empty, metavar="FOLDER", help="with mx://, count for postroad tls-report")
     p.add_argument("--connections", type=int, metavar="N", help="most connections at a time")
     p.add_argument("--pace", type=float, metavar="N", help="most messages a second")
     p.add_argument("--attempts", type=int, metavar="N", help="how often a message that was deferred is tried")

@@ -73,7 +73,7 @@ def test_the_module_is_compiled_for_control_flow_protection():
 
 # What every Linux has, and each library that is linked by its name in `postroad --version`.
 OF_THE_SYSTEM = {"c", "m", "gcc_s", "stdc++", "pthread", "dl", "rt", "ld-linux-x86-64", "ld-linux-aarch64"}
-NAMES = {"mbedtls": "mbedTLS", "mbedx509": "mbedTLS", "mbedcrypto": "mbedTLS", "sqlite3": "SQLite"}
+NAMES = {"z": "zlib", "mbedtls": "mbedTLS", "mbedx509": "mbedTLS", "mbedcrypto": "mbedTLS", "sqlite3": "SQLite"}
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into ELF")

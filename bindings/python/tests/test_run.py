@@ -191,6 +191,21 @@ def test_rules_are_read_anew(start, tmp_path):
         assert [m.hello for m in sink.messages] == ["one.example", "two.example"]
 
 
+def test_how_tls_goes_is_counted_for_reports(start, tmp_path):
+    path, folder = tmp_path / "q.db", tmp_path / "tls"
+    dns = DnsServer()
+    dns.add("x.example", "A", "127.0.0.1")
+    with contextlib.closing(dns), postroad.testing.Sink() as sink:
+        resolver = urllib.parse.quote(dns.address)
+        url = f"mx://out.example:{sink.port}?resolver={resolver}&dnssec=off&mta_sts=off&private_addresses=true"
+        submit(path, "one@x.example")
+        run = start("--queue", path, "--tls-results", folder, url)
+        assert run.until("outcome")["status"] == "accepted"
+        assert run.end() == 0
+    (counted,) = folder.iterdir()
+    assert " x.example " in counted.read_text()
+
+
 def test_health_can_be_asked_for(start, make_server, server, tmp_path):
     path = tmp_path / "q.db"
     run = start("--queue", path, "--health", "127.0.0.1:0", server.url)
