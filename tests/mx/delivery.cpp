@@ -300,6 +300,32 @@ TEST_CASE("TLSA records that the server does not meet, or no TLS at all, keep th
     }
 }
 
+TEST_CASE("mail that says TLS-Required: No goes by TLS as it is, whatever its domain wants; all other mail does not") {
+    const sink s({.security = security::starttls});
+    world w;
+    w.dns->sign("example");
+    w.dns->mx("one.example", 10, "mx.example").address("mx.example", "127.0.0.1");
+    SUBCASE("records of another certificate") {
+        w.dns->tlsa("_" + std::to_string(s.port()) + "._tcp.mx.example", 3, 1, 1, std::string(32, 'x'));
+    }
+    SUBCASE("a policy of MTA-STS") {
+        w.dns->txt("_mta-sts.one.example", "v=STSv1; id=1;");
+        w.options.policies = [](const std::string&, const net::sts_record&, const net::sts_handler& done) {
+            done(net::sts_policy{
+                .mode = net::sts_mode::enforce, .max_age = std::chrono::hours(1), .mx = {"other.example"}});
+        };
+    }
+    mailer mail{w.transport(s)};
+    CHECK_THROWS_AS((void)mail.send(to({"a@one.example"})), send_error);
+    CHECK(mail.send(to({"a@one.example"}).tls_not_required()).all_accepted());
+    REQUIRE(s.messages().size() == 1);
+    CHECK(s.messages()[0].tls);
+    mail_object both = to({"a@one.example"}).tls_not_required().freeze(std::chrono::system_clock::now());
+    both.envelope.options.require_tls = true;
+    CHECK_THROWS_AS((void)mail.send(both), send_error);
+    CHECK(s.messages().size() == 1);
+}
+
 TEST_CASE("a policy of MTA-STS is asked for once a look-up, and keeps mail from whoever is not verified") {
     sink s({.security = security::starttls});
     world w;

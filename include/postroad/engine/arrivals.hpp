@@ -6,6 +6,7 @@
 #include <postroad/core/thrown.hpp>
 #include <postroad/engine/departures.hpp>
 #include <postroad/engine/ledger.hpp>
+#include <postroad/message/content.hpp>
 #include <postroad/queueing/division.hpp>
 #include <postroad/queueing/traits.hpp>
 #include <postroad/scheduling/traits.hpp>
@@ -211,7 +212,14 @@ private:
         if (j.waits > 0 && sent_back > 0) --sent_back;
     }
     // Settled recipients, too: each part says what became of all of its own.
-    static transport::sender_facts facts_of(const job& j) noexcept { return {j.tenant, j.traffic_class}; }
+    static transport::sender_facts facts_of(const job& j) {
+        transport::sender_facts facts{.tenant = j.tenant, .traffic_class = j.traffic_class};
+        // Who demands TLS on the whole way is not taken at the word of a field.
+        if constexpr (transport::routes_senders<Transport>)
+            facts.tls_not_required =
+                !j.mail->envelope.options.require_tls && postroad::detail::waives_tls(j.mail->content);
+        return facts;
+    }
     std::vector<places> groups_of(const envelope& e, const transport::sender_facts& who) {
         std::vector<places> groups;
         std::unordered_map<std::string, std::size_t> by_name;

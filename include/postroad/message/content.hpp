@@ -167,6 +167,9 @@ POSTROAD_DECL std::string header_of(const content& c);
 /// read, which nobody knows.
 POSTROAD_DECL bool has_signed_header(const content& c);
 
+/// Whether its header says `TLS-Required: No` (RFC 8689 section 3). Not where it cannot be read.
+POSTROAD_DECL bool waives_tls(const content& c);
+
 }  // namespace detail
 
 }  // namespace postroad

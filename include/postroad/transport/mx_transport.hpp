@@ -74,6 +74,9 @@ struct mx_options {
 
 namespace detail {
 
+// Behind the name of a place: mail that says TLS-Required: No.
+inline constexpr std::string_view whatever_its_tls = " whatever its TLS";
+
 // The options, read once.
 struct mx_table {
     struct route {
@@ -84,6 +87,7 @@ struct mx_table {
     mx_options options;
     mx_sources sources;
     mx_rules rules;
+    mx_rules without_demands;  // of domains: what they say of TLS counts for nothing
     std::vector<route> routes;
     std::uint64_t seed = 0;
 
@@ -133,11 +137,15 @@ public:
         return table_->place_of(e, to, who);
     }
     void locate(const std::string& place, locate_handler done) const {
-        const auto domain = place.substr(0, place.find(mx_sources::from));
-        if (domain.size() < place.size())
-            done = leaving_from(place.substr(domain.size() + mx_sources::from.size()), std::move(done));
+        std::string_view from = place;
+        const bool waived = from.ends_with(detail::whatever_its_tls);
+        if (waived) from.remove_suffix(detail::whatever_its_tls.size());
+        const std::string domain(from.substr(0, from.find(mx_sources::from)));
+        if (domain.size() < from.size())
+            done = leaving_from(std::string(from.substr(domain.size() + mx_sources::from.size())), std::move(done));
         if (const auto* r = table_->route_of(domain)) return done(table_->along(*r, domain));
-        go_on(std::make_shared<search>(domain, table_, policies_, resolver_, std::move(done)));
+        go_on(std::make_shared<search>(domain, table_, waived ? table_->without_demands : table_->rules, policies_,
+                                       resolver_, std::move(done)));
     }
     /// By the rules of its provider.
     std::optional<reading> read_reply(const endpoint& host, const recipient_outcome& refused) const {
@@ -152,14 +160,15 @@ public:
 private:
     // A search for one domain. Answers come on any thread, and do not keep alive who gives them.
     struct search {
-        search(const std::string& d, std::shared_ptr<const detail::mx_table> t, std::weak_ptr<const net::sts_source> p,
-               std::weak_ptr<Resolver> r, locate_handler h)
+        search(const std::string& d, std::shared_ptr<const detail::mx_table> t, const mx_rules& rules,
+               std::weak_ptr<const net::sts_source> p, std::weak_ptr<Resolver> r, locate_handler h)
             : domain(d),
               table(std::move(t)),
               policies(std::move(p)),
               resolver(std::move(r)),
               done(std::move(h)),
-              state(d, table->rules, table->seed) {}
+              counts(&rules == &table->rules),
+              state(d, rules, table->seed) {}
 
         // The next question; without one, whom to tell what was found, if it is over.
         std::optional<mx_lookup::question> next(locate_handler& over, located& found) {
@@ -196,6 +205,7 @@ private:
         bool waits_for_policy = false;
         std::optional<net::sts_policy> policy;
         locate_handler done;
+        bool counts;  // for reports on what the domain demands
         mx_lookup state;
     };
 
@@ -224,7 +234,7 @@ private:
             }
         }
         if (!over) return;
-        if (const auto& watch = s->table->options.tls_reports; watch && !found.error)
+        if (const auto& watch = s->table->options.tls_reports; watch && s->counts && !found.error)
             watch->located(s->domain, found.where.servers, s->policy);
         over(std::move(found));
     }

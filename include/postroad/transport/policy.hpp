@@ -119,10 +119,12 @@ template <class T>
 concept routes_recipients = requires(const T t, const envelope& e, const address& to) {
     { t.route(e, to) } -> std::convertible_to<std::string_view>;
 };
-/// On whose behalf a message is sent, and how urgently: of send_options.
+/// On whose behalf a message is sent, and how urgently: of send_options. And what it says of its own way.
 struct sender_facts {
     std::string_view tenant = {};
     std::uint8_t traffic_class = 0;
+    /// It is to arrive also where TLS is not as the recipient's domain wants it (RFC 8689 section 3).
+    bool tls_not_required = false;
 };
 /// The same as routes_recipients for whom it matters who sends; asked in place of that.
 template <class T>

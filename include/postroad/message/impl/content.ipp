@@ -5,6 +5,7 @@
 #include <postroad/message/conversion.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/lines.hpp>
+#include <postroad/message/utf8.hpp>
 
 #include <algorithm>
 #include <memory>
@@ -277,6 +278,14 @@ inline std::string header_from(content::reader& in) {
 POSTROAD_DECL std::string header_of(const content& c) {
     content::reader in(c);
     return header_from(in);
+}
+
+POSTROAD_DECL bool waives_tls(const content& c) {
+    content::reader in(c);
+    const auto header = header_from(in);
+    const auto fields = split_fields(header);
+    const auto* const said = find_field(fields, "TLS-Required");
+    return said && !in.failure() && equal_ignoring_case(trimmed(said->value), "No");
 }
 
 POSTROAD_DECL bool has_signed_header(const content& c) {

@@ -84,6 +84,8 @@ POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(pos
     }
     for (auto& own : rules.own)
         if (auto name = own_name(own); !name.empty()) own = std::move(name);
+    without_demands = rules;
+    without_demands.dane = without_demands.mta_sts = false;
     for (const auto& r : options.routes) {
         if (r.domain.empty() || r.url.empty() == r.refusal.empty())
             throw error(errc::invalid_option, "a route names a domain, and either a URL or a refusal");
@@ -132,10 +134,11 @@ POSTROAD_DECL std::string mx_table::domain_of(const address& to) const {
 }
 
 POSTROAD_DECL std::string mx_table::place_of(const envelope& e, const address& to, const sender_facts& who) const {
-    auto domain = domain_of(to);
-    if (sources.empty() || route_of(domain)) return domain;
-    const auto* const s = sources.choose(e, to, who);
-    return s ? (domain += mx_sources::from) += s->name : domain;
+    auto place = domain_of(to);
+    if (route_of(place)) return place;
+    if (const auto* const s = sources.choose(e, to, who)) (place += mx_sources::from) += s->name;
+    if (who.tls_not_required && (rules.dane || rules.mta_sts)) place += whatever_its_tls;
+    return place;
 }
 
 POSTROAD_DECL const std::string& mx_table::client_name_to(const endpoint& host) const noexcept {
