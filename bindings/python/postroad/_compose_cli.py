@@ -22,6 +22,7 @@ from ._messages import mailboxes, recipient_octets, sender_octets
 from ._progress import Bar
 from ._receipts import Receipt, Status, outcome_text, printable
 from ._report import options_of, reporting
+from ._services import names_a_server
 from ._shell import (
     GOOD,
     INTERRUPTED,
@@ -277,10 +278,10 @@ def _send_now(args: argparse.Namespace, contents: _Contents, mail: Mailer, envel
 def _send(args: argparse.Namespace) -> int:
     composing = [name for name in _COMPOSING if getattr(args, name) is not None]
     given = args.what
-    if not composing and not args.recipients and ("://" in given[0] if len(given) == 1 else not given):
+    if not composing and not args.recipients and (names_a_server(given[0]) if len(given) == 1 else not given):
         raise _usage("nothing is to be sent: give files, or compose with --to, --subject, --text")
     config = load()
-    if args.queue and not (given and "://" in given[0]) and not config.accounts:
+    if args.queue and not (given and names_a_server(given[0])) and not config.accounts:
         given = ["smtp://localhost", *given]  # who sends from the queue knows the server
     url, account, files = destination(given, args, config) if not args.dry_run else nowhere(given, args, config)
     if files and composing:

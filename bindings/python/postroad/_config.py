@@ -16,6 +16,7 @@ from . import _core
 from ._errors import InvalidInput
 from ._messages import octets
 from ._outbox import local_of
+from ._services import url_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -139,10 +140,12 @@ def _value(path: Path, key: str, value: object, like: object) -> Any:
     return os.path.expanduser(_text(path, key, value)) if key in _PATHS else _text(path, key, value)
 
 
-def _check_url(path: Path, name: str, url: str) -> None:
+def _checked_url(path: Path, name: str, given: str) -> str:
     try:
+        url = url_of(given)
         if local_of(url)[0] is None:
             _core.check_url(octets("url", url, "invalid_url"))
+        return url
     except InvalidInput as e:
         raise wrong(path, f"accounts.{name}.url: {e}") from None
 
@@ -160,8 +163,7 @@ def _account(path: Path, name: str, given: object) -> Account:
     if not given.get("url"):
         raise wrong(path, f'accounts.{name} has no url: write one, such as "smtp://smtp.example.com"')
     account = Account(**{k: _value(path, f"{k}", v, known[k]) for k, v in given.items()})
-    _check_url(path, name, account.url)
-    return account
+    return replace(account, url=_checked_url(path, name, account.url))
 
 
 def _read(path: Path) -> Dict[str, Any]:

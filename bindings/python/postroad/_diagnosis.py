@@ -25,6 +25,7 @@ from ._messages import (
     sender_octets,
 )
 from ._secrets import keeps_secrets
+from ._services import url_of
 from ._threads import waiting
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def diagnose(
     patience: Optional[float] = 30.0,
 ) -> Diagnosis:
     """Looks up, connects, establishes TLS, greets, authenticates, and asks about `sender` and `recipients`, at each
-    server of `url`, which may be a mail address of a well-known service; sends nothing. With `lookup` the servers of an
-    address of another domain are looked up in the DNS (SRV records, RFC 8314); a URL such as
+    server of `url`, which may be a well-known service or a mail address of one; sends nothing. With `lookup` the
+    servers of an address of another domain are looked up in the DNS (SRV records, RFC 8314); a URL such as
     "mx://localhost?resolver=192.0.2.53" in place of True says whom to ask. Each step may take `patience`
     seconds; a look-up takes 20 seconds at most and is not interrupted. The other arguments (`user`, `password`,
     `token`, `auth`, `insecure_authentication`, `ca_file`, `key_passphrase`, `server_name`) are those of Mailer,
@@ -120,7 +121,7 @@ def diagnose(
     check_optional_flags(insecure_authentication=insecure_authentication)
     by = lookup if isinstance(lookup, str) else "mx://localhost" if lookup else ""
     options = {
-        "url": octets("url", url, "invalid_url"),
+        "url": octets("url", url_of(url), "invalid_url"),
         "user": optional_octets("user", user),
         "password": optional_octets("password", password),
         "token": optional_octets("token", token),

@@ -22,7 +22,7 @@ from ._jobs import Counts, Queue
 from ._mailer import Mailer
 from ._messages import seconds
 from ._shared import made
-from ._shell import GOOD, TRY_LATER, URL_HELP, add_login, destination, not_empty, proof
+from ._shell import GOOD, TRY_LATER, URL_HELP, add_login, not_empty, proof, server_given
 from ._threads import Worker
 from ._tls_results import TlsResults
 
@@ -107,7 +107,7 @@ class Sender:
         """The queues, and the other arguments of a Mailer. Raises Error and OSError."""
         args = self._args
         config = load()
-        url, account, _ = destination([] if args.url is None else [args.url], args, config)
+        url, account = server_given(args.url, args, config)
         queues = args.queue or ([config.queue] if config.queue else [])
         if not queues:
             raise InvalidInput("no queue is named: --queue FILE", code="invalid_option")

@@ -38,6 +38,11 @@ services: Mapping[str, Service] = MappingProxyType({row[0]: Service(*row) for ro
 """The services by name."""
 
 
+def names_a_server(text: str) -> bool:
+    """Whether it is a URL or the name of a service, and no file."""
+    return "://" in text or text.lower() in services
+
+
 def url_of(url: str) -> str:
     """The URL of a service that is given by its name, in any case; everything else as it is, but for what looks like a
     name."""

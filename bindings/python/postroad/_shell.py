@@ -18,6 +18,7 @@ from ._credentials import CredentialsRequest
 from ._errors import AuthenticationError, Error, InvalidInput
 from ._mailer import Mailer
 from ._receipts import Receipt, Status, printable
+from ._services import names_a_server, url_of
 
 # what the shell is told, as <sysexits.h> has it; of several the worst
 GOOD, WRONG_INPUT, BAD_MESSAGE, NO_FILE, FAILED = 0, 64, 65, 66, 69
@@ -35,7 +36,7 @@ USER_HELP = (
     "name to authenticate; the password is asked for, or stands in the environment variable POSTROAD_PASSWORD, "
     "or a token in POSTROAD_TOKEN"
 )
-URL_HELP = "such as smtp://smtp.example.com; see docs/python.md"
+URL_HELP = "such as smtp://smtp.example.com, or a service, such as gmail; see docs/python.md"
 
 
 class Parser(argparse.ArgumentParser):
@@ -336,10 +337,19 @@ def add_login(parser: argparse.ArgumentParser) -> None:
 
 
 def destination(given: Sequence[str], args: argparse.Namespace, config: Config) -> Tuple[str, Account, Sequence[str]]:
-    """URL, account, and what else stood on the command line: a URL comes first there, and else the account has it."""
-    if given and "://" in given[0]:
+    """URL, account, and what else stood on the command line: a URL, or the name of a service, comes first there, and
+    else the account has it."""
+    if given and names_a_server(given[0]):
         if args.account:
             raise InvalidInput("a URL and --account are both given: give one of them", code="contradiction")
-        return given[0], Account(), given[1:]
+        return url_of(given[0]), Account(), given[1:]
     account = config.account(args.account, getattr(args, "sender", None))
     return account.url, account, given
+
+
+def server_given(given: Optional[str], args: argparse.Namespace, config: Config) -> Tuple[str, Account]:
+    """As destination(), where nothing but a server can stand."""
+    if given is not None and not names_a_server(given):
+        text = f"{given!r} is no server: write a URL, such as smtp://smtp.example.com, or a service, such as gmail"
+        raise InvalidInput(text, code="invalid_url")
+    return destination([] if given is None else [given], args, config)[:2]

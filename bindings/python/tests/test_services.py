@@ -7,6 +7,8 @@ from pathlib import Path
 
 import postroad
 import pytest
+from postroad import _services
+from postroad.__main__ import main
 
 PAGE = (Path(__file__).parents[3] / "docs/python.md").read_text()
 
@@ -40,3 +42,46 @@ def test_an_unknown_name_is_invalid_input():
     assert e.value.code == "invalid_url"
     with pytest.raises(TypeError):
         postroad.services["mine"] = None
+
+
+LETTER = b"From: ann@example.com\r\nTo: bob@example.org\r\n\r\nHello.\r\n"
+
+
+@pytest.fixture
+def nearby(start_sink, tmp_path, monkeypatch):
+    """A sink as a service of that name, and an account of it in the configuration."""
+    ca, config = tmp_path / "ca.pem", tmp_path / "postroad.toml"
+    sink = start_sink("--starttls", "--ca-out", str(ca))
+    service = postroad.Service("nearby", "localhost", sink.port, "starttls", (), "any", "https://example.com")
+    monkeypatch.setattr(_services, "services", {"nearby": service})
+    monkeypatch.setenv("POSTROAD_CONFIG", str(config))
+    config.write_text(f'[accounts.near]\nurl = "Nearby"\nca_file = "{ca}"\n')
+    (tmp_path / "one.eml").write_bytes(LETTER)
+    monkeypatch.chdir(tmp_path)
+    return sink
+
+
+def test_an_account_of_the_configuration_names_a_service(nearby):
+    assert main(["send", "one.eml"]) == 0
+    assert nearby.stop()["messages"] == 1
+
+
+@pytest.mark.parametrize("command", [["send", "NEARBY", "one.eml"], ["diagnose", "nearby"]])
+def test_the_command_takes_a_service_where_a_url_may_stand(nearby, capsys, command):
+    assert main(command) != 0  # nobody trusts its certificate
+    said = "".join(capsys.readouterr())
+    assert f"localhost:{nearby.port}" in said
+    assert "certificate" in said
+
+
+def test_a_service_is_no_file_and_goes_without_an_account(nearby, capsys):
+    assert main(["send", "nearby"]) == 64
+    assert "nothing is to be sent" in capsys.readouterr().err
+    assert main(["send", "nearby", "--account", "near", "one.eml"]) == 64
+    assert "a URL and --account are both given" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["run", "nraby", "--queue", "q.db"], ["catch", "--relay", "nraby"]])
+def test_what_is_no_server_is_not_taken_for_the_account(nearby, capsys, command):
+    assert main(command) == 64
+    assert "'nraby' is no server: write a URL" in capsys.readouterr().err

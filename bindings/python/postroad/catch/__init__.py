@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Sequence, Tuple
 
 from .._config import load
 from .._errors import InvalidInput
-from .._shell import CANNOT_WRITE, GOOD, add_login, complain, destination, need, not_empty, proof, write
+from .._shell import CANNOT_WRITE, GOOD, add_login, complain, need, not_empty, proof, server_given, write
 
 if TYPE_CHECKING:
     from ._faults import Faults
@@ -131,7 +131,7 @@ def _relay(args: argparse.Namespace) -> Iterator[Optional[Release]]:
     if args.relay is None and args.account is None:
         yield None
         return
-    url, account, _ = destination([] if args.relay is None else [args.relay], args, load())
+    url, account = server_given(args.relay, args, load())
     with Mailer(url, ca_file=account.ca_file or None, **proof(args, url, account)) as mailer:
         yield Release(mailer, url.partition("://")[2].rpartition("@")[2].partition("?")[0])
 
