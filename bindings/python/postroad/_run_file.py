@@ -35,8 +35,8 @@ class Attempts:
 class RunFile:
     """One process has it at a time. Without a path it is in memory, which spills to the disk.
 
-    Raises InvalidInput for a file that is something else or belongs to another template, TransientError when another
-    process has it.
+    Raises InvalidInput for a file that cannot be written, is something else or belongs to another template,
+    TransientError when another process has it.
     """
 
     def __init__(
@@ -49,12 +49,13 @@ class RunFile:
                 make_private(self._name)
             self._db = sqlite3.connect(self._name, timeout=0, isolation_level=None, check_same_thread=False)
         except (sqlite3.Error, OSError) as e:
-            raise Error(f"{self._name}: {getattr(e, 'strerror', None) or e}", code="storage_failed") from None
+            raise self._unwritable(e) from None
         try:
             self._open(template)
         except sqlite3.Error as e:
             self._db.close()
-            raise self._error(e) from None
+            found = self._error(e)
+            raise (self._unwritable(e) if found.code == "storage_failed" else found) from None
         except BaseException:
             self._db.close()
             raise
@@ -66,6 +67,10 @@ class RunFile:
         if isinstance(e, sqlite3.DatabaseError) and "not a database" in str(e):
             return self._another()
         return Error(f"{self._name}: {e}", code="storage_failed")
+
+    def _unwritable(self, e: Exception) -> InvalidInput:
+        why = getattr(e, "strerror", None) or e
+        return InvalidInput(f"{self._name}: {why}: name a file that can be written", code="cannot_write")
 
     def _another(self) -> InvalidInput:
         return InvalidInput(f"{self._name} is no file of a merge: name another", code="invalid_option")

@@ -560,3 +560,6 @@ def test_the_key_need_not_be_the_address(server, template):
     with postroad.Mailer(server.url) as mail:
         assert states(mail.merge(rows, Template(template), key="id")) == {"0": "sent", "1": "sent", "2": "sent"}
     assert received(server) == {"same@x.example": 3}
+        (["--resume", "{d}/no/run.db", "{t}", "{rows}"], 73, "no/run.db: No such file or directory: name a file that"),
+        (["--resume", "{d}", "{t}", "{rows}"], 73, "name a file that can be written"),
+        (["--resume", "/proc/run.db", "{t}", "{rows}"], 73, "/proc/run.db: "),
