@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import signal
+import statistics
 import sys
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, DefaultDict, Dict, List, Optional, Sequence, Tuple
 
 from ._compose_cli import duration
 from ._errors import InvalidInput
+from ._jobs import Queue
 from ._messages import seconds
 from ._plan_page import page_of, plot_in_terminal
 from ._report import check_writable, figure_class, write_page
@@ -33,6 +35,8 @@ _COLUMNS: Dict[str, float] = {
     "down_from_s": 0,
     "down_until_s": 0,
 }
+_TRIPS = 2
+"""Round trips of a message, as the simulator has them."""
 _WHOLE = ("connections", "messages_a_connection", "messages_a_minute")
 HostParts = Tuple[float, float, float, int, int, int, float, float, float]
 
@@ -89,6 +93,32 @@ def _hosts(file: str) -> Dict[str, Dict[str, float]]:
     return hosts
 
 
+def _learned(file: str) -> Dict[str, Dict[str, float]]:
+    """Hosts by domain, as the journal of a queue has them; those of "*" are as the usual one, and get nothing."""
+    first: DefaultDict[str, List[float]] = defaultdict(list)
+    again: DefaultDict[str, List[float]] = defaultdict(list)
+    for entry in Queue(file).journal():
+        if entry.tried is None:
+            continue
+        took = (entry.settled - entry.tried).total_seconds()
+        for domain in {r.address.rpartition("@")[2].lower() for r in entry.recipients}:
+            (first if entry.attempts < 2 else again)[domain].append(took)
+    if not first and not again:
+        raise InvalidInput(f"{file}: its journal has no message that was tried", code="invalid_rows")
+    hosts = {domain: _observed(first[domain], again[domain]) for domain in sorted({*first, *again})}
+    usual = [took for found in first.values() for took in found]
+    return {**hosts, "*": {**_observed(usual, []), "share": 0}}
+
+
+def _observed(first: List[float], again: List[float]) -> Dict[str, float]:
+    """Of messages that were over at their first attempt, and of the others, how long they took: what most of them were
+    made to wait is taken for greylisting."""
+    trips = _TRIPS * _COLUMNS["round_trip_ms"]
+    work = max(0.0, 1000 * statistics.median(first) - trips) if first else _COLUMNS["work_ms"]
+    waits = statistics.median(again) if len(again) > len(first) else 0.0
+    return {**_COLUMNS, "share": len(first) + len(again), "work_ms": work, "greylisting_s": waits}
+
+
 def _domains(file: str, key: str) -> Counter[str]:
     counts: Counter[str] = Counter()
     for n, row in enumerate(_rows(file), 1):
@@ -103,14 +133,14 @@ def _domains(file: str, key: str) -> Counter[str]:
 
 def _workload(args: argparse.Namespace) -> Tuple[List[HostParts], int]:
     """Hosts, none for those of the published campaign, and how many messages."""
-    known = {} if args.hosts is None else _hosts(args.hosts)
-    messages = args.messages or 1_000_000
+    known = _hosts(args.hosts) if args.hosts is not None else _learned(args.journal) if args.journal else {}
+    messages = args.messages or (int(sum(h["share"] for h in known.values())) if args.journal else 1_000_000)
     if args.recipients is not None:
         domains = _domains(args.recipients, args.key)
         usual = known.get("*", _COLUMNS)
         hosts = [_host({**known.get(d, usual), "share": float(n)}) for d, n in domains.items()]
         return hosts, args.messages or sum(domains.values())
-    hosts = [_host(v) for v in known.values()]
+    hosts = [_host(v) for v in known.values() if v["share"] or not args.journal]
     if hosts and not any(h[0] for h in hosts):
         raise InvalidInput(f"{args.hosts}: no host has a share", code="invalid_rows")
     return hosts, messages
@@ -130,8 +160,10 @@ def _checked(args: argparse.Namespace) -> None:
     _whole("--seed", args.seed, (1 << 63) - 1, 0)
     if args.pace is not None and not 0.001 <= args.pace <= 1e6:
         raise InvalidInput(f"--pace {args.pace}: write letters a second, 0.001 to 1000000", code="invalid_option")
-    if args.over is not None and args.hosts is None and args.recipients is None:
-        raise InvalidInput("--over goes with --hosts or --recipients", code="contradiction")
+    if args.hosts is not None and args.journal is not None:
+        raise InvalidInput("--hosts and --journal are both given: give one of them", code="contradiction")
+    if args.over is not None and args.hosts is None and args.recipients is None and args.journal is None:
+        raise InvalidInput("--over goes with --hosts, --journal or --recipients", code="contradiction")
 
 
 def _simulated(plan: Dict[str, Any]) -> Dict[str, Any]:
@@ -213,12 +245,17 @@ def register(commands: Any) -> None:
         "plan",
         help="predict how long a campaign takes",
         description="Simulates a campaign with the scheduler and pool that send mail, and says when it will be out. "
-        "Nothing is sent. Without --hosts and --recipients the hosts are those of docs/simulator.md.",
+        "Nothing is sent. Without --hosts, --journal and --recipients the hosts are those of docs/simulator.md.",
     )
-    parser.add_argument("--messages", metavar="N", type=int, help="(1000000, or the rows of --recipients)")
+    parser.add_argument(
+        "--messages", metavar="N", type=int, help="(1000000, or as many as --recipients or --journal has)"
+    )
     parser.add_argument("--recipients", type=not_empty, metavar="FILE", help="CSV or JSON lines: messages by domain")
     parser.add_argument("--key", metavar="COLUMN", default="email", help="that has the address (email)")
     parser.add_argument("--hosts", type=not_empty, metavar="FILE", help="CSV or JSON lines: how hosts behave")
+    parser.add_argument(
+        "--journal", type=not_empty, metavar="FILE", help="the file of a queue, whose journal says how hosts behaved"
+    )
     parser.add_argument("--over", metavar="DURATION", help="messages come evenly over this time, not at once")
     parser.add_argument(
         "--sites", metavar="N", type=int, default=10_000, help="hosts, where no file names them (10000)"

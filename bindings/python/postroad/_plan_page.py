@@ -17,17 +17,17 @@ def course_of(found: Dict[str, Any]) -> Tuple[Sequence[float], Sequence[float]]:
 def plot_in_terminal(found: Dict[str, Any]) -> None:
     """By plotext, where that is installed."""
     try:
-        import plotext
+        from plotext import clear_figure, plot, plotsize, show, theme, title, xlabel  # 6 has none of them
     except ImportError:
         return
     times, accepted = course_of(found)
-    plotext.clear_figure()
-    plotext.plot(times, accepted, marker="braille")
-    plotext.plotsize(72, 16)
-    plotext.theme("clear")
-    plotext.xlabel("seconds")
-    plotext.title("accepted")
-    plotext.show()
+    clear_figure()
+    plot(times, accepted, marker="braille")
+    plotsize(72, 16)
+    theme("clear")
+    xlabel("seconds")
+    title("accepted")
+    show()
 
 
 def page_of(found: Dict[str, Any], facts: Sequence[Tuple[str, str]]) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+import types
 
+import postroad
 import pytest
+from conftest import compose
 from postroad import _plan_cli
 from postroad.__main__ import main
 
@@ -87,9 +90,56 @@ def test_a_terminal_gets_a_plot(capsys, monkeypatch):
     assert "seconds" in capsys.readouterr().out
 
 
+def test_a_plotext_of_another_interface_is_none(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setitem(sys.modules, "plotext", types.ModuleType("plotext"))
+    assert main(["plan", "--messages", "2000", "--sites", "50"]) == 0
+    assert "accepted" in capsys.readouterr().out
+
+
+@pytest.fixture
+def outbox(make_server, tmp_path):
+    """A queue whose journal has four messages to one host and one to another, over at once, and one that failed."""
+    name = tmp_path / "outbox.db"
+    with postroad.Mailer(make_server().url, queue=name) as mail:
+        for to in ("a@One.example", "b@one.example", "c@one.example", "d@one.example", "e@two.example"):
+            mail.send(compose(to=to)).require_accepted()
+    return str(name)
+
+
+def test_a_journal_says_which_hosts_there_are_and_how_fast(capsys, outbox):
+    hosts = _plan_cli._learned(outbox)
+    assert {name: host["share"] for name, host in hosts.items()} == {"one.example": 4, "two.example": 1, "*": 0}
+    assert all(0 <= host["work_ms"] < 60_000 and host["greylisting_s"] == 0 for host in hosts.values())
+    assert planned(capsys, "--journal", outbox)["messages"] == 5
+    assert planned(capsys, "--journal", outbox, "--messages", "1000", "--over", "1h")["t100_s"] > 3500
+
+
+def test_what_most_messages_were_made_to_wait_is_taken_for_greylisting():
+    host = _plan_cli._observed([0.3], [300.0, 320.0, 310.0])
+    assert (host["share"], host["work_ms"], host["greylisting_s"]) == (4, pytest.approx(200), 310)
+    assert _plan_cli._observed([0.3, 0.4, 0.5], [300.0])["greylisting_s"] == 0
+
+
+def test_recipients_that_no_journal_knows_are_as_the_usual_host(capsys, outbox, tmp_path):
+    (tmp_path / "people.csv").write_text("email\nx@one.example\ny@new.example\n")
+    found = planned(capsys, "--journal", outbox, "--recipients", str(tmp_path / "people.csv"))
+    assert found["accepted"] == found["messages"] == 2
+
+
+def test_a_journal_that_says_nothing_is_named(capsys, tmp_path):
+    with postroad.Mailer("smtp://localhost", queue=tmp_path / "q.db", submit_only=True):
+        pass
+    assert main(["plan", "--journal", str(tmp_path / "q.db")]) == 65
+    assert "q.db: its journal has no message that was tried" in capsys.readouterr().err
+    assert main(["plan", "--journal", str(tmp_path / "none.db")]) == 66
+    assert "none.db" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["--journal", "a.db", "--hosts", "b.csv"], "give one of them"),
         (["--messages", "0"], "--messages 0: write a number from 1"),
         (["--messages", "100000001"], "from 1 to 100000000"),
         (["--sites", "0"], "--sites 0"),
