@@ -1,10 +1,11 @@
-"""What a run of send or merge did, as one page of HTML. See docs/command.md."""
+"""What send, merge or run did, as one page of HTML. See docs/command.md."""
 
 from __future__ import annotations
 
 import contextlib
 import html
 import io
+import itertools
 import random
 import threading
 import time
@@ -16,11 +17,12 @@ from typing import Counter as Counts
 
 from ._errors import InvalidInput
 from ._events import Event
-from ._receipts import Status
+from ._receipts import RecipientOutcome, Status
 from ._shell import unwritten
 
 _SAMPLES = 50_000
 _SHOWN = 50
+_MOST_STEPS = 10_000
 _COLOURS = {
     "accepted": "#2b8a3e",
     "rejected": "#c92a2a",
@@ -79,9 +81,12 @@ class Report:
         self._path = path
         self._lock = threading.Lock()
         self._began, self._clock = datetime.now().astimezone(), time.monotonic()
-        self._by_second: DefaultDict[int, Counts[str]] = defaultdict(Counter)
+        self._step = 1
+        """Seconds that are counted together: more, the longer it takes."""
+        self._by_time: DefaultDict[int, Counts[str]] = defaultdict(Counter)
         self._by_domain: DefaultDict[str, Counts[str]] = defaultdict(Counter)
         self._by_reply: Counts[Tuple[str, str]] = Counter()
+        self._advice: Dict[Tuple[str, str], str] = {}
         self._phases: DefaultDict[str, List[float]] = defaultdict(list)
         self._asked: Counts[str] = Counter()
         self._in_doubt: List[str] = []
@@ -92,6 +97,8 @@ class Report:
             self._kinds[event.kind] += 1
             if event.kind == "reply":
                 self._reply(event)
+            elif event.kind == "retry":
+                self._count(event, "retry")
             elif event.kind == "outcome" and event.status is not None:
                 self._outcome(event, event.status)
 
@@ -103,17 +110,27 @@ class Report:
         elif (n := random.randrange(self._asked[event.phase])) < _SAMPLES:
             samples[n] = event.took
 
+    def _count(self, event: Event, what: str) -> None:
+        self._by_time[max(0, int(event.time - self._clock)) // self._step][what] += 1
+        if len(self._by_time) > _MOST_STEPS:
+            by_time, self._by_time = self._by_time, defaultdict(Counter)
+            self._step *= 2
+            for n, counts in by_time.items():
+                self._by_time[n // 2].update(counts)
+
     def _outcome(self, event: Event, status: Status) -> None:
-        self._by_second[max(0, int(event.time - self._clock))][status.value] += 1
+        self._count(event, status.value)
         domain = event.text.rpartition("@")[2].lower()
         self._by_domain[domain if len(self._by_domain) < 100_000 or domain in self._by_domain else "others"][
             status.value
         ] += 1
         if status is not Status.ACCEPTED:
             words = " ".join(str(p) for p in (event.code, event.enhanced, event.reply) if p)
-            reply = (words or event.error or "no server was asked")[:200]
-            if len(self._by_reply) < 100_000 or (status.value, reply) in self._by_reply:
-                self._by_reply[status.value, reply] += 1
+            key = (status.value, (words or event.error or "no server was asked")[:200])
+            if len(self._by_reply) < 100_000 or key in self._by_reply:
+                self._by_reply[key] += 1
+            if key in self._by_reply and key not in self._advice:
+                self._advice[key] = _advice(event, status)
         if status is Status.IN_DOUBT and len(self._in_doubt) < 1000:
             self._in_doubt.append(event.text)
 
@@ -124,45 +141,74 @@ class Report:
         write_page(self._path, page)
 
     def _page(self) -> Iterable[str]:
-        total: Counts[str] = sum(self._by_second.values(), Counter())
-        seconds = max(self._by_second, default=0) + 1
+        total: Counts[str] = sum(self._by_time.values(), Counter())
+        outcomes = sum(total[s] for s in _COLOURS)
+        seconds = (max(self._by_time, default=0) + 1) * self._step
         yield '<!doctype html><html lang="en"><meta charset="utf-8"><title>postroad report</title>'
         yield f"<style>{_STYLE}</style>"
         yield f"<h1>Report</h1><p class=faint>{self._began:%Y-%m-%d %H:%M:%S %z}, {seconds} s, "
-        yield f"{sum(total.values()) / seconds:.1f} recipients a second"
+        yield f"{outcomes / seconds:.1f} recipients a second"
         if self._kinds["lost"]:
             yield "; some events were lost, so the numbers are too low"
         yield "</p>"
         yield _table(("Outcome", "Recipients"), [(_words(s), total[s]) for s in _COLOURS if total[s]])
-        yield _table(("Of the run", ""), [("put off to be tried again", self._kinds["retry"])])
+        yield _table(("Of the run", ""), [("put off to be tried again", total["retry"])])
         yield from self._over_time(seconds)
         yield from self._latency()
         yield from self._destinations()
         yield "<h2>What was not accepted, by reply</h2>"
-        rows = [(_words(s), reply, n) for (s, reply), n in self._by_reply.most_common(_SHOWN)]
-        yield _table(("Outcome", "Reply", "Recipients"), rows)
+        rows = [(_words(k[0]), k[1], n, self._advice.get(k, "")) for k, n in self._by_reply.most_common(_SHOWN)]
+        yield _table(("Outcome", "Reply", "Recipients", "What to do"), rows)
         if self._in_doubt:
             yield "<h2>In doubt</h2><p>It may have arrived; sending again may make a duplicate.</p>"
             yield _table(("Recipient",), [(address,) for address in self._in_doubt])
 
+    def _parts(self, seconds: int, most: int) -> Tuple[int, List[Counts[str]]]:
+        """The run in at most so many parts of one length, and that in seconds."""
+        length = self._step * max(1, -(-seconds // (self._step * most)))
+        parts: List[Counts[str]] = [Counter() for _ in range(-(-seconds // length))]
+        for n, counts in self._by_time.items():
+            parts[n * self._step // length].update(counts)
+        return length, parts
+
     def _over_time(self, seconds: int) -> Iterable[str]:
-        step = max(1, seconds // 200)
-        times = list(range(0, seconds + step, step))
+        length, parts = self._parts(seconds, 200)
 
         def draw(axes: Any) -> None:
+            times = [n * length for n in range(len(parts) + 1)]
             for status, colour in _COLOURS.items():
-                sums = [sum(c[status] for s, c in self._by_second.items() if s < t) for t in times]
+                sums = [0, *itertools.accumulate(p[status] for p in parts)]
                 if sums[-1]:
                     axes.plot(times, sums, color=colour, label=_words(status))
             axes.set(xlabel="seconds", ylabel="recipients in all", ylim=(0, None))
             if axes.lines:
                 axes.legend(frameon=False)
 
-        yield "<h2>Progress</h2>" + _plot(draw)
-        shown = sorted(self._by_second)
-        parts = shown[:: max(1, len(shown) // 20)]
-        rows = [(s, self._by_second[s]["accepted"], sum(self._by_second[s].values())) for s in parts]
-        yield _table(("Second", "Accepted in it", "All outcomes in it"), rows)
+        def draw_rates(axes: Any) -> None:
+            edges = [n * length for n in range(len(parts) + 1)]
+            for what, colour, label in (
+                ("accepted", _COLOURS["accepted"], "accepted"),
+                ("retry", "#e67700", "put off"),
+            ):
+                if any(p[what] for p in parts):
+                    axes.stairs([p[what] / length for p in parts], edges, color=colour, label=label)
+            axes.set(xlabel="seconds", ylabel="a second", ylim=(0, None))
+            if axes.patches:
+                axes.legend(frameon=False)
+
+        yield "<h2>Progress</h2>" + _plot(draw) + "<h2>Throughput</h2>" + _plot(draw_rates)
+        length, parts = self._parts(seconds, 20)
+        rows = [
+            (
+                f"{n * length} to {(n + 1) * length}",
+                p["accepted"],
+                f"{p['accepted'] / length:.1f}",
+                sum(p[s] for s in _COLOURS),
+                p["retry"],
+            )
+            for n, p in enumerate(parts)
+        ]
+        yield _table(("Seconds", "Accepted", "A second", "All outcomes", "Put off"), rows)
 
     def _latency(self) -> Iterable[str]:
         phases = {p: sorted(samples) for p, samples in self._phases.items()}
@@ -198,6 +244,11 @@ class Report:
         yield "<h2>Destinations</h2>" + (_plot(draw) if top else "")
         rows = [(domain, *(counts[s] for s in _COLOURS)) for domain, counts in top]
         yield _table(("Domain", *map(_words, _COLOURS)), rows)
+
+
+def _advice(event: Event, status: Status) -> str:
+    said = (event.code, event.enhanced, event.reply)
+    return RecipientOutcome(event.text, status, *said, event.phase, event.error, direct=None).advice
 
 
 def _words(status: str) -> str:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import datetime
+import functools
 import http.server
 import json
 import os
@@ -21,6 +22,7 @@ from ._events import Event
 from ._jobs import Counts, Queue
 from ._mailer import Mailer
 from ._messages import seconds
+from ._report import Report, options_of, reporting
 from ._shared import made
 from ._shell import GOOD, TRY_LATER, URL_HELP, add_login, not_empty, proof, server_given
 from ._threads import Worker
@@ -83,9 +85,10 @@ def _notify(state: str) -> None:
 class Sender:
     """The mailers of one run, one for each queue, from one reading of the settings to the next."""
 
-    def __init__(self, args: argparse.Namespace, log: Log) -> None:
+    def __init__(self, args: argparse.Namespace, log: Log, report: Optional[Report] = None) -> None:
         self._args = args
         self.log = log
+        self._report = report
         self.mailers: Dict[str, Mailer] = {}
         self.tls_results: Optional[TlsResults] = None
 
@@ -95,9 +98,8 @@ class Sender:
         try:
             for queue in queues:
                 name = _name_of(queue)
-                self.mailers[name] = made(
-                    {**arguments, "queue": queue, "on_event": lambda e, name=name: self.log.event(name, e)}
-                )
+                told = options_of(self._report, [functools.partial(self.log.event, name)])
+                self.mailers[name] = made({**arguments, "queue": queue, **told})
         except BaseException:
             with contextlib.suppress(Error, OSError):
                 self.close()
@@ -275,7 +277,6 @@ def _told(tell: Callable[[str], None]) -> Iterator[None]:
 def run(args: argparse.Namespace, of: Type[Sender] = Sender) -> int:
     """Sends until a signal, or with --drain until nothing can be sent now. Raises Error and OSError of its settings."""
     log = Log(args.log)
-    sender = of(args, log)
     orders: List[str] = []
     ordered = threading.Event()
 
@@ -285,7 +286,8 @@ def run(args: argparse.Namespace, of: Type[Sender] = Sender) -> int:
         orders.append(order)
         ordered.set()
 
-    with _told(tell):
+    with reporting(args.report) as report, _told(tell):
+        sender = of(args, log, report)
         sender.open()
         with _health(sender, args.health):
             log("started", mailers=", ".join(f"{name}: {m!r}" for name, m in sender.mailers.items()))
@@ -376,5 +378,8 @@ def add_running(p: argparse.ArgumentParser) -> None:
     p.add_argument("--grace", type=_grace, metavar="SECONDS", default=30.0, help="for replies at the end (30)")
     p.add_argument(
         "--health", type=not_empty, metavar="HOST:PORT", help="answer /health, /ready, /status and /metrics there"
+    )
+    p.add_argument(
+        "--report", type=not_empty, metavar="FILE", help="at the end write what happened as a page of HTML, with plots"
     )
     p.add_argument("--log", choices=["text", "json"], default="text", help="form of the lines on standard error")

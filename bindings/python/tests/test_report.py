@@ -1,4 +1,4 @@
-"""--report of send and merge: one page that says what happened."""
+"""--report of send, merge and run: one page that says what happened."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ def test_a_page_says_what_became_of_the_messages(server, mail, tmp_path):
     assert main(["send", "--report", str(report), server.url, mail]) == 69
     found = rows(report.read_text())
     assert ("accepted", "1") in found
-    assert ("rejected", "550 5.1.1 no such user", "1") in found
+    (refused,) = (row for row in found if row[:3] == ("rejected", "550 5.1.1 no such user", "1"))
+    assert "address" in refused[3]
     assert ("example.org", "1", "0", "0", "0", "0") in found
     assert any(row[:2] == ("rcpt", "2") for row in found)
-    assert report.read_text().count("<svg") == 3
+    assert report.read_text().count("<svg") == 4
 
 
 def test_a_merge_has_one_too(server, tmp_path, mail):
@@ -166,4 +167,19 @@ def test_a_long_run_is_held_in_sums(tmp_path):
     assert len(page) < 300_000
     assert "some events were lost" in page
     assert ("bob@x.example",) in rows(page)
-    assert ("in doubt", "connection_closed", "1") in rows(page)
+    assert any(row[:3] == ("in doubt", "connection_closed", "1") for row in rows(page))
+    assert len(report._by_time) <= 10_000
+    assert ("0 to 3000", "3000", "1.0", "3001", "0") in rows(page)
+
+
+def test_what_is_put_off_is_told_by_time(tmp_path):
+    report = Report(str(tmp_path / "report.html"))
+    start = time.monotonic()
+    for n in (0, 30, 90):
+        report.told(event("retry", took=60.0, time=start + n + 0.5))
+    report.told(event("outcome", text="bob@x.example", status=Status.ACCEPTED, time=start + 99.5))
+    report.write()
+    found = rows((tmp_path / "report.html").read_text())
+    assert ("put off to be tried again", "3") in found
+    assert ("30 to 35", "0", "0.0", "0", "1") in found
+    assert ("95 to 100", "1", "0.2", "1", "0") in found

@@ -80,6 +80,26 @@ def submit(path, *recipients, **options):
             mail.submit(compose(recipient), **options)
 
 
+def test_a_report_says_at_the_end_what_it_did(server, start, tmp_path):
+    pytest.importorskip("matplotlib")
+    submit(tmp_path / "q.db", "bob@example.org", "rejected@example.com")
+    report = tmp_path / "report.html"
+    run = start(server.url, "--queue", tmp_path / "q.db", "--drain", "--report", report)
+    assert run.rest() == 0
+    page = report.read_text()
+    assert "example.org" in page
+    assert "550 5.1.1 no such user" in page
+    assert page.count("<svg") == 4
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_sent(server, tmp_path, capsys):
+    submit(tmp_path / "q.db", "bob@example.org")
+    report = str(tmp_path / "no" / "report.html")
+    assert main(["run", server.url, "--queue", str(tmp_path / "q.db"), "--drain", "--report", report]) == 73
+    assert f"{report}: No such file or directory: name a file" in capsys.readouterr().err
+    assert server.messages == []
+
+
 def test_what_is_in_a_queue_and_comes_into_it_is_sent(server, start, tmp_path):
     path = tmp_path / "q.db"
     submit(path, "one@x.example")
