@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any, Container, ContextManager, Iterator, Optional
+from typing import Any, Callable, Container, ContextManager, Iterator, Optional
 
 from . import _merge
 from ._compose_cli import nowhere, signer_of
@@ -37,9 +38,12 @@ from ._shell import (
     write,
 )
 from ._suppression import SuppressionList
+from .catch import page
 from .templates import Template
 from .unsubscribe import Unsubscribe
 
+Take = Optional[Callable[[bytes], None]]
+_ON_A_PAGE = 100
 _STATUS = {"bad": BAD_MESSAGE, "refused": FAILED, "in_doubt": FAILED, "deferred": TRY_LATER}
 
 
@@ -53,10 +57,12 @@ def _unsubscribe(args: argparse.Namespace) -> Optional[Unsubscribe]:
     return Unsubscribe(args.unsubscribe, secret, args.list_id)
 
 
-def _show(args: argparse.Namespace, rows: str, found: Merged) -> None:
+def _show(args: argparse.Namespace, rows: str, found: Merged, take: Take) -> None:
     if args.json:
         about = {"row": found.row, "key": found.key, "state": found.state, "why": found.why}
         write(json.dumps({**about, "path": None if found.path is None else str(found.path)}))
+    elif found.message is not None and take is not None:
+        take(found.message)
     elif found.message is not None:
         complain(f"row {found.row} ({found.key}):")
         with printing():
@@ -66,7 +72,8 @@ def _show(args: argparse.Namespace, rows: str, found: Merged) -> None:
         complain(f"{rows}: row {found.row}{name}: {found.state.replace('_', ' ')}: {found.why}")
 
 
-def _told(args: argparse.Namespace, rows: str, merged: Iterator[Merged], total: int) -> int:
+def _told(args: argparse.Namespace, rows: str, merged: Iterator[Merged], total: int, take: Take = None) -> int:
+    """take: is given the letters of a preview in place of standard output."""
     counts: Counter[str] = Counter()
     status = GOOD
     with Bar(total) as bar:
@@ -74,7 +81,7 @@ def _told(args: argparse.Namespace, rows: str, merged: Iterator[Merged], total: 
             bar.step(found.state not in _STATUS)
             counts[found.state] += 1
             status = worse(status, _STATUS.get(found.state, GOOD))
-            _show(args, rows, found)
+            _show(args, rows, found, take)
     if not args.json and args.preview is None:
         write(", ".join(f"{n} {state.replace('_', ' ')}" for state, n in counts.most_common()) or "no rows")
     return status
@@ -90,6 +97,10 @@ def _total(rows: str) -> int:
 
 def _merge_rows(args: argparse.Namespace) -> int:
     config = load()
+    if args.page and (args.dry_run is not None or args.json):
+        raise InvalidInput("--page shows letters: leave out --dry-run and --json", code="contradiction")
+    if args.page and args.preview is None:
+        args.preview = _ON_A_PAGE
     looking = args.preview is not None or args.dry_run is not None or bool(args.queue)
     url, account, what = (nowhere if looking else destination)(args.what, args, config)
     if len(what) != 2:
@@ -124,7 +135,8 @@ def _run(
     rows = read_file(file, args.format)
     fixed = (template, args.key, args.resume, args.preview, args.dry_run, args.in_doubt, suppressed, args.limit)
     if args.preview is not None or args.dry_run is not None:
-        return _told(args, file, _merge.start(None, rows, *fixed, {}), args.preview or _total(file))
+        with page("--page") if args.page else contextlib.nullcontext() as take:
+            return _told(args, file, _merge.start(None, rows, *fixed, {}), args.preview or _total(file), take)
     options: Any = {"tag": args.tag} if args.tag else {}
     with (
         reporting(args.report) as report,
@@ -165,6 +177,9 @@ def register(commands: Any) -> None:
     )
     parser.add_argument("--in-doubt", choices=["park", "retry"], default="park", help="what an earlier run left so")
     parser.add_argument("--preview", metavar="N", type=int, help="show N letters and send none")
+    parser.add_argument(
+        "--page", action="store_true", help=f"show the first {_ON_A_PAGE} letters, or N, on a page; send none"
+    )
     parser.add_argument("--dry-run", type=not_empty, metavar="FOLDER", help="write all letters there and send none")
     parser.add_argument("--format", choices=["csv", "jsonl"], help="of ROWS, if its name does not say")
     parser.add_argument("--from", dest="sender", metavar="ADDRESS", help="instead of From in NAME.head")

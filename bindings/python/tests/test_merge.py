@@ -15,6 +15,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import urllib.request
 
 import postroad
 import postroad.testing
@@ -515,6 +516,26 @@ def test_the_command_previews_without_a_server(template, tmp_path, capfdbinary):
     assert postroad.Queue(tmp_path / "q.db").count().total == 2
 
 
+def test_the_command_previews_on_a_page(template, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("email,name\na@x.example,A\nb@x.example,B\nc@x.example\nd@x.example,D\n")
+    command = [sys.executable, "-m", "postroad", "merge", "--page", "--preview", "3", str(template), str(rows)]
+    shown = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        address = shown.stdout.readline().split()[2]
+        with urllib.request.urlopen(address + "api/messages", timeout=60) as r:
+            found = json.load(r)["messages"]
+        assert [(m["subject"], m["recipients"]) for m in found][::2] == [
+            ("Hello D", ["d@x.example"]),
+            ("Hello A", ["a@x.example"]),
+        ]
+    finally:
+        shown.send_signal(signal.SIGINT)
+        out, err = shown.communicate(timeout=60)
+    assert "row 3: bad: line 4: 1 fields" in err
+    assert (out, shown.returncode) == ("", 65)
+
+
 @pytest.mark.parametrize("name", ["hi", "h[i]"])
 def test_an_account_says_who_sends_where_the_head_does_not(template, tmp_path, capfdbinary, name):
     (tmp_path / "postroad.toml").write_text("[accounts.a]\nurl = 'smtp://x'\nsender = 'Web <web@x.example>'\n")
@@ -541,6 +562,9 @@ def test_an_account_says_who_sends_where_the_head_does_not(template, tmp_path, c
         (["--unsubscribe", "https://x.example/", "{t}", "{rows}"], 64, "POSTROAD_UNSUBSCRIBE_SECRET"),
         (["--dry-run", "{rows}", "{t}", "{rows}"], 73, "rows.csv"),
         (["--suppressed", "{d}/left.db", "{t}", "{rows}"], 66, "left.db: No such file"),
+        (["--resume", "{d}/no/run.db", "{t}", "{rows}"], 73, "no/run.db: No such file or directory: name a file that"),
+        (["--resume", "{d}", "{t}", "{rows}"], 73, "name a file that can be written"),
+        (["--resume", "/proc/run.db", "{t}", "{rows}"], 73, "/proc/run.db: "),
     ],
 )
 def test_the_command_says_what_to_do(server, template, tmp_path, capsys, arguments, status, says):
@@ -560,6 +584,3 @@ def test_the_key_need_not_be_the_address(server, template):
     with postroad.Mailer(server.url) as mail:
         assert states(mail.merge(rows, Template(template), key="id")) == {"0": "sent", "1": "sent", "2": "sent"}
     assert received(server) == {"same@x.example": 3}
-        (["--resume", "{d}/no/run.db", "{t}", "{rows}"], 73, "no/run.db: No such file or directory: name a file that"),
-        (["--resume", "{d}", "{t}", "{rows}"], 73, "name a file that can be written"),
-        (["--resume", "/proc/run.db", "{t}", "{rows}"], 73, "/proc/run.db: "),

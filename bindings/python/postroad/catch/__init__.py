@@ -8,7 +8,9 @@ import contextlib
 import os
 import signal
 import socket
-from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Sequence, Tuple
+import sys
+import webbrowser
+from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
 from .._config import load
 from .._errors import InvalidInput
@@ -22,14 +24,14 @@ if TYPE_CHECKING:
 _WEB = ("starlette", "uvicorn", "aiosmtpd")
 
 
-def _needed() -> None:
+def _needed(what: str = "postroad catch") -> None:
     import importlib
 
     for name in _WEB:
         try:
             importlib.import_module(name)
         except ImportError:
-            raise need(name, "catch", "postroad catch") from None
+            raise need(name, "catch", what) from None
 
 
 def _place(option: str, given: str) -> Tuple[str, int]:
@@ -88,7 +90,7 @@ def _smtp(store: Store, most: int, faults: Faults) -> Any:
 
 async def serve(
     store: Store,
-    smtp: socket.socket,
+    smtp: Optional[socket.socket],
     http: socket.socket,
     *,
     most: int,
@@ -96,7 +98,7 @@ async def serve(
     release: Optional[Release] = None,
     faults: Sequence[str] = (),
 ) -> None:
-    """Until SIGINT, SIGTERM, or the task is cancelled. most: octets of a message."""
+    """Until SIGINT, SIGTERM, or the task is cancelled. smtp: None takes no mail. most: octets of a message."""
     import uvicorn
 
     from ._app import application
@@ -106,7 +108,7 @@ async def serve(
     for fault in faults:
         wrong.add(fault)
     loop = asyncio.get_running_loop()
-    mail = await loop.create_server(_smtp(store, most, wrong), sock=smtp)
+    mail = None if smtp is None else await loop.create_server(_smtp(store, most, wrong), sock=smtp)
     config = uvicorn.Config(
         application(store, wrong, allowed, release), log_level="warning", lifespan="off", timeout_graceful_shutdown=1
     )
@@ -114,7 +116,8 @@ async def serve(
     try:
         await server.serve(sockets=[http])
     finally:
-        mail.close()
+        if mail is not None:
+            mail.close()
 
 
 def _url(scheme: str, listening: socket.socket) -> str:
@@ -150,16 +153,47 @@ def _catch(args: argparse.Namespace) -> int:
             return CANNOT_WRITE
         write(f"mail to {_url('smtp+insecure', smtp)}")
         write(f"page at {_url('http', http)}/")
-        try:
-            # uvicorn raises the signal again once it has ended in order
-            with _quiet():
-                named: Any = {"allowed": args.allow_host or (), "faults": args.fault or ()}
-                asyncio.run(serve(store, smtp, http, most=args.max_size, release=release, **named))
-        except KeyboardInterrupt:
-            pass
-        finally:
-            store.close()
+        named: Any = {"allowed": args.allow_host or (), "faults": args.fault or ()}
+        _until_interrupted(store, smtp, http, most=args.max_size, release=release, **named)
     return GOOD
+
+
+def _until_interrupted(store: Store, smtp: Optional[socket.socket], http: socket.socket, **named: Any) -> None:
+    try:
+        # uvicorn raises the signal again once it has ended in order
+        with _quiet():
+            asyncio.run(serve(store, smtp, http, **named))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        store.close()
+
+
+@contextlib.contextmanager
+def page(option: str) -> Iterator[Callable[[bytes], None]]:
+    """For messages that nobody sends: takes them, and in the end shows them on a page until SIGINT or SIGTERM."""
+    _needed(option)
+    from .. import _core
+    from ._mail import Mail
+    from ._store import Store
+
+    store = Store()
+
+    def take(octets: bytes) -> None:
+        sender, recipients = _core.examine(octets, None, None)[:2]
+        store.add(sender, list(recipients), Mail(octets))
+
+    try:
+        yield take
+    except BaseException:
+        store.close()
+        raise
+    with _listening(option, "127.0.0.1:0") as http:
+        address = f"{_url('http', http)}/"
+        write(f"page at {address}     (Ctrl-C ends it)")
+        if sys.stdout.isatty() and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            webbrowser.open(address)
+        _until_interrupted(store, None, http, most=0)
 
 
 class _quiet:
@@ -196,4 +230,4 @@ def register(commands: Any) -> None:
     parser.set_defaults(run=_catch)
 
 
-__all__: List[str] = ["register", "serve"]
+__all__: List[str] = ["page", "register", "serve"]
