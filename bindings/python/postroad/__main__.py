@@ -19,6 +19,7 @@ from . import (
     _core,
     _journal_cli,
     _merge_cli,
+    _oauth_cli,
     _plan_cli,
     _queue,
     _run,
@@ -190,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     look.set_defaults(run=_diagnose)
 
+    _oauth_cli.register(commands)
     _queue.register(commands)
     _journal_cli.register(commands)
     _suppress_cli.register(commands)

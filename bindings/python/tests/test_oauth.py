@@ -17,6 +17,7 @@ import postroad
 import pytest
 from conftest import compose
 from postroad import oauth, testing
+from postroad.__main__ import main
 
 SECRET = "correct-horse-battery"
 
@@ -370,6 +371,62 @@ def test_a_user_logs_in_on_another_device(tokens, tmp_path):
     assert later(REQUEST) == "a"
     later(refused("a"))
     assert tokens.forms[-1][1]["refresh_token"] == SECRET
+
+
+@pytest.fixture
+def command(tokens, tmp_path):
+    """Runs postroad oauth for a file of tokens, and returns the status."""
+
+    def run(step, *more, provider=tokens.url):
+        store = str(tmp_path / "t.json")
+        return main(["oauth", step, provider, "--client-id", "me", "--store", store, *more])
+
+    return run
+
+
+def test_the_command_logs_in_and_prints_tokens(tokens, command, capsys, monkeypatch):
+    begun = {"device_code": "d", "user_code": "AB-12", "verification_uri": "https://x.example/d", "interval": 0}
+    tokens.replies = [(200, begun), (200, {"access_token": "a", "expires_in": 1, "refresh_token": SECRET})]
+    monkeypatch.setenv("POSTROAD_CLIENT_SECRET", "of-the-application")
+    assert command("login", "--device-url", tokens.base + "/device", "--scope", "mail") == 0
+    said = capsys.readouterr()
+    assert "Open https://x.example/d and enter the code AB-12" in said.err
+    assert said.out == ""
+    assert command("token") == 0
+    assert capsys.readouterr().out == "token-2\n"
+    assert tokens.forms[-1][1]["refresh_token"] == SECRET
+    assert tokens.forms[-1][1]["client_secret"] == "of-the-application"
+
+
+def test_the_command_keeps_a_refresh_token_that_was_got_in_a_browser(tokens, command, capsys, monkeypatch):
+    monkeypatch.setenv("POSTROAD_REFRESH_TOKEN", SECRET)
+    assert command("login") == 0
+    monkeypatch.delenv("POSTROAD_REFRESH_TOKEN")
+    assert command("token") == 0
+    assert capsys.readouterr().out == "token-1\n"
+
+
+@pytest.mark.parametrize(
+    ("step", "provider", "status", "says"),
+    [
+        ("login", "goggle", 64, "one of google, microsoft, or the URL of a token server"),
+        ("login", "google", 64, "set POSTROAD_REFRESH_TOKEN"),
+        ("login", "https://tokens.example/", 64, "give --device-url, or set POSTROAD_REFRESH_TOKEN"),
+        ("token", "microsoft", 77, "t.json has no tokens: run postroad oauth login"),
+    ],
+)
+def test_a_login_that_cannot_be_says_what_to_do(command, capsys, step, provider, status, says):
+    assert command(step, provider=provider) == status
+    err = capsys.readouterr().err
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_a_login_that_is_refused_is_77(tokens, command, capsys):
+    begun = {"device_code": "d", "user_code": "AB-12", "verification_uri": "https://x.example/d", "interval": 0}
+    tokens.replies = [(200, begun), (400, {"error": "access_denied"})]
+    assert command("login", "--device-url", tokens.base + "/d") == 77
+    assert "access_denied" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("reply", [{"error": "access_denied"}, {"error": "expired_token"}])
