@@ -103,6 +103,10 @@ def parse(arguments: Sequence[str]) -> Options:
     return options
 
 
+_LONG = 900
+"""Octets, of 998 in a line."""
+
+
 class Field(NamedTuple):
     name: str
     raw: bytes
@@ -278,6 +282,9 @@ def _qualify(f: Field, origin: Origin, sender: str) -> Field:
     own = f.name.lower() in ("from", "sender")
     text = f.raw.partition(b":")[2].decode("utf-8", "surrogateescape")
     changed = _globally(text, lambda a: (own and sender) or origin.qualified(a))
+    if len(f.raw) > _LONG:
+        # where the library may begin another line
+        changed = "".join(", " if t == "," else t for t in _TOKENS.findall(changed))
     return f if changed == text else Field(f.name, f"{f.name}:{changed}".encode("utf-8", "surrogateescape"))
 
 

@@ -43,8 +43,7 @@ class Parser(argparse.ArgumentParser):
     """Ends with the status of sysexits.h for a command line that is wrong."""
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(WRONG_INPUT, f"{self.prog}: {message}\n")
+        self.exit(WRONG_INPUT, f"{self.prog}: {message}; see {self.prog} --help\n")
 
     def print_help(self, file: Any = None) -> None:
         with printing():
@@ -125,6 +124,7 @@ def say(about: str, text: str) -> None:
     write(f"{printable(about)}: {text}")
 
 
+_ADVICE = {"storage_failed": "look at the path, its permissions and the disk"}
 _SHELL_WORDS = (
     ("this field is not set by header()", "this field has an option of its own, or is made by postroad"),
     ("several authors need a sender()", "of several authors one sends: name one"),
@@ -135,7 +135,8 @@ _SHELL_WORDS = (
 
 def failure(e: Error) -> str:
     """What is wrong, and what to do where that is known."""
-    return f"{e.code}: {e}" + (f"; {e.advice}" if e.advice else "")
+    advice = e.advice or _ADVICE.get(e.code, "")
+    return f"{e.code}: {e}" + (f"; {advice}" if advice else "")
 
 
 def complain(text: str) -> None:

@@ -421,6 +421,13 @@ def test_a_place_that_is_none_is_refused(capsys, arguments, says):
     assert says in capsys.readouterr().err
 
 
+def test_a_fault_that_is_none_is_refused_before_it_listens(capsys):
+    assert main(["catch", "--smtp", "127.0.0.1:0", "--http", "127.0.0.1:0", "--fault", "bogus"]) == 64
+    said = capsys.readouterr()
+    assert 'fault "bogus": the phase must be' in said.err
+    assert said.out == ""
+
+
 def test_a_port_that_is_taken_is_named(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -212,6 +212,15 @@ def test_what_goes_wrong_with_a_server_comes_with_advice(stdin, capsys, configur
     assert "Nothing listens at this port" in first
 
 
+def test_a_queue_that_cannot_be_opened_says_where_to_look(stdin, capsys):
+    assert (
+        main(["send", "--queue", "/proc/no/q.db", "--from", "a@x.example", "--to", "b@x.example", "--text", "x"]) == 75
+    )
+    err = capsys.readouterr().err
+    assert "'/proc/no/q.db' cannot be opened" in err
+    assert "look at the path, its permissions and the disk" in err
+
+
 def test_files_and_a_composed_message_are_not_mixed(server, stdin, capsys):
     assert main(["send", "--subject", "Hi", server.url, "mail.eml"]) == 64
     assert "--subject composes a message, and mail.eml is one" in capsys.readouterr().err

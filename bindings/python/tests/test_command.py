@@ -88,13 +88,16 @@ def test_a_file_that_cannot_be_sent_stops_no_other(server, write, tmp_path, caps
     assert "bad.eml: no_sender" in err
 
 
-@pytest.mark.parametrize("arguments", [[], ["send"], ["send", "smtp://x.example"], ["fly"], ["check"]])
-def test_a_wrong_command_line_is_status_64(arguments):
+@pytest.mark.parametrize(
+    "arguments", [[], ["send"], ["send", "smtp://x.example"], ["fly"], ["check"], ["oauth", "login"]]
+)
+def test_a_wrong_command_line_is_status_64_and_one_line(capsys, arguments):
     try:
         status = main(arguments)
     except SystemExit as e:  # by argparse
         status = e.code
     assert status == 64
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize("url", ["http://x.example", "smtp://x.example?conections=3"])

@@ -237,6 +237,16 @@ def test_semicolons_stand_between_addresses_as_outlook_writes_them(server, confi
     assert server.messages[0].recipients == ["bob@x.example", "ann@x.example"]
 
 
+def test_a_list_without_a_space_is_long_as_any(server, configure, sendmail):
+    configure(server)
+    to = ",".join(['"Lee, Ann" <ann@example.org>', *(f"p{n}@example.org" for n in range(80))])
+    assert sendmail(["-t", "-i"], f"To: {to}\n\nHello.\n".encode()) == 0
+    received, m = only(server)
+    assert len(received.recipients) == 81
+    assert m["To"].addresses[0].display_name == "Lee, Ann"
+    assert len(m["To"].addresses) == 81
+
+
 def test_an_argument_is_no_field(server, configure, sendmail):
     configure(server)
     assert sendmail(["-i", "a@x.example\nBcc: eve@y.example"]) == 65

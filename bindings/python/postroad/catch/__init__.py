@@ -96,7 +96,7 @@ async def serve(
     most: int,
     allowed: Sequence[str] = (),
     release: Optional[Release] = None,
-    faults: Sequence[str] = (),
+    faults: Optional[Faults] = None,
 ) -> None:
     """Until SIGINT, SIGTERM, or the task is cancelled. smtp: None takes no mail. most: octets of a message."""
     import uvicorn
@@ -104,9 +104,7 @@ async def serve(
     from ._app import application
     from ._faults import Faults
 
-    wrong = Faults()
-    for fault in faults:
-        wrong.add(fault)
+    wrong = faults or Faults()
     loop = asyncio.get_running_loop()
     mail = None if smtp is None else await loop.create_server(_smtp(store, most, wrong), sock=smtp)
     config = uvicorn.Config(
@@ -143,8 +141,12 @@ def _catch(args: argparse.Namespace) -> int:
     _needed()
     import sqlite3
 
+    from ._faults import Faults
     from ._store import Store
 
+    faults = Faults()
+    for fault in args.fault or ():
+        faults.add(fault)
     with _relay(args) as release, _listening("--smtp", args.smtp) as smtp, _listening("--http", args.http) as http:
         try:
             store = Store(args.store, args.keep)
@@ -153,7 +155,7 @@ def _catch(args: argparse.Namespace) -> int:
             return CANNOT_WRITE
         write(f"mail to {_url('smtp+insecure', smtp)}")
         write(f"page at {_url('http', http)}/")
-        named: Any = {"allowed": args.allow_host or (), "faults": args.fault or ()}
+        named: Any = {"allowed": args.allow_host or (), "faults": faults}
         _until_interrupted(store, smtp, http, most=args.max_size, release=release, **named)
     return GOOD
 
