@@ -44,7 +44,7 @@ class Catch:
             "127.0.0.1:0",
             *options,
         ]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.mail = self.process.stdout.readline().split()[-1]
         self.page = self.process.stdout.readline().split()[-1]
 
@@ -70,7 +70,7 @@ class Catch:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        self.process.communicate(timeout=60)
+        assert self.process.communicate(timeout=60)[1] == ""
         return self.process.returncode
 
 
@@ -391,6 +391,16 @@ def test_ten_thousand_are_searched():
     store.close()
 
 
+def test_a_page_that_is_open_lets_it_end_without_a_word():
+    catch = Catch()
+    with urllib.request.urlopen(catch.page + "api/events", timeout=60) as events:
+        assert events.readline() == b": hello\n"
+        catch.process.send_signal(signal.SIGINT)
+        assert catch.process.communicate(timeout=60)[1] == ""
+        assert b"Traceback" not in events.read()
+    assert catch.process.returncode == 0
+
+
 def test_a_file_keeps_messages(tmp_path):
     file = str(tmp_path / "mail.db")
     for n in (1, 2):
@@ -561,26 +571,26 @@ def test_in_a_browser_the_page_stays_usable_with_all_the_hostile_mail(catch, bro
     assert browser.driver.title == f"({len(everything)}) postroad catch"
 
 
-def test_in_a_browser_two_thousand_scroll_and_are_searched(tmp_path, browser):
+def test_in_a_browser_ten_thousand_scroll_and_are_searched(tmp_path, browser):
     file = str(tmp_path / "mail.db")
     store = Store(file)
     store._db.execute("BEGIN")
     mails = [Mail(HEAD % f"Number {n}".encode() + b"\r\nHello.\r\n") for n in range(100)]
-    for n in range(2_000):
+    for n in range(10_000):
         store.add("a@x.example", [f"p{n}@x.example"], mails[n % 100])
     store._db.execute("COMMIT")
     store.close()
     catch = Catch("--store", file)
     try:
         browser.driver.get(catch.page)
-        browser.until(lambda: browser.one("#count").text == "2,000 messages")
+        browser.until(lambda: browser.one("#count").text == "10,000 messages")
         # each hundred that comes is scrolled through
         browser.script("""const list = document.getElementById("list");
             const down = () => { list.scrollTop = list.scrollHeight; };
             new MutationObserver(down).observe(list, { childList: true });
             down();""")
-        browser.until(lambda: browser.script("return document.querySelectorAll('nav a').length") == 2_000)
-        assert len(set(browser.script("return [...document.querySelectorAll('nav a')].map(a => a.hash)"))) == 2_000
+        browser.until(lambda: browser.script("return document.querySelectorAll('nav a').length") == 10_000, 600)
+        assert len(set(browser.script("return [...document.querySelectorAll('nav a')].map(a => a.hash)"))) == 10_000
         browser.one("#search").send_keys("p1321@x.example number")
         browser.until(lambda: browser.one("#count").text == "1 message")
         browser.until(lambda: [b.text for b in browser.all("nav b")] == ["Number 21"])

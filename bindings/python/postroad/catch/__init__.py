@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -58,6 +59,8 @@ def _listening(option: str, given: str) -> socket.socket:
 def _smtp(store: Store, most: int, faults: Faults) -> Any:
     from aiosmtpd.smtp import AuthResult
 
+    logging.getLogger("mail.log").setLevel(logging.ERROR)  # what clients do is on the page
+
     from ._faults import server_class
     from ._mail import Mail
 
@@ -110,9 +113,14 @@ async def serve(
     config = uvicorn.Config(
         application(store, wrong, allowed, release), log_level="warning", lifespan="off", timeout_graceful_shutdown=1
     )
-    server = uvicorn.Server(config)
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: Optional[List[socket.socket]] = None) -> None:
+            store.end()  # else it waits for pages that wait for news, and complains
+            await super().shutdown(sockets)
+
     try:
-        await server.serve(sockets=[http])
+        await Server(config).serve(sockets=[http])
     finally:
         if mail is not None:
             mail.close()

@@ -210,7 +210,7 @@ class Pages:
         waiting: asyncio.Queue[Tuple[str, Any]] = asyncio.Queue()
 
         def told(what: str, about: Any) -> None:
-            if waiting.qsize() < _WAITING:
+            if waiting.qsize() < _WAITING or what == "end":
                 waiting.put_nowait((what, about))
             elif waiting.qsize() == _WAITING:
                 waiting.put_nowait(("lost", None))  # the page reads the list anew
@@ -221,6 +221,8 @@ class Pages:
             while True:
                 try:
                     what, about = await asyncio.wait_for(waiting.get(), 15)
+                    if what == "end":
+                        return
                     yield f"event: {what}\ndata: {json.dumps(about)}\n\n"
                 except asyncio.TimeoutError:
                     yield ": still here\n\n"

@@ -36,9 +36,13 @@ class Store:
             raise
 
     def listen(self, told: Callable[[str, Any], None]) -> Callable[[], None]:
-        """`told` gets "caught" with a summary, "deleted" with ids. Returns what ends that."""
+        """`told` gets "caught" with a summary, "deleted" with ids, "end" in the end. Returns what ends that."""
         self._listeners.append(told)
         return lambda: self._listeners.remove(told)
+
+    def end(self) -> None:
+        """Lets who listens go."""
+        self._tell("end", None)
 
     def _tell(self, what: str, about: Any) -> None:
         for told in list(self._listeners):
