@@ -232,10 +232,10 @@ def facts_of(found: Dict[str, Any], plan: Dict[str, Any]) -> Sequence[Tuple[str,
         ("95 % accepted after", in_words(found["t95_s"])),
         ("the last accepted after", in_words(everything)),
         ("accepted", f"{found['accepted']:,}, {rate:,.1f} a second"),
-        ("failed", f"{found['failed']:,}"),
-        ("put off by servers", f"{found['deferrals']:,}"),
+        ("failed", f"{found['failed']:,} messages"),
+        ("put off by servers", f"{found['deferrals']:,} times"),
         ("connections", f"{found['connections']:,}, {found['most_connections']:,} at a time"),
-        ("refused with 421", f"{found['replies_421']:,}"),
+        ("refused with 421", f"{found['replies_421']:,} times"),
         ("hosts not reached", f"{found['unreachable']:,} times"),
     ]
 

@@ -32,7 +32,7 @@ _COLOURS = {
 }
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1c2430}
 h1{margin-bottom:0}h2{margin-top:2.5rem;font-size:1.15rem}table{border-collapse:collapse;font-size:.9rem;margin:.5rem 0}
-td,th{padding:.25rem .8rem;border-bottom:1px solid #dde1e7;text-align:left;overflow-wrap:anywhere}
+td,th{padding:.25rem .8rem;border-bottom:1px solid #dde1e7;text-align:left;overflow-wrap:anywhere}th{overflow-wrap:normal}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}svg{max-width:100%;height:auto}.faint{color:#66707f}"""
 
 
@@ -182,7 +182,7 @@ class Report:
                     axes.plot(times, sums, color=colour, label=_words(status))
             axes.set(xlabel="seconds", ylabel="recipients in all", ylim=(0, None))
             if axes.lines:
-                axes.legend(frameon=False)
+                _legend(axes)
 
         def draw_rates(axes: Any) -> None:
             edges = [n * length for n in range(len(parts) + 1)]
@@ -194,7 +194,7 @@ class Report:
                     axes.stairs([p[what] / length for p in parts], edges, color=colour, label=label)
             axes.set(xlabel="seconds", ylabel="a second", ylim=(0, None))
             if axes.patches:
-                axes.legend(frameon=False)
+                _legend(axes)
 
         yield "<h2>Progress</h2>" + _plot(draw) + "<h2>Throughput</h2>" + _plot(draw_rates)
         length, parts = self._parts(seconds, 20)
@@ -218,7 +218,7 @@ class Report:
             axes.barh(names, [1000 * _percentile(phases[n], 0.95) for n in names], color="#c5d9f1", label="95 %")
             axes.barh(names, [1000 * _percentile(phases[n], 0.5) for n in names], color="#1a5fb4", label="50 %")
             axes.set(xlabel="milliseconds until the reply")
-            axes.legend(frameon=False)
+            _legend(axes)
 
         yield "<h2>How long servers took</h2>" + (_plot(draw) if phases else "")
         rows = [
@@ -239,7 +239,7 @@ class Report:
                     axes.barh(names, counts, left=left, color=colour, label=_words(status))
                     left = [a + b for a, b in zip(left, counts)]
             axes.set(xlabel="recipients")
-            axes.legend(frameon=False)
+            _legend(axes)
 
         yield "<h2>Destinations</h2>" + (_plot(draw) if top else "")
         rows = [(domain, *(counts[s] for s in _COLOURS)) for domain, counts in top]
@@ -267,6 +267,10 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return (
         f"<table><tr>{head}</tr>{''.join('<tr>' + ''.join(_cell('td', c) for c in r) + '</tr>' for r in rows)}</table>"
     )
+
+
+def _legend(axes: Any) -> None:
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=5)  # above, where nothing is drawn
 
 
 def _plot(draw: Callable[[Any], None]) -> str:
