@@ -32,7 +32,8 @@ _COLOURS = {
 }
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem;color:#1c2430}
 h1{margin-bottom:0}h2{margin-top:2.5rem;font-size:1.15rem}table{border-collapse:collapse;font-size:.9rem;margin:.5rem 0}
-td,th{padding:.25rem .8rem;border-bottom:1px solid #dde1e7;text-align:left;overflow-wrap:anywhere}th{overflow-wrap:normal}
+td,th{padding:.25rem .8rem;border-bottom:1px solid #dde1e7;text-align:left;overflow-wrap:anywhere}
+th{overflow-wrap:normal}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}svg{max-width:100%;height:auto}.faint{color:#66707f}"""
 
 

@@ -186,8 +186,11 @@ def interruptible(mail: Mailer) -> Iterator[threading.Event]:
         if interrupted.is_set():
             raise KeyboardInterrupt
         interrupted.set()
-        # not by print(), which this may have interrupted
-        os.write(2, b"postroad: interrupted: waiting for replies to what is under way; once more ends at once\n")
+        # not by print(), which this may have interrupted; a bar may stand in the line
+        line_end = b"\n" if os.isatty(2) else b""
+        os.write(
+            2, line_end + b"postroad: interrupted: waiting for replies to what is under way; once more ends at once\n"
+        )
         threading.Thread(target=mail._stop).start()
 
     before = {}
