@@ -374,6 +374,24 @@ TEST_CASE("who sends learns once that another process dropped what he has") {
     CHECK(sender.drained());
 }
 
+TEST_CASE("what another process dropped is counted once, also where it is over behind a mark that was refused") {
+    const folder f;
+    outbox sender({.path = f.file(), .capacity = 2});
+    sender.start();
+    outbox third({.path = f.file(), .submit_only = true});
+    (void)sender.add();
+    (void)sender.add();
+    const auto leased = sender.lease(2);
+    CHECK(third.queue.drop({.id = leased[0].id}, clock::now()).size() == 1);
+    SUBCASE("at once") {}
+    SUBCASE("right behind its mark") { sender.queue.mark(leased[0].id); }
+    sender.queue.settle(leased[0]);
+    CHECK(sender.drained());
+    CHECK(sender.queue.size() == 1);
+    CHECK_FALSE(sender.submit(labelled("room for one")));
+    CHECK(sender.submit(labelled("and no more")) == errc::queue_full);
+}
+
 TEST_CASE("who waits for what another process dropped or gave up while it was leased learns that when it is put back") {
     // What streams and is large is not kept in memory.
     const auto mail = std::make_shared<mail_object>(*mail_with("\r\n"));

@@ -207,7 +207,7 @@ private:
         bool took = false;     // once written: whether the job was there
         bool dropped = false;  // by somebody else, while it was leased
         bool late = false;     // of what is dropped: it was given up at its deadline
-        bool gone = false;     // a part was the last of its message; or what was to be divided was not there
+        bool gone = false;     // its message was over with it; or what was to be divided was not there
     };
     // Whose deadline has passed has failed, unless somebody wants it gone.
     enum class wish : unsigned char { of_the_engine, of_somebody };

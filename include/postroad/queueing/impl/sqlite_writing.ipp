@@ -114,7 +114,7 @@ inline void sqlite_store::write_change(pending& c) {
     if (awaited_elsewhere && (over || c.state == filed_job::in_doubt)) file_.tell(place, c.progress);
     if (over) file_.record(c.at, c.progress, c.keys);
     if (over) {
-        c.gone = (c.failed ? file_.fail(c.at, c.progress) : file_.erase(c.at)) && c.at.whole != 0;
+        c.gone = c.failed ? file_.fail(c.at, c.progress) : file_.erase(c.at);
         return;
     }
     c.took = file_.bring_back(place, c.state, c.due, c.deadline, c.progress);
@@ -171,7 +171,11 @@ inline void sqlite_store::written(std::vector<pending>& changes, std::vector<job
             divided(c, cancelled);
             continue;
         }
-        if (c.gone) {
+        // What is no part was taken off when it was settled; should another have taken it out before, it was counted
+        // with what others did.
+        if (c.what == change_of::settle && c.at.whole == 0) {
+            if (!c.gone) leave(-1);
+        } else if (c.gone) {
             leave(1);
             tell_ = true;
         }
