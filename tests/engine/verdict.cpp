@@ -73,8 +73,8 @@ const std::map<errc, ruling>& unanswered() {
                              authentication_rejected, authentication_failed, insecure_authentication, broker_refused})
             m[e] = ruling::setting;
         for (const auto e : {chunking_refused, out_of_sequence}) m[e] = ruling::again;
-        for (const auto e :
-             {signing_failed, recipients_deferred, queue_full, storage_failed, storage_full, storage_damaged})
+        for (const auto e : {signing_failed, recipients_deferred, queue_full, storage_failed, storage_full,
+                             storage_damaged, storage_unusable})
             m[e] = ruling::later;
         m[in_doubt] = ruling::doubt;
         for (const auto e : {shut_down, cancelled}) m[e] = ruling::ours;

@@ -42,7 +42,7 @@ TEST_CASE("a file that cannot be a queue is refused by name, and left as it is")
     CHECK_FALSE(std::filesystem::exists(f.file("theirs-wal")));
 
     e = opening(f.file("no/such/folder"));
-    CHECK(e.code == errc::storage_failed);
+    CHECK(e.code == errc::storage_unusable);
     CHECK(says(e, "No such file or directory"));
     e = opening("");
     CHECK(e.code == errc::invalid_option);

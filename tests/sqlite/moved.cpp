@@ -110,7 +110,7 @@ TEST_CASE("a file has one sender by whatever name it is opened") {
     CHECK(box.lease_one().id == id);
 
     fs::create_symlink(f.file("nowhere"), f.file("dangling.db"));
-    CHECK(failure_of([&] { const queueing::sqlite q(f.file("dangling.db")); }).code == errc::storage_failed);
+    CHECK(failure_of([&] { const queueing::sqlite q(f.file("dangling.db")); }).code == errc::storage_unusable);
     CHECK_FALSE(fs::exists(f.file("nowhere")));
 }
 
@@ -120,12 +120,12 @@ TEST_CASE("what stands in the lock's place is neither followed nor changed") {
     fs::permissions(f.file("precious"), fs::perms(0640));
     fs::create_symlink(f.file("precious"), f.file() + "-lock");
     const auto e = failure_of([&] { const queueing::sqlite q(f.file()); });
-    CHECK(e.code == errc::storage_failed);
+    CHECK(e.code == errc::storage_unusable);
     CHECK(e.text.find("-lock") != std::string::npos);
     CHECK(fs::status(f.file("precious")).permissions() == fs::perms(0640));
     fs::remove(f.file() + "-lock");
     REQUIRE(::mkfifo((f.file() + "-lock").c_str(), 0600) == 0);
-    CHECK(failure_of([&] { const queueing::sqlite q(f.file()); }).code == errc::storage_failed);
+    CHECK(failure_of([&] { const queueing::sqlite q(f.file()); }).code == errc::storage_unusable);
     fs::remove(f.file() + "-lock");
     CHECK_FALSE(failure_of([&] { const queueing::sqlite q(f.file()); }).code);
 }

@@ -47,12 +47,35 @@ job refused_one(outbox& box) {
 
 TEST_CASE("what is no file is not taken for a queue") {
     const folder f;
-    CHECK(refused(f.path.string(), "is no file") == errc::storage_failed);
-    CHECK(refused("/dev/null", "is no file") == errc::storage_failed);
+    CHECK(refused(f.path.string(), "it is a folder: name a file in it") == errc::storage_unusable);
+    CHECK(refused("/dev/null", "is no file") == errc::storage_unusable);
     REQUIRE(::mkfifo(f.file("pipe").c_str(), 0600) == 0);
-    CHECK(refused(f.file("pipe"), "is no file") == errc::storage_failed);
+    CHECK(refused(f.file("pipe"), "is no file") == errc::storage_unusable);
     { const queueing::sqlite made(f.file()); }
-    CHECK(refused(f.file() + "/below", "Not a directory") == errc::storage_failed);
+    CHECK(refused(f.file() + "/below", "must be a folder") == errc::storage_unusable);
+}
+
+TEST_CASE("a path at which nothing can be stored is refused for good, and the folder is named") {
+    const folder f;
+    CHECK(refused(f.file("none/outbox.db"), "make the folder '" + f.file("none") + "'") == errc::storage_unusable);
+    CHECK(refused("/" + std::string(300, 'x'), "name") == errc::storage_unusable);
+    CHECK(make_error_code(errc::storage_unusable) == condition::permanent);
+    CHECK_FALSE(make_error_code(errc::storage_unusable) == condition::transient);
+
+    { const queueing::sqlite made(f.file()); }
+    { const queueing::sqlite made(f.file("locked.db")); }
+    REQUIRE(::chmod(f.file("locked.db").c_str(), 0400) == 0);
+    // Everything is allowed to root.
+    const auto me = ::geteuid();
+    const bool is_other = me == 0 && ::chmod(f.path.c_str(), 0755) == 0 &&
+                          ::chown(f.file("locked.db").c_str(), 65534, 0) == 0 && ::seteuid(65534) == 0;
+    const auto unmade = f.file("new.db");
+    if (is_other) CHECK(refused(unmade, "make and write files in '" + f.path.string() + "'") == errc::storage_unusable);
+    CHECK(refused(f.file("locked.db"), "allowed to read and write it") == errc::storage_unusable);
+    if (is_other) {
+        CHECK(refused(f.file(), "allowed to read and write it") == errc::storage_unusable);
+        REQUIRE(::seteuid(me) == 0);
+    }
 }
 
 TEST_CASE("a name with a NUL is refused, and no file of half the name is made") {
@@ -82,7 +105,7 @@ TEST_CASE("a file that anybody may write to is taken only by who says so") {
     const folder f;
     { const queueing::sqlite made(f.file()); }
     REQUIRE(::chmod(f.file().c_str(), 0666) == 0);
-    CHECK(refused(f.file(), "anybody may write to it") == errc::storage_failed);
+    CHECK(refused(f.file(), "anybody may write to it") == errc::storage_unusable);
     const queueing::sqlite q(sqlite_options{.path = f.file(), .world_writable = true});
     CHECK(q.size() == 0);
 }

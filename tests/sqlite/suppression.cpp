@@ -182,8 +182,10 @@ TEST_CASE("files of others are left alone, by name") {
     }
     SUBCASE("a folder that is not there") {
         const auto said = failure_of([] { suppression::sqlite s("/nowhere/at all.db"); });
-        CHECK(said.code == postroad::errc::storage_failed);
-        CHECK(said.text == "the suppression list '/nowhere/at all.db' cannot be opened: No such file or directory");
+        CHECK(said.code == postroad::errc::storage_unusable);
+        CHECK(said.text ==
+              "the suppression list '/nowhere/at all.db' cannot be opened: No such file or directory: make the folder "
+              "'/nowhere', or name another file");
     }
 }
 

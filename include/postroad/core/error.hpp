@@ -81,6 +81,7 @@ enum class errc {
     storage_failed,
     storage_full,
     storage_damaged,
+    storage_unusable,
     // A queue at a broker.
     broker_unreachable,
     broker_refused,

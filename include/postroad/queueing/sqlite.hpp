@@ -58,8 +58,9 @@ struct sqlite_options {
 /// What submit() has taken outlives the process and the power. Of the processes that open a file one sends, until it
 /// ends; then another takes over. All may submit, and look after what is there.
 ///
-/// The constructor throws `error`: errc::storage_failed, errc::storage_damaged, errc::invalid_option. So do those that
-/// look after the queue, which are safe on any thread, wait for the disk, and need no mailer.
+/// The constructor throws `error`: errc::storage_failed, errc::storage_unusable, errc::storage_damaged,
+/// errc::invalid_option. So do those that look after the queue, which are safe on any thread, wait for the disk, and
+/// need no mailer.
 class sqlite {
 public:
     using axis = postroad::axis::queueing;

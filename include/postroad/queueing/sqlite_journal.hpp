@@ -19,7 +19,8 @@ class journal_view;
 /// writing. Safe on any thread. What a child has inherited is shut down there (errc::shut_down); it may open one of its
 /// own.
 ///
-/// Both functions wait for the disk and throw `error`: errc::storage_failed, errc::storage_damaged.
+/// Both functions wait for the disk and throw `error`: errc::storage_failed and its
+/// neighbours.
 class sqlite_journal {
 public:
     /// `path`: of a file that exists. One of an older version is brought to this one, as by queueing::sqlite.

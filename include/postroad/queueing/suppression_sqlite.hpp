@@ -27,7 +27,7 @@ struct sqlite_closer {
 ///
 /// find() waits for no writer: it reads by a connection of its own, one descent of the tree each. The other functions
 /// wait for the disk, and up to ten seconds for other writers. All throw `error`: errc::storage_failed,
-/// errc::storage_full, errc::storage_damaged.
+/// errc::storage_unusable, errc::storage_full, errc::storage_damaged.
 class sqlite {
 public:
     explicit sqlite(sqlite_options o);

@@ -96,6 +96,8 @@ inline constexpr code_text code_texts[] = {
     {errc::storage_full, "storage_full", "there is no room to store the message", condition::transient},
     {errc::storage_damaged, "storage_damaged", "what is stored is damaged, or not what it should be",
      condition::permanent},
+    {errc::storage_unusable, "storage_unusable", "nothing can be stored at the path that is named",
+     condition::permanent},
     {errc::broker_unreachable, "broker_unreachable", "the broker of the queue cannot be reached", condition::transient},
     {errc::broker_refused, "broker_refused", "the broker of the queue refused", condition::permanent},
     {errc::domain_unknown, "domain_unknown", "the domain does not exist", condition::permanent},

@@ -55,7 +55,8 @@ inline about about_of(errc e) noexcept {
         case errc::queue_full:
         case errc::storage_failed:
         case errc::storage_full:
-        case errc::storage_damaged: return about::later;
+        case errc::storage_damaged:
+        case errc::storage_unusable: return about::later;
         case errc::greeting_refused:
         case errc::resolve_failed:
         case errc::proxy_failed:

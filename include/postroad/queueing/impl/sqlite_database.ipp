@@ -36,6 +36,37 @@ struct file_identity {
 
 enum class writable_by : unsigned char { some, anybody };
 
+/// What the system said of a path: for good, or something that may be otherwise next time.
+inline errc why_not(int system_error) noexcept {
+    switch (system_error) {
+        case ENOSPC:
+        case EDQUOT: return errc::storage_full;
+        case ENOENT:
+        case ENOTDIR:
+        case EISDIR:
+        case EACCES:
+        case EPERM:
+        case EROFS:
+        case ELOOP:
+        case EINVAL:
+        case ENAMETOOLONG: return errc::storage_unusable;
+        default: return errc::storage_failed;
+    }
+}
+
+/// What to do about it, where that is known.
+inline std::string what_to_do(int system_error, const std::string& path) {
+    const auto folder = escaped(std::filesystem::path(path).parent_path().string(), 1000);
+    switch (system_error) {
+        case ENOENT: return ": make the folder '" + folder + "', or name another file";
+        case ENOTDIR: return ": '" + folder + "' must be a folder; name another file";
+        case EACCES:
+        case EPERM: return ": this user must be allowed to make and write files in '" + folder + "'";
+        case EROFS: return ": name a file on a disk that can be written";
+        default: return {};
+    }
+}
+
 /// The file at `path`, of that kind, under its own name: by another its lock would be another one. Made here if there
 /// is none, so that it is for this user only from its first moment; SQLite gives -wal and -shm the same mode. What is
 /// there may be anything: nothing but a file is taken, nor one that more may write to than `by`.
@@ -55,17 +86,21 @@ inline std::string made_file(const std::string& path, const char* kind, writable
         ::fchmod(fd, S_IRUSR | S_IWUSR);
         ::close(fd);
     } else if (const int why = errno; why != EEXIST) {
-        refuse(why == ENOSPC || why == EDQUOT ? errc::storage_full : errc::storage_failed,
-               std::generic_category().message(why));
+        refuse(why_not(why), std::generic_category().message(why) + what_to_do(why, path));
     }
     std::error_code ec;
     const auto real = std::filesystem::canonical(path, ec);
-    if (ec) refuse(errc::storage_failed, ec.message());
+    if (ec) refuse(why_not(ec.value()), ec.message() + ": it is a link, and leads to no file");
     struct ::stat found {};
-    if (::stat(real.c_str(), &found) != 0) refuse(errc::storage_failed, std::generic_category().message(errno));
-    if (!S_ISREG(found.st_mode)) refuse(errc::storage_failed, "it is no file");
+    if (::stat(real.c_str(), &found) != 0) refuse(why_not(errno), std::generic_category().message(errno));
+    if (S_ISDIR(found.st_mode)) refuse(errc::storage_unusable, "it is a folder: name a file in it");
+    if (!S_ISREG(found.st_mode)) refuse(errc::storage_unusable, "it is no file: name another");
+    if (::faccessat(AT_FDCWD, real.c_str(), R_OK | W_OK, AT_EACCESS) != 0) {
+        const int why = errno;
+        refuse(why_not(why), std::generic_category().message(why) + ": this user must be allowed to read and write it");
+    }
     if (by == writable_by::some && (found.st_mode & S_IWOTH) != 0)
-        refuse(errc::storage_failed, "anybody may write to it: take that from it (chmod o-w)");
+        refuse(errc::storage_unusable, "anybody may write to it: take that from it (chmod o-w)");
     return real.string();
 }
 
@@ -116,8 +151,9 @@ public:
         if (kind == SQLITE_BUSY || kind == SQLITE_LOCKED)
             refuse(errc::storage_failed, "another program has it locked: end that program's transaction");
         if (kind == SQLITE_READONLY || kind == SQLITE_CANTOPEN || kind == SQLITE_PERM)
-            refuse(errc::storage_failed, "it cannot be opened or written (" + said +
-                                             "): the file and its folder must exist and be writable by this user");
+            refuse(kind == SQLITE_CANTOPEN ? why_not(system) : errc::storage_failed,
+                   "it cannot be opened or written (" + said +
+                       "): the file and its folder must exist and be writable by this user");
         refuse(errc::storage_failed, said + (system != 0 ? ", " + std::generic_category().message(system) : ""));
     }
     [[noreturn]] void refuse(errc what, const std::string& why) const {
@@ -275,7 +311,7 @@ public:
         if (fd_ >= 0) ::close(fd_);
     }
 
-    /// Throws errc::storage_failed if there can be no such file.
+    /// Throws errc::storage_unusable if there can be no such file, errc::storage_failed if there is none now.
     void open() {
         if (fd_ >= 0) return;
         // What somebody else put there is not followed, nor changed.
@@ -285,10 +321,11 @@ public:
             give_back();
             errno = EINVAL;
         }
-        if (fd_ < 0)
-            throw error(errc::storage_failed,
-                        "cannot open '" + escaped(path_, 1000) +
-                            "', which is to be a file of its own: " + std::generic_category().message(errno));
+        if (fd_ < 0) {
+            const int why = errno;
+            throw error(why_not(why), "cannot open '" + escaped(path_, 1000) + "', which is to be a file of its own: " +
+                                          std::generic_category().message(why) + what_to_do(why, path_));
+        }
         ::fchmod(fd_, S_IRUSR | S_IWUSR);
     }
     /// Whether it is ours now.
