@@ -7,9 +7,12 @@
 #include <postroad/queueing/sqlite_journal.hpp>
 #include <postroad/transport/discard.hpp>
 
+#include "villain.hpp"
+
 #include <sys/stat.h>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 using namespace sqlite_test;
 namespace fs = std::filesystem;
@@ -57,6 +60,51 @@ TEST_CASE("who sends is told what is wrong with the file") {
     CHECK(e.code == errc::storage_failed);
     CHECK(e.text.find("was moved, deleted or replaced") != std::string::npos);
     CHECK(e.text.find(f.file()) != std::string::npos);
+}
+
+TEST_CASE("a mailer whose file is not there any more is closed once the server has answered, and says so") {
+    const folder f;
+    std::function<void()> take_away = [&] { fs::remove(f.file()); };
+    bool drains = false;
+    SUBCASE("deleted") {}
+    SUBCASE("moved") {
+        take_away = [&] { fs::rename(f.file(), f.file("elsewhere")); };
+    }
+    SUBCASE("without its log") {
+        take_away = [&] { fs::remove(f.file() + "-wal"); };
+    }
+    SUBCASE("draining") { drains = true; }
+    std::promise<void> submitted;
+    const auto all_submitted = submitted.get_future().share();
+    postroad_test::villain server([&](postroad_test::victim_of& c, int) {
+        c.greet("");
+        c.line();
+        all_submitted.wait();
+        take_away();
+        c.say("250 ok\r\n");
+        c.take();
+        c.line();
+    });
+    const transport::smtp to{server.options("smtp+insecure://")};
+    mailer mail{to, pooling::keep_alive{.max_connections = 1}, queueing::sqlite(f.file())};
+    const auto sent = mail.submit(*mail_with("Subject: x\r\n\r\nhello\r\n"));
+    const auto behind = mail.submit(*mail_with("Subject: y\r\n\r\nhello\r\n"));
+    submitted.set_value();
+    const auto e = failure_of([&] {
+        if (drains) {
+            CHECK(sent.wait().all_accepted());
+            mail.drain(24h);
+        } else {
+            mail.shutdown(24h);
+        }
+    });
+    CHECK(e.code == errc::storage_failed);
+    CHECK(e.text.find(f.file()) != std::string::npos);
+    CHECK(e.text.find("was moved, deleted or replaced") != std::string::npos);
+    CHECK(sent.wait().all_accepted());
+    error_code ec;
+    (void)behind.wait(ec);
+    CHECK(ec == errc::shut_down);
 }
 
 TEST_CASE("who looked already sees nothing of a file that is no more") {

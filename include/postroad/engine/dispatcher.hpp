@@ -279,6 +279,12 @@ public:
         if constexpr (lasts) return queueing_.drained(now);
         return queueing_.size() == 0;
     }
+    /// Whether a server has some of a message, or is about to: not while its mark is still to be stored.
+    bool any_begun() const {
+        bool any = false;
+        book_.deliveries.each([&](const delivery& d) { any = any || (d.connection && !d.marking); });
+        return any;
+    }
     std::size_t connections() const noexcept { return book_.connections.size(); }
     /// Sites and domains that are known.
     std::size_t known_places() const noexcept { return book_.sites.size() + book_.domains.size(); }

@@ -208,18 +208,20 @@ public:
     POSTROAD_DECL void report_failures(report_options options);
 
     /// Takes no more messages, waits until those it holds have their outcome, and ends the connections with QUIT. What
-    /// is left after `patience` is cancelled with errc::shut_down.
+    /// is left after `patience` is cancelled with errc::shut_down. Throws `error` (errc::storage_failed) where the file
+    /// of its queue is not there any more: then it waits only for what a server has, and the file, should it come
+    /// back, knows nothing of that.
     POSTROAD_DECL void shutdown(duration patience = std::chrono::seconds(30));
-    /// As shutdown(); completes with (error_code), which is never set.
+    /// As shutdown(); completes with (error_code).
     template <asio::completion_token_for<void(error_code)> Token>
     auto async_shutdown(duration patience, Token&& token) {
         return asio::async_initiate<Token, void(error_code)>(detail::shutdown_initiation(runtime_), token, patience,
                                                              false);
     }
     /// As shutdown(), but begins nothing new: what waits ends with errc::shut_down at once, and stays in a durable
-    /// queue; what a server has gets its reply, for which it may take `grace`. For SIGTERM.
+    /// queue; what a server has gets its reply, for which it may take `grace`. For SIGTERM. Throws as shutdown().
     POSTROAD_DECL void drain(duration grace = std::chrono::seconds(10));
-    /// As drain(); completes with (error_code), which is never set.
+    /// As drain(); completes with (error_code).
     template <asio::completion_token_for<void(error_code)> Token>
     auto async_drain(duration grace, Token&& token) {
         return asio::async_initiate<Token, void(error_code)>(detail::shutdown_initiation(runtime_), token, grace, true);

@@ -129,6 +129,9 @@ private:
         entrance_.admit();
         dispatcher_.drain(now);
     }
+    std::string gone() const override {
+        return broken_ ? std::string() : queueing::queueing_traits<Queueing>::gone(queueing_);
+    }
     void show_to(std::shared_ptr<careful_observer> to) override { carriers_.observe(std::move(to)); }
     void rung(time_point now) override {
         entrance_.give_up(now);
@@ -250,7 +253,17 @@ private:
     }
 
     void finish_shutdown(time_point now) {
-        if (!shutting_down() || !dispatcher_.idle(now)) return;
+        if (!shutting_down()) return;
+        if (!gone().empty()) {
+            // What has not begun never will, and no mark is stored any more.
+            if (!std::exchange(quitting_, true)) {
+                drain(now);
+                go_round(now);
+            }
+            if (!dispatcher_.any_begun()) stop();
+            return;
+        }
+        if (!dispatcher_.idle(now)) return;
         if (dispatcher_.connections() > 0 && !std::exchange(quitting_, true)) {
             stop_soon(now);
             dispatcher_.quit_all();

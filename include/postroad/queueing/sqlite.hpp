@@ -93,6 +93,8 @@ public:
     std::size_t size() const;
     bool drained(time_point now) const;
     void stop();
+    /// Why nothing can be stored, where the file is not there any more under its name; otherwise empty.
+    std::string gone() const;
     /// Whether this is the process that sends.
     bool sends() const;
 

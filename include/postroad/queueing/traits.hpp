@@ -84,6 +84,12 @@ struct queueing_traits {
                 { q.left() } -> std::same_as<void>;
             },
         "postroad: the queueing policy's left would never be called: void left() (docs/queueing.md)");
+    static_assert(
+        !requires { &Q::gone; } ||
+            requires(const Q q) {
+                { q.gone() } -> std::same_as<std::string>;
+            },
+        "postroad: the queueing policy's gone would never be called: std::string gone() const (docs/queueing.md)");
 
     /// Whether it outlives the process.
     static constexpr bool lasts = durable<Q>;
@@ -145,6 +151,14 @@ struct queueing_traits {
     }
     static void left(Q& q) {
         if constexpr (requires { q.left(); }) q.left();
+    }
+    /// Why nothing can be stored any more, such as that its file was deleted: whoever shuts down does not wait for it.
+    /// Empty while all is well, or may be again.
+    static std::string gone(const Q& q) {
+        if constexpr (requires { q.gone(); })
+            return q.gone();
+        else
+            return {};
     }
 };
 

@@ -68,10 +68,10 @@ POSTROAD_DECL void any_runtime::observe(std::shared_ptr<observer> to) {
                        [self = shared_from_this(), careful = std::move(careful)] { self->show_to(careful); });
 }
 
-POSTROAD_DECL void any_runtime::shutdown(duration patience, bool drains, std::function<void()> done) {
+POSTROAD_DECL void any_runtime::shutdown(duration patience, bool drains, std::function<void(const std::string&)> done) {
     close();
     net::post_function(executor_, [self = shared_from_this(), patience, drains, done = std::move(done)] {
-        if (self->stopped_) return done();
+        if (self->stopped_) return done({});
         self->when_shut_.push_back(done);
         self->stop_at(after(clock::now(), patience));
         if (drains) self->guarded([&](time_point now) { self->drain(now); });
@@ -123,10 +123,11 @@ POSTROAD_DECL void any_runtime::cancel(job_id id, cancel_kind kind) {
 POSTROAD_DECL void any_runtime::stop() {
     close();
     if (std::exchange(stopped_, true)) return;
+    const auto why = gone();
     end();
     alarms_->turn.cancel();
     alarms_->shutdown.cancel();
-    for (auto& done : std::exchange(when_shut_, {})) done();
+    for (auto& done : std::exchange(when_shut_, {})) done(why);
     gate_->shut();
 }
 

@@ -137,11 +137,13 @@ POSTROAD_DECL void entry::queue(const any_mail& mail, const send_options& option
 }
 
 POSTROAD_DECL void entry::shut_down(duration patience, bool drains, net::any_handler<> handler) const {
-    const auto done = [h = std::make_shared<net::any_handler<>>(std::move(handler))] { (*h)(error_code{}); };
+    const auto done = [h = std::make_shared<net::any_handler<>>(std::move(handler))](const std::string& gone) {
+        (*h)(gone.empty() ? error_code() : make_error_code(errc::storage_failed));
+    };
     if (const auto r = to_.lock())
         r->shutdown(patience, drains, done);
     else
-        done();
+        done({});
 }
 
 // What `f(runtime, now)` returns on the mailer's executor.
@@ -230,9 +232,9 @@ POSTROAD_DECL void mailer_base::drain(duration grace) {
     shut_and_wait(grace, true);
 }
 POSTROAD_DECL void mailer_base::shut_and_wait(duration patience, bool drains) {
-    const auto done = std::make_shared<std::promise<void>>();
-    runtime_->shutdown(patience, drains, [done] { done->set_value(); });
-    done->get_future().wait();
+    const auto done = std::make_shared<std::promise<std::string>>();
+    runtime_->shutdown(patience, drains, [done](const std::string& gone) { done->set_value(gone); });
+    if (auto why = done->get_future().get(); !why.empty()) throw error(errc::storage_failed, std::move(why));
 }
 
 POSTROAD_DECL std::vector<queueing::job_info> mailer_base::ask(lister* f, queueing::job_filter which,

@@ -155,6 +155,10 @@ public:
         const std::scoped_lock lock(mutex_);
         return sends_;
     }
+    std::string gone() const {
+        const std::scoped_lock lock(mutex_);
+        return gone_;
+    }
 
     void stop() {
         {
@@ -374,7 +378,8 @@ private:
     bool load_ = false;
     bool loading_ = false;
     bool failing_ = false;
-    bool damaged_ = false;  // something of the file cannot be read
+    bool damaged_ = false;   // something of the file cannot be read
+    std::string gone_ = {};  // why, where it is not there
     bool tell_ = false;
     bool looked_ = false;
     bool busy_ = false;
@@ -420,6 +425,7 @@ inline time_point sqlite::next_due() const { return store_->next_due(); }
 inline std::size_t sqlite::size() const { return store_->size(); }
 inline bool sqlite::drained(time_point now) const { return store_->drained(now); }
 inline void sqlite::stop() { store_->stop(); }
+inline std::string sqlite::gone() const { return store_->gone(); }
 inline bool sqlite::sends() const { return store_->sends(); }
 inline std::optional<job> sqlite::take(job_id id) { return store_->take(id); }
 inline std::vector<job> sqlite::take_all(const std::vector<job_id>& ids) { return store_->take_all(ids); }

@@ -139,6 +139,8 @@ public:
     void noticed() noexcept { left_ = now_; }
     /// Until it is needed again.
     void close() noexcept { on_.reset(); }
+    /// Why nothing can be stored, where it is not there any more under its name; otherwise empty.
+    std::string gone() const { return has_moved() ? moved() : std::string(); }
     /// Another number than the last time: other processes wrote.
     std::int64_t version_seen() { return sql().data_version.find().value_or(0); }
     const std::shared_ptr<stored_parts>& contents() const noexcept { return parts_; }
@@ -613,13 +615,17 @@ private:
                              "have it open first, and put it back without its -wal");
     }
     // What is written then is written into nothing.
-    void refuse_if_moved() {
-        if (file_identity::of(path_) != is_ || file_identity::of(path_ + "-wal") != log_) refuse_moved();
+    void refuse_if_moved() const {
+        if (has_moved()) refuse_moved();
     }
-    [[noreturn]] void refuse_moved() const {
-        throw error(errc::storage_failed, "the queue '" + escaped(path_, 1000) +
-                                              "' or its -wal was moved, deleted or replaced while it is open: put it "
-                                              "back, or end the processes that have it open");
+    [[noreturn]] void refuse_moved() const { throw error(errc::storage_failed, moved()); }
+    std::string moved() const {
+        return "the queue '" + escaped(path_, 1000) +
+               "' or its -wal was moved, deleted or replaced while it is open: put it back, or end the processes that "
+               "have it open";
+    }
+    bool has_moved() const {
+        return file_identity::of(path_) != is_ || (on_ && file_identity::of(path_ + "-wal") != log_);
     }
 
     const keeping kept_;

@@ -144,6 +144,12 @@ inline void sqlite_store::expect_other_times() {
 
 // What others may have done: they ended, or wrote to the file.
 inline void sqlite_store::look_around() {
+    {
+        auto why = file_.gone();
+        const std::scoped_lock lock(mutex_);
+        tell_ = tell_ || why != gone_;
+        gone_ = std::move(why);
+    }
     try {
         const bool begins = wants_to_send() && lock_.take();
         if (begins) become_sender();
