@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 
@@ -66,3 +67,39 @@ def test_advice_that_depends_on_whose_server_it_was_is_left_out_where_that_is_no
     asks = {direct: advice("5.7.0", "Authentication required", direct) for direct in (False, True, None)}
     assert asks[False] != asks[True]
     assert asks[None] == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "part"),
+    [
+        ("invalid-proof", "authentication_rejected", "not that of this user"),
+        ("unknown-user", "authentication_rejected", "nothing for SCRAM"),
+        ("invalid-username-encoding", "authentication_rejected", "nothing for SCRAM"),
+        ("other-error", "authentication_rejected", "does not say why"),
+        ("invalid-encoding", "authentication_rejected", "another mechanism"),
+        ("extensions-not-supported", "authentication_rejected", "another mechanism"),
+        ("channel-binding-not-supported", "authentication_rejected", "another mechanism"),
+        ("unsupported-channel-binding-type", "authentication_rejected", "another mechanism"),
+        ("channel-bindings-dont-match", "authentication_failed", "no password there"),
+        ("server-does-support-channel-binding", "authentication_failed", "no password there"),
+        ("no-resources", "authentication_deferred", "Try later"),
+    ],
+)
+def test_what_scram_is_refused_for_is_named_with_its_advice(make_server, word, code, part):
+    server = make_server(
+        replies={
+            "greeting": "220 x",
+            "EHLO": "250-x\r\n250 AUTH SCRAM-SHA-256",
+            "AUTH": "334 " + base64.b64encode(f"e={word}".encode()).decode(),
+            "": "535 5.7.8 no",
+        }
+    )
+    login = {"user": "ann", "password": "secret", "insecure_authentication": True}
+    found = postroad.diagnose(server.url, **login)
+    with postroad.Mailer(server.url, **login) as mail, pytest.raises(postroad.Error) as e:
+        mail.send(compose())
+    assert e.value.code == code
+    assert e.value.transient == (code == "authentication_deferred")
+    assert f"the server reports {word}" in str(e.value)
+    assert part in e.value.advice
+    assert [step.advice for step in found.steps if step.grade == "bad"] == [e.value.advice]
