@@ -1,10 +1,12 @@
 // A report on TLS as mail (RFC 8460 section 5.3): fields, structure, and what is in the file.
+#include <postroad/message/dkim.hpp>
 #include <postroad/message/eml.hpp>
 #include <postroad/net/tls_report_mail.hpp>
 
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -88,6 +90,16 @@ TEST_CASE("the mail of a report has the fields and the parts that readers look f
     auto file = text.substr(text.find("application/tlsrpt+gzip"));
     file = file.substr(file.find("\r\n\r\n") + 4);
     CHECK(unzipped(from_base64(file.substr(0, file.find("\r\n--")))) == to_json(r, us));
+}
+
+TEST_CASE("it is signed for the domain of its sender, and stays as it was below that") {
+    const dkim_key key("rsa-sha256", [](std::span<const unsigned char, 32>) { return std::string(256, 'k'); });
+    const auto mail = compose_tls_report(made(), us, "reports@example.org").freeze({});
+    const auto whole = dkim_signer({.domain = "example.com", .selector = "s1", .key = key}).sign(mail.content, {});
+    const auto text = text_of({.envelope = mail.envelope, .content = whole});
+    CHECK(text.starts_with("DKIM-Signature:"));
+    CHECK(text.find("d=example.com") < text.find("\r\nFrom: "));
+    CHECK(text.ends_with(text_of(mail)));
 }
 
 TEST_CASE("a file may be large, and its name too long for a file") {
