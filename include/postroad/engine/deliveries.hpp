@@ -35,6 +35,8 @@ struct delivery {
 
     /// The message.
     job_id whole() const noexcept { return what->whole != 0 ? what->whole : what->id; }
+    /// A server has some of it, or is about to: not while its mark is still to be stored.
+    bool is_under_way() const noexcept { return connection && !marking; }
 };
 
 class deliveries {

@@ -208,27 +208,13 @@ public:
         // Whoever waits for what has just come into the queue is told now, and not when all is over.
         in_.lease_last(now);
         book_.draining = true;
-        cancel_.all([](const delivery& d) { return !d.connection || d.marking; }, errc::shut_down, now);
+        cancel_.all([](const delivery& d) { return !d.is_under_way(); }, errc::shut_down, now);
         quit_all();
     }
 
     /// Gives out what it holds and asks no policy, for when one of them cannot be relied on any more. What was under
     /// way is in doubt.
-    std::vector<std::unique_ptr<job>> surrender() {
-        std::vector<std::unique_ptr<job>> all;
-        book_.deliveries.each([&](delivery& d) {
-            if (!d.what) return;
-            name_recipients(*d.what);
-            auto& to = d.what->result.recipients;
-            const auto& asked = d.attempt.asked;
-            for (std::size_t i = 0; d.connection && !d.marking && i < d.attempt.size(d.what->result); ++i)
-                if (auto& r = to[asked.empty() ? i : asked[i]]; is_unsettled(r)) r.status = status::in_doubt;
-            all.push_back(std::move(d.what));
-        });
-        book_.deliveries = {};
-        book_.connections = {};
-        return all;
-    }
+    std::vector<std::unique_ptr<job>> surrender() { return book_.surrender(); }
 
     /// Jobs that match, oldest first, `limit` at most.
     std::vector<queueing::job_info> list(const queueing::job_filter& which, std::size_t limit, time_point now) const {
@@ -279,10 +265,9 @@ public:
         if constexpr (lasts) return queueing_.drained(now);
         return queueing_.size() == 0;
     }
-    /// Whether a server has some of a message, or is about to: not while its mark is still to be stored.
-    bool any_begun() const {
+    bool any_under_way() const {
         bool any = false;
-        book_.deliveries.each([&](const delivery& d) { any = any || (d.connection && !d.marking); });
+        book_.deliveries.each([&](const delivery& d) { any = any || d.is_under_way(); });
         return any;
     }
     std::size_t connections() const noexcept { return book_.connections.size(); }
@@ -342,8 +327,10 @@ private:
         }
         const bool counts = r == ruling::settled || r == ruling::over || r == ruling::later || r == ruling::doubt ||
                             (r == ruling::ours && f.answered);
-        if (counts) d.failovers = j.returns = 0;
-        if (counts) d.may_later = false;
+        if (counts) {
+            d.failovers = j.returns = 0;
+            d.may_later = false;
+        }
         d.attempt.end(j.result, std::move(f), r, c.limits);
         d.connection.reset();
         if (counts && d.attempt.rest.empty()) ++j.result.attempts;

@@ -16,6 +16,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace postroad::engine {
 
@@ -54,6 +55,8 @@ struct ledger {
     POSTROAD_DECL void policy_failed(const std::string& text, time_point now) const;
     /// It waits for another attempt, or is late.
     POSTROAD_DECL void note_retry(const job& j, observed what, time_point now) const;
+    /// Gives out all that is held, and holds nothing. What was under way is in doubt.
+    POSTROAD_DECL std::vector<std::unique_ptr<job>> surrender();
 };
 
 }  // namespace postroad::engine

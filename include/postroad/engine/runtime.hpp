@@ -260,7 +260,7 @@ private:
                 drain(now);
                 go_round(now);
             }
-            if (!dispatcher_.any_begun()) stop();
+            if (!dispatcher_.any_under_way()) stop();
             return;
         }
         if (!dispatcher_.idle(now)) return;

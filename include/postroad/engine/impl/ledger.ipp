@@ -3,7 +3,10 @@
 #include <postroad/engine/ledger.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace postroad::engine {
 
@@ -34,6 +37,22 @@ POSTROAD_DECL void ledger::note_retry(const job& j, observed what, time_point no
                  .text = why,
                  .took = j.due - now,
                  .error = j.error});
+}
+
+POSTROAD_DECL std::vector<std::unique_ptr<job>> ledger::surrender() {
+    std::vector<std::unique_ptr<job>> all;
+    deliveries.each([&](delivery& d) {
+        if (!d.what) return;
+        name_recipients(*d.what);
+        auto& to = d.what->result.recipients;
+        const auto& asked = d.attempt.asked;
+        for (std::size_t i = 0; d.is_under_way() && i < d.attempt.size(d.what->result); ++i)
+            if (auto& r = to[asked.empty() ? i : asked[i]]; is_unsettled(r)) r.status = status::in_doubt;
+        all.push_back(std::move(d.what));
+    });
+    deliveries = {};
+    connections = {};
+    return all;
 }
 
 }  // namespace postroad::engine
