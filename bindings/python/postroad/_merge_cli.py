@@ -120,7 +120,7 @@ def _merge_rows(args: argparse.Namespace) -> int:
 
 
 def _has_from(template: str) -> bool:
-    return any(name.lower() == "from" for head in Template(template)._heads.values() for name, _, _ in head)
+    return any(name.lower() == "from" for head in Template(template)._heads.values() for name, *_ in head)
 
 
 def _run(

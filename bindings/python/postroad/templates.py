@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NoReturn, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Tuple, Union
 
 from ._errors import InvalidInput
 from ._message import Dkim, Message
@@ -188,23 +188,25 @@ class Template:
         try:
             result: Compiled = make(source)
         except jinja.TemplateSyntaxError as e:
-            _wrong(f"{e.name or where}, line {e.lineno}: {e.message}", e)
+            # a field has no name, and its place is known
+            place = f"{e.name}, line {e.lineno}" if e.name else where
+            _wrong(f"{place}: {e.message}", e)
         except jinja.TemplateNotFound as e:
             _wrong(f"{where}: there is no template {e.name} in {self._folder}", e)
         except UnicodeDecodeError as e:
             _wrong(f"{where} is not UTF-8: convert it", e)
         return result
 
-    def _compile_heads(self, given: Mapping[str, Optional[str]]) -> Dict[str, List[Tuple[str, str, Compiled]]]:
+    def _compile_heads(self, given: Mapping[str, Optional[str]]) -> Dict[str, List[_Field]]:
         pattern = re.compile(rf"{re.escape(self.name)}(?:\.([A-Za-z]+(?:-[A-Za-z0-9]+)*))?\.head")
         files = {(found[1] or ""): p for p in self._folder.iterdir() if (found := pattern.fullmatch(p.name))}
         heads = {}
         for language, path in {"": None, **files}.items():
             fields = [] if path is None else _fields(path)
             fields = [f for f in fields if given.get(f[0].title()) is None]
-            fields += [(name, value, "argument") for name, value in given.items() if value is not None]
+            fields += [(name, value, "an argument") for name, value in given.items() if value is not None]
             heads[language] = [
-                (name, value, self._compiled(f"{where}", self._env_of(name).from_string, value))
+                _Field(name, value, where, self._compiled(f"{where}, {name}", self._env_of(name).from_string, value))
                 for name, value, where in fields
             ]
         return heads
@@ -295,27 +297,27 @@ class Template:
 
     def _head(self, row: Mapping[str, Any], language: str) -> _Head:
         head = _Head()
-        for name, source, compiled in self._chosen(language, self._heads):
-            value = self._rendered(compiled, row, f"{self.name}.head, {name}").strip()
+        for name, source, where, compiled in self._chosen(language, self._heads):
+            value = self._rendered(compiled, row, f"{where}, {name}").strip()
             if name.lower() == "attach":
                 if value:
-                    head.attachments.append(self._attachment(source, value))
+                    head.attachments.append(self._attachment(where, source, value))
             elif name.lower() == "tag":
                 head.tag = value
             elif value:
                 head.values.append((name.lower() if name.lower() in (*_ADDRESSES, "subject") else name, value))
         return head
 
-    def _attachment(self, source: str, value: str) -> Path:
+    def _attachment(self, where: str, source: str, value: str) -> Path:
         """A variable leads to no file outside the folder that the template itself names."""
         fixed = _EXPRESSION.split(source)[0]
         base = (self._folder / fixed).resolve() if fixed.endswith("/") else (self._folder / fixed).resolve().parent
         base = self._folder if not fixed else base
         path = self._file(value)
         if path is not None and base not in path.parents:
-            _wrong(f"{self.name}.head: the attachment {value!r} is outside of {base}")
+            _wrong(f"{where}: the attachment {value!r} is outside of {base}")
         if path is None or not path.is_file():
-            _wrong(f"{self.name}.head: there is no file {path or repr(value)} to attach")
+            _wrong(f"{where}: there is no file {path or repr(value)} to attach")
         return path
 
     def _file(self, name: str) -> Optional[Path]:
@@ -356,6 +358,13 @@ class Template:
             except OSError as e:
                 _wrong(f"{self.name}.html: the image {path}: {e.strerror}", e)
         return self._images[path]
+
+
+class _Field(NamedTuple):
+    name: str
+    source: str
+    where: str
+    compiled: Compiled
 
 
 class _Head:

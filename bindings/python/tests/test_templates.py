@@ -248,7 +248,9 @@ def test_an_image_that_is_not_in_the_folder_is_named(write, source):
     ("files", "says"),
     [
         ({"txt": "a\n{{ nme }}\n"}, "hi.txt, line 2: 'nme' is undefined"),
-        ({"txt": "x", "head": "From: a@x.example\nSubject: {{ nme }}"}, "hi.head, Subject: 'nme' is undefined"),
+        ({"txt": "x", "head": "From: a@x.example\nSubject: {{ nme }}"}, "hi.head, line 2, Subject: 'nme' is undefined"),
+        ({"txt": "x", "de_head": "\n# x\nFrom: {{ nme }}"}, "hi.de.head, line 3, From: 'nme'"),
+        ({"txt": "x", "de_head": "From: a@x.example\nAttach: no.pdf"}, "hi.de.head, line 2: there is no file"),
         ({"txt": "{{ 1 / 0 }}"}, "hi.txt, line 1: ZeroDivisionError"),
         ({"txt": "\n{% include 'part.html' %}", "part.html": "\n\n{{ gone }}"}, "part.html, line 3: 'gone'"),
     ],
@@ -256,7 +258,7 @@ def test_an_image_that_is_not_in_the_folder_is_named(write, source):
 def test_a_missing_variable_is_named_with_its_place(write, files, says):
     template = Template(write(**files))
     with pytest.raises(postroad.InvalidInput) as e:
-        template.render(ROW, to="b@x.example")
+        template.render({**ROW, "language": "de"}, to="b@x.example")
     assert says in str(e.value)
     assert e.value.code == "invalid_template"
 
@@ -270,7 +272,7 @@ def test_a_missing_variable_is_named_with_its_place(write, files, says):
         ({"txt": b"\xff\xfe"}, "hi.txt is not UTF-8"),
         ({"txt": "x", "head": b"Subject: \xff"}, "hi.head is not UTF-8"),
         ({"txt": "x", "head": "Subject: a\nno colon\n"}, "hi.head, line 2: write Name: value"),
-        ({"txt": "x", "head": "Subject: a\nX: {{ b\n"}, "hi.head, line 2"),
+        ({"txt": "x", "head": "Subject: a\nX: {{ b\n"}, "hi.head, line 2, X: unexpected end"),
     ],
 )
 def test_a_template_that_is_wrong_is_refused_at_once(write, files, says):
