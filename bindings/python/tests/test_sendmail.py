@@ -442,6 +442,42 @@ def test_git_send_email(server, configure, programs, tmp_path):
     assert "+." in m.get_content().splitlines()
 
 
+# a machine of its own in what cron looks at, with one job
+WITH_CRON = """set -e
+mount -t tmpfs none "$1"
+for place in etc usr/sbin var/spool; do
+    mkdir -p "$1/$place/upper" "$1/$place/work"
+    mount -t overlay none -o "lowerdir=/$place,upperdir=$1/$place/upper,workdir=$1/$place/work" "/$place"
+done
+mount -t tmpfs none /run
+rm -rf /etc/cron.d /var/spool/cron
+mkdir -p /etc/cron.d /var/spool/cron/crontabs
+cp "$2" /etc/postroad.toml
+ln -sf "$3" /usr/sbin/sendmail
+echo '* * * * * root echo the disk is full' > /etc/crontab
+exec "$4" -f"""
+ALONE = ["unshare", "--mount", "--propagation", "private"]
+
+
+@pytest.mark.skipif(not shutil.which("cron"), reason="cron is not installed")
+@pytest.mark.skipif(subprocess.run([*ALONE, "true"], capture_output=True).returncode != 0, reason="it needs root")
+def test_cron_itself(server, configure, programs, tmp_path):
+    """Cron begins with the minute."""
+    configure(server, '[aliases]\nroot = "ann@example.com"\n')
+    (tmp_path / "machine").mkdir()
+    given = [str(tmp_path / "machine"), os.environ["POSTROAD_CONFIG"], str(programs / "sendmail"), shutil.which("cron")]
+    cron = subprocess.Popen([*ALONE, "sh", "-c", WITH_CRON, "sh", *given])
+    try:
+        assert server.disconnected.wait(150)
+    finally:
+        cron.kill()
+        cron.wait()
+    received, m = only(server)
+    assert (received.sender, received.recipients) == ("web@example.com", ["ann@example.com"])
+    assert (m["From"], m["To"]) == ("Cron Daemon <web@example.com>", "root@web1.example.com")
+    assert m.get_content().strip() == "the disk is full"
+
+
 @pytest.mark.skipif(not shutil.which("mutt"), reason="mutt is not installed")
 def test_mutt(server, configure, programs, tmp_path):
     configure(server)
