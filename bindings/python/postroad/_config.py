@@ -61,7 +61,8 @@ class Config:
         if name is None:
             where = " or ".join(map(str, places()))
             text = (
-                f"no server is known: give its URL, such as smtp://smtp.example.com, or write an account into {where}"
+                "no server is known: give its URL, such as smtp://smtp.example.com, or a service, such as gmail, or "
+                f"write an account into {where}"
             )
             raise InvalidInput(text, code="invalid_url")
         if name not in self.accounts:
