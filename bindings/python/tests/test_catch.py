@@ -6,6 +6,7 @@ import contextlib
 import gc
 import http.server
 import json
+import os
 import shutil
 import signal
 import smtplib
@@ -571,26 +572,30 @@ def test_in_a_browser_the_page_stays_usable_with_all_the_hostile_mail(catch, bro
     assert browser.driver.title == f"({len(everything)}) postroad catch"
 
 
-def test_in_a_browser_ten_thousand_scroll_and_are_searched(tmp_path, browser):
+# 10,000 take the browser minutes.
+CAUGHT = int(os.environ.get("POSTROAD_CAUGHT", 2_000))
+
+
+def test_in_a_browser_thousands_scroll_and_are_searched(tmp_path, browser):
     file = str(tmp_path / "mail.db")
     store = Store(file)
     store._db.execute("BEGIN")
     mails = [Mail(HEAD % f"Number {n}".encode() + b"\r\nHello.\r\n") for n in range(100)]
-    for n in range(10_000):
+    for n in range(CAUGHT):
         store.add("a@x.example", [f"p{n}@x.example"], mails[n % 100])
     store._db.execute("COMMIT")
     store.close()
     catch = Catch("--store", file)
     try:
         browser.driver.get(catch.page)
-        browser.until(lambda: browser.one("#count").text == "10,000 messages")
+        browser.until(lambda: browser.one("#count").text == f"{CAUGHT:,} messages")
         # each hundred that comes is scrolled through
         browser.script("""const list = document.getElementById("list");
             const down = () => { list.scrollTop = list.scrollHeight; };
             new MutationObserver(down).observe(list, { childList: true });
             down();""")
-        browser.until(lambda: browser.script("return document.querySelectorAll('nav a').length") == 10_000, 600)
-        assert len(set(browser.script("return [...document.querySelectorAll('nav a')].map(a => a.hash)"))) == 10_000
+        browser.until(lambda: browser.script("return document.querySelectorAll('nav a').length") == CAUGHT, 600)
+        assert len(set(browser.script("return [...document.querySelectorAll('nav a')].map(a => a.hash)"))) == CAUGHT
         browser.one("#search").send_keys("p1321@x.example number")
         browser.until(lambda: browser.one("#count").text == "1 message")
         browser.until(lambda: [b.text for b in browser.all("nav b")] == ["Number 21"])
