@@ -52,7 +52,8 @@ def _ed25519(pem: bytes, password: str) -> Optional[Tuple[Signing, bytes]]:
         why = "DKIM: an Ed25519 key needs the package cryptography: pip install postroad[ed25519]"
         raise InvalidInput(why, code="invalid_option", phase="prepare") from None
     try:
-        key = load_pem_private_key(pem, octets("password", password) or None)
+        # of a key that is not encrypted the password is not asked for, as with RSA
+        key = load_pem_private_key(pem, None if plain else octets("password", password) or None)
     except Exception:  # the C++ part says what is wrong, and without the key
         return None
     if not isinstance(key, Ed25519PrivateKey):

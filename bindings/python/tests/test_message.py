@@ -130,7 +130,7 @@ def test_ed25519_signs_and_so_does_a_key_kept_elsewhere(tmp_path):
     openssl("genrsa", "-out", rsa, "2048")
     public = openssl("pkey", "-in", ed, "-pubout", "-outform", "DER")[-32:]
     m = postroad.Message(**BASE, subject="Hi", text="x")
-    for key, password in ((ed, ""), (ed.read_text(), ""), (enc, "pw")):
+    for key, password in ((ed, ""), (ed.read_text(), ""), (ed, "needless"), (enc, "pw")):
         signed = postroad.Dkim("example.com", "s", key, password=password).sign(m)
         assert b"a=ed25519-sha256" in signed
         assert verified(signed, public, "ed25519")
