@@ -97,7 +97,10 @@ class _Images(HTMLParser):
     handle_startendtag = handle_starttag
 
 
-def _text_of(page: str) -> str:
+def text_from_html(page: str) -> str:
+    """The text that stands beside an HTML, as Markdown, whose headings, lists and links people can read.
+
+    Raises InvalidInput: the package markdownify is missing."""
     try:
         from bs4 import BeautifulSoup
         from markdownify import MarkdownConverter
@@ -115,6 +118,23 @@ def _text_of(page: str) -> str:
     }
     found: str = MarkdownConverter(**options).convert_soup(soup)
     return re.sub(r"\n{3,}", "\n\n", found).strip() + "\n"
+
+
+def with_inline_css(page: str) -> str:
+    """The HTML with the CSS of its <style> in the elements as well, for readers that need it so; nothing is fetched.
+
+    Raises InvalidInput: the package css-inline is missing, or cannot read the CSS."""
+    return _styled(_inliner(True), page, "the HTML")
+
+
+def _styled(inliner: Any, page: str, where: str) -> str:
+    if inliner is None or "<style" not in page:
+        return page
+    try:
+        styled: str = inliner.inline(page)
+    except Exception as e:  # css-inline has no public base of its errors
+        _wrong(f"{where}: its CSS cannot be inlined: {e}", e)
+    return styled
 
 
 def _place(trace: Optional[TracebackType], folder: str) -> str:
@@ -241,8 +261,8 @@ class Template:
         page, text = self._body("html", variables, language), self._body("txt", variables, language)
         images: Dict[str, Path] = {}
         if page is not None:
-            page = self._styled(page)
-            text = _text_of(page) if text is None else text
+            page = _styled(self._inliner, page, f"{self.name}.html")
+            text = text_from_html(page) if text is None else text
             page, images = self._embedded(page)
         domain = head.addresses("from")[0].rpartition("@")[2]
         message = self._message(
@@ -328,15 +348,6 @@ class Template:
         except (OSError, ValueError, RuntimeError):  # too long, a NUL, links that go round
             return None
         return path
-
-    def _styled(self, page: str) -> str:
-        if self._inliner is None or "<style" not in page:
-            return page
-        try:
-            styled: str = self._inliner.inline(page)
-        except Exception as e:  # css-inline has no public base of its errors
-            _wrong(f"{self.name}.html: its CSS cannot be inlined: {e}", e)
-        return styled
 
     def _embedded(self, page: str) -> Tuple[str, Dict[str, Path]]:
         images: Dict[str, Path] = {}

@@ -13,7 +13,7 @@ import wsgiref.validate
 
 import postroad
 import pytest
-from postroad.templates import Template
+from postroad.templates import Template, text_from_html, with_inline_css
 from postroad.unsubscribe import Unsubscribe
 
 pytest.importorskip("jinja2")
@@ -117,6 +117,15 @@ def test_text_is_made_of_html_where_there_is_none(write):
     assert "[two](https://x.example/a_b)" in text
     assert "red" not in text
     assert "x()" not in text
+
+
+def test_a_message_of_ones_own_has_the_same_helpers():
+    pytest.importorskip("markdownify")
+    pytest.importorskip("css_inline")
+    page = with_inline_css("<style>b { color: red }</style><h1>News</h1><p><b>Dear</b> Bob")
+    assert '<b style="color: red' in page
+    assert text_from_html(page) == "# News\n\n**Dear** Bob\n"
+    assert with_inline_css("<p>Hi") == "<p>Hi"
 
 
 def test_css_is_inlined_and_nothing_is_fetched(write):
