@@ -36,8 +36,9 @@ enum class quoting : unsigned char { always, where_needed };
 class header_writer {
 public:
     explicit header_writer(header_charset charset) noexcept : charset_(charset) {}
-    /// `Name: value` for a value without structure. Spaces stay as they are, so those at an edge of a text are encoded.
-    /// Of a raw value only the words that are not ASCII are encoded, so that others in it can be read by programs.
+    /// `Name: value` for a value without structure. Spaces stay as they are: a text is encoded for those at an edge or
+    /// a fold. Of a raw value only the words that are not ASCII are encoded, so that others in it can be read by
+    /// programs.
     void unstructured(std::string_view name, std::string_view value, value_kind kind);
     /// `Name: Ann <a@x.example>, b@x.example`; nothing when there is no mailbox.
     void mailboxes(std::string_view name, std::span<const mailbox> list);

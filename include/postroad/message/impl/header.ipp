@@ -158,8 +158,11 @@ inline bool is_plain_line(std::string_view value) noexcept {
 
 POSTROAD_DECL void header_writer::unstructured(std::string_view name, std::string_view value, value_kind kind) {
     begin(name);
+    // of several spaces readers keep one where a line is folded
+    const bool loses_space =
+        has_space_at_edge(value) || (column_ + 1 + value.size() > preferred_line && !is_plain_line(value));
     const bool as_is = (charset_ == header_charset::utf8 || is_ascii(value)) && longest_stretch(value) < max_line &&
-                       (kind == value_kind::raw || (!looks_encoded(value) && !has_space_at_edge(value)));
+                       (kind == value_kind::raw || (!looks_encoded(value) && !loses_space));
     if (as_is)
         words(value);
     else if (kind == value_kind::raw && is_plain_line(value))
