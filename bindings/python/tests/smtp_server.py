@@ -74,7 +74,7 @@ class Server:
         if self.stall and what.startswith(self.stall):
             self.stalled.set()
             self.resume.wait()
-        text = next((r for start, r in self.replies.items() if what.startswith(start)), usual)
+        text = next((r for start, r in self.replies.items() if what.lower().startswith(start.lower())), usual)
         if text == "drop":
             raise ConnectionAbortedError
         good = text.startswith(("2", "3"))
