@@ -157,6 +157,9 @@ inline server_identity make_certificate(const certificate_options& options, cons
     require_tls(mbedtls_x509write_crt_set_validity(&m.draft, options.not_before.c_str(), options.not_after.c_str()),
                 "the dates");
     require_tls(mbedtls_x509write_crt_set_basic_constraints(&m.draft, is_ca ? 1 : 0, -1), "the constraints");
+    // Python 3.13 and others that are strict want them (RFC 5280 sections 4.2.1.1 and 4.2.1.2).
+    require_tls(mbedtls_x509write_crt_set_subject_key_identifier(&m.draft), "the identifier of the key");
+    require_tls(mbedtls_x509write_crt_set_authority_key_identifier(&m.draft), "the identifier of the issuer's key");
     if (is_ca) {
         require_tls(mbedtls_x509write_crt_set_key_usage(&m.draft, MBEDTLS_X509_KU_KEY_CERT_SIGN), "the key usage");
         static constexpr std::string_view constraints_oid = tls::detail::oid_name_constraints;
