@@ -41,11 +41,11 @@ public:
         mailer_.async_submit(std::move(mail), std::move(options),
                              [op](error_code ec, const ticket& t) { op->queued(ec, t); });
     }
-    void shutdown(duration patience, std::function<void()> done) override {
-        mailer_.async_shutdown(patience, [done = std::move(done)](error_code) { done(); });
+    void shutdown(duration patience, std::function<void(error_code)> done) override {
+        mailer_.async_shutdown(patience, std::move(done));
     }
-    void drain(duration grace, std::function<void()> done) override {
-        mailer_.async_drain(grace, [done = std::move(done)](error_code) { done(); });
+    void drain(duration grace, std::function<void(error_code)> done) override {
+        mailer_.async_drain(grace, std::move(done));
     }
     void sign_by(dkim_signer signer) override { mailer_.sign_by(std::move(signer)); }
     void observe(std::shared_ptr<observer> to) override { mailer_.observe(std::move(to)); }

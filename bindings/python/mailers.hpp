@@ -49,8 +49,9 @@ public:
     /// `op` is told the outcome, and of submit() before that whether it is queued.
     virtual void send(mail_object mail, send_options options, std::shared_ptr<operation> op) = 0;
     virtual void submit(mail_object mail, send_options options, std::shared_ptr<operation> op) = 0;
-    virtual void shutdown(duration patience, std::function<void()> done) = 0;
-    virtual void drain(duration grace, std::function<void()> done) = 0;
+    /// `done` is told whether the file of its queue is not there any more.
+    virtual void shutdown(duration patience, std::function<void(error_code)> done) = 0;
+    virtual void drain(duration grace, std::function<void(error_code)> done) = 0;
     virtual void sign_by(dkim_signer signer) = 0;
     virtual void observe(std::shared_ptr<observer> to) = 0;
     virtual void suppress_by(std::shared_ptr<any_suppression> list) = 0;

@@ -160,7 +160,10 @@ py::list service_rows() {
 // may want the GIL, so nobody who has it joins that thread.
 class core_mailer {
 public:
-    explicit core_mailer(const py::dict& options) : made_(make_mailer(options)), mailer_(std::move(made_.mailer)) {
+    explicit core_mailer(const py::dict& options)
+        : queue_(given(options, "queue") ? options["queue"].cast<std::string>() : std::string()),
+          made_(make_mailer(options)),
+          mailer_(std::move(made_.mailer)) {
         try {
             set_up(options);
         } catch (...) {
@@ -247,11 +250,13 @@ public:
             std::mutex mutex;
             std::condition_variable changed;
             std::atomic<bool> done = false;
+            error_code ec;
         };
         const auto g = std::make_shared<gate>();
-        const auto tell = [g] {
+        const auto tell = [g](error_code ec) {
             {
                 const std::scoped_lock lock(g->mutex);
+                if (ec) g->ec = ec;
                 g->done = true;
             }
             g->changed.notify_all();
@@ -265,6 +270,13 @@ public:
         if (mailer_ && !ended()) ask([&](any_mailer& m) { m.drain(seconds(grace), tell); });
         wait_for(g->mutex, g->changed, std::nullopt, ended);
         abort();
+        const std::scoped_lock lock(g->mutex);
+        if (g->ec)
+            throw error(make_error_code(errc::storage_failed),
+                        {.where = phase::queued,
+                         .explanation = "the queue '" + escaped(queue_, 1000) +
+                                        "' or its -wal was moved or deleted: what became of the last messages is not "
+                                        "stored, and what had not begun is lost with it"});
     }
 
     void abort() {
@@ -302,6 +314,7 @@ private:
     }
 
     process_check check_process_;
+    const std::string queue_;  // the file
     made_mailer made_;
     std::shared_ptr<any_mailer> mailer_;
     std::vector<std::shared_ptr<observer>> own_;  // those that count bounces, and how TLS goes

@@ -85,17 +85,19 @@ _child = 0
 def _close_all() -> None:
     global _exiting
     _exiting = True
-    interrupted: Optional[BaseException] = None
+    raised: Optional[BaseException] = None
     for mailer in list(_open):
         if mailer.inherited:
             continue
         try:
             # none stays open, whose threads would call back into a Python that has ended
-            mailer.close() if interrupted is None else mailer.close(0, grace=0)
+            mailer.close(0, grace=0) if _is_interruption(raised) else mailer.close()
         except BaseException as e:
-            interrupted = interrupted or e
-    if interrupted is not None:
-        raise interrupted
+            # that the file of one is gone takes no time from the others
+            if raised is None or _is_interruption(e):
+                raised = e
+    if raised is not None:
+        raise raised
 
 
 # While Python still runs: later the mailers' threads could not call back into it.
@@ -510,6 +512,9 @@ class Mailer(Operations):
             where `grace` is given.
         grace: then nothing new begins, and how long it waits for the replies to what is under way, which else would be
             in doubt: by default 5 seconds, and no longer than `timeout`.
+
+        Raises Error (storage_failed) where the file of its queue was moved or deleted, once it is closed: it waits
+        for nothing but those replies then.
         """
         most = seconds("timeout", timeout, zero=True)
         late = seconds("grace", grace, zero=True)

@@ -15,6 +15,16 @@ from conftest import compose
 from postroad.__main__ import main
 
 
+def test_a_mailer_whose_file_was_deleted_is_closed_and_says_so(server, tmp_path):
+    mail = postroad.Mailer(server.url, queue=tmp_path / "q.db", close_timeout=3600)
+    mail.submit(compose(), delay=3600)
+    (tmp_path / "q.db").unlink()
+    with pytest.raises(postroad.Error, match=r"q\.db' or its -wal was moved or deleted") as raised:
+        mail.close()
+    assert raised.value.code == "storage_failed"
+    mail.close()
+
+
 def test_what_waits_is_listed_counted_held_hurried_and_dropped(server):
     with postroad.Mailer(server.url) as mail:
         first = mail.submit(compose(), delay=3600, tag="news")

@@ -156,8 +156,12 @@ public:
         return sends_;
     }
     std::string gone() const {
-        const std::scoped_lock lock(mutex_);
-        return gone_;
+        {
+            const std::scoped_lock lock(mutex_);
+            if (!gone_.empty()) return gone_;
+        }
+        // It may not have been looked for since.
+        return file_.is_there() ? std::string() : file_.moved();
     }
 
     void stop() {

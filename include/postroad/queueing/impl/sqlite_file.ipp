@@ -141,6 +141,13 @@ public:
     void close() noexcept { on_.reset(); }
     /// Why nothing can be stored, where it is not there any more under its name; otherwise empty.
     std::string gone() const { return has_moved() ? moved() : std::string(); }
+    // These two on any thread.
+    bool is_there() const { return file_identity::of(path_) == is_; }
+    std::string moved() const {
+        return "the queue '" + escaped(path_, 1000) +
+               "' or its -wal was moved, deleted or replaced while it is open: put it back, or end the processes that "
+               "have it open";
+    }
     /// Another number than the last time: other processes wrote.
     std::int64_t version_seen() { return sql().data_version.find().value_or(0); }
     const std::shared_ptr<stored_parts>& contents() const noexcept { return parts_; }
@@ -619,14 +626,7 @@ private:
         if (has_moved()) refuse_moved();
     }
     [[noreturn]] void refuse_moved() const { throw error(errc::storage_failed, moved()); }
-    std::string moved() const {
-        return "the queue '" + escaped(path_, 1000) +
-               "' or its -wal was moved, deleted or replaced while it is open: put it back, or end the processes that "
-               "have it open";
-    }
-    bool has_moved() const {
-        return file_identity::of(path_) != is_ || (on_ && file_identity::of(path_ + "-wal") != log_);
-    }
+    bool has_moved() const { return !is_there() || (on_ && file_identity::of(path_ + "-wal") != log_); }
 
     const keeping kept_;
     const std::string path_;
