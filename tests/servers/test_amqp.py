@@ -737,6 +737,29 @@ def test_what_is_too_large_to_be_divided_is_with_somebody(queue):
     assert set(queue.sink.got) == {1}
 
 
+def test_more_than_may_stay_of_what_became_too_large_are_over_and_the_others_flow(queue):
+    assert sum(queue.count().values()) == 0  # it has its queues
+    large = MAIL + b"x\r\n" * 60_000
+    later = {"not_before": int(time.time()) + 3600}
+    for number in range(1, 13):
+        publish(queue, f"{shard('d1.test')}", number, later, body=large, message_id=f"large {number}")
+    publish(queue, f"{shard('d1.test')}", 99)
+    with takes_at_most(queue.broker, 100_000):
+        worker = queue.sends("--prefetch", 4)
+        queue.all_arrive({99})
+        wait_until(lambda: queue.count()["failed"] == 10, "the others are over")
+        assert dead(queue) == ["the broker takes no more than 100000 octets (max_message_size)"] * 10
+        failed = queue.listed("failed")  # by name, without their content
+        assert len(set(failed)) == 10
+        assert set(failed) <= set(range(1, 13))
+        assert Worker("retry", queue.url(), queue.name, "failed").ended() == ""
+        assert queue.count()["failed"] == 10  # nothing of them is left to be sent
+        worker.end(signal.SIGTERM)
+    queue.sends("--prefetch", 4)
+    wait_until(lambda: queue.count()["delayed"] == 2, "what stayed waits at the broker again")
+    assert set(queue.sink.got) == {99}
+
+
 def test_a_large_part_of_a_long_list_is_sent(queue):
     """Its recipients take almost all that headers may, and a part names them twice."""
     queue.sends("--each")

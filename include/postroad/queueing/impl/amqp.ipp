@@ -137,6 +137,7 @@ private:
         bool asked = false;                // to be marked, and not told that it is
         bool marked = false;               // and told so: it may be with a server
         bool awaited = false;              // by somebody in this process
+        bool stays = false;                // for it is too large for the broker to take it anew
         std::unique_ptr<order> then = {};  // once it is delivered anew: the connection it came by is gone
         time_point then_until = never;     // and not here, for another process has its shard
     };
@@ -250,6 +251,8 @@ private:
     void replace(int channel, std::uint64_t tag, std::string exchange, std::string key, amqp_message m,
                  std::function<void()> then = {});
     void stay(order& o);
+    bool may_stay(unsigned n, job_id but_for) const;
+    void end_too_large(const held& h, order& o);
     outgoing moved_copy(const held& h, order& o);
     outgoing failed_copy(const held& h, order& o);
     void answer_elsewhere(const held& h, order& o);

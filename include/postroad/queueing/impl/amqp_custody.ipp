@@ -79,7 +79,11 @@ inline void amqp_store::take_charge(amqp_event& e) {
     const auto wait = amqp_wait_until(j->due, now.steady);
     // Of another shard: somebody queued it who knows of fewer. Upwards only, or he would move it back. What is too
     // large to move waits here.
-    if (const auto home = home_of(*j); (wait || home > n) && m.body.size() <= largest_) {
+    const bool fits = m.body.size() <= largest_;
+    if (wait && !fits && !may_stay(n, {}))
+        return bury(amqp_link::main, e.tag, std::move(m), too_large(), errc::message_too_large);
+    h.stays = wait && !fits;
+    if (const auto home = home_of(*j); (wait || home > n) && fits) {
         if (doubtful) m.headers["postroad_interrupted"] = std::int64_t{1};
         amqp_next_step(m);
         return replace(amqp_link::main, e.tag, wait ? names_.waiting(*wait) : options_.name, std::to_string(home),
@@ -219,15 +223,19 @@ inline void amqp_store::obey(order& o) {
         h.then_until = after(clock::now(), options_.patience);
         return;
     }
-    if (o.what == order::kind::divide) return o.copy.body.size() > largest_ ? stay(o) : divide(h, o);
+    const auto fails = [&] { return o.what == order::kind::settle || o.queue == names_.failed(); };
+    const bool fits = fails() || o.copy.body.size() <= largest_;
+    const bool stays = !fits && may_stay(h.shard, o.id);
+    if (!fits && !stays) end_too_large(h, o);
+    if (o.what == order::kind::divide) return stays ? stay(o) : divide(h, o);
     answer_elsewhere(h, o);
     if (o.what == order::kind::settle && o.reason.empty()) {
         end(o.id);
         return finished();
     }
+    if (stays) return stay(o);
     // Or so it was, before the connection broke.
-    const bool failed = o.what == order::kind::settle || o.queue == names_.failed();
-    if (!failed && o.copy.body.size() > largest_) return stay(o);
+    const bool failed = fails();
     auto out = failed ? failed_copy(h, o) : moved_copy(h, o);
     out.survives = false;
     out.over = [this, id = o.id, failed](error_code ec) {
@@ -240,9 +248,44 @@ inline void amqp_store::obey(order& o) {
     outbox_.add(std::move(out));
 }
 
+/// Whether one more of a shard may stay here: of what stays nobody else gets any, and of half of its prefetch this
+/// process goes on to get the others.
+inline bool amqp_store::may_stay(unsigned n, job_id but_for) const {
+    const auto stay_there = std::ranges::count_if(
+        held_, [&](const auto& each) { return each.second.stays && each.second.shard == n && each.first != but_for; });
+    return stay_there < options_.prefetch / 2;
+}
+
+/// What was to move or to be divided is over instead; what of it the broker takes is kept as failed.
+inline void amqp_store::end_too_large(const held& h, order& o) {
+    job over{.id = h.message_id.empty() ? o.id : amqp_id_for(h.message_id), .error = errc::message_too_large};
+    std::string reason;
+    if (auto j = from_amqp(amqp_message(o.copy), amqp_now(), reason)) {
+        over.mail = std::move(j->mail);
+        over.result = std::move(j->result);
+        over.whole = j->whole;
+        over.places = std::move(j->places);
+        name_recipients(over);
+    }
+    over.result.details = {.where = phase::queued, .explanation = too_large()};
+    o.copy.headers["postroad_progress"] = amqp_progress(over, o.copy);
+    o = {.what = order::kind::settle, .id = o.id, .copy = std::move(o.copy), .reply = reply_of(over)};
+    if (options_.kept.count() > 0) {
+        o.reason = too_large();
+        amqp_parked::mark_failed(o.copy, o.reason, amqp_now());
+        o.copy.expiration = std::chrono::milliseconds(options_.kept).count();
+    }
+    const std::scoped_lock lock(mutex_);
+    auto who = who_waits_for(over);
+    if (!who) return;
+    answers_.push_back({std::move(who), std::move(over)});
+    news_ = true;
+}
+
 /// The broker takes it no more: the mailer gets it again from here, when it is due. What is parked, or could only go as
-/// parts that the broker takes no more, is not due until somebody says so.
+/// parts that the broker takes no more, is not due until somebody says so. More than may stay are over.
 inline void amqp_store::stay(order& o) {
+    held_.at(o.id).stays = true;
     std::string reason;
     auto j = from_amqp(std::move(o.copy), amqp_now(), reason);
     const std::scoped_lock lock(mutex_);
@@ -278,6 +321,7 @@ inline amqp_store::outgoing amqp_store::failed_copy(const held& h, order& o) {
     as_given(out.what, h, h.step + 1);
     // Who waits is told now, and not again should it go again.
     out.what.reply_to.clear();
+    if (out.what.body.size() > largest_) out.what.body.clear();
     return out;
 }
 

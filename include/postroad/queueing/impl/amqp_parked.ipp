@@ -107,8 +107,8 @@ private:
         job what;
         job_state state;
         amqp_message& message;
-        /// Else it is something that somebody published, and that cannot be sent.
-        bool is_mail() const { return !what.mail->envelope.recipients.empty(); }
+        /// Else it is something that somebody published, or that was too large to be kept whole, and cannot be sent.
+        bool is_mail() const { return !what.mail->envelope.recipients.empty() && !message.body.empty(); }
     };
 
     std::string queue_of(job_state s) const {
@@ -146,6 +146,8 @@ private:
         std::string reason;
         const auto id = amqp_id_for(m.message_id);
         auto body = state == job_state::failed ? m.body : std::string();
+        // Whose it was is known all the same.
+        if (state == job_state::failed && m.body.empty()) m.body = "\r\n";
         auto j = from_amqp(std::move(m), amqp_now(), reason);
         if (!j && state != job_state::failed) return {};
         if (!j) {
