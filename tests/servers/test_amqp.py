@@ -760,6 +760,39 @@ def test_more_than_may_stay_of_what_became_too_large_are_over_and_the_others_flo
     assert set(queue.sink.got) == {99}
 
 
+@contextlib.contextmanager
+def consumers_time_out(broker: ServerInfo, ms: int) -> Iterator[None]:
+    """For connections that begin meanwhile."""
+
+    def limit(ms: int, tick: int) -> None:
+        each = [
+            f"application:set_env(rabbit, {k}, {v})"
+            for k, v in (("consumer_timeout", ms), ("channel_tick_interval", tick))
+        ]
+        control(broker, "eval", ", ".join(each) + ".")
+
+    limit(ms, 500)
+    try:
+        yield
+    finally:
+        limit(1_800_000, 60_000)
+
+
+def test_what_the_broker_takes_for_a_consumer_that_hangs_loses_and_doubles_nothing(queue):
+    queue.sink.delay = 0.5
+    with consumers_time_out(queue.broker, 3000), Relay(queue.broker.ports["amqp"]) as relay:
+        began = time.monotonic()
+        # The last of them is in line for ten seconds.
+        worker = queue.sends("--per-destination", 1, url=queue.url(relay.port))
+        assert queue.submits(0, 20, 1).ended() == ""
+        queue.in_order(set(range(20)))
+        wait_until(lambda: queue.waits() == 0, "all is over")
+        assert relay.taken > 1  # it did end connections
+        assert relay.taken <= 2 + (time.monotonic() - began) / 3  # and no more often than it says
+        worker.end(signal.SIGTERM)
+    assert queue.sink.twice() == set()
+
+
 def test_a_large_part_of_a_long_list_is_sent(queue):
     """Its recipients take almost all that headers may, and a part names them twice."""
     queue.sends("--each")
