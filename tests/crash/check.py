@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Kills processes that send from a durable queue, at random instants, and counts what arrives.
+"""Kills processes that send from a durable queue, at random instants, by SIGKILL, SIGTERM or SIGINT, and counts what
+arrives.
 
 They write a journal, send reports about what is refused and leave out who is suppressed; and they fork children, which
 live on when they are killed.
@@ -82,8 +83,9 @@ def kill_many(sink, queue, rule, dice):
             assert line == "started\n", line
         # The instant is the test.
         time.sleep(dice.expovariate(1 / 0.12))
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, process.returncode
+        how = dice.choice((signal.SIGKILL, signal.SIGTERM, signal.SIGINT))
+        process.send_signal(how)
+        assert process.wait() == -how, process.returncode
         kills += 1
         killed.append(process)
         if len(killed) > 100:
@@ -158,6 +160,8 @@ def check(rule, dice):
 
 def main():
     print(f"POSTROAD_SEED={SEED}", flush=True)
+    # Whom a shell has in the background ignores it, and so would they.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     dice = random.Random(SEED)
     for rule in sys.argv[2:] or ("park", "retry"):
         check(rule, dice)
