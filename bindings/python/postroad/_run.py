@@ -130,7 +130,7 @@ class Sender:
                 at_brokers += mailer.count().total
             except (Error, OSError) as e:  # one that is away keeps nobody from being closed
                 failure = e
-        threads = [threading.Thread(target=m.close, kwargs={"grace": self._args.grace}) for m in mailers.values()]
+        threads = [threading.Thread(target=self._close, args=(m,)) for m in mailers.values()]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -138,6 +138,12 @@ class Sender:
         if failure is not None:
             raise failure
         return at_brokers + sum(Queue(name).count().total for name in mailers if "://" not in name)
+
+    def _close(self, mailer: Mailer) -> None:
+        try:
+            mailer.close(grace=self._args.grace)
+        except Error as e:  # its file is gone
+            self.log("cannot store", error=str(e))
 
     def save(self) -> None:
         """What was counted for reports on TLS, as far as there is room for it."""

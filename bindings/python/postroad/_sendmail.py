@@ -418,7 +418,8 @@ def main(name: str, arguments: Sequence[str]) -> int:
         return _list(load()) if mode == "p" else _submit(load(), options)
     except Error as e:
         _complain(options, failure(e))
-        return status_of(e)
+        # who gave the mail keeps it until somebody has mended the path
+        return TRY_LATER if e.code == "storage_unusable" else status_of(e)
     except OSError as e:
         _complain(options, f"{e.filename or 'the queue'}: {e.strerror}")
         return TRY_LATER

@@ -163,6 +163,8 @@ def status_of(error: BaseException) -> int:
             return _BY_CODE.get(error.code, WRONG_INPUT if error.code in _WRONG_OPTION else BAD_MESSAGE)
         if error.transient:
             return TRY_LATER
+        if error.code == "storage_unusable":
+            return CANNOT_WRITE
         return NO_ENTRY if isinstance(error, AuthenticationError) else FAILED
     return NO_FILE if isinstance(error, OSError) else FAILED
 

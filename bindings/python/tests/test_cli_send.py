@@ -212,13 +212,16 @@ def test_what_goes_wrong_with_a_server_comes_with_advice(stdin, capsys, configur
     assert "Nothing listens at this port" in first
 
 
-def test_a_queue_that_cannot_be_opened_says_where_to_look(stdin, capsys):
+def test_a_queue_that_cannot_be_opened_says_where_to_look(stdin, capsys, configure):
     assert (
-        main(["send", "--queue", "/proc/no/q.db", "--from", "a@x.example", "--to", "b@x.example", "--text", "x"]) == 75
+        main(["send", "--queue", "/proc/no/q.db", "--from", "a@x.example", "--to", "b@x.example", "--text", "x"]) == 73
     )
     err = capsys.readouterr().err
     assert "'/proc/no/q.db' cannot be opened" in err
-    assert "look at the path, its permissions and the disk" in err
+    assert "make the folder '/proc/no', or name another file" in err
+    configure('queue = "/proc/no/q.db"\n[accounts.a]\nurl = "smtp://x.example"\n')
+    stdin(PLAIN)
+    assert main(["sendmail", "-f", "ann@example.com", "bob@example.org"]) == 75
 
 
 def test_files_and_a_composed_message_are_not_mixed(server, stdin, capsys):

@@ -299,7 +299,7 @@ def test_the_unit_that_comes_along_is_that_of_the_page_and_is_one(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [
-        (["--queue", "{}/no/folder/q.db", "smtp://x.example"], 75),
+        (["--queue", "{}/no/folder/q.db", "smtp://x.example"], 73),
         (["--queue", "{}/q.db", "ftp://x.example"], 64),
         (["--queue", "{}/q.db", "--user", "ann", "smtp://x.example"], 64),
         (["--queue", "{}/q.db", "--user", "ann", "--password-file", "{}/none", "smtp://x.example"], 64),
