@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+import traceback
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
@@ -108,8 +109,13 @@ def _check(args: argparse.Namespace) -> int:
             result = worse(result, NO_FILE)
             continue
         sender, recipients, size = found[:3]
+        notices = list(_notices(content, found))
+        if args.json:
+            about = {"file": file, "sender": sender, "recipients": recipients, "octets": size, "notices": notices}
+            write(json.dumps(about))
+            continue
         say(file, printable(f"from <{sender}> to {', '.join(recipients)}, {size} octets"))
-        for notice in _notices(content, found):
+        for notice in notices:
             say(file, printable(f"notice: {notice}"))
     return result
 
@@ -153,9 +159,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="postroad",
         description="Sends mail, and looks at it.",
         epilog="Exit status, as in sysexits.h: 0 all is well; 64 the command line or the URL is wrong; 65 a message; "
-        "78 the configuration; 66 a file cannot be read; 69 refused or failed; 75 what failed may succeed later; "
-        "77 credentials were refused.",
+        "78 the configuration; 66 a file cannot be read; 69 refused or failed; 70 a fault of postroad; "
+        "73 a file cannot be written; 75 what failed may succeed later; 77 credentials were refused.",
     )
+    parser.add_argument("--debug", action="store_true", help="show where an error arose")
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -168,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
         "check", help="look at messages", description="Says what envelope each FILE has and what it needs of a server."
     )
     check.add_argument("files", type=not_empty, metavar="FILE", nargs="+", help="a message; - is standard input")
+    check.add_argument("--json", action="store_true", help="print JSON, an object a line")
     check.set_defaults(run=_check)
 
     look = commands.add_parser(
@@ -234,15 +242,20 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
 def _status_of(args: argparse.Namespace) -> int:
     try:
         status: int = args.run(args)
-    except Error as e:
-        complain(failure(e))
-        return status_of(e)
-    except OSError as e:
-        complain(f"{e.filename or args.command}: {e.strerror}")
-        return status_of(e)
+        return status
     except KeyboardInterrupt:
         return INTERRUPTED
-    return status
+    except Exception as e:
+        if args.debug:
+            traceback.print_exc()
+        complain(_said(args, e))
+        return status_of(e)
+
+
+def _said(args: argparse.Namespace, e: Exception) -> str:
+    if isinstance(e, OSError) and not isinstance(e, Error):
+        return f"{e.filename or args.command}: {e.strerror}"
+    return failure(e)
 
 
 if __name__ == "__main__":

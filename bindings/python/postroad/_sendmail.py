@@ -425,3 +425,6 @@ def main(name: str, arguments: Sequence[str]) -> int:
         return TRY_LATER
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as e:
+        _complain(options, failure(e))
+        return TRY_LATER

@@ -21,9 +21,12 @@ from ._receipts import Receipt, Status, printable
 from ._services import names_a_server, url_of
 
 # what the shell is told, as <sysexits.h> has it; of several the worst
-GOOD, WRONG_INPUT, BAD_MESSAGE, NO_FILE, FAILED = 0, 64, 65, 66, 69
+GOOD, WRONG_INPUT, BAD_MESSAGE, NO_FILE, FAILED, BROKEN = 0, 64, 65, 66, 69, 70
 CANNOT_WRITE, TRY_LATER, NO_ENTRY, BAD_CONFIG, INTERRUPTED = 73, 75, 77, 78, 130
-_ORDER = (GOOD, TRY_LATER, FAILED, NO_ENTRY, NO_FILE, BAD_MESSAGE, CANNOT_WRITE, BAD_CONFIG, WRONG_INPUT, INTERRUPTED)
+_ORDER = (
+    *(GOOD, TRY_LATER, FAILED, NO_ENTRY, NO_FILE, BAD_MESSAGE, CANNOT_WRITE, BAD_CONFIG, WRONG_INPUT, BROKEN),
+    INTERRUPTED,
+)
 _BY_CODE = {
     "invalid_config": BAD_CONFIG,
     "not_installed": FAILED,
@@ -133,8 +136,10 @@ _SHELL_WORDS = (
 )
 
 
-def failure(e: Error) -> str:
+def failure(e: Exception) -> str:
     """What is wrong, and what to do where that is known."""
+    if not isinstance(e, Error):  # its text may hold anything
+        return f"internal error, {type(e).__name__}: please report it, with what postroad --debug shows"
     advice = e.advice or _ADVICE.get(e.code, "")
     return f"{e.code}: {e}" + (f"; {advice}" if advice else "")
 
@@ -166,7 +171,7 @@ def status_of(error: BaseException) -> int:
         if error.code == "storage_unusable":
             return CANNOT_WRITE
         return NO_ENTRY if isinstance(error, AuthenticationError) else FAILED
-    return NO_FILE if isinstance(error, OSError) else FAILED
+    return NO_FILE if isinstance(error, OSError) else BROKEN
 
 
 def verdict(receipt: Receipt) -> int:

@@ -197,6 +197,30 @@ def test_the_module_is_a_command(write):
     assert re.fullmatch(
         re.escape(postroad.__version__)
         + r" \(mbedTLS [\d.]+, libidn2 [\w.]+, libunistring [\d.]+"
-        + r"(, SQLite [\d.]+)?(, librabbitmq [\d.]+)?(, libunbound [\d.]+)?(, libcurl [\d.]+)?\)",
+        + r"(, SQLite [\d.]+)?(, librabbitmq [\d.]+)?(, libunbound [\d.]+)?(, libcurl [\d.]+)?(, zlib [\d.]+)?\)",
         " ".join(done.stdout.split()),  # lines are as long as the terminal's
     )
+
+
+@pytest.mark.parametrize("command", ["check", "sendmail"])
+def test_a_fault_of_ours_is_one_line_unless_it_is_to_be_shown(monkeypatch, capsys, tmp_path, command):
+    def fail(*_):
+        raise RuntimeError("secret-word")
+
+    monkeypatch.setattr(postroad.__main__, "octets_of", fail)
+    monkeypatch.setattr(postroad._sendmail, "load", fail)
+    given, status = (["check", str(tmp_path)], 70) if command == "check" else (["sendmail", "b@x.example"], 75)
+    assert main(given) == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "internal error, RuntimeError" in line
+    assert "secret-word" not in line
+    if command == "check":
+        assert main(["--debug", *given]) == status
+        assert "Traceback" in capsys.readouterr().err
+
+
+def test_where_an_error_arose_is_shown_if_wanted(capsys):
+    assert main(["diagnose", "smtp://"]) == 64
+    assert "Traceback" not in capsys.readouterr().err
+    assert main(["--debug", "diagnose", "smtp://"]) == 64
+    assert "Traceback" in capsys.readouterr().err

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from datetime import date
 from pathlib import Path
 
 import jsonschema
@@ -51,6 +53,18 @@ def test_a_schema_refuses_what_it_does_not_name():
         if "enum" not in schema:
             assert not validator(name).is_valid({"unknown": 1})
     assert not validator("queue_changed").is_valid({"changed": -1})
+
+
+def test_check(printed, letter):
+    assert printed("check", "check", letter(), letter("a@x.example"))[0]["recipients"] == ["a@x.example"]
+
+
+def test_tls_report():
+    for told in (
+        postroad.TlsReported("x.example", date(2026, 1, 1), ("mailto:tls@x.example",)),
+        postroad.TlsReported("x.example", date(2026, 1, 1), (), "no route", True),
+    ):
+        validator("tls_report").validate(json.loads(json.dumps(dataclasses.asdict(told), default=str)))
 
 
 def test_send(printed, server, letter, tmp_path):
