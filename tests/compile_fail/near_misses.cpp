@@ -18,7 +18,7 @@
 // expect LOST: postroad: the queueing policy's lost would never be called: void lost(
 // expect LEAVES: postroad: the queueing policy's leaves would never be called: bool leaves(
 // expect LEFT: postroad: the queueing policy's left would never be called: void left(
-// expect GONE: postroad: the queueing policy's gone would never be called: std::string gone(
+// expect STORAGE_LOST: postroad: the queueing policy's storage_lost would never be called: std::string storage_lost(
 // expect OPERABLE: postroad: the queueing policy has some of list, count, retry_now, hold, keep and drop, but not all
 // expect DURABLE: postroad: is_durable of the queueing policy is true, but it lacks something of
 #include <postroad/pooling/keep_alive.hpp>
@@ -97,8 +97,8 @@ struct queue : queueing::direct {
 #ifdef LEFT
     void left(job_id) {}
 #endif
-#ifdef GONE
-    bool gone() const { return true; }
+#ifdef STORAGE_LOST
+    bool storage_lost() const { return true; }
 #endif
 #ifdef DURABLE
     static constexpr bool is_durable = true;

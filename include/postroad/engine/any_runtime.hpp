@@ -118,7 +118,7 @@ private:
     virtual void show_to(std::shared_ptr<careful_observer> to) = 0;
     virtual void drain(time_point now) = 0;
     // Why nothing can be stored in the queue; otherwise empty.
-    virtual std::string gone() const = 0;
+    virtual std::string storage_lost() const = 0;
     // Takes no more jobs. On any thread.
     virtual void close() = 0;
     virtual void end() = 0;

@@ -129,8 +129,8 @@ private:
         entrance_.admit();
         dispatcher_.drain(now);
     }
-    std::string gone() const override {
-        return broken_ ? std::string() : queueing::queueing_traits<Queueing>::gone(queueing_);
+    std::string storage_lost() const override {
+        return broken_ ? std::string() : queueing::queueing_traits<Queueing>::storage_lost(queueing_);
     }
     void show_to(std::shared_ptr<careful_observer> to) override { carriers_.observe(std::move(to)); }
     void rung(time_point now) override {
@@ -254,7 +254,7 @@ private:
 
     void finish_shutdown(time_point now) {
         if (!shutting_down()) return;
-        if (!gone().empty()) {
+        if (!storage_lost().empty()) {
             // What has not begun never will, and no mark is stored any more.
             if (!std::exchange(quitting_, true)) {
                 drain(now);

@@ -94,7 +94,7 @@ public:
     bool drained(time_point now) const;
     void stop();
     /// Why nothing can be stored, where the file is not there any more under its name; otherwise empty.
-    std::string gone() const;
+    std::string storage_lost() const;
     /// Whether this is the process that sends.
     bool sends() const;
 

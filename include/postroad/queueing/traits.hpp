@@ -85,11 +85,12 @@ struct queueing_traits {
             },
         "postroad: the queueing policy's left would never be called: void left() (docs/queueing.md)");
     static_assert(
-        !requires { &Q::gone; } ||
+        !requires { &Q::storage_lost; } ||
             requires(const Q q) {
-                { q.gone() } -> std::same_as<std::string>;
+                { q.storage_lost() } -> std::same_as<std::string>;
             },
-        "postroad: the queueing policy's gone would never be called: std::string gone() const (docs/queueing.md)");
+        "postroad: the queueing policy's storage_lost would never be called: std::string storage_lost() const "
+        "(docs/queueing.md)");
 
     /// Whether it outlives the process.
     static constexpr bool lasts = durable<Q>;
@@ -154,9 +155,9 @@ struct queueing_traits {
     }
     /// Why nothing can be stored any more, such as that its file was deleted: whoever shuts down does not wait for it.
     /// Empty while all is well, or may be again.
-    static std::string gone(const Q& q) {
-        if constexpr (requires { q.gone(); })
-            return q.gone();
+    static std::string storage_lost(const Q& q) {
+        if constexpr (requires { q.storage_lost(); })
+            return q.storage_lost();
         else
             return {};
     }

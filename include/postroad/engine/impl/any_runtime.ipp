@@ -123,7 +123,7 @@ POSTROAD_DECL void any_runtime::cancel(job_id id, cancel_kind kind) {
 POSTROAD_DECL void any_runtime::stop() {
     close();
     if (std::exchange(stopped_, true)) return;
-    const auto why = gone();
+    const auto why = storage_lost();
     end();
     alarms_->turn.cancel();
     alarms_->shutdown.cancel();

@@ -155,7 +155,7 @@ public:
         const std::scoped_lock lock(mutex_);
         return sends_;
     }
-    std::string gone() const {
+    std::string storage_lost() const {
         {
             const std::scoped_lock lock(mutex_);
             if (!gone_.empty()) return gone_;
@@ -429,7 +429,7 @@ inline time_point sqlite::next_due() const { return store_->next_due(); }
 inline std::size_t sqlite::size() const { return store_->size(); }
 inline bool sqlite::drained(time_point now) const { return store_->drained(now); }
 inline void sqlite::stop() { store_->stop(); }
-inline std::string sqlite::gone() const { return store_->gone(); }
+inline std::string sqlite::storage_lost() const { return store_->storage_lost(); }
 inline bool sqlite::sends() const { return store_->sends(); }
 inline std::optional<job> sqlite::take(job_id id) { return store_->take(id); }
 inline std::vector<job> sqlite::take_all(const std::vector<job_id>& ids) { return store_->take_all(ids); }
