@@ -384,7 +384,9 @@ def aliases(server, tmp_path):
     return site
 
 
-of_mailers = pytest.mark.skipif(django.VERSION < (6, 1), reason="MAILERS is of Django 6.1")
+def of_mailers(test):
+    """MAILERS is of Django 6.1: before, there is nothing to test."""
+    return test if django.VERSION >= (6, 1) else None
 
 
 @of_mailers
