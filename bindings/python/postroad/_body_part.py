@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable as IterableABC
 from typing import TYPE_CHECKING, BinaryIO, Iterable, List, Mapping, NoReturn, Tuple, TypedDict, Union
 
 from . import _core
@@ -54,8 +55,9 @@ def given_message(message: MessageLike) -> _core.Given:
 def drained(stream: Stream) -> bytes:
     """All that a file object or an iterable of bytes gives."""
     read = getattr(stream, "read", None)
-    chunks = [read()] if read is not None else list(stream)
-    if isinstance(stream, (str, bytes)) or not all(isinstance(c, (bytes, bytearray, memoryview)) for c in chunks):
+    is_stream = read is not None or (isinstance(stream, IterableABC) and not isinstance(stream, (str, bytes)))
+    chunks = [read()] if read is not None else list(stream) if is_stream else []
+    if not is_stream or not all(isinstance(c, (bytes, bytearray, memoryview)) for c in chunks):
         raise TypeError("a stream is a binary file object or an iterable of bytes")
     return b"".join(chunks)
 

@@ -13,6 +13,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import formataddr, getaddresses
 from io import BytesIO, StringIO
+from pathlib import Path
 from random import Random
 
 import dkim
@@ -180,11 +181,9 @@ def test_a_text_an_alternative_and_a_part_say_what_they_are():
     assert parts[0]["Content-Type"].params["format"] == "flowed"
     assert (parts[4]["Content-Language"], parts[4]["X-Own"]) == ("de", "Größe")
     assert [p.get_content() for p in parts[5:]] == [b"file", b"\0\1\2"]
-    for wrong in ("text", b"octets", StringIO("x"), ["x"], [1]):
-        with pytest.raises(TypeError):
+    for wrong in ("text", b"octets", StringIO("x"), ["x"], [1], 1, Path("x")):
+        with pytest.raises(TypeError, match="a stream is a binary file object"):
             m.attach_stream(wrong, name="x")
-    with pytest.raises(TypeError):
-        m.attach_stream(1, name="x")
     with pytest.raises(postroad.InvalidInput, match="Content-Type"):
         m.attach(b"x", name="x", headers={"Content-Type": "text/plain"})
     with pytest.raises(postroad.InvalidInput, match="text/plain"):
