@@ -7,6 +7,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
+from dns_server import DnsServer
 from postroad import testing
 from smtp_server import Server
 
@@ -76,6 +77,19 @@ class Sink:
     def stop(self):
         self.sink.stop()
         return self.sink.counts
+
+
+@pytest.fixture
+def dns():
+    server = DnsServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def sink():
+    with testing.Sink() as running:
+        yield running
 
 
 @pytest.fixture

@@ -6,7 +6,10 @@ import ipaddress
 import socket
 import struct
 import threading
+import urllib.parse
 from typing import Dict, List, Set, Tuple
+
+from postroad.testing import Sink
 
 _TYPES = {"A": 1, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "TLSA": 52}
 _NAMES = {number: name for name, number in _TYPES.items()}
@@ -98,3 +101,9 @@ class DnsServer:
             records += b"\xc0\x0c" + struct.pack("!HHIH", _TYPES[of], 1, 60, len(rdata)) + rdata
         code = 0x8180 if known else 0x8183
         return query[:2] + struct.pack("!HHHHH", code, 1, len(answers), 0, 0) + question + records
+
+
+def mx_url(dns: DnsServer, sink: Sink, name: str = "out.sender.example", **options: str) -> str:
+    """The URL of a sender that asks `dns`, and finds every server at the port of `sink`."""
+    given = {"resolver": dns.address, "dnssec": "off", "mta_sts": "off", "private_addresses": "true", **options}
+    return f"mx://{name}:{sink.port}?{urllib.parse.urlencode({k: v for k, v in given.items() if v})}"

@@ -6,7 +6,6 @@ import urllib.parse
 
 import postroad
 import pytest
-from dns_server import DnsServer
 from postroad.__main__ import main
 
 SECRET = "correct-horse-battery"
@@ -93,13 +92,6 @@ def test_input_that_is_not_valid(url, options, code):
     with pytest.raises(postroad.InvalidInput) as e:
         postroad.diagnose(url, **options)
     assert e.value.code == code
-
-
-@pytest.fixture
-def dns():
-    running = DnsServer()
-    yield running
-    running.close()
 
 
 def test_the_servers_of_an_address_are_looked_up_where_that_is_asked_for(dns):

@@ -6,34 +6,14 @@ import base64
 import json
 import subprocess
 import threading
-import urllib.parse
 from pathlib import Path
 
 import postroad
 import pytest
 from conftest import compose
-from dns_server import DnsServer
+from dns_server import mx_url
 from postroad import Mailer, Status, _core, testing
 from postroad.__main__ import main
-
-
-@pytest.fixture
-def dns():
-    server = DnsServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def sink():
-    with testing.Sink() as running:
-        yield running
-
-
-def mx_url(dns, sink, name="out.sender.example", **options):
-    """The URL of a sender that asks `dns`, and finds every server at the port of `sink`."""
-    given = {"resolver": dns.address, "dnssec": "off", "mta_sts": "off", "private_addresses": "true", **options}
-    return f"mx://{name}:{sink.port}?{urllib.parse.urlencode({k: v for k, v in given.items() if v})}"
 
 
 def test_each_recipient_goes_to_the_servers_of_the_domain(dns, sink):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import pty
@@ -22,7 +21,7 @@ import postroad
 import postroad.testing
 import pytest
 from conftest import compose
-from dns_server import DnsServer
+from dns_server import mx_url
 from postroad.__main__ import main
 from postroad._run import Log, Sender
 
@@ -190,38 +189,30 @@ def test_health_is_answered_at_any_address(start, server, tmp_path, place):
     assert run.end() == 0
 
 
-def test_rules_are_read_anew(start, tmp_path):
+def test_rules_are_read_anew(start, tmp_path, dns, sink):
     path, rules = tmp_path / "q.db", tmp_path / "rules.toml"
     rule = '[[source]]\nname = "a"\naddresses = ["127.0.0.2"]\nclient_name = "{}.example"\n'
     rules.write_text(rule.format("one"))
-    dns = DnsServer()
     dns.add("x.example", "A", "127.0.0.1")
-    with contextlib.closing(dns), postroad.testing.Sink() as sink:
-        resolver = urllib.parse.quote(dns.address)
-        url = f"mx://out.example:{sink.port}?resolver={resolver}&dnssec=off&mta_sts=off&private_addresses=true"
-        submit(path, "one@x.example")
-        run = start("--queue", path, "--rules", rules, url)
-        assert run.until("outcome")["status"] == "accepted"
-        rules.write_text(rule.format("two"))
-        run.process.send_signal(signal.SIGHUP)
-        run.until("rereading")
-        submit(path, "two@x.example")
-        assert run.until("outcome")["status"] == "accepted"
-        assert run.end() == 0
-        assert [m.hello for m in sink.messages] == ["one.example", "two.example"]
+    submit(path, "one@x.example")
+    run = start("--queue", path, "--rules", rules, mx_url(dns, sink))
+    assert run.until("outcome")["status"] == "accepted"
+    rules.write_text(rule.format("two"))
+    run.process.send_signal(signal.SIGHUP)
+    run.until("rereading")
+    submit(path, "two@x.example")
+    assert run.until("outcome")["status"] == "accepted"
+    assert run.end() == 0
+    assert [m.hello for m in sink.messages] == ["one.example", "two.example"]
 
 
-def test_how_tls_goes_is_counted_for_reports(start, tmp_path):
+def test_how_tls_goes_is_counted_for_reports(start, tmp_path, dns, sink):
     path, folder = tmp_path / "q.db", tmp_path / "tls"
-    dns = DnsServer()
     dns.add("x.example", "A", "127.0.0.1")
-    with contextlib.closing(dns), postroad.testing.Sink() as sink:
-        resolver = urllib.parse.quote(dns.address)
-        url = f"mx://out.example:{sink.port}?resolver={resolver}&dnssec=off&mta_sts=off&private_addresses=true"
-        submit(path, "one@x.example")
-        run = start("--queue", path, "--tls-results", folder, url)
-        assert run.until("outcome")["status"] == "accepted"
-        assert run.end() == 0
+    submit(path, "one@x.example")
+    run = start("--queue", path, "--tls-results", folder, mx_url(dns, sink))
+    assert run.until("outcome")["status"] == "accepted"
+    assert run.end() == 0
     (counted,) = folder.iterdir()
     assert " x.example " in counted.read_text()
 

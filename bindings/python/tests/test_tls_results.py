@@ -6,34 +6,15 @@ import email
 import gzip
 import json
 import re
-import urllib.parse
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
 from conftest import compose
-from dns_server import DnsServer
-from postroad import Error, InvalidInput, Mailer, TlsResults, _core, report_tls, testing
+from dns_server import mx_url
+from postroad import Error, InvalidInput, Mailer, TlsResults, _core, report_tls
 from postroad.__main__ import main
 
 pytestmark = pytest.mark.skipif(not hasattr(_core, "TlsResults"), reason="needs libunbound, libcurl and zlib")
-
-
-@pytest.fixture
-def dns():
-    server = DnsServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def sink():
-    with testing.Sink() as running:
-        yield running
-
-
-def mx_url(dns, sink):
-    given = {"resolver": dns.address, "dnssec": "off", "mta_sts": "off", "private_addresses": "true"}
-    return f"mx://out.sender.example:{sink.port}?{urllib.parse.urlencode(given)}"
 
 
 def today() -> date:
