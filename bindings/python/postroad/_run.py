@@ -333,7 +333,7 @@ def _stops(args: argparse.Namespace, sender: Sender, orders: List[str], ordered:
     while True:
         ordered.wait(0.2 if args.drain else None if sender.tls_results is None else _SAVED)
         ordered.clear()
-        if sender.tls_results is not None and not args.drain:
+        if not args.drain:
             sender.save()
         if "stop" in orders:
             return True
