@@ -128,17 +128,17 @@ public:
         auto o = transport::smtp(std::string(scheme_and_user) +
                                  "127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()))
                      .options();
-        o.timeouts = {.greeting = 200ms,
-                      .hello = 200ms,
-                      .starttls = 200ms,
-                      .auth = 200ms,
-                      .mail = 200ms,
-                      .rcpt = 200ms,
-                      .data = 200ms,
-                      .block = 200ms,
-                      .content = 200ms,
-                      .reset = 200ms,
-                      .quit = 200ms};
+        o.timeouts = {.greeting = 2s,
+                      .hello = 2s,
+                      .starttls = 2s,
+                      .auth = 2s,
+                      .mail = 2s,
+                      .rcpt = 2s,
+                      .data = 2s,
+                      .block = 2s,
+                      .content = 2s,
+                      .reset = 2s,
+                      .quit = 2s};
         return o;
     }
     int served() const { return served_; }
