@@ -264,6 +264,20 @@ def test_a_site_in_trouble_is_not_ready(start, make_server, tmp_path):
     assert run.end() == 0
 
 
+def test_one_domain_in_trouble_keeps_no_other(start, dns, sink, tmp_path):
+    dns.add("d.example", "A", "127.0.0.1").fail("d.example")
+    path = tmp_path / "q.db"
+    submit(path, "bob@d.example")
+    run = start("--queue", path, "--health", "127.0.0.1:0", mx_url(dns, sink))
+    port = run.until("listening")["port"]
+    found = {"troubles": []}
+    while not found["troubles"]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=20) as reply:
+            found = json.loads(reply.read())
+    assert found == {"ready": True, "troubles": ["d.example"]}
+    assert run.end() == 0
+
+
 def test_systemd_is_told(start, server, tmp_path):
     place = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
