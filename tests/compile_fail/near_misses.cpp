@@ -8,6 +8,7 @@
 // expect SIGNAL: postroad: the scheduling policy's signal would never be called: void signal(
 // expect SHED: postroad: the scheduling policy's shed would never be called: std::optional<job_id> shed(
 // expect MAY_GO_AT: postroad: the scheduling policy's may_go_at would never be called: time_point may_go_at(
+// expect LEFT_ALONE: postroad: the scheduling policy's left_alone_until would never be called: time_point
 // expect FORGET: postroad: the scheduling policy's forget would never be called: time_point forget(
 // expect LOOK_AHEAD: postroad: the scheduling policy's look_ahead is no number: std::size_t look_ahead
 // expect FOUR_TURNS: postroad: the scheduling policy has some of turn, begin, end, hold and unhold, but not all
@@ -61,6 +62,9 @@ struct scheduler : scheduling::fifo {
 #endif
 #ifdef MAY_GO_AT
     time_point may_go_at(const job&, place, time_point) const { return {}; }
+#endif
+#ifdef LEFT_ALONE
+    bool left_alone_until(place) const { return false; }
 #endif
 #ifdef FORGET
     bool forget(host_id) { return true; }

@@ -31,8 +31,10 @@ enum class way : unsigned char {
     ready_then_ends,  // on MAIL, without a word
     mail_421,
     mail_530,
+    data_530,
+    lost,  // takes each command for one out of order
 };
-constexpr int ways = 9;
+constexpr int ways = 11;
 
 template <class Queueing, class Scheduling>
 class storm {
@@ -101,7 +103,9 @@ private:
             case way::over_when_ready: rig_.ready(id, 0); return rig_.close(id, errc::service_closing);
             case way::ready_then_ends:
             case way::mail_421:
-            case way::mail_530: return rig_.ready(id);
+            case way::mail_530:
+            case way::data_530:
+            case way::lost: return rig_.ready(id);
         }
     }
     void answer(connection_id id, job_id j) {
@@ -109,6 +113,9 @@ private:
         const auto n = rig_.asked[id][j];
         const auto w = ways_.at(id);
         if (w == way::mail_530) return rig_.finish(id, j, all(n, status::rejected, phase::mail, 530));
+        if (w == way::data_530) return rig_.finish(id, j, all(n, status::rejected, phase::data, 530));
+        if (w == way::lost)
+            return rig_.finish(id, j, all(n, status::not_attempted, phase::rcpt, 500), errc::out_of_sequence);
         if (w == way::mail_421) {
             rig_.finish(id, j, all(n, status::deferred, phase::mail, 421), errc::service_closing, 0);
             return rig_.close(id, errc::service_closing);
@@ -356,6 +363,38 @@ TEST_CASE("a session that is exhausted is left, and its message goes on at once,
     // Now it is the message's.
     r.finish(2, 2, enough);
     CHECK(r.did() == "done #2 deferred x1");
+}
+
+TEST_CASE("a destination that the scheduler leaves alone is named, with the server's last words") {
+    rig<keep_alive, memory, fair> r(keep_alive{.max_connections = 1});
+    r.add_many(20);
+    const auto troubles = [&] { return r.d.count(r.now).troubles; };
+    for (connection_id id = 1; id <= r.scheduler.breaker.failures; ++id) {
+        CHECK(troubles().empty());
+        for (int i = 0; i < 100 && r.asked[id].empty(); ++i) {
+            if (r.did().find("open " + std::to_string(id)) != std::string::npos) r.ready(id);
+            r.pass(100ms);
+        }
+        REQUIRE(r.asked[id].size() == 1);
+        r.finish(id, r.asked[id].begin()->first, all(1, status::deferred, phase::rcpt, 421), errc::service_closing, 0);
+        r.close(id, errc::service_closing);
+    }
+    REQUIRE(troubles().size() == 1);
+    const auto t = troubles().front();
+    CHECK(t.name == "a.example");
+    CHECK(t.error == errc::service_closing);
+    CHECK(t.next_try > 10s);
+    CHECK(t.since > 0s);
+    CHECK(t.waiting > 10);
+    r.pass(t.next_try);
+    const auto did = r.did();
+    CAPTURE(did);
+    REQUIRE(did.starts_with("open "));
+    const auto id = std::stoull(did.substr(5));
+    r.ready(id);
+    (void)r.did();
+    r.accept(id, r.asked[id].begin()->first);
+    CHECK(troubles().empty());
 }
 
 TEST_CASE("a session that takes what is sent alone for out of order is left once it has carried something") {

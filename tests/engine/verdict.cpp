@@ -63,16 +63,32 @@ const std::map<errc, ruling>& unanswered() {
                              private_address,
                              suppressed})
             m[e] = ruling::over;
-        for (const auto e : {malformed_reply, reply_too_long, unexpected_reply, unsolicited_reply, service_closing,
-                             connection_closed, timed_out, tls_broken, greeting_refused, resolve_failed, proxy_failed,
-                             tls_handshake, tls_injection, authentication_deferred, credentials_unavailable,
-                             broker_unreachable, policy_failed, hello_refused, tls_refused})
+        for (const auto e : {malformed_reply,
+                             reply_too_long,
+                             unexpected_reply,
+                             unsolicited_reply,
+                             service_closing,
+                             connection_closed,
+                             timed_out,
+                             tls_broken,
+                             greeting_refused,
+                             resolve_failed,
+                             proxy_failed,
+                             tls_handshake,
+                             tls_injection,
+                             authentication_deferred,
+                             credentials_unavailable,
+                             broker_unreachable,
+                             policy_failed,
+                             hello_refused,
+                             tls_refused,
+                             out_of_sequence})
             m[e] = ruling::outage;
         for (const auto e : {invalid_host_name, invalid_credentials, tls_not_offered, tls_certificate,
                              tls_configuration, authentication_not_offered, no_common_mechanism,
                              authentication_rejected, authentication_failed, insecure_authentication, broker_refused})
             m[e] = ruling::setting;
-        for (const auto e : {chunking_refused, out_of_sequence}) m[e] = ruling::again;
+        m[chunking_refused] = ruling::again;
         for (const auto e : {signing_failed, recipients_deferred, queue_full, storage_failed, storage_full,
                              storage_damaged, storage_unusable})
             m[e] = ruling::later;
@@ -181,12 +197,23 @@ TEST_CASE("replies to RCPT, DATA and the end of data are about the message, unle
         for (const auto where : {phase::rcpt, phase::data, phase::content})
             CHECK(name(ruling_of(refused(where, static_cast<std::uint16_t>(code)), {})) == "settled");
     }
-    CHECK(name(ruling_of(refused(phase::rcpt, 530), {})) == "setting");
+    for (const auto where : {phase::rcpt, phase::data}) CHECK(name(ruling_of(refused(where, 530), {})) == "setting");
     CHECK(name(ruling_of(refused(phase::rcpt, 503), {})) == "outage");
     // One recipient of two: that is about the recipient.
     auto f = refused(phase::rcpt, 530);
     f.recipients.front() = {.status = status::accepted, .where = phase::content, .reply = {.code = 250}};
     CHECK(name(ruling_of(f, {})) == "settled");
+}
+
+TEST_CASE("a server that has lost its place on a new connection, whatever it is asked, is at fault") {
+    auto f = ended(errc::out_of_sequence, {2, {.status = status::not_attempted, .where = phase::rcpt}}, true);
+    CHECK(name(ruling_of(f, {})) == "outage");
+    CHECK(name(ruling_of(f, {.carried = true})) == "again");
+    f.lesson = smtp::lesson::no_pipelining;  // it was sent ahead
+    CHECK(name(ruling_of(f, {})) == "again");
+    f.lesson = smtp::lesson::none;
+    f.recipients.front() = {.status = status::accepted, .where = phase::content, .reply = {.code = 250}};
+    CHECK(name(ruling_of(f, {})) == "again");
 }
 
 TEST_CASE("only what broke the wire breaks the connection") {

@@ -49,7 +49,7 @@ public:
           in_(book_, out_, transport, queueing, scheduling),
           marks_(book_, queueing),
           cancel_(book_, out_, queueing),
-          operations_(book_, out_, queueing),
+          operations_(book_, out_, queueing, scheduling),
           match_(*this, book_.sites, book_.connections, pooling, scheduling, lasts),
           standing_(*this, book_, out_, pooling, scheduling) {}
     dispatcher(const dispatcher&) = delete;

@@ -6,6 +6,7 @@
 #include <postroad/engine/departures.hpp>
 #include <postroad/engine/ledger.hpp>
 #include <postroad/queueing/traits.hpp>
+#include <postroad/scheduling/traits.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -18,8 +19,8 @@ namespace postroad::engine {
 template <class Queueing, class Scheduling>
 class operations {
 public:
-    operations(ledger& book, departures<Queueing, Scheduling>& out, Queueing& queueing)
-        : book_(book), out_(out), queueing_(queueing) {}
+    operations(ledger& book, departures<Queueing, Scheduling>& out, Queueing& queueing, const Scheduling& scheduling)
+        : book_(book), out_(out), queueing_(queueing), scheduling_(scheduling) {}
 
     /// Jobs that match, oldest first, `limit` at most.
     std::vector<queueing::job_info> list(const queueing::job_filter& which, std::size_t limit, time_point now) const {
@@ -40,7 +41,9 @@ public:
             counts.oldest = std::max(counts.oldest, queueing::age(d.what->submitted, now));
         });
         queueing_.count(now, counts);
-        book_.sites.add_troubles(counts.troubles, now);
+        book_.sites.add_troubles(counts.troubles, now, [&](pooling::place h) {
+            return scheduling::scheduling_traits<Scheduling>::left_alone_until(scheduling_, h);
+        });
         book_.domains.add_troubles(counts.troubles, now);
         std::ranges::stable_sort(counts.troubles, std::greater<>(), &queueing::trouble::waiting);
         if (counts.troubles.size() > queueing::max_troubles) counts.troubles.resize(queueing::max_troubles);
@@ -85,6 +88,7 @@ private:
     ledger& book_;
     departures<Queueing, Scheduling>& out_;
     Queueing& queueing_;
+    const Scheduling& scheduling_;
 };
 
 }  // namespace postroad::engine

@@ -14,6 +14,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -93,6 +94,9 @@ struct provider {
     // All of it, or what is sent on behalf of a tenant: what one is told is no other's.
     asked_rest rest = {};
     time_point rests_since = never;
+    // The last answer of a server that had no time, and since when none had; `never` where the last one had.
+    smtp::closed put_off = {};
+    time_point put_off_since = never;
     std::map<std::string, asked_rest, std::less<>> tenants = {};
 };
 
@@ -228,7 +232,13 @@ public:
         }
     }
 
-    POSTROAD_DECL void add_troubles(std::vector<queueing::trouble>& to, time_point now) const;
+    /// A server answered to a transaction, and had time for it or not; `why` says that it had not.
+    POSTROAD_DECL static void had_time(site& s) noexcept;
+    POSTROAD_DECL static void put_off(site& s, smtp::closed&& why, time_point now);
+
+    /// `left_alone_until`: what the scheduler says of a place, see scheduling_traits.
+    POSTROAD_DECL void add_troubles(std::vector<queueing::trouble>& to, time_point now,
+                                    const std::function<time_point(pooling::place)>& left_alone_until) const;
 
 private:
     duration rest_after(unsigned failures, std::uint64_t salt) const noexcept;

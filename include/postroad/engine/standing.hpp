@@ -84,9 +84,9 @@ public:
             if (!f.recipients.empty() && scheduling::is_busy(f.recipients.front()))
                 pooling_traits::hung_up(pooling_, c.id, now, c.jobs.size());
             c.full = true;
-        } else if (r == ruling::setting || (r == ruling::outage && !f.error)) {
+        } else if (r == ruling::setting || (said == ruling::outage && !breaks_connection(f.error))) {
             c.full = c.replied = true;
-            return fail_server(c, closed_by(f, c), r, true, now);
+            return fail_server(c, closed_by(f, c), r == ruling::setting ? r : said, true, now);
         } else if (f.answered && said != ruling::ours && said != ruling::outage) {
             note_answer(c, f, r, now);
         }
@@ -177,6 +177,10 @@ private:
         }
         const bool broken = f.error && (r == ruling::later || r == ruling::doubt);
         const bool busy = !f.recipients.empty() && std::ranges::all_of(f.recipients, scheduling::is_busy);
+        if (broken || busy)
+            sites::put_off(*c.at, closed_by(f, c), now);
+        else
+            sites::had_time(*c.at);
         tell(*c.at, broken || busy ? scheduling::host_event::put_off : scheduling::host_event::answered, now);
     }
 

@@ -162,6 +162,13 @@ struct basic_fair {
         return std::max(at, after(ready, tenant_pace.time_of(others > 0 ? lines_.jobs_of(tenant) : own)));
     }
 
+    /// Until when its breaker leaves `h` alone; see scheduling_traits::left_alone_until().
+    time_point left_alone_until(pooling::place h) const {
+        const auto p = providers_.find(h.provider);
+        if (p == providers_.end() || !breaker.broken(p->second.health)) return time_point::min();
+        return breaker.probe_at(p->second.health);
+    }
+
     /// Any job for `h` that is not paused: nobody could connect, and all share that attempt.
     std::optional<job_id> shed(host_id h) { return lines_.shed(h); }
 

@@ -81,6 +81,13 @@ struct scheduling_traits {
         "postroad: the scheduling policy's may_go_at would never be called: time_point may_go_at(const job&, place, "
         "std::size_t, time_point) const (docs/scheduling.md)");
     static_assert(
+        !requires { &S::left_alone_until; } ||
+            requires(const S s, pooling::place h) {
+                { s.left_alone_until(h) } -> std::same_as<time_point>;
+            },
+        "postroad: the scheduling policy's left_alone_until would never be called: time_point left_alone_until(place) "
+        "const (docs/scheduling.md)");
+    static_assert(
         !requires { &S::look_ahead; } ||
             requires(const S s) {
                 { s.look_ahead } -> std::convertible_to<std::size_t>;
@@ -139,6 +146,13 @@ struct scheduling_traits {
             return s.may_go_at(j, h, others, now);
         else
             return now;
+    }
+    /// Until when `h` is left alone since it put off what it was given; time_point::min() if it is not.
+    static time_point left_alone_until(const S& s, pooling::place h) {
+        if constexpr (requires { s.left_alone_until(h); })
+            return s.left_alone_until(h);
+        else
+            return time_point::min();
     }
     /// Most jobs that wait there at a time; those beyond wait in the queue. `lasts`: the queue does. A member of 0 is
     /// default_look_ahead, or what memory has: there it costs nothing to see all.

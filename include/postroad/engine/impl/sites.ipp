@@ -340,24 +340,54 @@ POSTROAD_DECL void sites::erase(site& s) {
     sites_.erase(s.id);
 }
 
-POSTROAD_DECL void sites::add_troubles(std::vector<queueing::trouble>& to, time_point now) const {
-    // A provider that rests is one trouble, however many sites it has.
-    std::unordered_map<const provider*, std::size_t> resting;
+POSTROAD_DECL void sites::had_time(site& s) noexcept {
+    if (std::exchange(s.group->put_off_since, never) != never) s.group->put_off = {};
+}
+
+POSTROAD_DECL void sites::put_off(site& s, smtp::closed&& why, time_point now) {
+    s.group->put_off = std::move(why);
+    s.group->put_off_since = std::min(s.group->put_off_since, now);
+}
+
+namespace detail {
+
+// All sites of a provider share it.
+struct left_alone {
+    time_point until, since;
+    const smtp::closed* why;
+};
+
+inline std::optional<left_alone> why_left_alone(const site& s, const std::function<time_point(pooling::place)>& until,
+                                                time_point now) {
+    const auto& p = *s.group;
+    if (s.rests(now)) return left_alone{p.rest.until, p.rests_since, &p.rest.why};
+    if (s.in_trouble() || p.put_off_since == never) return std::nullopt;
+    const auto at = until(s.place());
+    if (at == time_point::min()) return std::nullopt;
+    return left_alone{at, p.put_off_since, &p.put_off};
+}
+
+}  // namespace detail
+
+POSTROAD_DECL void sites::add_troubles(std::vector<queueing::trouble>& to, time_point now,
+                                       const std::function<time_point(pooling::place)>& left_alone_until) const {
+    // A provider that is left alone is one trouble, however many sites it has.
+    std::unordered_map<const provider*, std::size_t> alone;
     for (const auto& [id, s] : sites_) {
-        const bool rests = s.rests(now);
-        if (!s.in_trouble() && !rests) continue;
+        const auto why = detail::why_left_alone(s, left_alone_until, now);
+        if (!why && !s.in_trouble()) continue;
         const auto waiting = s.held + s.sent_back;
-        if (rests)
-            if (const auto [known, is_new] = resting.try_emplace(s.group, to.size()); !is_new) {
+        if (why)
+            if (const auto [known, is_new] = alone.try_emplace(s.group, to.size()); !is_new) {
                 to[known->second].waiting += waiting;
                 continue;
             }
-        const auto at = rests ? s.group->rest.until : rests_until(s);
-        const auto& trouble = rests ? s.group->rest.why : s.trouble;
-        to.push_back({.name = rests && !s.provider_name.empty() ? s.provider_name : s.name,
+        const auto at = why ? why->until : rests_until(s);
+        const auto& trouble = why ? *why->why : s.trouble;
+        to.push_back({.name = why && !s.provider_name.empty() ? s.provider_name : s.name,
                       .error = trouble.error,
                       .why = describe(trouble.error, trouble.details),
-                      .since = now - (rests ? s.group->rests_since : s.since),
+                      .since = now - (why ? why->since : s.since),
                       .next_try = at > now ? at - now : duration::zero(),
                       .waiting = waiting});
     }

@@ -114,6 +114,12 @@ inline bool is_refusal(const recipient_outcome& r) noexcept {
     return r.reply.code != 0 && (r.status == status::deferred || r.status == status::rejected);
 }
 
+// What it was asked alone, of whomever, the server takes for out of order.
+inline bool is_lost(const smtp::finished& f) noexcept {
+    return f.error == errc::out_of_sequence && f.lesson == smtp::lesson::none &&
+           std::ranges::all_of(f.recipients, [](const auto& r) { return r.status == status::not_attempted; });
+}
+
 }  // namespace detail
 
 POSTROAD_DECL bool is_lack(error_code ec) noexcept {
@@ -152,10 +158,13 @@ POSTROAD_DECL ruling ruling_of(const smtp::finished& f, connection_past past) {
                std::ranges::all_of(all, [&](const auto& r) { return r.where == where && detail::is_refusal(r); });
     };
     if (all_at(phase::mail)) return detail::ruling_of_mail(all.front().reply, past);
-    if (all_at(phase::rcpt)) {
-        if (std::ranges::all_of(all, [](const auto& r) { return r.reply.code == 530; })) return ruling::setting;
-        if (std::ranges::all_of(all, [](const auto& r) { return is_out_of_order(r.reply); })) return ruling::outage;
-    }
+    const auto all_say = [&](auto&& what) {
+        return std::ranges::all_of(all, [&](const auto& r) { return what(r.reply); });
+    };
+    // Any command may be answered by it (RFC 3207 section 4, RFC 4954 section 6).
+    if ((all_at(phase::rcpt) || all_at(phase::data)) && all_say([](const reply& r) { return r.code == 530; }))
+        return ruling::setting;
+    if (all_at(phase::rcpt) && all_say(is_out_of_order)) return ruling::outage;
     if (!f.error) return ruling::settled;
     switch (detail::about_of(f.error)) {
         case about::broken:
@@ -169,7 +178,7 @@ POSTROAD_DECL ruling ruling_of(const smtp::finished& f, connection_past past) {
                 return ruling::later;
             return ruling::over;
         case about::later: return ruling::later;
-        case about::again: return ruling::again;
+        case about::again: return detail::is_lost(f) && !past.carried ? ruling::outage : ruling::again;
         case about::doubt: return ruling::doubt;
         case about::ours: return ruling::ours;
         case about::setting: return ruling::setting;
