@@ -53,6 +53,8 @@ public:
         : table_(table), policies_(policies), ask_(ask), to_(to) {}
 
     POSTROAD_DECL transport::location run(const std::string& domain);
+    /// Of sources, that a rule names for the provider of that domain.
+    const std::string& group() const noexcept { return group_; }
 
 private:
     void step(grade how, std::string text, std::string advice = {});
@@ -66,6 +68,7 @@ private:
     const transport::dns_lookup& ask_;
     diagnosis& to_;
     std::string domain_;
+    std::string group_;
     time_point last_ = {};
     std::optional<bool> strips_ = {};
 };
@@ -76,8 +79,10 @@ POSTROAD_DECL void examine_sender(const transport::detail::mx_table& table, cons
                                   diagnosis& to);
 /// For one server of a domain, or of a route, from its source.
 POSTROAD_DECL transport::smtp as_server(const transport::detail::mx_table& table, const endpoint& server);
-/// The source that mail of `how.from` to the first of these recipients leaves from; empty without sources.
-POSTROAD_DECL std::string source_of(const transport::detail::mx_table& table, const diagnose_options& how);
+/// The source that mail of `how.from` to the first of these recipients leaves from, at a provider with a rule for
+/// `group`; empty without sources.
+POSTROAD_DECL std::string source_of(const transport::detail::mx_table& table, const diagnose_options& how,
+                                    std::string_view group = {});
 POSTROAD_DECL diagnose_options only_to(const diagnose_options& how, const std::string& domain,
                                        const transport::detail::mx_table& table);
 /// Each domain of the recipients, once.
@@ -95,9 +100,10 @@ diagnosis diagnose(const transport::mx_options& options, const transport::dns_lo
     for (const auto& domain : detail::domains_of(how, table)) {
         const auto some = detail::only_to(how, domain, table);
         const auto trial = detail::trial(some);
-        auto where = detail::domain_examination(table, options.policies, ask, d).run(domain);
+        detail::domain_examination seen(table, options.policies, ask, d);
+        auto where = seen.run(domain);
         for (auto& to : where.servers) {
-            to.source = detail::source_of(table, some);
+            to.source = detail::source_of(table, some, seen.group());
             if (server.addresses.all.empty()) server = to;
             detail::examiner e(to, how.also, clock::now(), detail::whose_server::strangers);
             const auto hasty = detail::impatient(detail::as_server(table, to), how.patience);

@@ -40,16 +40,17 @@ std::vector<mx_source> numbered(int n) {
     return all;
 }
 
-std::string chosen(const mx_sources& all, int recipient, const sender_facts& who = {}) {
+std::string chosen(const mx_sources& all, int recipient, const sender_facts& who = {}, std::string_view group = {}) {
     envelope e;
     e.reverse_path = address("ann@sender.example");
-    const auto* s = all.choose(e, address("r" + std::to_string(recipient) + "@example.org"), who);
+    const auto* s = all.choose(e, address("r" + std::to_string(recipient) + "@example.org"), who, group);
     return s ? s->name : "none";
 }
 
-error_code refused(std::vector<mx_source> all, std::vector<source_binding> bindings = {}) {
+error_code refused(std::vector<mx_source> all, std::vector<source_binding> bindings = {},
+                   const transport::provider_rules& providers = {}) {
     try {
-        const mx_sources made(std::move(all), std::move(bindings));
+        const mx_sources made(std::move(all), std::move(bindings), providers);
     } catch (const error& e) {
         return e.code();
     }
@@ -142,6 +143,74 @@ TEST_CASE("a recipient keeps its source, and sources share recipients") {
     CHECK(chosen(four, 1) + chosen(four, 2) + chosen(four, 3) + chosen(four, 4) == "out3out4out3out3");
 }
 
+TEST_CASE("a source that is taken away moves its own deliveries and no others, by whatever rule they came to it") {
+    auto all = numbered(5);
+    for (auto& s : all) s.group = "bulk";
+    const std::vector<source_binding> rest = {{.group = "bulk"}};
+    const transport::provider_rules rules = {{.provider = "a", .servers = {".a.example"}, .group = "bulk"}};
+    const mx_sources five(all, rest, rules);
+    all.erase(all.begin() + 2);
+    const mx_sources four(all, rest, rules);
+    for (int i = 0; i < 500; ++i) {
+        const auto before = chosen(five, i, {}, "bulk");
+        if (before != "out3") CHECK(chosen(four, i, {}, "bulk") == before);
+        CHECK(chosen(five, i) == before);
+    }
+}
+
+TEST_CASE("a provider's rule names the group for what no binding of a tenant or class is about") {
+    auto all = numbered(4);
+    all[1].group = "bulk";
+    all[2].group = all[3].group = "big";
+    const transport::provider_rules rules = {{.provider = "a", .servers = {".a.example"}, .group = "big"},
+                                             {.provider = "b", .servers = {".b.example"}, .group = "bulk"},
+                                             {.provider = "c", .servers = {".c.example"}}};
+    const mx_sources some(all, {{.tenant = "shop", .group = "bulk"}}, rules);
+    CHECK(chosen(some, 1) == "out1");
+    const auto big = chosen(some, 1, {}, "big");
+    CHECK((big == "out3" || big == "out4"));
+    CHECK(chosen(some, 1, {.tenant = "shop"}, "big") == "out2");
+    // What is bound without a tenant or class is the rest.
+    const mx_sources rest(all, {{.group = "bulk"}}, rules);
+    CHECK(chosen(rest, 1) == "out2");
+    CHECK(chosen(rest, 1, {}, "big") == big);
+
+    // Its place has all that it may be, and the rule of its provider picks one of them.
+    envelope e;
+    e.reverse_path = address("ann@sender.example");
+    const auto names = [&](const mx_sources& of, const sender_facts& who) {
+        return of.names(e, address("r1@example.org"), who);
+    };
+    CHECK(names(some, {}) == "out1 or " + big + " or out2");
+    CHECK(names(some, {.tenant = "shop"}) == "out2");
+    CHECK(names(rest, {}) == "out2 or " + big);
+    CHECK(some.pick("out1 or out3 or out2", "big")->name == "out3");
+    CHECK(some.pick("out1 or out3 or out2", "bulk")->name == "out2");
+    CHECK(some.pick("out1 or out3 or out2", "")->name == "out1");
+    CHECK(some.pick("out2", "big")->name == "out2");
+    CHECK(some.pick("gone or out3", "big")->name == "out3");
+    CHECK(some.pick("gone", "big") == nullptr);
+    CHECK(some.pick("", "") == nullptr);
+    CHECK(names(mx_sources(), {}).empty());
+    CHECK(refused(all, {}, {{.provider = "a", .servers = {".a.example"}, .group = "nobody"}}) == errc::invalid_option);
+}
+
+TEST_CASE("a source with an address of each family uses the first wherever a server has one of that family") {
+    mx_source s{.name = "out1", .addresses = {"192.0.2.1", "2001:db8::1"}};
+    const auto to = [&](std::vector<std::string> theirs) {
+        return mx_sources::addresses_to(s, {.name = "mx", .addresses = {std::move(theirs)}});
+    };
+    using list = std::vector<std::string>;
+    CHECK(to({"2001:db8::9", "198.51.100.9"}) == list{"192.0.2.1"});
+    CHECK(to({"2001:db8::9"}) == list{"2001:db8::1"});
+    CHECK(to({"198.51.100.9"}) == list{"192.0.2.1"});
+    std::swap(s.addresses[0], s.addresses[1]);
+    CHECK(to({"198.51.100.9", "2001:db8::9"}) == list{"2001:db8::1"});
+    CHECK(to({}) == s.addresses);
+    s.addresses = {"2001:db8::1"};
+    CHECK(to({"198.51.100.9"}) == s.addresses);
+}
+
 TEST_CASE("tenants and classes are bound to groups, the first that fits") {
     auto all = numbered(4);
     all[1].group = "bulk";
@@ -227,6 +296,33 @@ TEST_CASE("mail leaves from the source of its tenant or class, with its address 
     CHECK(other.seen() == std::set<std::string>{"127.0.0.3"});
     CHECK_THROWS_AS((void)turned_away.send(letter(), {.tenant = "shop"}), send_error);
     CHECK(other.seen() == std::set<std::string>{"127.0.0.2"});
+}
+
+TEST_CASE("mail to a provider leaves from the group of its rule, and that of a bound tenant from its own") {
+    sink server;
+    world w(server.port());
+    w.options.sources.push_back(
+        {.name = "big", .client_name = "big.sender.example", .addresses = {"127.0.0.4"}, .group = "large providers"});
+    w.options.providers = {{.provider = "one", .servers = {".one.example"}, .group = "large providers"}};
+    w.dns->mx("two.example", 10, "mx.two.example").address("mx.two.example", "127.0.0.1");
+    w.dns->mx("mixed.example", 10, "mx.one.example").mx("mixed.example", 20, "mx.two.example");
+    mailer mail{direct{w.options, w.dns}};
+    const auto from = [&](const char* domain, const send_options& how = {}) {
+        const auto to = "bob@" + std::string(domain);
+        CHECK(
+            mail.send(message{}.from("ann@sender.example").to(to).subject("Hello").text("Hello"), how).all_accepted());
+        return server.messages().back().hello;
+    };
+    CHECK(from("one.example") == "big.sender.example");
+    CHECK(from("two.example") == "rest.sender.example");
+    CHECK(from("mixed.example") == "rest.sender.example");
+    CHECK(from("one.example", {.tenant = "shop"}) == "bulk.sender.example");
+
+    doorkeeper other;
+    w.options.port = other.port();
+    mailer turned_away{direct{w.options, w.dns}};
+    CHECK_THROWS_AS((void)turned_away.send(letter()), send_error);
+    CHECK(other.seen() == std::set<std::string>{"127.0.0.4"});
 }
 
 TEST_CASE("a source whose address this machine does not have sends nothing, and no other is taken in its place") {

@@ -228,6 +228,19 @@ TEST_CASE("a mistake about sources is named with its place") {
     CHECK(place_of("[source]\n") == "r.toml, line 1, column 1");
 }
 
+TEST_CASE("a provider's rule names a group of sources in the same file") {
+    const std::string source = "[[source]]\nname = \"a\"\naddresses = [\"203.0.113.7\"]\n";
+    const auto bulk = source + "[[source]]\nname = \"b\"\naddresses = [\"203.0.113.8\"]\ngroup = \"bulk\"\n";
+    const auto all = transport::parse_rules(head + "group = \"bulk\"\n" + bulk);
+    CHECK(all.providers[0].group == "bulk");
+    CHECK(mistake(head + "group = \"bulc\"\n" + bulk) ==
+          "r.toml, line 4, column 9: no source is in the group bulc; a [[source]] says which it is in");
+    CHECK(place_of(bulk + head + "  group = \"bulc\"\n") == "r.toml, line 11, column 11");
+    CHECK(place_of(head + "group = \"bulk\"") == "r.toml, line 4, column 9");
+    CHECK(place_of(head + "group = 5") == "r.toml, line 4, column 9");
+    CHECK(place_of(head + "group = \"\"") == "r.toml, line 4, column 9");
+}
+
 TEST_CASE("a rule that no server comes to is a mistake, wherever what comes before it stands") {
     const auto rule = [](const std::string& name, const std::string& servers) {
         return "[[provider]]\nname = \"" + name + "\"\nservers = [" + servers + "]\n";

@@ -138,6 +138,7 @@ POSTROAD_DECL transport::location domain_examination::run(const std::string& dom
         if (!to_.error) to_.error = l.error;
     } else {
         chosen(l.where);
+        group_ = lookup.group();
     }
     return std::move(l.where);
 }
@@ -152,11 +153,12 @@ POSTROAD_DECL transport::smtp as_server(const transport::detail::mx_table& table
     return transport::smtp(std::move(how));
 }
 
-POSTROAD_DECL std::string source_of(const transport::detail::mx_table& table, const diagnose_options& how) {
+POSTROAD_DECL std::string source_of(const transport::detail::mx_table& table, const diagnose_options& how,
+                                    std::string_view group) {
     if (how.to.empty() || table.sources.empty()) return {};
     envelope e;
     if (!how.from.empty()) e.reverse_path = address(how.from);
-    const auto* const source = table.sources.choose(e, address(how.to.front()), {});
+    const auto* const source = table.sources.choose(e, address(how.to.front()), {}, group);
     return source ? source->name : std::string();
 }
 

@@ -69,6 +69,8 @@ public:
     /// Once it is done. An error is permanent (errc::domain_unknown, domain_takes_no_mail, mail_loop, private_address)
     /// where the DNS says so, else errc::resolve_failed.
     located result();
+    /// Once there is a location: the group of the rule for its provider; mostly empty.
+    const std::string& group() const noexcept { return group_; }
 
 private:
     // One server of the domain.
@@ -102,7 +104,7 @@ private:
     void demand_certificates();
     void nothing_left();
     std::string site_name() const;
-    void limit(location& where) const;
+    void limit(location& where);
     bool is_own(std::string_view name_or_address) const;
     void ask(std::string name, net::record_type type) { questions_.push_back({std::move(name), type}); }
     void until(time_point t) noexcept { valid_until_ = std::min(valid_until_, t); }
@@ -120,6 +122,7 @@ private:
     time_point valid_until_ = never;
     errc error_ = {};
     std::string why_;
+    std::string group_;
 };
 
 }  // namespace postroad::transport

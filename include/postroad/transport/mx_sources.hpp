@@ -6,6 +6,7 @@
 #include <postroad/message/address.hpp>
 #include <postroad/net/dialing.hpp>
 #include <postroad/transport/policy.hpp>
+#include <postroad/transport/provider_rules.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -31,7 +32,8 @@ struct mx_source {
     std::string name = {};
     /// What EHLO says: the name that its addresses have in the DNS. Empty: mx_options::client_name.
     std::string client_name = {};
-    /// One of a family at most; a family without one is not used.
+    /// One of a family at most; a family without one is not used. With one of each, the second is for servers that have
+    /// no address of the first's family.
     std::vector<std::string> addresses = {};
     /// Sources of one group share what is bound to it. Empty: what is bound to none.
     std::string group = {};
@@ -45,22 +47,32 @@ struct source_binding {
     std::string group = {};
 };
 
-/// A delivery keeps its source through its retries, also after a restart, since it depends on its sender and recipient
-/// only: who greylists sees the same client come back. A source more or less moves as few as can be.
+/// A delivery keeps its source and family through its retries, also after a restart, since they depend on its sender,
+/// its recipient and the server only: who greylists sees the same client come back. A source more or less moves as few
+/// as can be.
 class mx_sources {
 public:
     mx_sources() = default;
     /// Throws error(errc::invalid_option) for sources without names or addresses, of equal names, with addresses that
-    /// are none, bindings to groups that nobody is in, and where there is no source for all that is not bound;
-    /// errc::invalid_host_name for a name that cannot be sent.
-    mx_sources(std::vector<mx_source> all, std::vector<source_binding> bindings);
+    /// are none, bindings to groups that nobody is in, rules of `providers` for such groups, and where there is no
+    /// source for all that is not bound; errc::invalid_host_name for a name that cannot be sent.
+    mx_sources(std::vector<mx_source> all, std::vector<source_binding> bindings, const provider_rules& providers = {});
 
     bool empty() const noexcept { return all_.empty(); }
     const std::vector<mx_source>& all() const noexcept { return all_; }
     /// Null: there is none of that name.
     const mx_source* find(std::string_view name) const noexcept;
-    /// Null: there are no sources.
-    const mx_source* choose(const envelope& e, const address& to, const sender_facts& who) const;
+    /// At a provider with a rule for `group`, if it is not empty. A binding that names a tenant or a class goes before
+    /// that rule, which goes before what is bound to the rest. Null: there are no sources.
+    const mx_source* choose(const envelope& e, const address& to, const sender_facts& who,
+                            std::string_view group = {}) const;
+    /// Before its provider is known: the name of its source; behind it, where rules name groups, with `or` between, the
+    /// others that it may be. Empty: there are no sources.
+    std::string names(const envelope& e, const address& to, const sender_facts& who) const;
+    /// Of such names that for a provider with a rule for `group`. Null: it is the name of none.
+    const mx_source* pick(std::string_view names, std::string_view group) const noexcept;
+    /// The address of it that a server is connected from; all of them where none has a family of that server's.
+    static std::vector<std::string> addresses_to(const mx_source& s, const endpoint& server);
     /// The location as it is from there.
     static void leave_from(const mx_source& s, location& where, std::chrono::sys_days today);
 
@@ -68,8 +80,11 @@ public:
     static constexpr std::string_view from = " from ";
 
 private:
+    static constexpr std::string_view or_ = " or ";
+
     std::vector<mx_source> all_;
     std::vector<source_binding> bindings_;
+    std::vector<std::string> groups_;  // that rules of providers name
 };
 
 }  // namespace postroad::transport

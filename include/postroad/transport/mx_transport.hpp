@@ -11,6 +11,8 @@
 #include <postroad/transport/mx_sources.hpp>
 #include <postroad/transport/url.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -141,11 +143,11 @@ public:
         const bool waived = from.ends_with(detail::whatever_its_tls);
         if (waived) from.remove_suffix(detail::whatever_its_tls.size());
         const std::string domain(from.substr(0, from.find(mx_sources::from)));
-        if (domain.size() < from.size())
-            done = leaving_from(std::string(from.substr(domain.size() + mx_sources::from.size())), std::move(done));
+        from.remove_prefix(std::min(domain.size() + mx_sources::from.size(), from.size()));
         if (const auto* r = table_->route_of(domain)) return done(table_->along(*r, domain));
-        go_on(std::make_shared<search>(domain, table_, waived ? table_->without_demands : table_->rules, policies_,
-                                       resolver_, std::move(done)));
+        go_on(std::make_shared<search>(domain, std::string(from), table_,
+                                       waived ? table_->without_demands : table_->rules, policies_, resolver_,
+                                       std::move(done)));
     }
     /// By the rules of its provider.
     std::optional<reading> read_reply(const endpoint& host, const recipient_outcome& refused) const {
@@ -160,9 +162,10 @@ public:
 private:
     // A search for one domain. Answers come on any thread, and do not keep alive who gives them.
     struct search {
-        search(const std::string& d, std::shared_ptr<const detail::mx_table> t, const mx_rules& rules,
+        search(const std::string& d, std::string from, std::shared_ptr<const detail::mx_table> t, const mx_rules& rules,
                std::weak_ptr<const net::sts_source> p, std::weak_ptr<Resolver> r, locate_handler h)
             : domain(d),
+              sources(std::move(from)),
               table(std::move(t)),
               policies(std::move(p)),
               resolver(std::move(r)),
@@ -197,6 +200,7 @@ private:
         }
 
         std::string domain;
+        std::string sources;  // that its mail may leave from, as its place has them
         std::shared_ptr<const detail::mx_table> table;
         std::weak_ptr<const net::sts_source> policies;
         std::weak_ptr<Resolver> resolver;
@@ -209,14 +213,6 @@ private:
         mx_lookup state;
     };
 
-    locate_handler leaving_from(const std::string& source, locate_handler done) const {
-        return [table = table_, source, done = std::move(done)](located l) {
-            const auto* const s = table->sources.find(source);
-            const auto today = std::chrono::floor<std::chrono::days>(net::wall_clock_now());
-            if (s && !l.error) mx_sources::leave_from(*s, l.where, today);
-            done(std::move(l));
-        };
-    }
     static void go_on(const std::shared_ptr<search>& s) {
         if (s->wants_policy()) ask_policy(s);
         const auto resolver = s->resolver.lock();
@@ -236,6 +232,8 @@ private:
         if (!over) return;
         if (const auto& watch = s->table->options.tls_reports; watch && s->counts && !found.error)
             watch->located(s->domain, found.where.servers, s->policy);
+        if (const auto* const source = s->table->sources.pick(s->sources, s->state.group()); source && !found.error)
+            mx_sources::leave_from(*source, found.where, std::chrono::floor<std::chrono::days>(net::wall_clock_now()));
         over(std::move(found));
     }
 

@@ -41,6 +41,9 @@ struct provider_rule {
     std::optional<postroad::smtp::pipelining> pipelining = {};
     /// The first that fits says what a refusal means.
     std::vector<reply_rule> replies = {};
+    /// Of mx_options::sources: what no binding is about leaves for its servers from one of them. Empty: as bindings
+    /// say.
+    std::string group = {};
 
     friend bool operator==(const provider_rule&, const provider_rule&) = default;
 };

@@ -126,7 +126,14 @@ private:
         for (const auto* t : tables(file, "binding")) all.bindings.push_back(binding_of(*t));
         if (const auto* at = file.get(all.sources.empty() ? "binding" : "source"))
             checked(*at, [&] { (void)mx_sources(all.sources, all.bindings); });
+        for (const auto* t : tables(file, "provider"))
+            if (const auto* const group = t->get_as<std::string>("group")) check_group(*group, all.sources);
         return all;
+    }
+    void check_group(const toml::value<std::string>& group, const std::vector<mx_source>& sources) const {
+        if (std::ranges::find(sources, group.get(), &mx_source::group) == sources.end())
+            refuse(group,
+                   "no source is in the group " + escaped(group.get(), 60) + "; a [[source]] says which it is in");
     }
     // Ends of names in the rules so far, and the lines of these; "" is the rule for all others.
     using ends_by_line = std::unordered_map<std::string_view, toml::source_index>;
@@ -216,7 +223,7 @@ private:
 
     provider_rule rule_of(const toml::table& t) const {
         check_keys(t, {"name", "servers", "connections", "messages_per_connection", "pace", "recipients", "pipelining",
-                       "reply", "page", "seen"});
+                       "group", "reply", "page", "seen"});
         provider_rule rule;
         for (const auto& [key, value] : t) {
             const auto k = key.str();
@@ -227,6 +234,7 @@ private:
             if (k == "pace") rule.limits.pace = pace(value);
             if (k == "recipients") rule.recipients = number(value, k);
             if (k == "pipelining") rule.pipelining = one_of(value, k, modes);
+            if (k == "group") rule.group = text(value, k);
             if (k == "reply") rule.replies = replies(value);
             if (k == "page") (void)text(value, k);
             if (k == "seen") (void)day(value, k);

@@ -305,13 +305,14 @@ POSTROAD_DECL std::string mx_lookup::site_name() const {
     return name + digest;
 }
 
-POSTROAD_DECL void mx_lookup::limit(location& where) const {
+POSTROAD_DECL void mx_lookup::limit(location& where) {
     const auto* rule = rule_for(rules_->providers, hosts_.front().name);
     // Whoever names another's servers beside his own is not that other, and what he answers is not about that one. No
     // end of names fits the empty one: the rule for all.
     const auto theirs = [&](const host& h) { return rule_for(rules_->providers, h.name) == rule; };
     if (!std::ranges::all_of(hosts_, theirs)) rule = rule_for(rules_->providers, {});
     if (rule) where.limits = rule->limits;
+    if (rule) group_ = rule->group;
     where.provider = rule && rule->provider != "*" ? rule->provider : where.site.substr(0, where.site.find(' '));
 }
 

@@ -4,6 +4,7 @@
 
 #include <postroad/core/error.hpp>
 #include <postroad/core/random.hpp>
+#include <postroad/net/eyeballs.hpp>
 #include <postroad/smtp/session.hpp>
 
 #include <algorithm>
@@ -18,6 +19,8 @@ inline std::uint64_t stable_hash(std::string_view text, std::uint64_t h = 0xcbf2
     return postroad::detail::scrambled(h);
 }
 
+inline bool is_for_all(const source_binding& b) noexcept { return b.tenant.empty() && !b.traffic_class; }
+
 }  // namespace detail
 
 POSTROAD_DECL rate warm_up::pace(std::chrono::sys_days today) const noexcept {
@@ -26,7 +29,8 @@ POSTROAD_DECL rate warm_up::pace(std::chrono::sys_days today) const noexcept {
     return {std::max(per_day[day], 1u), std::chrono::hours(24)};
 }
 
-POSTROAD_DECL mx_sources::mx_sources(std::vector<mx_source> all, std::vector<source_binding> bindings)
+POSTROAD_DECL mx_sources::mx_sources(std::vector<mx_source> all, std::vector<source_binding> bindings,
+                                     const provider_rules& providers)
     : all_(std::move(all)), bindings_(std::move(bindings)) {
     const auto refuse = [](const std::string& text) { throw error(errc::invalid_option, text); };
     for (const auto& s : all_) {
@@ -36,14 +40,23 @@ POSTROAD_DECL mx_sources::mx_sources(std::vector<mx_source> all, std::vector<sou
         net::check(net::dialing{.local_addresses = s.addresses});
         if (!s.client_name.empty()) postroad::smtp::check_client_name(s.client_name);
     }
-    const auto is_for_all = [](const source_binding& b) { return b.tenant.empty() && !b.traffic_class; };
     const bool left_out = std::ranges::none_of(all_, [](const mx_source& s) { return s.group.empty(); }) &&
-                          std::ranges::none_of(bindings_, is_for_all);
+                          std::ranges::none_of(bindings_, detail::is_for_all);
     if (!all_.empty() && left_out)
         refuse("no source is for what no binding fits: leave one without a group, or bind all the rest");
+    const auto has = [&](const std::string& group) {
+        return std::ranges::find(all_, group, &mx_source::group) != all_.end();
+    };
     for (const auto& b : bindings_)
-        if (std::ranges::find(all_, b.group, &mx_source::group) == all_.end())
+        if (!has(b.group))
             refuse("no source is in the group " + escaped(b.group, 60) + ", to which something is bound");
+    for (const auto& p : providers) {
+        if (p.group.empty()) continue;
+        if (!has(p.group))
+            refuse("no source is in the group " + escaped(p.group, 60) + ", from which mail to " +
+                   escaped(p.provider, 60) + " is to leave");
+        if (std::ranges::find(groups_, p.group) == groups_.end()) groups_.push_back(p.group);
+    }
 }
 
 POSTROAD_DECL const mx_source* mx_sources::find(std::string_view name) const noexcept {
@@ -51,12 +64,13 @@ POSTROAD_DECL const mx_source* mx_sources::find(std::string_view name) const noe
     return found == all_.end() ? nullptr : &*found;
 }
 
-POSTROAD_DECL const mx_source* mx_sources::choose(const envelope& e, const address& to, const sender_facts& who) const {
+POSTROAD_DECL const mx_source* mx_sources::choose(const envelope& e, const address& to, const sender_facts& who,
+                                                  std::string_view group) const {
     const auto bound = std::ranges::find_if(bindings_, [&](const source_binding& b) {
         return (b.tenant.empty() || b.tenant == who.tenant) &&
                (!b.traffic_class || *b.traffic_class == who.traffic_class);
     });
-    const std::string_view group = bound == bindings_.end() ? std::string_view() : bound->group;
+    if (bound != bindings_.end() && (group.empty() || !detail::is_for_all(*bound))) group = bound->group;
     const auto key = detail::stable_hash(to.str(), detail::stable_hash(e.reverse_path.str()));
     const mx_source* best = nullptr;
     std::uint64_t most = 0;
@@ -68,6 +82,34 @@ POSTROAD_DECL const mx_source* mx_sources::choose(const envelope& e, const addre
         most = weight;
     }
     return best;
+}
+
+POSTROAD_DECL std::string mx_sources::names(const envelope& e, const address& to, const sender_facts& who) const {
+    const auto* const first = choose(e, to, who);
+    if (!first) return {};
+    auto all = first->name;
+    for (const auto& group : groups_)
+        if (const auto* const other = choose(e, to, who, group); other != first) (all += or_) += other->name;
+    return all;
+}
+
+POSTROAD_DECL const mx_source* mx_sources::pick(std::string_view names, std::string_view group) const noexcept {
+    const mx_source* first = nullptr;
+    for (;;) {
+        const auto end = names.find(or_);
+        const auto* const s = find(names.substr(0, end));
+        if (!first) first = s;
+        if (s && !group.empty() && s->group == group) return s;
+        if (end == std::string_view::npos) return first;
+        names.remove_prefix(end + or_.size());
+    }
+}
+
+POSTROAD_DECL std::vector<std::string> mx_sources::addresses_to(const mx_source& s, const endpoint& server) {
+    for (const auto& own : s.addresses)
+        for (const auto& theirs : server.addresses.all)
+            if (net::is_ipv6(own) == net::is_ipv6(theirs)) return {own};
+    return s.addresses;
 }
 
 POSTROAD_DECL void mx_sources::leave_from(const mx_source& s, location& where, std::chrono::sys_days today) {

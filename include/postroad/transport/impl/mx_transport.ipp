@@ -52,7 +52,7 @@ POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(pos
     for (auto& s : own_part)
         if (s.warm_up)
             for (auto& n : s.warm_up->per_day) n /= options.processes;
-    sources = mx_sources(std::move(own_part), options.bindings);
+    sources = mx_sources(std::move(own_part), options.bindings, options.providers);
     for (const auto& s : sources.all())
         net::check(net::dialing{.family = options.dialing.family, .local_addresses = s.addresses});
     if (!sources.empty() && !options.dialing.local_addresses.empty())
@@ -136,7 +136,7 @@ POSTROAD_DECL std::string mx_table::domain_of(const address& to) const {
 POSTROAD_DECL std::string mx_table::place_of(const envelope& e, const address& to, const sender_facts& who) const {
     auto place = domain_of(to);
     if (route_of(place)) return place;
-    if (const auto* const s = sources.choose(e, to, who)) (place += mx_sources::from) += s->name;
+    if (const auto from = sources.names(e, to, who); !from.empty()) (place += mx_sources::from) += from;
     if (who.tls_not_required && (rules.dane || rules.mta_sts)) place += whatever_its_tls;
     return place;
 }
@@ -148,7 +148,7 @@ POSTROAD_DECL const std::string& mx_table::client_name_to(const endpoint& host) 
 
 POSTROAD_DECL net::dialing mx_table::dialing_to(const endpoint& host) const {
     auto how = options.dialing;
-    if (const auto* const s = sources.find(host.source)) how.local_addresses = s->addresses;
+    if (const auto* const s = sources.find(host.source)) how.local_addresses = mx_sources::addresses_to(*s, host);
     return how;
 }
 
