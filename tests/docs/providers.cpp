@@ -38,6 +38,10 @@ TEST_CASE("rules for providers in code") {
     };
     options.bindings = {{.tenant = "shop", .group = "bulk"}, {.traffic_class = std::uint8_t(1), .group = "bulk"}};
     //]
+    //[mx_senders
+    const std::chrono::sys_days first_day = std::chrono::year(2026) / 11 / 28;
+    options.senders = {{.domain = "new.example", .warm_up = {.since = first_day, .per_day = {20, 50, 200, 1000}}}};
+    //]
     const postroad::transport::basic_mx<postroad::testing::scripted_resolver> made(options);
     CHECK(postroad::transport::rule_for(made.options().providers, "a.mx.example.org")->limits.connections == 5);
 }

@@ -264,14 +264,14 @@ TEST_CASE("a new source sends little to each provider at first, more each day, a
     transport::location at{.site = "mx.example", .provider = "google", .limits = {.connections = 5, .pace = {1, 1s}}};
     at.servers = {{.name = "mx.example"}};
     auto first = at;
-    mx_sources::leave_from(s, first, table.since);
+    mx_sources::leave_from(s, first, table.since, {table.since, time_point{} + 1h});
     CHECK(first.site == "mx.example from out1");
     CHECK(first.provider == "google from out1");
     CHECK(first.servers[0].source == "out1");
-    CHECK(first.limits == limits{.connections = 5, .pace = {10, 24h}});
+    CHECK(first.limits == limits{.connections = 5, .pace = {10, 24h, time_point{} + 1h}});
     CHECK(first.valid_until == time_point::min());
     auto later = at;
-    mx_sources::leave_from(s, later, table.since + std::chrono::days(9));
+    mx_sources::leave_from(s, later, table.since + std::chrono::days(9), {table.since, time_point{} + 1h});
     CHECK(later.limits == at.limits);
 }
 

@@ -73,7 +73,7 @@ TEST_CASE("a mistake is named with its line and column, and what would be right"
     CHECK(place_of("[[provider]\n") == "r.toml, line 1, column 12");
     CHECK(mistake("[\n[provider]]\n") ==
           "r.toml, line 1, column 2: a header is [[provider]], [[provider.reply]], "
-          "[[source]] or [[binding]]");
+          "[[source]], [[binding]] or [[sender]]");
     CHECK(place_of("\n\t[[[provider]]]") == "r.toml, line 2, column 4");
     CHECK(place_of("\xef\xbb\xbf[[ =") == "r.toml, line 1, column 4");
     CHECK(place_of("[[]]") == "r.toml, line 1, column 3");
@@ -87,7 +87,7 @@ TEST_CASE("a mistake is named with its line and column, and what would be right"
     CHECK(mistake("# caf\xc3\xa9 \xff\n" + head + "page = \"\\u00e9\"") == "");
     CHECK(place_of("[provider]\n") == "r.toml, line 1, column 1");
     CHECK(mistake("\n[[providers]]\n") ==
-          "r.toml, line 2, column 3: there is no \"providers\" here, but: provider, source, binding");
+          "r.toml, line 2, column 3: there is no \"providers\" here, but: provider, source, binding, sender");
     CHECK(mistake(head + "conections = 5\n").find("line 4, column 1: there is no \"conections\" here, but: name,") !=
           std::string::npos);
     CHECK(mistake(head + "connections = \"5\"\n") ==
@@ -239,6 +239,39 @@ TEST_CASE("a provider's rule names a group of sources in the same file") {
     CHECK(place_of(head + "group = \"bulk\"") == "r.toml, line 4, column 9");
     CHECK(place_of(head + "group = 5") == "r.toml, line 4, column 9");
     CHECK(place_of(head + "group = \"\"") == "r.toml, line 4, column 9");
+}
+
+TEST_CASE("new domains in From stand there with their first day, and a mistake is named with its place") {
+    const auto all = transport::parse_rules(R"([[sender]]
+domain = "new.example"
+warm_up = 2026-11-28
+per_day = [10, 20]
+[[sender]]
+domain = "*"
+warm_up = 2026-11-29
+)");
+    REQUIRE(all.senders.size() == 2);
+    CHECK(all.senders[0].domain == "new.example");
+    CHECK(all.senders[0].warm_up.since == std::chrono::sys_days(std::chrono::year(2026) / 11 / 28));
+    CHECK(all.senders[0].warm_up.per_day == std::vector<unsigned>{10, 20});
+    CHECK(all.senders[1].warm_up.per_day == transport::warm_up{}.per_day);
+    transport::mx_options options{.client_name = "out.example.com"};
+    transport::obey(all, options);
+    CHECK(options.senders.size() == 2);
+    transport::obey(transport::parse_rules(""), options);
+    CHECK(options.senders.size() == 2);
+
+    const std::string sender = "[[sender]]\ndomain = \"new.example\"\n";
+    CHECK(mistake("[[sender]]\nwarm_up = 2026-11-28") == "r.toml, line 1, column 1: a sender has a domain");
+    CHECK(mistake(sender).find("line 1, column 1: a sender has the first day of its \"warm_up\"") != std::string::npos);
+    CHECK(mistake(sender + "per_day = [1]").find("no \"warm_up\"") != std::string::npos);
+    CHECK(place_of(sender + "warm_up = 5") == "r.toml, line 3, column 11");
+    CHECK(place_of(sender + "source = 5") == "r.toml, line 3, column 1");
+    CHECK(place_of("[[sender]]\nwarm_up = 2026-11-28\ndomain = 5") == "r.toml, line 3, column 10");
+    const auto whole = sender + "warm_up = 2026-11-28\n";
+    CHECK(mistake("\n[[sender]]\ndomain = \"a b\"\nwarm_up = 2026-11-28").find("r.toml, line 2, column 1: no mail") ==
+          0);
+    CHECK(mistake(whole + whole).find("two senders are of the domain new.example") != std::string::npos);
 }
 
 TEST_CASE("a rule that no server comes to is a mistake, wherever what comes before it stands") {

@@ -61,6 +61,26 @@ TEST_CASE("the pacer lets as many ahead as it is told, and no more in any time")
     CHECK(p.forget_at(s) > t0 + 9s);
 }
 
+TEST_CASE("before a pace begins nothing goes, and what may go ahead is earned from then on") {
+    const rate r{10, 1s, t0};
+    for (const unsigned ahead : {1u, 4u}) {
+        CAPTURE(ahead);
+        const pacer p{.ahead = ahead};
+        pacer::state s;
+        CHECK(p.ready_at(s, r) == t0);
+        p.reserve(s, r, t0);
+        CHECK(p.ready_at(s, r) == t0 + 100ms);
+        // Who comes later is as new.
+        pacer::state later;
+        int sent = 0;
+        for (; p.ready_at(later, r) <= t0 + 10s; ++sent) p.reserve(later, r, t0 + 10s);
+        CHECK(sent == static_cast<int>(ahead));
+    }
+    CHECK(pacer{}.ready_at({}, {0, 1s, t0}) == time_point::min());
+    CHECK(slower({10, 1s, t0}, {1, 1s}) == rate{1, 1s, t0});
+    CHECK(slower({1, 1s}, {10, 1s, t0}) == rate{1, 1s, t0});
+}
+
 TEST_CASE("a rate of zero messages is no limit") {
     const pacer p;
     pacer::state s;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <set>
 #include <string>
 #include <vector>
@@ -330,6 +331,175 @@ TEST_CASE("what is paused is not forgotten") {
     s.resume({.host = 4});
     CHECK(s.forget({4, provider}, t0) == time_point::min());
     CHECK_FALSE(s.ripe(t0).has_value());
+}
+
+TEST_CASE("sites of one stream share its pace, whoever their providers are, and nobody else has to wait") {
+    fair s{};
+    const auto at = [](host_id site, host_id stream) {
+        place h{site, provider + site % 2};
+        h.stream = stream;
+        if (stream != 0) h.stream_pace = {24, 24h};
+        return h;
+    };
+    job_id last = 0;
+    const auto add = [&](host_id site, host_id stream) { s.admit(made(last++), at(site, stream), t0); };
+    for (const host_id site : {1u, 2u, 3u}) add(site, 500);
+    for (const host_id site : {1u, 2u}) add(site, 500);
+    add(4, 501);
+    add(5, 0);
+    add(5, 0);
+    std::vector<host_id> sent;
+    const auto run = [&](time_point now) {
+        sent.clear();
+        for (;;) {
+            while (s.ripe(now)) {
+            }
+            const auto h = s.turn(now);
+            if (!h) break;
+            s.begin(at(*h, 0), now);
+            CHECK(s.waiting(*h, now) > 0);
+            while (s.next(*h, now)) sent.push_back(*h);
+            s.end(at(*h, 0), now);
+        }
+        return sent;
+    };
+    CHECK(run(t0) == std::vector<host_id>{1, 4, 5, 5});
+    CHECK(run(t0 + 59min).empty());
+    CHECK(s.wakeup() == t0 + 1h);
+    for (int hour = 1; hour <= 4; ++hour) CHECK(run(t0 + 1h * hour).size() == 1);
+    CHECK(s.lines_.size() == 0);
+    for (const host_id site : {1u, 2u, 3u, 4u, 5u}) CHECK(s.forget(at(site, 0), t0 + 5h) == time_point::min());
+    CHECK(s.streams_.empty());
+    CHECK(s.sites_.empty());
+}
+
+TEST_CASE("a pace begins later only for what outlives its process") {
+    fair s{};
+    place h{1, provider};
+    h.limits.pace = {24, 24h, t0 + 10min};
+    place of_stream{2, provider + 1};
+    of_stream.stream = 500;
+    of_stream.stream_pace = {24, 24h, t0 + 20min};
+    for (auto& at : {h, of_stream}) {
+        auto j = made(at.site);
+        j.lasts = true;
+        s.admit(j, at, t0);
+    }
+    CHECK(turns(s, t0).empty());
+    CHECK(s.wakeup() == t0 + 10min);
+    CHECK(s.turn(t0 + 10min) == host_id(1));
+    // Nobody rings for what is forgotten.
+    s.withdraw(2, 2);
+    CHECK(s.forget(of_stream, t0 + 10min) == time_point::min());
+    CHECK_FALSE(s.ripe(t0 + 24h));
+    CHECK(s.alarms_.empty());
+    fair other{};
+    for (const auto& at : {h, of_stream}) other.admit(made(at.site), at, t0);
+    CHECK(other.turn(t0) == host_id(1));
+}
+
+TEST_CASE("a site of a stream that does not use its time keeps the others no longer than for one message") {
+    fair s{};
+    const auto at = [](host_id site) {
+        place h{site, provider};
+        h.stream = 500;
+        h.stream_pace = {24, 24h};
+        return h;
+    };
+    for (host_id site = 1; site <= 4; ++site) s.admit(made(site), at(site), t0);
+    const auto go = [&](host_id site, time_point now) {
+        s.begin(at(site), now);
+        CHECK(s.next(site, now).has_value());
+        s.end(at(site), now);
+    };
+    CHECK(s.turn(t0) == host_id(1));
+    go(1, t0);
+    CHECK_FALSE(s.turn(t0));
+    // Its turn comes, and the pool has no connection for it.
+    CHECK(s.turn(t0 + 1h) == host_id(2));
+    s.hold(at(2));
+    CHECK_FALSE(s.turn(t0 + 1h));
+    CHECK(s.turn(t0 + 2h) == host_id(3));
+    go(3, t0 + 2h);
+    s.withdraw(4, 4);
+    s.unhold(2);
+    CHECK(s.turn(t0 + 3h) == host_id(2));
+}
+
+// POSTROAD_DOMAINS=1000000 in the environment shows that nothing grows with their number.
+TEST_CASE("streams without number, a thousand at a time, leave nothing behind, and wait at no cost") {
+    const char* const wanted = std::getenv("POSTROAD_DOMAINS");
+    const auto rounds = wanted ? std::atoi(wanted) / 1000 : 50;
+    fair s{};
+    auto now = t0;
+    host_id last = 10'000;
+    std::size_t most = 0;
+    for (int round = 0; round < rounds; ++round, now += 2h) {
+        std::vector<place> all;
+        for (int i = 0; i < 1000; ++i) {
+            place h{++last, provider};
+            h.stream = ++last;
+            h.stream_pace = {24, 24h};
+            s.admit(made(h.site), h, now);
+            s.admit(made(h.site + 1), h, now);
+            all.push_back(h);
+        }
+        const auto run = [&](time_point at) {
+            const auto before = s.lines_.looks();
+            std::size_t sent = 0;
+            while (s.ripe(at)) {
+            }
+            while (const auto h = s.turn(at)) {
+                s.begin({*h, provider}, at);
+                while (s.next(*h, at)) ++sent;
+                s.end({*h, provider}, at);
+            }
+            CHECK(sent == 1000);
+            CHECK(s.lines_.looks() - before < 100 * sent);
+        };
+        run(now);
+        run(now + 1h);
+        most = std::max(most, held(s) + s.streams_.size());
+        for (const auto& h : all) {
+            CHECK(s.forget(h, now + 1h) > now + 1h);
+            CHECK(s.forget(h, now + 2h) == time_point::min());
+        }
+        REQUIRE(s.streams_.empty());
+        REQUIRE(s.sites_.empty());
+    }
+    CHECK(most < 10'000);
+    (void)s.ripe(now);
+    CHECK(s.alarms_.empty());
+}
+
+TEST_CASE("what many sites of one stream cost with each message does not depend on how many wait") {
+    const auto looks = [](host_id sites) {
+        fair s{};
+        const auto at = [](host_id site) {
+            place h{site, provider};
+            h.stream = 1'000'000;
+            h.stream_pace = {24, 24h};
+            return h;
+        };
+        for (host_id site = 1; site <= sites; ++site) s.admit(made(site), at(site), t0);
+        std::uint64_t most = 0;
+        for (int hour = 0; hour < 50; ++hour) {
+            const auto before = s.lines_.looks();
+            const auto now = t0 + 1h * hour;
+            const auto h = s.turn(now);
+            REQUIRE(h);
+            s.begin(at(*h), now);
+            CHECK(s.next(*h, now).has_value());
+            CHECK_FALSE(s.next(*h, now).has_value());
+            s.end(at(*h), now);
+            // Who comes upon them the first time sets them aside.
+            if (hour > 1) most = std::max(most, s.lines_.looks() - before);
+            CHECK_FALSE(s.turn(now));
+        }
+        return most;
+    };
+    const auto of_few = looks(100);
+    CHECK(looks(10'000) <= of_few + 10);
 }
 
 TEST_CASE("sites without number, a thousand at a time, leave nothing behind") {

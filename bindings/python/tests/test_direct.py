@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import json
 import subprocess
 import threading
@@ -246,6 +247,37 @@ def test_rules_say_where_mail_leaves_from(dns, sink, tmp_path):
         mail.send(compose(to="bob@d.example"), tenant="shop")
     names = ["one.sender.example", "two.sender.example", "two.sender.example"]
     assert [m.hello for m in sink.messages] == names
+
+
+def of_new_domain(to):
+    m = compose(to=to)
+    m.replace_header("From", "ann@new.example")
+    return m
+
+
+def test_a_rule_names_the_sources_for_a_provider_and_new_domains_send_little(dns, sink, tmp_path):
+    for domain in ("d.example", "e.example"):
+        dns.add(domain, "A", "127.0.0.1")
+    rules = tmp_path / "rules.toml"
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    rules.write_text(
+        RULES
+        + '[[provider]]\nname = "large"\nservers = ["d.example"]\ngroup = "bulk"\n'
+        + f'[[sender]]\ndomain = "new.example"\nwarm_up = {today}\nper_day = [1, 1]\n'
+    )
+    with Mailer(mx_url(dns, sink), rules=rules) as mail:
+        mail.send(compose(to="bob@d.example"))
+        mail.send(compose(to="bob@e.example"))
+        mail.send(of_new_domain("bob@e.example"))
+        waiting = mail.submit(of_new_domain("eve@e.example"))
+        mail.send(of_new_domain("bob@d.example"))
+        mail.send(compose(to="bob@e.example"))
+        waiting.cancel()
+    names = ["two", "one", "one", "two", "one"]
+    assert [m.hello for m in sink.messages] == [f"{name}.sender.example" for name in names]
+    rules.write_text(RULES + '[[provider]]\nname = "large"\nservers = ["d.example"]\ngroup = "bulc"\n')
+    with pytest.raises(postroad.InvalidInput, match=r"line 19, column 9: no source is in the group bulc"):
+        Mailer(mx_url(dns, sink), rules=rules)
 
 
 def test_the_rules_that_are_shipped_have_a_name():

@@ -14,6 +14,8 @@ namespace postroad {
 struct rate {
     unsigned messages = 0;  ///< 0: any number
     duration per = std::chrono::seconds(1);
+    /// None before: what an earlier process sent is not known, and may have used up all until then.
+    time_point begins = time_point::min();
 
     bool limited() const noexcept { return messages > 0 && per > duration::zero(); }
     /// From one message to the next: rounded up, so that the rate is never exceeded; zero: not limited.
@@ -30,8 +32,12 @@ struct rate {
     friend bool operator==(const rate&, const rate&) = default;
 };
 
-/// The one that leaves the longer time between messages.
-inline rate slower(rate a, rate b) noexcept { return a.interval() >= b.interval() ? a : b; }
+/// The one that leaves the longer time between messages; it begins when both have.
+inline rate slower(rate a, rate b) noexcept {
+    auto both = a.interval() >= b.interval() ? a : b;
+    both.begins = std::max(a.begins, b.begins);
+    return both;
+}
 
 /// What all servers of a provider together bear. 0: nobody said so.
 struct limits {

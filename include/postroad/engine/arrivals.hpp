@@ -212,12 +212,14 @@ private:
         if (j.waits > 0 && sent_back > 0) --sent_back;
     }
     // Settled recipients, too: each part says what became of all of its own.
-    static transport::sender_facts facts_of(const job& j) {
+    transport::sender_facts facts_of(const job& j) const {
         transport::sender_facts facts{.tenant = j.tenant, .traffic_class = j.traffic_class};
         // Who demands TLS on the whole way is not taken at the word of a field.
         if constexpr (transport::routes_senders<Transport>)
             facts.tls_not_required =
                 !j.mail->envelope.options.require_tls && postroad::detail::waives_tls(j.mail->content);
+        if constexpr (transport::asks_from_domain<Transport>)
+            if (transport_.by_from_domain()) facts.from_domain = postroad::detail::from_domain(j.mail->content);
         return facts;
     }
     std::vector<places> groups_of(const envelope& e, const transport::sender_facts& who) {

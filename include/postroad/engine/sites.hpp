@@ -100,6 +100,13 @@ struct provider {
     std::map<std::string, asked_rest, std::less<>> tenants = {};
 };
 
+/// Sites that share a pace, of one provider or of several.
+struct stream {
+    host_id id = 0;
+    std::size_t sites = 0;
+    rate pace = {};
+};
+
 /// Servers that are interchangeable.
 struct site {
     host_id id = 0;
@@ -107,6 +114,8 @@ struct site {
     std::string provider_name = {};  // empty: none but itself
     engine::provider* group = nullptr;
     engine::provider alone = {};  // where it is its own
+    std::string stream_name = {};
+    engine::stream* stream = nullptr;  // mostly none
     std::vector<server> servers = {};
     std::vector<connection_id> connections = {};
     std::size_t opening = 0;
@@ -133,7 +142,13 @@ struct site {
     bool listed = false;  // among those that may be forgotten
     time_point rested_at = time_point::min();
 
-    pooling::place place() const noexcept { return {id, group->id, group->limits}; }
+    pooling::place place() const noexcept {
+        pooling::place at{id, group->id, group->limits};
+        if (!stream) return at;
+        at.stream = stream->id;
+        at.stream_pace = stream->pace;
+        return at;
+    }
     /// Connections that are not on their way out.
     std::size_t live() const noexcept { return opening + open; }
     bool in_trouble() const noexcept { return since != never; }
@@ -253,6 +268,7 @@ private:
     std::unordered_map<host_id, site> sites_;
     std::map<std::string, host_id, std::less<>> by_name_;
     std::map<std::string, provider, std::less<>> providers_;
+    std::map<std::string, stream, std::less<>> streams_;
     postroad::ring<host_id> changed_;  // ring() is a bell here
     std::set<std::pair<time_point, host_id>> rings_;
     std::set<std::pair<time_point, host_id>> idle_;

@@ -170,6 +170,9 @@ POSTROAD_DECL bool has_signed_header(const content& c);
 /// Whether its header says `TLS-Required: No` (RFC 8689 section 3). Not where it cannot be read.
 POSTROAD_DECL bool waives_tls(const content& c);
 
+/// The domain of the first mailbox in From, in A-labels and lower case. Empty where it cannot be read.
+POSTROAD_DECL std::string from_domain(const content& c);
+
 }  // namespace detail
 
 }  // namespace postroad

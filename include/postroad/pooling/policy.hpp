@@ -21,6 +21,9 @@ struct place {
     host_id provider = 0;
     /// What the provider bears, as the transport says; the policies' own limits and what they learn stay below.
     postroad::limits limits = {};
+    /// A part of a provider's mail with a pace of its own, as transport::location says; 0: none.
+    host_id stream = 0;
+    rate stream_pace = {};
 
     constexpr place() = default;
     constexpr place(host_id site_and_provider) : site(site_and_provider), provider(site_and_provider) {}

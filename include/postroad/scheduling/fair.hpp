@@ -7,6 +7,7 @@
 #include <postroad/scheduling/detail/alarms.hpp>
 #include <postroad/scheduling/detail/fair_lines.hpp>
 #include <postroad/scheduling/detail/fair_site.hpp>
+#include <postroad/scheduling/detail/fair_streams.hpp>
 #include <postroad/scheduling/doubt.hpp>
 #include <postroad/scheduling/pacer.hpp>
 #include <postroad/scheduling/policy.hpp>
@@ -56,7 +57,10 @@ struct basic_fair {
 
     void admit(const job& j, pooling::place h, time_point now) {
         const auto& s = site_of(h);
+        // Where nothing outlives the process, none was before it whose messages would count.
+        if (!j.lasts) h.limits.pace.begins = h.stream_pace.begins = time_point::min();
         providers_[s.provider].limits = h.limits;
+        streams_.set_pace(s.stream, h.stream_pace);
         lines_.admit(j, {h.site, s.provider}, grade_of(j));
         look_at(h.site, now);
     }
@@ -130,6 +134,7 @@ struct basic_fair {
         s.take(now);
         auto& p = providers_[s.provider];
         pacer.reserve(p.pace, pace_of(p), now);
+        streams_.reserve(pacer, s.stream, now);
         pacer.reserve(mailer_state_, mailer_pace, now);
         if (tenant_pace.limited()) reserve_for_tenant(found->second, now);
         return found->first;
@@ -156,6 +161,7 @@ struct basic_fair {
             at = after(std::max(now, pacer.ready_at(p.pace, pace_of(p))), pace_of(p).time_of(std::max(own, others)));
             if (std::max(own, others) > 0 && breaker.broken(p.health)) at = std::max(at, breaker.probe_at(p.health));
         }
+        at = std::max(at, streams_.time_of(pacer, h.stream, own, now));
         const auto tenant = tenant_pace.limited() ? lines_.tenants.find(j.tenant) : detail::none;
         if (tenant == detail::none) return at;
         const auto ready = std::max(now, tenant_ready_at(tenant));
@@ -209,18 +215,13 @@ struct basic_fair {
         if (const auto s = sites_.find(h.site); s != sites_.end()) {
             if (s->second.busy > 0 || !lines_.forget_site(h.site)) return never;
             h.provider = s->second.provider;
+            h.stream = s->second.stream;
             alarms_.cancel({s->second.rings_at, alarm::kind::site, h.site});
             --providers_[h.provider].sites;
+            streams_.left(h.stream);
             sites_.erase(s);
         }
-        const auto p = providers_.find(h.provider);
-        if (p == providers_.end() || p->second.sites > 0) return time_point::min();
-        const auto needed = std::max({pacer.forget_at(p->second.pace), concurrency.forget_at(p->second.bears),
-                                      breaker.forget_at(p->second.health)});
-        if (needed > now) return needed;
-        alarms_.cancel({p->second.rings_at, alarm::kind::provider, h.provider});
-        providers_.erase(p);
-        return time_point::min();
+        return std::max(forget_provider(h, now), streams_.forget(pacer, h.stream, alarms_, now));
     }
 
     struct provider_state {
@@ -244,6 +245,7 @@ struct basic_fair {
     detail::fair_lines lines_ = {};                               ///< internal
     std::unordered_map<host_id, detail::fair_site> sites_ = {};   ///< internal
     std::unordered_map<host_id, provider_state> providers_ = {};  ///< internal
+    detail::fair_streams<Pacer> streams_ = {};                    ///< internal
     std::vector<tenant_state> tenants_ = {};                      ///< internal
     typename Pacer::state mailer_state_ = {};                     ///< internal
     detail::alarms alarms_ = {};                                  ///< internal
@@ -256,8 +258,10 @@ struct basic_fair {
     }
     long quantum() const noexcept { return static_cast<long>(std::clamp<std::size_t>(burst, 1, 1'000'000)); }
     detail::fair_site& site_of(pooling::place h) {
-        const auto [at, is_new] = sites_.try_emplace(h.site, detail::fair_site{.provider = h.provider});
+        const auto [at, is_new] =
+            sites_.try_emplace(h.site, detail::fair_site{.provider = h.provider, .stream = h.stream});
         if (is_new) ++providers_[h.provider].sites;
+        if (is_new) streams_.joined(h.stream);
         return at->second;
     }
 
@@ -274,6 +278,17 @@ struct basic_fair {
         if (at <= now) return detail::may_go::yes;
         alarms_.set({at, alarm::kind::tenant, f.tenant});
         return detail::may_go::tenant_waits;
+    }
+    // Of one without a site: time_point::min() if it is forgotten, else when to ask again.
+    time_point forget_provider(pooling::place h, time_point now) {
+        const auto p = providers_.find(h.provider);
+        if (p == providers_.end() || p->second.sites > 0) return time_point::min();
+        const auto needed = std::max({pacer.forget_at(p->second.pace), concurrency.forget_at(p->second.bears),
+                                      breaker.forget_at(p->second.health)});
+        if (needed > now) return needed;
+        alarms_.cancel({p->second.rings_at, alarm::kind::provider, h.provider});
+        providers_.erase(p);
+        return time_point::min();
     }
     void reserve_for_tenant(detail::index tenant, time_point now) {
         if (tenant >= tenants_.size()) tenants_.resize(tenant + 1);
@@ -296,11 +311,15 @@ struct basic_fair {
     // Whether a connection to `h` that has a turn may send.
     bool may_send(host_id h, time_point now) const {
         const auto s = sites_.find(h);
-        if (s == sites_.end() || s->second.granted == 0) return false;
+        if (s == sites_.end() || s->second.granted == 0 || streams_.ready_at(pacer, s->second.stream) > now)
+            return false;
         const auto& p = providers_.at(s->second.provider);
         return pacer.ready_at(p.pace, pace_of(p)) <= now && (p.probing == h || !breaker.broken(p.health));
     }
-    bool site_can_start(host_id h, time_point now) const { return sites_.at(h).can_start(lines_.live(h), now); }
+    bool site_can_start(host_id h, time_point now) const {
+        const auto& s = sites_.at(h);
+        return s.can_start(lines_.live(h), now) && streams_.ready_at(pacer, s.stream) <= now;
+    }
     rate pace_of(const provider_state& p) const noexcept { return slower(pace, p.limits.pace); }
     bool can_start(const provider_state& p, time_point now) const {
         const auto cap = least_said(std::max<std::size_t>(per_destination, 1), p.limits.connections);
@@ -330,7 +349,20 @@ struct basic_fair {
     }
     void ring_for_site(host_id h, time_point now) {
         auto& s = sites_.at(h);
-        if (s.granted > 0) alarms_.move(s.rings_at, {s.hangs_at(), alarm::kind::site, h}, now);
+        if (const auto at = streams_.ready_at(pacer, s.stream); at > now)
+            streams_.wait(h, s, at, alarms_, now);
+        else if (s.granted > 0)
+            alarms_.move(s.rings_at, {s.hangs_at(), alarm::kind::site, h}, now);
+    }
+    // Whether it waited for its stream, and goes on.
+    bool go_on(host_id h, time_point now) {
+        const auto at = sites_.find(h);
+        if (at == sites_.end()) return false;
+        at->second.waits_for_stream = false;
+        if (!lines_.waits_for_site(h)) return false;
+        look_at(h, now);
+        ripe_.push_back(h);
+        return true;
     }
     void ring_for_provider(host_id h, provider_state& p, time_point now) {
         const auto at = starts_at(p);
@@ -353,6 +385,8 @@ struct basic_fair {
                 if (const auto h = look_at_provider(a.which, now)) ripe_.push_back(*h);
                 return;
             }
+            case alarm::kind::stream:
+                return streams_.rang(a.which, alarms_, now, [&](host_id h) { return go_on(h, now); });
             case alarm::kind::tenant:
                 for (const auto h : lines_.resume_tenant(a.which)) ripe_.push_back(h);
                 return;

@@ -16,7 +16,7 @@ using postroad::rate;
 template <class P>
 concept pacer_part = std::movable<P> && std::default_initializable<typename P::state> &&
     requires(const P c, typename P::state s, const typename P::state cs, rate r, time_point now) {
-    // When the next message may go; in the past if it may go now.
+    // When the next message may go, not before rate::begins; in the past if it may go now.
     { c.ready_at(cs, r) } -> std::same_as<time_point>;
     // One goes now; called only once ready_at() has passed.
     { c.reserve(s, r, now) } -> std::same_as<void>;
@@ -35,13 +35,18 @@ struct pacer {
     };
 
     time_point ready_at(const state& s, rate r) const noexcept {
-        if (!r.limited() || s.empty_at == time_point::min()) return time_point::min();
-        return s.empty_at - r.interval() * (std::max(ahead, 1u) - 1);
+        if (!r.limited()) return time_point::min();
+        if (s.empty_at == time_point::min()) return r.begins;
+        return std::max(r.begins, s.empty_at - credit(r));
     }
     time_point forget_at(const state& s) const noexcept { return s.empty_at; }
     void reserve(state& s, rate r, time_point now) const noexcept {
-        if (r.limited()) s.empty_at = after(std::max(s.empty_at, now), r.interval());
+        if (r.limited()) s.empty_at = after(std::max({s.empty_at, now, after(r.begins, credit(r))}), r.interval());
     }
+
+private:
+    // What may go ahead is earned from the beginning on.
+    duration credit(rate r) const noexcept { return r.interval() * (std::max(ahead, 1u) - 1); }
 };
 
 static_assert(pacer_part<pacer>);

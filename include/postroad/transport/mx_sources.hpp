@@ -5,11 +5,14 @@
 #include <postroad/core/limits.hpp>
 #include <postroad/message/address.hpp>
 #include <postroad/net/dialing.hpp>
+#include <postroad/net/wall_clock.hpp>
 #include <postroad/transport/policy.hpp>
 #include <postroad/transport/provider_rules.hpp>
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,13 +20,22 @@
 
 namespace postroad::transport {
 
-/// A new address that sends little at first: a ceiling of messages a day to each provider, spread over the day.
+/// What is new and sends little at first: a ceiling of messages a day to each provider, spread over the day.
 struct warm_up {
     std::chrono::sys_days since = {};  ///< its first day, UTC
     /// On the first day, the second, and so on; behind the last there is no ceiling.
     std::vector<unsigned> per_day = {50, 100, 500, 1000, 5000, 10'000, 20'000, 40'000, 70'000, 100'000};
 
     POSTROAD_DECL rate pace(std::chrono::sys_days today) const noexcept;
+    /// The same of a process that sends since `started`. A day has as many parts, of equal length, as messages go on
+    /// it; in the part in which it started an earlier process may have sent one, so the pace begins with the next.
+    POSTROAD_DECL rate pace(std::chrono::sys_days today, const net::moment& started) const noexcept;
+};
+
+/// A domain in From that is new.
+struct mx_sender {
+    std::string domain = {};  ///< "example.com"; "*": each that is not named, by itself
+    transport::warm_up warm_up = {};
 };
 
 /// An address of this machine, or one of each family, that mail leaves from.
@@ -74,7 +86,8 @@ public:
     /// The address of it that a server is connected from; all of them where none has a family of that server's.
     static std::vector<std::string> addresses_to(const mx_source& s, const endpoint& server);
     /// The location as it is from there.
-    static void leave_from(const mx_source& s, location& where, std::chrono::sys_days today);
+    static void leave_from(const mx_source& s, location& where, std::chrono::sys_days today,
+                           const net::moment& started);
 
     /// Between a domain and the name of its source.
     static constexpr std::string_view from = " from ";
@@ -85,6 +98,26 @@ private:
     std::vector<mx_source> all_;
     std::vector<source_binding> bindings_;
     std::vector<std::string> groups_;  // that rules of providers name
+};
+
+/// Domains in From that are new, and how much of their mail goes to each provider.
+class mx_senders {
+public:
+    mx_senders() = default;
+    /// Throws error(errc::invalid_option) for what is no domain, and one that is named twice.
+    explicit mx_senders(const std::vector<mx_sender>& all);
+
+    bool empty() const noexcept { return all_.empty(); }
+    /// Null: it sends what it may. `domain` in A-labels and lower case.
+    const transport::warm_up* find(std::string_view domain, std::chrono::sys_days today) const noexcept;
+    /// The location as it is for that domain.
+    static void send_for(std::string_view domain, rate pace, location& where);
+
+    /// Between a place and the domain.
+    static constexpr std::string_view behalf = " for ";
+
+private:
+    std::map<std::string, transport::warm_up, std::less<>> all_;
 };
 
 }  // namespace postroad::transport

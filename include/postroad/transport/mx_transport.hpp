@@ -12,7 +12,6 @@
 #include <postroad/transport/url.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -72,6 +71,8 @@ struct mx_options {
     std::vector<mx_source> sources = {};
     /// The first that fits decides which of them; what fits none leaves from those without a group.
     std::vector<source_binding> bindings = {};
+    /// Domains in From that are new. Their mail has sites and connections of its own; the limits are the provider's.
+    std::vector<mx_sender> senders = {};
 };
 
 namespace detail {
@@ -88,6 +89,8 @@ struct mx_table {
     };
     mx_options options;
     mx_sources sources;
+    mx_senders senders;
+    net::moment started = net::this_moment();
     mx_rules rules;
     mx_rules without_demands;  // of domains: what they say of TLS counts for nothing
     std::vector<route> routes;
@@ -100,8 +103,10 @@ struct mx_table {
     /// Of a domain with a route.
     located along(const route& r, const std::string& domain) const;
     std::string domain_of(const address& to) const;
-    /// With the source that it leaves from.
+    /// With the source that it leaves from, and the domain that it is from where that is new.
     std::string place_of(const envelope& e, const address& to, const sender_facts& who) const;
+    /// What is known of a domain, from one of these sources and of that sender.
+    void complete(located& found, std::string_view names, std::string_view group, std::string_view sender) const;
     /// What EHLO says to a server: the name of its source, or of all.
     const std::string& client_name_to(const endpoint& host) const noexcept;
     net::dialing dialing_to(const endpoint& host) const;
@@ -134,7 +139,8 @@ public:
 
     /// The domain in A-labels and lower case.
     std::string route(const envelope& e, const address& to) const { return table_->place_of(e, to, {}); }
-    /// The same, and behind " from " the name of its source, if there are any.
+    /// The same, and behind " from " the name of its source, if there are any, and behind " for " the domain in From,
+    /// if it is new.
     std::string route(const envelope& e, const address& to, const sender_facts& who) const {
         return table_->place_of(e, to, who);
     }
@@ -142,10 +148,15 @@ public:
         std::string_view from = place;
         const bool waived = from.ends_with(detail::whatever_its_tls);
         if (waived) from.remove_suffix(detail::whatever_its_tls.size());
+        std::string sender;
+        if (const auto at = from.rfind(mx_senders::behalf); at != std::string_view::npos) {
+            sender = from.substr(at + mx_senders::behalf.size());
+            from = from.substr(0, at);
+        }
         const std::string domain(from.substr(0, from.find(mx_sources::from)));
         from.remove_prefix(std::min(domain.size() + mx_sources::from.size(), from.size()));
         if (const auto* r = table_->route_of(domain)) return done(table_->along(*r, domain));
-        go_on(std::make_shared<search>(domain, std::string(from), table_,
+        go_on(std::make_shared<search>(domain, std::string(from), std::move(sender), table_,
                                        waived ? table_->without_demands : table_->rules, policies_, resolver_,
                                        std::move(done)));
     }
@@ -153,6 +164,7 @@ public:
     std::optional<reading> read_reply(const endpoint& host, const recipient_outcome& refused) const {
         return transport::read_reply(table_->options.providers, host.name, refused.reply);
     }
+    bool by_from_domain() const noexcept { return !table_->senders.empty(); }
     const net::dialing& dialing() const noexcept { return table_->options.dialing; }
     net::dialing dialing(const endpoint& host) const { return table_->dialing_to(host); }
     session_type make_session(const endpoint& host, std::string nonce, const lessons& known = {}) const {
@@ -162,10 +174,12 @@ public:
 private:
     // A search for one domain. Answers come on any thread, and do not keep alive who gives them.
     struct search {
-        search(const std::string& d, std::string from, std::shared_ptr<const detail::mx_table> t, const mx_rules& rules,
-               std::weak_ptr<const net::sts_source> p, std::weak_ptr<Resolver> r, locate_handler h)
+        search(const std::string& d, std::string from, std::string who, std::shared_ptr<const detail::mx_table> t,
+               const mx_rules& rules, std::weak_ptr<const net::sts_source> p, std::weak_ptr<Resolver> r,
+               locate_handler h)
             : domain(d),
               sources(std::move(from)),
+              sender(std::move(who)),
               table(std::move(t)),
               policies(std::move(p)),
               resolver(std::move(r)),
@@ -201,6 +215,7 @@ private:
 
         std::string domain;
         std::string sources;  // that its mail may leave from, as its place has them
+        std::string sender;   // that it is for, likewise
         std::shared_ptr<const detail::mx_table> table;
         std::weak_ptr<const net::sts_source> policies;
         std::weak_ptr<Resolver> resolver;
@@ -232,8 +247,7 @@ private:
         if (!over) return;
         if (const auto& watch = s->table->options.tls_reports; watch && s->counts && !found.error)
             watch->located(s->domain, found.where.servers, s->policy);
-        if (const auto* const source = s->table->sources.pick(s->sources, s->state.group()); source && !found.error)
-            mx_sources::leave_from(*source, found.where, std::chrono::floor<std::chrono::days>(net::wall_clock_now()));
+        s->table->complete(found, s->sources, s->state.group(), s->sender);
         over(std::move(found));
     }
 

@@ -49,6 +49,10 @@ struct location {
     std::string provider = {};
     /// Of the provider; what it is said to bear.
     postroad::limits limits = {};
+    /// Sites of one stream share its pace, beside the limits of their providers: a part of the mail, such as that of
+    /// one domain in From. Empty: none.
+    std::string stream = {};
+    rate stream_pace = {};
     /// In any order; endpoint::preference and endpoint::weight say which is used when. At least one.
     std::vector<endpoint> servers = {};
     /// It is asked for anew after this, when mail comes; what is less than a minute away counts as a minute.
@@ -125,6 +129,13 @@ struct sender_facts {
     std::uint8_t traffic_class = 0;
     /// It is to arrive also where TLS is not as the recipient's domain wants it (RFC 8689 section 3).
     bool tls_not_required = false;
+    /// The domain in From, in A-labels and lower case, for transports with by_from_domain(); empty where there is none.
+    std::string from_domain = {};
+};
+/// Says by `by_from_domain()` whether it looks at sender_facts::from_domain: finding it takes time.
+template <class T>
+concept asks_from_domain = requires(const T t) {
+    { t.by_from_domain() } -> std::same_as<bool>;
 };
 /// The same as routes_recipients for whom it matters who sends; asked in place of that.
 template <class T>

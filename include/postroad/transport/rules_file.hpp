@@ -36,6 +36,7 @@ struct direct_rules {
     provider_rules providers = {};
     std::vector<mx_source> sources = {};
     std::vector<source_binding> bindings = {};
+    std::vector<mx_sender> senders = {};
 };
 
 namespace detail {
@@ -78,7 +79,7 @@ private:
             };
             if (const auto header = after_brackets(rest); header && (header->empty() || !begins_key(header->front())))
                 refuse(at(whole.size() - header->size()),
-                       "a header is [[provider]], [[provider.reply]], [[source]] or [[binding]]");
+                       "a header is [[provider]], [[provider.reply]], [[source]], [[binding]] or [[sender]]");
             for (std::size_t i = 0; i < whole.size(); ++i) {
                 const bool ascii = static_cast<unsigned char>(whole[i]) < 0x80;
                 if (!ascii && !rest.starts_with('#'))
@@ -114,7 +115,7 @@ private:
     }
 
     direct_rules all_of(const toml::table& file) const {
-        check_keys(file, {"provider", "source", "binding"});
+        check_keys(file, {"provider", "source", "binding", "sender"});
         direct_rules all;
         ends_by_line earlier;
         for (const auto* t : tables(file, "provider")) {
@@ -124,6 +125,11 @@ private:
         }
         for (const auto* t : tables(file, "source")) all.sources.push_back(source_of(*t));
         for (const auto* t : tables(file, "binding")) all.bindings.push_back(binding_of(*t));
+        for (const auto* t : tables(file, "sender")) {
+            all.senders.push_back(sender_of(*t));
+            checked(*t, [&] { (void)mx_senders({all.senders.back()}); });
+        }
+        if (const auto* at = file.get("sender")) checked(*at, [&] { (void)mx_senders(all.senders); });
         if (const auto* at = file.get(all.sources.empty() ? "binding" : "source"))
             checked(*at, [&] { (void)mx_sources(all.sources, all.bindings); });
         for (const auto* t : tables(file, "provider"))
@@ -177,20 +183,33 @@ private:
     mx_source source_of(const toml::table& t) const {
         check_keys(t, {"name", "client_name", "addresses", "group", "warm_up", "per_day"});
         mx_source source;
-        std::vector<unsigned> per_day;
         for (const auto& [key, value] : t) {
             const auto k = key.str();
             if (k == "name") source.name = text(value, k);
             if (k == "client_name") source.client_name = text(value, k);
             if (k == "addresses") source.addresses = texts(value, k, "203.0.113.7");
             if (k == "group") source.group = text(value, k);
-            if (k == "warm_up") source.warm_up = transport::warm_up{.since = day(value, k)};
-            if (k == "per_day") per_day = numbers(value, k);
         }
-        if (per_day.empty()) return source;
-        if (!source.warm_up) refuse(t, "\"per_day\" counts from the first day, and there is no \"warm_up\"");
-        source.warm_up->per_day = std::move(per_day);
+        source.warm_up = warm_up_of(t);
         return source;
+    }
+    mx_sender sender_of(const toml::table& t) const {
+        check_keys(t, {"domain", "warm_up", "per_day"});
+        const auto* const domain = t.get("domain");
+        if (!domain) refuse(t, "a sender has a domain");
+        const auto table = warm_up_of(t);
+        if (!table) refuse(t, "a sender has the first day of its \"warm_up\": 2026-08-01");
+        return {.domain = text(*domain, "domain"), .warm_up = *table};
+    }
+    std::optional<transport::warm_up> warm_up_of(const toml::table& t) const {
+        std::optional<transport::warm_up> table;
+        if (const auto* const first = t.get("warm_up")) table = transport::warm_up{.since = day(*first, "warm_up")};
+        if (const auto* const all = t.get("per_day")) {
+            auto per_day = numbers(*all, "per_day");
+            if (!table) refuse(t, "\"per_day\" counts from the first day, and there is no \"warm_up\"");
+            table->per_day = std::move(per_day);
+        }
+        return table;
     }
     source_binding binding_of(const toml::table& t) const {
         check_keys(t, {"tenant", "class", "group"});
@@ -389,11 +408,12 @@ inline provider_rules parse_provider_rules(std::string_view text, std::string na
 }
 inline provider_rules read_provider_rules(const std::string& path) { return read_rules(path).providers; }
 
-/// The options as a file says: its providers before those of the options, its sources and bindings in their place where
-/// it has any.
+/// The options as a file says: its providers before those of the options; its sources and bindings, and its senders, in
+/// their place where it has any.
 inline void obey(direct_rules rules, mx_options& options) {
     options.providers.insert(options.providers.begin(), std::make_move_iterator(rules.providers.begin()),
                              std::make_move_iterator(rules.providers.end()));
+    if (!rules.senders.empty()) options.senders = std::move(rules.senders);
     if (rules.sources.empty()) return;
     options.sources = std::move(rules.sources);
     options.bindings = std::move(rules.bindings);

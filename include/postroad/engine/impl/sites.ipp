@@ -20,6 +20,7 @@ POSTROAD_DECL site* sites::place(transport::location&& where, time_point now) {
             for (auto& e : where.servers)
                 if (v.at == e) v.at.addresses = std::move(e.addresses);
         s.group->limits = where.limits;
+        if (s.stream) s.stream->pace = where.stream_pace;
         return &s;
     }
     const auto id = ++last_id_;
@@ -33,6 +34,12 @@ POSTROAD_DECL site* sites::place(transport::location&& where, time_point now) {
         if (s.group->sites++ == 0) s.group->id = ++last_id_;
     }
     s.group->limits = where.limits;
+    if (!where.stream.empty()) {
+        s.stream_name = std::move(where.stream);
+        s.stream = &streams_[s.stream_name];
+        if (s.stream->sites++ == 0) s.stream->id = ++last_id_;
+        s.stream->pace = where.stream_pace;
+    }
     for (auto& e : where.servers) s.servers.push_back({.at = std::move(e)});
     by_name_.emplace(s.name, id);
     rest(s, now);
@@ -42,7 +49,9 @@ POSTROAD_DECL site* sites::place(transport::location&& where, time_point now) {
 POSTROAD_DECL site* sites::without(const site& s, std::size_t server, time_point now) {
     transport::location rest{.site = s.name + " without " + to_string(s.servers[server].at),
                              .provider = s.provider_name,
-                             .limits = s.group->limits};
+                             .limits = s.group->limits,
+                             .stream = s.stream_name,
+                             .stream_pace = s.stream ? s.stream->pace : rate{}};
     for (std::size_t i = 0; i < s.servers.size(); ++i)
         if (i != server) rest.servers.push_back(s.servers[i].at);
     return rest.servers.empty() ? nullptr : place(std::move(rest), now);
@@ -337,6 +346,7 @@ POSTROAD_DECL void sites::erase(site& s) {
     by_name_.erase(s.name);
     if (const auto p = providers_.find(s.provider_name); p != providers_.end() && --p->second.sites == 0)
         providers_.erase(p);
+    if (s.stream && --s.stream->sites == 0) streams_.erase(s.stream_name);
     sites_.erase(s.id);
 }
 

@@ -288,6 +288,20 @@ POSTROAD_DECL bool waives_tls(const content& c) {
     return said && !in.failure() && equal_ignoring_case(trimmed(said->value), "No");
 }
 
+POSTROAD_DECL std::string from_domain(const content& c) {
+    content::reader in(c);
+    const auto header = header_from(in);
+    const auto fields = split_fields(header);
+    const auto* const said = find_field(fields, "From");
+    if (!said || in.failure()) return {};
+    try {
+        const auto all = parse_mailboxes(said->value, address_syntax::obsolete);
+        return all.empty() ? std::string() : in_lower_case(all.front().address.ascii_domain());
+    } catch (const error&) {
+        return {};
+    }
+}
+
 POSTROAD_DECL bool has_signed_header(const content& c) {
     content::reader in(c);
     const auto header = header_from(in);

@@ -12,7 +12,7 @@
 namespace postroad::scheduling::detail {
 
 struct alarm {
-    enum class kind : unsigned char { mailer, site, provider, tenant, forget };
+    enum class kind : unsigned char { mailer, site, provider, stream, tenant, forget };
     time_point at = never;
     kind what = kind::mailer;
     std::uint32_t which = 0;

@@ -16,6 +16,8 @@ struct fair_site {
     static constexpr duration hanging = std::chrono::seconds(2);
 
     pooling::host_id provider = 0;
+    pooling::host_id stream = 0;
+    bool waits_for_stream = false;         // stands in its line
     std::size_t busy = 0;                  // connections that have a turn
     std::size_t opening = 0;               // of them those that are not known to be open
     std::size_t granted = 0;               // messages that they may still take

@@ -29,6 +29,16 @@ POSTROAD_DECL rate warm_up::pace(std::chrono::sys_days today) const noexcept {
     return {std::max(per_day[day], 1u), std::chrono::hours(24)};
 }
 
+POSTROAD_DECL rate warm_up::pace(std::chrono::sys_days today, const net::moment& started) const noexcept {
+    auto r = pace(today);
+    const auto first = std::chrono::floor<std::chrono::days>(started.wall);
+    if (!r.limited() || today != first) return r;
+    const duration part = r.interval();
+    const duration since_midnight = started.wall - first;
+    r.begins = after(started.at, (part - since_midnight % part) % part);
+    return r;
+}
+
 POSTROAD_DECL mx_sources::mx_sources(std::vector<mx_source> all, std::vector<source_binding> bindings,
                                      const provider_rules& providers)
     : all_(std::move(all)), bindings_(std::move(bindings)) {
@@ -112,13 +122,43 @@ POSTROAD_DECL std::vector<std::string> mx_sources::addresses_to(const mx_source&
     return s.addresses;
 }
 
-POSTROAD_DECL void mx_sources::leave_from(const mx_source& s, location& where, std::chrono::sys_days today) {
+POSTROAD_DECL void mx_sources::leave_from(const mx_source& s, location& where, std::chrono::sys_days today,
+                                          const net::moment& started) {
     (where.site += from) += s.name;
     (where.provider += from) += s.name;
     for (auto& server : where.servers) server.source = s.name;
     if (!s.warm_up) return;
-    where.limits.pace = slower(where.limits.pace, s.warm_up->pace(today));
+    where.limits.pace = slower(where.limits.pace, s.warm_up->pace(today, started));
     // Asked again each minute, so that a new day has its new ceiling.
+    where.valid_until = time_point::min();
+}
+
+POSTROAD_DECL mx_senders::mx_senders(const std::vector<mx_sender>& all) {
+    for (const auto& s : all) {
+        error_code ec;
+        const auto a = address::parse("x@" + s.domain, ec);
+        if (s.domain != "*" && (ec || s.domain.starts_with('[')))
+            throw error(errc::invalid_option, "no mail is from the domain \"" + escaped(s.domain, 60) + '"');
+        const auto domain = s.domain == "*" ? s.domain : postroad::detail::in_lower_case(a.ascii_domain());
+        if (!all_.emplace(domain, s.warm_up).second)
+            throw error(errc::invalid_option, "two senders are of the domain " + escaped(s.domain, 60));
+    }
+}
+
+POSTROAD_DECL const warm_up* mx_senders::find(std::string_view domain, std::chrono::sys_days today) const noexcept {
+    if (domain.empty()) return nullptr;
+    auto found = all_.find(domain);
+    if (found == all_.end()) found = all_.find("*");
+    return found != all_.end() && found->second.pace(today).limited() ? &found->second : nullptr;
+}
+
+POSTROAD_DECL void mx_senders::send_for(std::string_view domain, rate pace, location& where) {
+    where.stream = where.provider;
+    // Of all its sources: who receives counts by the domain.
+    where.stream.erase(std::min(where.stream.rfind(mx_sources::from), where.stream.size()));
+    (where.stream += behalf) += domain;
+    where.stream_pace = pace;
+    (where.site += behalf) += domain;
     where.valid_until = time_point::min();
 }
 

@@ -53,6 +53,10 @@ POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(pos
         if (s.warm_up)
             for (auto& n : s.warm_up->per_day) n /= options.processes;
     sources = mx_sources(std::move(own_part), options.bindings, options.providers);
+    auto new_senders = options.senders;
+    for (auto& s : new_senders)
+        for (auto& n : s.warm_up.per_day) n /= options.processes;
+    senders = mx_senders(new_senders);
     for (const auto& s : sources.all())
         net::check(net::dialing{.family = options.dialing.family, .local_addresses = s.addresses});
     if (!sources.empty() && !options.dialing.local_addresses.empty())
@@ -133,10 +137,24 @@ POSTROAD_DECL std::string mx_table::domain_of(const address& to) const {
     return postroad::detail::in_lower_case(domain.empty() ? std::string(to.domain()) : std::move(domain));
 }
 
+inline std::chrono::sys_days today() { return std::chrono::floor<std::chrono::days>(net::wall_clock_now()); }
+
+POSTROAD_DECL void mx_table::complete(located& found, std::string_view names, std::string_view group,
+                                      std::string_view sender) const {
+    if (found.error) return;
+    const auto day = today();
+    if (const auto* const s = sources.pick(names, group)) mx_sources::leave_from(*s, found.where, day, started);
+    if (sender.empty()) return;
+    // On its last day it may be known for a little while more.
+    const auto* const w = senders.find(sender, day);
+    mx_senders::send_for(sender, w ? w->pace(day, started) : rate{}, found.where);
+}
+
 POSTROAD_DECL std::string mx_table::place_of(const envelope& e, const address& to, const sender_facts& who) const {
     auto place = domain_of(to);
     if (route_of(place)) return place;
     if (const auto from = sources.names(e, to, who); !from.empty()) (place += mx_sources::from) += from;
+    if (senders.find(who.from_domain, today())) (place += mx_senders::behalf) += who.from_domain;
     if (who.tls_not_required && (rules.dane || rules.mta_sts)) place += whatever_its_tls;
     return place;
 }
