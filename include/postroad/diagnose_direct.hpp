@@ -79,10 +79,10 @@ POSTROAD_DECL void examine_sender(const transport::detail::mx_table& table, cons
                                   diagnosis& to);
 /// For one server of a domain, or of a route, from its source.
 POSTROAD_DECL transport::smtp as_server(const transport::detail::mx_table& table, const endpoint& server);
-/// The source that mail of `how.from` to the first of these recipients leaves from, at a provider with a rule for
-/// `group`; empty without sources.
+/// The source that mail of `how.from` to the first of these recipients leaves from, to servers whose provider has a
+/// rule for `group`; empty without sources.
 POSTROAD_DECL std::string source_of(const transport::detail::mx_table& table, const diagnose_options& how,
-                                    std::string_view group = {});
+                                    const std::vector<endpoint>& servers, std::string_view group = {});
 POSTROAD_DECL diagnose_options only_to(const diagnose_options& how, const std::string& domain,
                                        const transport::detail::mx_table& table);
 /// Each domain of the recipients, once.
@@ -102,8 +102,9 @@ diagnosis diagnose(const transport::mx_options& options, const transport::dns_lo
         const auto trial = detail::trial(some);
         detail::domain_examination seen(table, options.policies, ask, d);
         auto where = seen.run(domain);
+        const auto source = detail::source_of(table, some, where.servers, seen.group());
         for (auto& to : where.servers) {
-            to.source = detail::source_of(table, some, seen.group());
+            to.source = source;
             if (server.addresses.all.empty()) server = to;
             detail::examiner e(to, how.also, clock::now(), detail::whose_server::strangers);
             const auto hasty = detail::impatient(detail::as_server(table, to), how.patience);
@@ -111,7 +112,7 @@ diagnosis diagnose(const transport::mx_options& options, const transport::dns_lo
             e.move_into(d);
         }
     }
-    if (server.source.empty()) server.source = detail::source_of(table, how);
+    if (server.source.empty()) server.source = detail::source_of(table, how, {});
     detail::examine_sender(table, ask, how, mail, server, d);
     return d;
 }

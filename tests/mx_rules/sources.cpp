@@ -184,13 +184,13 @@ TEST_CASE("a provider's rule names the group for what no binding of a tenant or 
     CHECK(names(some, {}) == "out1 or " + big + " or out2");
     CHECK(names(some, {.tenant = "shop"}) == "out2");
     CHECK(names(rest, {}) == "out2 or " + big);
-    CHECK(some.pick("out1 or out3 or out2", "big")->name == "out3");
-    CHECK(some.pick("out1 or out3 or out2", "bulk")->name == "out2");
-    CHECK(some.pick("out1 or out3 or out2", "")->name == "out1");
-    CHECK(some.pick("out2", "big")->name == "out2");
-    CHECK(some.pick("gone or out3", "big")->name == "out3");
-    CHECK(some.pick("gone", "big") == nullptr);
-    CHECK(some.pick("", "") == nullptr);
+    CHECK(some.pick("out1 or out3 or out2", "big", {})->name == "out3");
+    CHECK(some.pick("out1 or out3 or out2", "bulk", {})->name == "out2");
+    CHECK(some.pick("out1 or out3 or out2", "", {})->name == "out1");
+    CHECK(some.pick("out2", "big", {})->name == "out2");
+    CHECK(some.pick("gone or out3", "big", {})->name == "out3");
+    CHECK(some.pick("gone", "big", {}) == nullptr);
+    CHECK(some.pick("", "", {}) == nullptr);
     CHECK(names(mx_sources(), {}).empty());
     CHECK(refused(all, {}, {{.provider = "a", .servers = {".a.example"}, .group = "nobody"}}) == errc::invalid_option);
 }
@@ -209,6 +209,39 @@ TEST_CASE("a source with an address of each family uses the first wherever a ser
     CHECK(to({}) == s.addresses);
     s.addresses = {"2001:db8::1"};
     CHECK(to({"198.51.100.9"}) == s.addresses);
+}
+
+TEST_CASE("where its servers have no address of its family, mail leaves from another source of its group") {
+    mx_source six{.name = "six", .addresses = {"2001:db8::1"}};
+    mx_source four{.name = "four", .addresses = {"192.0.2.1"}};
+    mx_source big{.name = "big", .addresses = {"2001:db8::2"}, .group = "big"};
+    const mx_sources all({six, four, big}, {}, {{.provider = "a", .servers = {".a.example"}, .group = "big"}});
+    const auto at = [](std::vector<std::string> addresses) {
+        return std::vector<endpoint>{{.name = "mx", .addresses = {std::move(addresses)}}};
+    };
+    const auto only_four = at({"198.51.100.9"});
+    const auto only_six = at({"2001:db8::9"});
+    const auto both = at({"198.51.100.9", "2001:db8::9"});
+    int moved = 0;
+    for (int i = 0; i < 100; ++i) {
+        envelope e;
+        e.reverse_path = address("ann@sender.example");
+        const auto names = all.names(e, address("r" + std::to_string(i) + "@example.org"), {});
+        const auto first = chosen(all, i);
+        CHECK(names == first + (first == "six" ? " or four or big" : " or six or big"));
+        CHECK(all.pick(names, "", only_four)->name == "four");
+        CHECK(all.pick(names, "", only_six)->name == "six");
+        CHECK(all.pick(names, "", both)->name == first);
+        CHECK(all.pick(names, "big", only_six)->name == "big");
+        // Not from another group.
+        CHECK(all.pick(names, "big", only_four)->name == "big");
+        moved += first == "six";
+    }
+    CHECK(moved > 20);
+    CHECK_FALSE(mx_sources::reaches(six, only_four));
+    CHECK(mx_sources::reaches(six, both));
+    CHECK(mx_sources::reaches(four, only_four));
+    CHECK(mx_sources::reaches(six, {{.name = "not.looked.up"}}));
 }
 
 TEST_CASE("tenants and classes are bound to groups, the first that fits") {
@@ -339,6 +372,22 @@ TEST_CASE("a source whose address this machine does not have sends nothing, and 
         CHECK(std::string(e.what()).find("is the local address one of this machine?") != std::string::npos);
     }
     CHECK(server.messages().size() == 1);
+}
+
+TEST_CASE("a source of the other family says so, and connects to nobody") {
+    sink server;
+    world w(server.port());
+    w.options.sources[0].addresses = {"::1"};
+    mailer mail{direct{w.options, w.dns}};
+    CHECK(mail.send(letter()).all_accepted());
+    try {
+        (void)mail.send(letter(), {.tenant = "shop"});
+        FAIL("it cannot get there");
+    } catch (const send_error& e) {
+        CHECK(e.code() == errc::resolve_failed);
+        CHECK(std::string(e.what()).find("the source bulk has no address of a family that the servers have") !=
+              std::string::npos);
+    }
 }
 
 TEST_CASE("our own sources among the servers of a domain are a loop") {

@@ -154,11 +154,12 @@ POSTROAD_DECL transport::smtp as_server(const transport::detail::mx_table& table
 }
 
 POSTROAD_DECL std::string source_of(const transport::detail::mx_table& table, const diagnose_options& how,
-                                    std::string_view group) {
+                                    const std::vector<endpoint>& servers, std::string_view group) {
     if (how.to.empty() || table.sources.empty()) return {};
     envelope e;
     if (!how.from.empty()) e.reverse_path = address(how.from);
-    const auto* const source = table.sources.choose(e, address(how.to.front()), {}, group);
+    const auto& all = table.sources;
+    const auto* const source = all.pick(all.names(e, address(how.to.front()), {}), group, servers);
     return source ? source->name : std::string();
 }
 

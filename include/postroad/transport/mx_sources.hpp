@@ -75,14 +75,18 @@ public:
     /// Null: there is none of that name.
     const mx_source* find(std::string_view name) const noexcept;
     /// At a provider with a rule for `group`, if it is not empty. A binding that names a tenant or a class goes before
-    /// that rule, which goes before what is bound to the rest. Null: there are no sources.
-    const mx_source* choose(const envelope& e, const address& to, const sender_facts& who,
-                            std::string_view group = {}) const;
-    /// Before its provider is known: the name of its source; behind it, where rules name groups, with `or` between, the
-    /// others that it may be. Empty: there are no sources.
+    /// that rule, which goes before what is bound to the rest. Null: there are no sources; none with an address of
+    /// that family.
+    const mx_source* choose(const envelope& e, const address& to, const sender_facts& who, std::string_view group = {},
+                            net::address_family family = net::address_family::any) const;
+    /// Before its servers are known: the name of its source; behind it, with `or` between, the others that it may be,
+    /// as these servers have no address of its family, or their provider has a rule for another group. Empty: there are
+    /// no sources.
     std::string names(const envelope& e, const address& to, const sender_facts& who) const;
-    /// Of such names that for a provider with a rule for `group`. Null: it is the name of none.
-    const mx_source* pick(std::string_view names, std::string_view group) const noexcept;
+    /// Of such names that for these servers, whose provider has a rule for `group`. Null: it is the name of none.
+    const mx_source* pick(std::string_view names, std::string_view group, const std::vector<endpoint>& servers) const;
+    /// Whether it has an address of a family of theirs.
+    static bool reaches(const mx_source& s, const std::vector<endpoint>& servers);
     /// The address of it that a server is connected from; all of them where none has a family of that server's.
     static std::vector<std::string> addresses_to(const mx_source& s, const endpoint& server);
     /// The location as it is from there.

@@ -8,6 +8,7 @@
 #include <postroad/smtp/session.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 namespace postroad::transport {
@@ -17,6 +18,12 @@ namespace detail {
 inline std::uint64_t stable_hash(std::string_view text, std::uint64_t h = 0xcbf29ce484222325u) noexcept {
     for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
     return postroad::detail::scrambled(h);
+}
+
+inline bool has_family(const mx_source& s, net::address_family family) noexcept {
+    return family == net::address_family::any || std::ranges::any_of(s.addresses, [&](const std::string& a) {
+               return net::is_ipv6(a) == (family == net::address_family::ipv6);
+           });
 }
 
 inline bool is_for_all(const source_binding& b) noexcept { return b.tenant.empty() && !b.traffic_class; }
@@ -75,7 +82,7 @@ POSTROAD_DECL const mx_source* mx_sources::find(std::string_view name) const noe
 }
 
 POSTROAD_DECL const mx_source* mx_sources::choose(const envelope& e, const address& to, const sender_facts& who,
-                                                  std::string_view group) const {
+                                                  std::string_view group, net::address_family family) const {
     const auto bound = std::ranges::find_if(bindings_, [&](const source_binding& b) {
         return (b.tenant.empty() || b.tenant == who.tenant) &&
                (!b.traffic_class || *b.traffic_class == who.traffic_class);
@@ -85,7 +92,7 @@ POSTROAD_DECL const mx_source* mx_sources::choose(const envelope& e, const addre
     const mx_source* best = nullptr;
     std::uint64_t most = 0;
     for (const auto& s : all_) {
-        if (s.group != group) continue;
+        if (s.group != group || !detail::has_family(s, family)) continue;
         const auto weight = detail::stable_hash(s.name, key);
         if (best && weight <= most) continue;
         best = &s;
@@ -95,24 +102,48 @@ POSTROAD_DECL const mx_source* mx_sources::choose(const envelope& e, const addre
 }
 
 POSTROAD_DECL std::string mx_sources::names(const envelope& e, const address& to, const sender_facts& who) const {
-    const auto* const first = choose(e, to, who);
-    if (!first) return {};
-    auto all = first->name;
-    for (const auto& group : groups_)
-        if (const auto* const other = choose(e, to, who, group); other != first) (all += or_) += other->name;
-    return all;
+    std::vector<const mx_source*> all;
+    const auto add = [&](const mx_source* s) {
+        if (s && std::ranges::find(all, s) == all.end()) all.push_back(s);
+    };
+    const auto add_group = [&](std::string_view group) {
+        const auto* const best = choose(e, to, who, group);
+        add(best);
+        for (const auto family : {net::address_family::ipv4, net::address_family::ipv6})
+            if (!detail::has_family(*best, family)) add(choose(e, to, who, group, family));
+    };
+    if (all_.empty()) return {};
+    add_group({});
+    for (const auto& group : groups_) add_group(group);
+    std::string text;
+    for (const auto* s : all) (text += text.empty() ? std::string_view() : or_) += s->name;
+    return text;
 }
 
-POSTROAD_DECL const mx_source* mx_sources::pick(std::string_view names, std::string_view group) const noexcept {
-    const mx_source* first = nullptr;
-    for (;;) {
-        const auto end = names.find(or_);
-        const auto* const s = find(names.substr(0, end));
-        if (!first) first = s;
-        if (s && !group.empty() && s->group == group) return s;
-        if (end == std::string_view::npos) return first;
-        names.remove_prefix(end + or_.size());
+POSTROAD_DECL const mx_source* mx_sources::pick(std::string_view names, std::string_view group,
+                                                const std::vector<endpoint>& servers) const {
+    std::vector<const mx_source*> all;
+    for (auto end = std::size_t(0); end != std::string_view::npos;) {
+        end = names.find(or_);
+        if (const auto* const s = find(names.substr(0, end))) all.push_back(s);
+        if (end != std::string_view::npos) names.remove_prefix(end + or_.size());
     }
+    if (all.empty()) return nullptr;
+    // What is bound has no others.
+    const auto is_of = [](std::string_view g) { return [g](const mx_source* s) { return s->group == g; }; };
+    if (group.empty() || std::ranges::none_of(all, is_of(group))) group = all.front()->group;
+    std::erase_if(all, std::not_fn(is_of(group)));
+    const auto found = std::ranges::find_if(all, [&](const mx_source* s) { return reaches(*s, servers); });
+    return found == all.end() ? all.front() : *found;
+}
+
+POSTROAD_DECL bool mx_sources::reaches(const mx_source& s, const std::vector<endpoint>& servers) {
+    const auto has = [&](const std::string& theirs) {
+        return detail::has_family(s, net::is_ipv6(theirs) ? net::address_family::ipv6 : net::address_family::ipv4);
+    };
+    return std::ranges::any_of(servers, [&](const endpoint& to) {
+        return to.addresses.all.empty() || std::ranges::any_of(to.addresses.all, has);
+    });
 }
 
 POSTROAD_DECL std::vector<std::string> mx_sources::addresses_to(const mx_source& s, const endpoint& server) {

@@ -143,7 +143,15 @@ POSTROAD_DECL void mx_table::complete(located& found, std::string_view names, st
                                       std::string_view sender) const {
     if (found.error) return;
     const auto day = today();
-    if (const auto* const s = sources.pick(names, group)) mx_sources::leave_from(*s, found.where, day, started);
+    if (const auto* const s = sources.pick(names, group, found.where.servers)) {
+        if (!mx_sources::reaches(*s, found.where.servers)) {
+            found = {.where = {},
+                     .error = errc::resolve_failed,
+                     .why = "the source " + s->name + " has no address of a family that the servers have (4.4.4)"};
+            return;
+        }
+        mx_sources::leave_from(*s, found.where, day, started);
+    }
     if (sender.empty()) return;
     // On its last day it may be known for a little while more.
     const auto* const w = senders.find(sender, day);
