@@ -7,6 +7,7 @@
 #include <postroad/transport/mx_sources.hpp>
 #include <postroad/transport/mx_transport.hpp>
 #include <postroad/transport/provider_rules.hpp>
+#include <postroad/transport/rules_text.hpp>
 
 #include <toml++/toml.h>
 #include <algorithm>
@@ -48,7 +49,11 @@ public:
     direct_rules read(std::string_view text) const {
         if (text.size() > max_rules_file)
             throw error(errc::invalid_option, name_ + " is longer than " + std::to_string(max_rules_file) + " octets");
-        const auto ascii = prepared(text);
+        const auto ascii = plain_toml(text, [this](std::size_t line, std::size_t column, const char* what) {
+            const toml::source_position at{static_cast<toml::source_index>(line),
+                                           static_cast<toml::source_index>(column)};
+            refuse(toml::source_region{at, at, nullptr}, what);
+        });
         try {
             return all_of(toml::parse(ascii, name_));
         } catch (const toml::parse_error& e) {
@@ -62,47 +67,6 @@ private:
                                               std::to_string(where.begin.column) + ": " + what);
     }
     [[noreturn]] void refuse(const toml::node& at, const std::string& what) const { refuse(at.source(), what); }
-
-    // toml++ 3.3 asserts that a header has a key, and that what is not ASCII outside of texts is a letter: what is not
-    // so is refused here, and comments are made ASCII.
-    std::string prepared(std::string_view text) const {
-        constexpr std::string_view blanks = " \t";
-        std::string out;
-        out.reserve(text.size());
-        if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-        for (toml::source_index line = 1; !text.empty(); ++line) {
-            const auto whole = text.substr(0, text.find('\n'));
-            const auto rest = whole.substr(std::min(whole.find_first_not_of(blanks), whole.size()));
-            const auto at = [&, line](std::size_t column) {
-                const toml::source_position here{line, static_cast<toml::source_index>(column + 1)};
-                return toml::source_region{here, here, nullptr};
-            };
-            if (const auto header = after_brackets(rest); header && (header->empty() || !begins_key(header->front())))
-                refuse(at(whole.size() - header->size()),
-                       "a header is [[provider]], [[provider.reply]], [[source]], [[binding]] or [[sender]]");
-            for (std::size_t i = 0; i < whole.size(); ++i) {
-                const bool ascii = static_cast<unsigned char>(whole[i]) < 0x80;
-                if (!ascii && !rest.starts_with('#'))
-                    refuse(at(i),
-                           "only a comment on a line of its own may have what is not ASCII; in a text write \\u00e9");
-                out += ascii ? whole[i] : '?';
-            }
-            if (whole.size() < text.size()) out += '\n';
-            text.remove_prefix(std::min(whole.size() + 1, text.size()));
-        }
-        return out;
-    }
-    // What stands behind [ or [[ and blanks.
-    static std::optional<std::string_view> after_brackets(std::string_view line) noexcept {
-        if (!line.starts_with('[')) return std::nullopt;
-        line.remove_prefix(line.starts_with("[[") ? 2 : 1);
-        line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
-        return line;
-    }
-    static bool begins_key(char c) noexcept {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-               c == '"' || c == '\'';
-    }
 
     // Where a key is not known to anybody, a rule would silently do nothing.
     void check_keys(const toml::table& t, std::initializer_list<std::string_view> known) const {
