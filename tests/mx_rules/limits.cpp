@@ -195,6 +195,7 @@ TEST_CASE(
         const transport::basic_mx<scripted_resolver> mx(first.options(), dns);
         limits found;
         mx.locate("one.example from new", [&](transport::located l) { found = l.where.limits; });
+        found.pace.begins = time_point::min();
         return found;
     };
     CHECK(limits_with(options) == limits{.connections = 2, .pace = {10, 24h}});

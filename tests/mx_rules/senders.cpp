@@ -190,3 +190,17 @@ TEST_CASE("a new domain in From sends its messages of the day over all sources, 
     CHECK(server.messages().size() == 3);
     for (auto& t : waiting) t.cancel();
 }
+
+TEST_CASE("many new domains share the connections that a provider bears, and each sends its first message") {
+    sink server;
+    world w(server.port());
+    w.options.providers = {{.provider = "large", .servers = {".example"}, .limits = {.connections = 2}}};
+    w.options.senders = {{.domain = "*", .warm_up = {.since = today(), .per_day = {1, 1}}}};
+    mailer mail{direct{w.options, w.dns}, scheduling::fair{}};
+    std::vector<ticket> all;
+    for (int i = 0; i < 60; ++i)
+        all.push_back(mail.submit(
+            letter("ann@new" + std::to_string(i) + ".example", i % 2 ? "bob@one.example" : "bob@two.example")));
+    for (auto& t : all) CHECK(t.wait().all_accepted());
+    CHECK(server.messages().size() == 60);
+}

@@ -7,7 +7,7 @@
 
 #include <doctest/doctest.h>
 
-#include "../scratch_folder.hpp"
+#include "scratch_folder.hpp"
 
 #include <chrono>
 #include <memory>

@@ -45,7 +45,7 @@ struct mx_options {
     /// Servers that share limits, and what they bear; the first that fits decides. Others: by the set of their names.
     provider_rules providers = known_providers();
     /// How many send with these rules and sources, as at one broker: each takes its part of what providers bear and of
-    /// what new sources send. Of connections each has one at least.
+    /// what new sources and senders send. Of connections each has one at least.
     unsigned processes = 1;
     /// Of the servers that are looked up. For tests.
     std::uint16_t port = 25;
