@@ -191,7 +191,10 @@ public:
 private:
     static constexpr std::size_t batch = 512;  // new jobs in one transaction
     static constexpr std::size_t most_kept = std::size_t{1} << 40;
-    static constexpr std::size_t slice = 256;               // jobs that are looked after in one transaction
+    // Jobs that are looked after in one transaction, each on pages of its own in a large file; and those after which
+    // one ends where somebody waits.
+    static constexpr std::size_t slice = 64;
+    static constexpr std::size_t least = 16;
     static constexpr std::int64_t read_at_once = 64 << 10;  // larger contents are read while they are sent
     static constexpr std::int64_t none_seen = -1;
     static constexpr auto poll_interval = std::chrono::milliseconds(200);
@@ -243,6 +246,7 @@ private:
     // After a failure it tries again with each poll.
     bool owes() const { return !failing_ && (!changes_.empty() || (sends_ && load_) || wants_more() || unchecked_); }
     bool wants_more() const;
+    bool somebody_waits() const;
 
     template <class F>
     void ask(F f);
@@ -323,7 +327,7 @@ private:
     template <class F>
     std::size_t change_matching(const job_filter& which, state_set states, time_point now, F act);
     template <class F>
-    std::size_t change_slice(std::span<const std::int64_t> places, const job_filter& which, state_set states,
+    std::size_t change_slice(std::span<const std::int64_t>& places, const job_filter& which, state_set states,
                              time_point now, F& act);
     std::vector<job> drop(const job_filter& which, state_set states, time_point now, wish by = wish::of_the_engine);
     void take_out(const filed_job& f, std::int64_t now);
@@ -339,8 +343,9 @@ private:
     bool is_in_memory(job_id id);
     bool in_memory(std::int64_t place) const;
     std::size_t room_in(const sqlite_shelf::lane& l) const;
-    void load_delayed(std::uint8_t of, sqlite_shelf::lane& l, time_point horizon);
-    void load_fresh(std::uint8_t of, sqlite_shelf::lane& l);
+    bool load_delayed(std::uint8_t of, sqlite_shelf::lane& l, time_point horizon);
+    bool load_fresh(std::uint8_t of, sqlite_shelf::lane& l);
+    std::size_t load_some(const std::vector<std::int64_t>& places, std::int64_t* cursor = nullptr);
     void load_if_readable(std::int64_t place);
     void met(const error& e);
     void load_one(std::int64_t place);
@@ -354,9 +359,11 @@ private:
     process_lock lock_;
     std::int64_t seen_version_ = none_seen;
     std::int64_t epoch_ = 0;
-    std::int64_t self_ = 0;  // who submits, in the file
-    int quiet_ = 0;          // polls in a row without work
-    bool discover_ = true;   // there may be classes without a lane
+    std::int64_t self_ = 0;        // who submits, in the file
+    int quiet_ = 0;                // polls in a row without work
+    bool discover_ = true;         // there may be classes without a lane
+    bool untold_ = false;          // others may have kept outcomes for this process
+    std::size_t uncollected_ = 0;  // outcomes that are to be erased, since they were told
     std::vector<job> abandoned_;
     std::vector<std::function<void()>> said_;  // to others, once nothing is under way
 

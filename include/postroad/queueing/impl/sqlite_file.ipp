@@ -63,7 +63,7 @@ struct sqlite_statements {
     statement set_key{file, "REPLACE INTO keys VALUES(?, ?)"};
     statement expire_keys{file, "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE until <= ? LIMIT ?)"};
     statement tell{file, "REPLACE INTO outcomes SELECT id, submitter, ?, envelope, ? FROM jobs WHERE place = ?"};
-    statement told{file, "SELECT id, envelope, progress FROM outcomes WHERE submitter = ?"};
+    statement told{file, "SELECT id, envelope, progress FROM outcomes WHERE submitter = ? LIMIT ?"};
     statement collect{file, "DELETE FROM outcomes WHERE id = ?"};
     statement expire_outcomes{file, "DELETE FROM outcomes WHERE id IN (SELECT id FROM outcomes WHERE at <= ? LIMIT ?)"};
     statement any_over{file,
@@ -73,13 +73,14 @@ struct sqlite_statements {
     statement misplaced{
         file, "SELECT place FROM jobs WHERE (place < 0 OR place >= ?) AND state < 2 ORDER BY place LIMIT 200"};
     statement fresh{
-        file, "SELECT place FROM jobs WHERE place > ? AND place < ? AND due IS NULL AND state < 2 ORDER BY place"};
+        file, "SELECT place, due IS NULL AND state < 2 FROM jobs WHERE place > ? AND place < ? ORDER BY place LIMIT ?"};
     statement delayed{file,
                       "SELECT place, due FROM jobs WHERE class = ? AND due IS NOT NULL AND state < 2 ORDER BY due"};
     statement kept{file,
                    "SELECT place, EXISTS(SELECT 1 FROM jobs INDEXED BY ids WHERE id = j.id AND place = j.place) AND "
                    "EXISTS(SELECT 1 FROM jobs INDEXED BY lines WHERE state = j.state AND (due IS NOT NULL) = (j.due IS "
-                   "NOT NULL) AND submitted = j.submitted AND place = j.place) AND (j.due IS NULL OR EXISTS(SELECT 1 "
+                   "NOT NULL) AND submitted = j.submitted AND due IS j.due AND place = j.place) AND (j.due IS NULL OR "
+                   "EXISTS(SELECT 1 "
                    "FROM jobs INDEXED BY delayed WHERE class = j.class AND due = j.due AND place = j.place)) FROM jobs "
                    "AS j NOT INDEXED WHERE place > ? ORDER BY place LIMIT ?"};
     statement there{file,
@@ -315,7 +316,7 @@ public:
     void begin_sending() noexcept { sends_ = true; }
     void end_sending() noexcept { sends_ = false; }
     void expire() {
-        static constexpr std::size_t slice = 200;
+        static constexpr std::size_t slice = 50;
         const auto now = over();
         sql().expire_keys.run(now.keys, slice);
         sql().expire_outcomes.run(now.outcomes, slice);
@@ -332,8 +333,8 @@ public:
         return sql().any_over.find(now.failed, now.keys, now.outcomes).value_or(0) != 0 ||
                on().journal.any_over(now.journal, kept_.most_entries, left_.entry);
     }
-    /// Outcomes that were kept for `submitter`.
-    std::vector<job> told(std::int64_t submitter) {
+    /// Some outcomes that were kept for `submitter`.
+    std::vector<job> told(std::int64_t submitter, std::size_t most) {
         std::vector<job> all;
         auto& row = sql().told;
         row.each(
@@ -349,7 +350,7 @@ public:
                 all.push_back(std::move(j));
                 return true;
             },
-            submitter);
+            submitter, most);
         return all;
     }
     /// The place of the first job at or behind `place`.
@@ -366,16 +367,25 @@ public:
             first_place(classes));
         return found;
     }
-    /// Fresh jobs of a class behind `place`, oldest first.
-    std::vector<std::int64_t> fresh(std::uint8_t of, std::int64_t place, std::size_t most) {
-        std::vector<std::int64_t> found;
+    struct walk {
+        std::vector<std::int64_t> places = {};
+        std::int64_t seen = 0;  // how far it went
+        bool more = false;      // there may be some behind that
+    };
+    /// Fresh jobs of a class behind `place`, oldest first, and not past more than a number of others at a time.
+    walk fresh(std::uint8_t of, std::int64_t place, std::size_t most) {
+        static constexpr std::int64_t farthest = 4096;
+        walk found{.seen = place};
+        std::int64_t passed = 0;
         auto& row = sql().fresh;
         row.each(
             [&] {
-                found.push_back(row.number(0));
-                return found.size() < most;
+                found.seen = row.number(0);
+                if (row.number(1) == 1) found.places.push_back(found.seen);
+                return ++passed < farthest && found.places.size() < most;
             },
-            place, first_place(of + 1u));
+            place, first_place(of + 1u), farthest);
+        found.more = passed == farthest || found.places.size() == most;
         return found;
     }
     /// Calls `f(place, due)` for what waits for a time, the earliest first, until it returns false.
@@ -427,7 +437,6 @@ public:
     mail_ptr read_later(envelope e, const content::facts& facts, const spot& at) {
         return on().rows.read_later(std::move(e), facts, at);
     }
-    /// All of a content.
     /// All of a content. A page between the root and it may lead elsewhere, so that a part is not found.
     std::string octets(const spot& at) {
         auto all = octets(at.part, parts_of(at.size));
@@ -479,7 +488,7 @@ private:
     }
     // What ends goes as others come: more of it than they are.
     void expire_in_time() {
-        static constexpr unsigned often = 100;
+        static constexpr unsigned often = 25;
         if (++since_expired_ < often) return;
         since_expired_ = 0;
         expire();

@@ -140,10 +140,8 @@ inline std::unordered_set<std::int64_t> sqlite_store::leased_places() {
 template <class F>
 void sqlite_store::change_places(const std::vector<std::int64_t>& places, const job_filter& which, state_set states,
                                  time_point now, F act, std::size_t& done) {
-    for (std::size_t at = 0; at < places.size(); at += slice) {
-        const auto some = std::span(places).subspan(at, std::min(slice, places.size() - at));
-        ask([&] { done += change_slice(some, which, states, now, act); });
-    }
+    for (auto rest = std::span(places); !rest.empty();)
+        ask([&] { done += change_slice(rest, which, states, now, act); });
 }
 
 template <class F>
@@ -154,16 +152,20 @@ std::size_t sqlite_store::change_matching(const job_filter& which, state_set sta
     return done;
 }
 
+// The first of these places, which are taken off.
 template <class F>
-std::size_t sqlite_store::change_slice(std::span<const std::int64_t> places, const job_filter& which, state_set states,
+std::size_t sqlite_store::change_slice(std::span<const std::int64_t>& places, const job_filter& which, state_set states,
                                        time_point now, F& act) {
     std::unordered_set<std::int64_t> changed;
     std::int64_t more = 0;
+    std::size_t n = 0;
     auto aside = set_aside();
     try {
         transaction([&] {
             const auto had = file_.now().jobs;
-            for (const auto place : places) {
+            for (const auto place : places.first(std::min(slice, places.size()))) {
+                if (n >= least && somebody_waits()) break;
+                ++n;
                 if (is_leased(place)) continue;
                 auto found = file_.read(place);
                 if (!found) continue;
@@ -178,6 +180,7 @@ std::size_t sqlite_store::change_slice(std::span<const std::int64_t> places, con
         throw;
     }
     set_back(std::move(aside), changed);
+    places = places.subspan(n);
     const std::scoped_lock lock(mutex_);
     held_ += more;
     return changed.size();

@@ -16,11 +16,12 @@ inline void sqlite_store::load() {
         horizon = horizon_;
     }
     bool failed = false;
+    bool more = false;
     try {
         if (discover_) discover();
         for (auto& [of, l] : shelf_.lanes()) {
-            load_delayed(of, l, horizon);
-            load_fresh(of, l);
+            more = load_delayed(of, l, horizon) || more;
+            more = load_fresh(of, l) || more;
         }
     } catch (const error& e) {
         failed = true;
@@ -29,7 +30,8 @@ inline void sqlite_store::load() {
     const std::scoped_lock lock(mutex_);
     loading_ = false;
     tell_ = true;
-    if (failed) load_ = failing_ = true;
+    load_ = load_ || more || failed;
+    failing_ = failing_ || failed;
 }
 
 // The lanes of what is there. Only this thread adds some.
@@ -64,7 +66,8 @@ inline std::size_t sqlite_store::room_in(const sqlite_shelf::lane& l) const {
     return l.room();
 }
 
-inline void sqlite_store::load_delayed(std::uint8_t of, sqlite_shelf::lane& l, time_point horizon) {
+// Whether it ended early, since somebody waits.
+inline bool sqlite_store::load_delayed(std::uint8_t of, sqlite_shelf::lane& l, time_point horizon) {
     const auto room = room_in(l);
     // What is due at once has 0, and comes before what is fresh also when nobody has asked yet.
     const auto until = std::max(file_.clocks.stored(horizon), std::int64_t{0});
@@ -79,31 +82,47 @@ inline void sqlite_store::load_delayed(std::uint8_t of, sqlite_shelf::lane& l, t
         due.push_back(place);
         return true;
     });
-    for (const auto place : due) load_if_readable(place);
+    const bool all = load_some(due) == due.size();
     const std::scoped_lock lock(mutex_);
     l.earliest = earliest;
     for (const auto& c : changes_)
         if (c.due && class_at(c.at.place) == of) expect(c.at, *c.due);
+    return !all;
 }
 
-inline void sqlite_store::load_fresh(std::uint8_t of, sqlite_shelf::lane& l) {
+// Whether it ended early, since somebody waits.
+inline bool sqlite_store::load_fresh(std::uint8_t of, sqlite_shelf::lane& l) {
     const auto room = room_in(l);
     {
         const std::scoped_lock lock(mutex_);
-        if (!l.hungry()) return;
+        if (!l.hungry()) return false;
     }
     const auto last = file_.left().place;
     const auto found = file_.fresh(of, l.cursor, room);
-    for (const auto place : found) {
-        load_if_readable(place);
-        // Should the next one fail, this one does not come again.
-        const std::scoped_lock lock(mutex_);
-        l.cursor = place;
-    }
+    const auto n = load_some(found.places, &l.cursor);
     const std::scoped_lock lock(mutex_);
-    l.more = found.size() == room;
+    if (n < found.places.size()) return true;
     // What is held or over in front of those to come is not walked past again.
+    l.cursor = found.seen;
+    // What another process stored meanwhile is behind that.
+    l.more = found.more || file_.left().place != last;
     if (!l.more) l.cursor = std::max(l.cursor, first_place(of) + last);
+    return false;
+}
+
+// As many of these as may be while somebody waits, and some in any case; where the last was is noted at `cursor`,
+// so that it does not come again should the next one fail. Returns how many.
+inline std::size_t sqlite_store::load_some(const std::vector<std::int64_t>& places, std::int64_t* cursor) {
+    std::size_t n = 0;
+    for (const auto place : places) {
+        if (n >= slice && somebody_waits()) break;
+        load_if_readable(place);
+        ++n;
+        if (!cursor) continue;
+        const std::scoped_lock lock(mutex_);
+        *cursor = place;
+    }
+    return n;
 }
 
 // What cannot be read does not stop the others, and nobody is told that all is well.

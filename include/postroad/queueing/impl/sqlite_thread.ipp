@@ -32,6 +32,7 @@ inline void sqlite_store::run() {
             if (poll && !last) look_around();
             write(jobs, changes);
             for (const auto& t : tasks) t.what();
+            if (!last) collect_outcomes();
             if (!last) check_some();
             if (!last && quiet_ > quiet_polls) give_back_some();
         }
@@ -75,6 +76,12 @@ inline void sqlite_store::say() {
 }
 
 inline bool sqlite_store::wants_more() const { return sends_ && shelf_.any_hungry(); }
+
+// What is long ends its transaction then, and goes on behind what waits.
+inline bool sqlite_store::somebody_waits() const {
+    const std::scoped_lock lock(mutex_);
+    return !inbox_.empty() || !tasks_.empty();
+}
 
 // Runs `f` on the thread, behind all that was asked for before, and waits for it.
 template <class F>
@@ -158,9 +165,11 @@ inline void sqlite_store::look_around() {
         if (changed) {
             file_.look();
             notice_others();
-            collect_outcomes();
+            untold_ = true;
         }
-        if (sends() && file_.any_over()) transaction([&] { file_.expire(); });
+        static constexpr int often = 4;
+        for (int i = 0; i < often && sends() && file_.any_over() && (i == 0 || !somebody_waits()); ++i)
+            transaction([&] { file_.expire(); });
         const std::scoped_lock lock(mutex_);
         if (changed) expect_more();
         // Room may have come for those who wait for it.
@@ -209,7 +218,7 @@ inline void sqlite_store::become_sender() {
 
 // A sender looks once whether each job will be found, some at a time, beside its work.
 inline void sqlite_store::check_some() {
-    static constexpr std::size_t some = 200;
+    static constexpr std::size_t some = 50;
     auto from = unchecked_;
     if (!from) return;
     try {
@@ -223,9 +232,19 @@ inline void sqlite_store::check_some() {
     unchecked_ = from;
 }
 
-// Another process has kept what became of jobs of this one.
+// Another process has kept what became of jobs of this one: some of that, and none that was collected and is not erased
+// yet.
 inline void sqlite_store::collect_outcomes() {
-    for (auto& j : file_.told(self_)) {
+    if (!untold_ || uncollected_ > 0) return;
+    std::vector<job> some;
+    try {
+        some = file_.told(self_, slice);
+    } catch (const error& e) {
+        return met(e);
+    }
+    untold_ = some.size() == slice;
+    uncollected_ = some.size();
+    for (auto& j : some) {
         std::shared_ptr<gathering> all;
         {
             const std::scoped_lock lock(mutex_);

@@ -166,7 +166,10 @@ inline void sqlite_store::written(std::vector<pending>& changes) {
 inline void sqlite_store::written(std::vector<pending>& changes, std::vector<job>& cancelled) {
     const std::scoped_lock lock(mutex_);
     for (auto& c : changes) {
-        if (c.what == change_of::collect) continue;
+        if (c.what == change_of::collect) {
+            --uncollected_;
+            continue;
+        }
         if (c.what == change_of::divide) {
             divided(c, cancelled);
             continue;

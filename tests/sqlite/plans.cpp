@@ -1,0 +1,153 @@
+// How SQLite goes about what is asked of a file: by an index, whatever is asked.
+#include "sqlite/outbox.hpp"
+
+#include <postroad/queueing/sqlite_journal.hpp>
+
+#include <map>
+#include <mutex>
+
+using namespace sqlite_test;
+using queueing::job_filter;
+using queueing::journal_filter;
+
+namespace {
+
+/// What the connections that are opened meanwhile do row by row through a whole table, or sort.
+class watched {
+public:
+    watched() { REQUIRE(sqlite3_auto_extension(entry()) == SQLITE_OK); }
+    ~watched() { sqlite3_cancel_auto_extension(entry()); }
+    watched(const watched&) = delete;
+    watched& operator=(const watched&) = delete;
+
+    /// The statements that walked through all of a table, or sorted, since the last time.
+    static std::string scans() { return take(scanned); }
+    static std::string sorts() { return take(sorted); }
+
+private:
+    static int ended(unsigned, void*, void* of, void*) {
+        auto* const s = static_cast<sqlite3_stmt*>(of);
+        const std::scoped_lock lock(mutex);
+        note(scanned, s, SQLITE_STMTSTATUS_FULLSCAN_STEP);
+        note(scanned, s, SQLITE_STMTSTATUS_AUTOINDEX);
+        note(sorted, s, SQLITE_STMTSTATUS_SORT);
+        return 0;
+    }
+    static void note(std::map<std::string, int>& to, sqlite3_stmt* s, int what) {
+        if (const int n = sqlite3_stmt_status(s, what, 1); n > 0) to[sqlite3_sql(s)] += n;
+    }
+    static std::string take(std::map<std::string, int>& from) {
+        const std::scoped_lock lock(mutex);
+        std::string all;
+        for (const auto& [sql, n] : std::exchange(from, {})) all += std::to_string(n) + " times: " + sql + '\n';
+        return all;
+    }
+    static int install(sqlite3* db, const char**, const void*) {
+        return sqlite3_trace_v2(db, SQLITE_TRACE_PROFILE, ended, nullptr);
+    }
+    static void (*entry())() { return reinterpret_cast<void (*)()>(install); }
+
+    static inline std::mutex mutex;
+    static inline std::map<std::string, int> scanned;
+    static inline std::map<std::string, int> sorted;
+};
+
+job job_of(const char* tenant, const char* tag, const char* domain, time_point due) {
+    auto j = outbox::make(mail_with("Message-ID: <1@x.example>\r\n\r\n", {std::string("u@") + domain}));
+    j.tenant = tenant;
+    j.tag = tag;
+    j.due = due;
+    return j;
+}
+void fill(outbox& box, time_point now) {
+    for (const auto* tenant : {"", "a", "b"})
+        for (const auto* tag : {"", "a", "b"})
+            for (const auto* domain : {"x.example", "y.example"})
+                for (const auto due : {time_point::min(), now + 1h})
+                    REQUIRE_FALSE(box.submit(job_of(tenant, tag, domain, due)));
+}
+// Jobs in each state, and entries of the journal.
+void send_some(outbox& box, time_point now) {
+    auto leased = box.lease(18, now);
+    for (std::size_t i = 0; i < leased.size(); ++i) {
+        auto& j = leased[i];
+        switch (i % 4) {
+            case 0: box.queue.keep(std::move(j), job_state::held); break;
+            case 1: box.queue.keep(std::move(j), job_state::in_doubt); break;
+            case 2: box.queue.put_back(std::move(j)); break;
+            default: j.error = errc::timed_out; box.queue.settle(j);
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("whatever is asked of a queue in a file goes by an index") {
+    const watched all;
+    const folder f;
+    const auto now = clock::now();
+    outbox box({.path = f.file()});
+    box.start();
+    fill(box, now);
+    send_some(box, now);
+    (void)box.list();
+    (void)watched::scans();  // of what was looked at as it was opened
+    (void)watched::sorts();
+    for (std::size_t s = 0; s <= queueing::job_states; ++s)
+        for (const auto* tenant : {"", "a"})
+            for (const auto* tag : {"", "b"})
+                for (const auto* domain : {"", "y.example"}) {
+                    job_filter which{.tenant = tenant, .tag = tag, .domain = domain};
+                    if (s < queueing::job_states) which.state = static_cast<job_state>(s);
+                    (void)box.list(which, now);
+                    const bool narrow = which.state || *tenant != 0 || *tag != 0 || *domain != 0;
+                    if (!narrow) continue;
+                    (void)box.queue.hold(which, now);
+                    (void)box.queue.retry_now(which, now);
+                }
+    for (const auto id : {job_id{1}, box.list().front().id}) {
+        (void)box.list({.id = id});
+        (void)box.list({.whole = id});
+        (void)box.queue.retry_now({.id = id}, now);
+    }
+    (void)box.queue.overdue({1, 2});
+    (void)box.queue.drop({.tag = "a"}, now);
+    (void)box.queue.drop({.state = job_state::failed}, now);
+    CHECK(watched::scans() == "");
+    (void)watched::sorts();  // of those of one time
+    queueing::queue_counts counts;
+    box.queue.count(now + 1min, counts);
+    CHECK(counts.oldest > 0s);
+    CHECK(watched::scans() == "");
+    CHECK(watched::sorts() == "");
+}
+
+TEST_CASE("whatever is asked of a journal goes by an index") {
+    const watched all;
+    const folder f;
+    const auto now = clock::now();
+    outbox box({.path = f.file()});
+    box.start();
+    fill(box, now);
+    send_some(box, now);
+    (void)box.queue.drop({.tag = "a"}, now);
+    const queueing::sqlite_journal journal(f.file());
+    (void)journal.find({}, 1);
+    (void)watched::scans();
+    (void)watched::sorts();
+    const auto then = std::chrono::system_clock::now();
+    const journal_filter asked[] = {{},
+                                    {.id = 1},
+                                    {.recipient = "u@y.example"},
+                                    {.sender = "a@x.example"},
+                                    {.message_id = "1@x.example"},
+                                    {.tenant = "a"},
+                                    {.tag = "a"},
+                                    {.status = status::rejected},
+                                    {.since = then - 1h},
+                                    {.before = then + 1h},
+                                    {.tenant = "a", .status = status::accepted, .since = then - 1h, .before = then}};
+    for (const auto& which : asked) (void)journal.find(which, 5);
+    CHECK(watched::scans() == "");
+    CHECK(watched::sorts() == "");
+}
