@@ -1,6 +1,8 @@
 // What was refused for good or given up: kept to be looked at, retried or dropped.
 #include "sqlite/outbox.hpp"
 
+#include <postroad/queueing/sqlite_journal.hpp>
+
 #include <postroad/queueing/traits.hpp>
 
 #include <algorithm>
@@ -356,4 +358,25 @@ TEST_CASE("what waits in the file until its deadline has failed; what is taken o
     // Dropped by hand it stays no more, whatever its deadline was.
     CHECK(box.queue.drop({.state = job_state::waiting}, clock::now()).size() == 1);
     CHECK(failed(box) == 0);
+}
+
+TEST_CASE("what is kept for longer than anybody counts stays, and what is kept for less than nothing does not") {
+    for (const auto kept : {std::chrono::seconds::max(), std::chrono::seconds::min()}) {
+        const folder f;
+        outbox box({.path = f.file(), .keys_kept = kept, .kept = kept, .journal_kept = kept});
+        box.start();
+        const bool stays = kept > 0s;
+        for (int i = 0; i < 2; ++i) {
+            auto j = labelled("again");
+            j.idempotency_key = "order 17";
+            CHECK(box.submit(std::move(j)) == (stays && i > 0 ? errc::already_queued : error_code()));
+        }
+        for (auto& j : box.lease(stays ? 1 : 2)) {
+            j.error = errc::timed_out;
+            box.queue.settle(j);
+        }
+        CHECK(box.drained());
+        CHECK(failed(box) == (stays ? 1 : 0));
+        CHECK(queueing::sqlite_journal(f.file()).find({}, 5).entries.size() == (stays ? 1 : 0));
+    }
 }

@@ -187,6 +187,30 @@ TEST_CASE("a full disk refuses messages by name, and takes them again when there
     CHECK(outbox({.path = f.file()}).queue.size() == 0);
 }
 
+TEST_CASE("a disk that cannot be written any more refuses messages for now, and takes them again when it can") {
+    auto& d = disk::use();
+    const folder f;
+    outbox box({.path = f.file()});
+    box.start();
+    (void)box.add();
+    for (const int why : {SQLITE_READONLY, SQLITE_IOERR_WRITE}) {
+        CAPTURE(why);
+        d.fail(1, why, 1'000'000);
+        std::promise<told> over;
+        auto end = over.get_future();
+        auto j = outbox::make(mail_with("Subject: x\r\n\r\n"));
+        j.waiter = std::make_unique<promised>(std::move(over));
+        const auto ec = box.submit(std::move(j));
+        CHECK(ec == errc::storage_failed);
+        CHECK(ec == condition::transient);
+        CHECK(end.get().result.details.explanation.find(f.file()) != std::string::npos);
+        d.heal();
+        (void)box.add();
+    }
+    for (const auto& j : box.lease(3)) box.queue.settle(j);
+    CHECK(box.drained());
+}
+
 TEST_CASE("a file that another program has locked is waited for") {
     const folder f;
     outbox box({.path = f.file()});

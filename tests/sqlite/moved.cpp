@@ -24,7 +24,7 @@ error_code submit_one(outbox& box) { return box.submit(outbox::make(mail_with("S
 }  // namespace
 
 TEST_CASE("what is submitted to a file that was moved or deleted is refused, until it is back") {
-    for (const auto* suffix : {"", "-wal"}) {
+    for (const auto* suffix : {"", "-wal", "-shm"}) {
         CAPTURE(suffix);
         const folder f;
         outbox box({.path = f.file()});

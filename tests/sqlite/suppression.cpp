@@ -70,7 +70,7 @@ TEST_CASE("lists that an older version stored as they were given are found, repl
 
 TEST_CASE("a list that was moved, deleted or replaced while it is open says so, until it is back") {
     namespace fs = std::filesystem;
-    for (const std::string suffix : {"", "-wal"}) {
+    for (const std::string suffix : {"", "-wal", "-shm"}) {
         CAPTURE(suffix);
         const file f;
         suppression::sqlite s(f.name);

@@ -32,11 +32,11 @@ public:
     explicit sqlite_store(sqlite_options o)
         : options_(checked(std::move(o))),
           file_(options_.path,
-                {.keys = options_.keys_kept,
-                 .failed = options_.kept,
+                {.keys = countable(options_.keys_kept),
+                 .failed = countable(options_.kept),
                  .most_failed = static_cast<std::int64_t>(std::min(options_.capacity, most_kept)),
                  .content = options_.kept_content,
-                 .journal = options_.journal_kept,
+                 .journal = countable(options_.journal_kept),
                  .most_entries = static_cast<std::int64_t>(std::min(options_.journal_capacity, most_kept))}),
           view_(options_.path, file_.clocks, file_.contents()),
           lock_(options_.path + "-lock") {
@@ -234,6 +234,11 @@ private:
         o.path = made_file(std::filesystem::absolute(o.path).string(), "queue",
                            o.world_writable ? writable_by::anybody : writable_by::some);
         return o;
+    }
+
+    // Nobody keeps anything for longer than a hundred years, which nanoseconds can tell.
+    static std::chrono::seconds countable(std::chrono::seconds kept) {
+        return std::clamp<std::chrono::seconds>(kept, std::chrono::seconds::zero(), std::chrono::hours(24 * 36525));
     }
 
     static state_set not_over() { return state_set().set().reset(bit_of(job_state::failed)); }

@@ -34,6 +34,16 @@ struct file_identity {
     friend bool operator==(const file_identity&, const file_identity&) = default;
 };
 
+/// What SQLite keeps beside a file that is open. Who has another of these sees neither what is stored nor the locks.
+struct files_beside {
+    std::optional<file_identity> log = {};
+    std::optional<file_identity> locks = {};
+    static files_beside of(const std::string& path) {
+        return {.log = file_identity::of(path + "-wal"), .locks = file_identity::of(path + "-shm")};
+    }
+    friend bool operator==(const files_beside&, const files_beside&) = default;
+};
+
 enum class writable_by : unsigned char { some, anybody };
 
 /// What the system said of a path: for good, or something that may be otherwise next time.
@@ -136,6 +146,7 @@ public:
     [[noreturn]] void fail(int rc) const {
         const auto said = std::string(db_ ? sqlite3_errmsg(db_.get()) : sqlite3_errstr(rc));
         const int system = db_ ? sqlite3_system_errno(db_.get()) : 0;
+        const auto system_said = system != 0 ? ", " + std::generic_category().message(system) : "";
         const bool no_room = system == ENOSPC || system == EDQUOT;
         const int kind = rc & 0xff;
         if (kind == SQLITE_FULL || (no_room && (kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN)))
@@ -152,9 +163,9 @@ public:
             refuse(errc::storage_failed, "another program has it locked: end that program's transaction");
         if (kind == SQLITE_READONLY || kind == SQLITE_CANTOPEN || kind == SQLITE_PERM)
             refuse(kind == SQLITE_CANTOPEN ? why_not(system) : errc::storage_failed,
-                   "it cannot be opened or written (" + said +
+                   "it cannot be opened or written (" + said + system_said +
                        "): the file and its folder must exist and be writable by this user");
-        refuse(errc::storage_failed, said + (system != 0 ? ", " + std::generic_category().message(system) : ""));
+        refuse(errc::storage_failed, said + system_said);
     }
     [[noreturn]] void refuse(errc what, const std::string& why) const {
         throw error(what, "the " + std::string(kind_) + " '" + escaped(path_, 1000) + "': " + why);

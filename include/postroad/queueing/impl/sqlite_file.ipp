@@ -146,7 +146,8 @@ public:
     bool is_there() const { return file_identity::of(path_) == is_; }
     std::string moved() const {
         return "the queue '" + escaped(path_, 1000) +
-               "' or its -wal was moved, deleted or replaced while it is open: put it back, or end the processes that "
+               "', its -wal or its -shm was moved, deleted or replaced while it is open: put it back, or end the "
+               "processes that "
                "have it open";
     }
     /// Another number than the last time: other processes wrote.
@@ -618,7 +619,7 @@ private:
         clocks.look();
         on_ = std::make_unique<connection>(path_, clocks, parts_);
         (void)on_->sql.counters.find();
-        log_ = file_identity::of(path_ + "-wal");
+        beside_ = files_beside::of(path_);
         return *on_;
     }
     sqlite_statements& sql() { return on().sql; }
@@ -635,12 +636,12 @@ private:
         if (has_moved()) refuse_moved();
     }
     [[noreturn]] void refuse_moved() const { throw error(errc::storage_failed, moved()); }
-    bool has_moved() const { return !is_there() || (on_ && file_identity::of(path_ + "-wal") != log_); }
+    bool has_moved() const { return !is_there() || (on_ && files_beside::of(path_) != beside_); }
 
     const keeping kept_;
     const std::string path_;
     const std::optional<file_identity> is_;
-    std::optional<file_identity> log_;
+    files_beside beside_;
     std::shared_ptr<stored_parts> parts_;
     std::unique_ptr<connection> on_;
     counters now_;

@@ -15,6 +15,7 @@ namespace detail {
 
 using queueing::detail::database;
 using queueing::detail::file_identity;
+using queueing::detail::files_beside;
 using queueing::detail::statement;
 
 /// The tables of a file: made, or found to be ours.
@@ -85,7 +86,7 @@ struct sqlite_reader {
         sqlite3_busy_timeout(file.get(), patience_ms);
     }
     database file;
-    std::optional<file_identity> log = {};
+    files_beside beside = {};
     statement find{file, "SELECT tenant, list, address, reason, source, added, until FROM entries WHERE key = ?"};
 };
 
@@ -94,7 +95,7 @@ struct sqlite_writer {
         file.execute("PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864");
     }
     database file;
-    std::optional<file_identity> log = {};
+    files_beside beside = {};
     statement begin{file, "BEGIN IMMEDIATE"};
     statement commit{file, "COMMIT"};
     statement scopes{file, "SELECT tenant, list FROM entries WHERE key = ?"};
@@ -286,7 +287,7 @@ private:
         if (!c) {
             if (file_identity::of(options_.path) != is_) refuse_moved();
             c = std::make_unique<Connection>(options_.path);
-            c->log = log();
+            c->beside = files_beside::of(options_.path);
         }
         refuse_if_moved(*c);
         return *c;
@@ -294,13 +295,13 @@ private:
     // What is written then is written into nothing, and what is read is what was.
     template <class Connection>
     void refuse_if_moved(const Connection& c) const {
-        if (file_identity::of(options_.path) != is_ || log() != c.log) refuse_moved();
+        if (file_identity::of(options_.path) != is_ || files_beside::of(options_.path) != c.beside) refuse_moved();
     }
-    std::optional<file_identity> log() const { return file_identity::of(options_.path + "-wal"); }
     [[noreturn]] void refuse_moved() const {
-        throw error(errc::storage_failed, "the suppression list '" + escaped(options_.path, 1000) +
-                                              "' or its -wal was moved, deleted or replaced while it is open: put it "
-                                              "back, or end the processes that have it open");
+        throw error(errc::storage_failed,
+                    "the suppression list '" + escaped(options_.path, 1000) +
+                        "', its -wal or its -shm was moved, deleted or replaced while it is open: put it "
+                        "back, or end the processes that have it open");
     }
     void close() {
         reader_.reset();
