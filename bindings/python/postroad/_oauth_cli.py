@@ -33,10 +33,14 @@ def _login(args: argparse.Namespace) -> int:
         oauth.refresh(args.provider, refresh_token=token, **_arguments(args)).token()
         return GOOD
     known = oauth.providers.get(args.provider)
-    if args.device_url is None and (not known.device_url if known else "://" in args.provider):
-        text = f"{args.provider}: give --device-url, or set POSTROAD_REFRESH_TOKEN to one that was got in a browser"
-        raise InvalidInput(text, code="invalid_option")
-    oauth.device_login(args.provider, device_url=args.device_url, show=aside, **_arguments(args))
+    if args.device_url is None and args.login_url is None and known is None and "://" in args.provider:
+        raise InvalidInput(f"{args.provider}: give its --device-url or --login-url", code="invalid_option")
+    if args.device_url is not None and (args.browser or args.login_url is not None):
+        raise InvalidInput("--device-url is for another login than --browser and --login-url", code="contradiction")
+    if args.browser or args.login_url is not None or (known and not known.device_url and args.device_url is None):
+        oauth.browser_login(args.provider, login_url=args.login_url, show=aside, **_arguments(args))
+    else:
+        oauth.device_login(args.provider, device_url=args.device_url, show=aside, **_arguments(args))
     return GOOD
 
 
@@ -59,9 +63,9 @@ def register(commands: Any) -> None:
     steps = parser.add_subparsers(dest="step", required=True, metavar="login|token")
     login = steps.add_parser(
         "login",
-        help="log in with a browser, on whatever device",
-        description="Says what page to open, and ends once the user has logged in there. With a refresh token in "
-        "POSTROAD_REFRESH_TOKEN nobody is asked.",
+        help="log in with a browser",
+        description="Says what page to open, and ends once the user has logged in there: on whatever device at "
+        "Microsoft, on this machine at Google. With a refresh token in POSTROAD_REFRESH_TOKEN nobody is asked.",
     )
     token = steps.add_parser("token", help="print a token, a new one where the last one ends soon")
     for step, run in ((login, _login), (token, _token)):
@@ -75,3 +79,7 @@ def register(commands: Any) -> None:
     login.add_argument(
         "--device-url", type=not_empty, metavar="URL", help="of the device login, where PROVIDER is a URL"
     )
+    login.add_argument(
+        "--login-url", type=not_empty, metavar="URL", help="of the login in a browser, where PROVIDER is a URL"
+    )
+    login.add_argument("--browser", action="store_true", help="in a browser on this machine, at Microsoft too")

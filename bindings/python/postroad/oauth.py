@@ -4,7 +4,7 @@ once for all threads, and with a store for all processes.
     tokens = postroad.oauth.refresh("google", client_id=..., client_secret=..., refresh_token=..., store="token.json")
     mailer = postroad.Mailer("gmail", user="ann@gmail.com", credentials=tokens)
 
-RFC 6749 (sections 4.4 and 6), RFC 8628.
+RFC 6749 (sections 4.1, 4.4 and 6), RFC 7636, RFC 8252, RFC 8628.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, Mapping, NoReturn, Optional, Protocol, Union
 
+from . import _browser_login
 from ._credentials import CredentialsRequest
 from ._errors import AuthenticationError, InvalidInput, NoConnection, ProtocolError, printable
 from ._secrets import keeps_secrets
@@ -40,6 +41,7 @@ __all__ = [
     "Store",
     "TokenSource",
     "Tokens",
+    "browser_login",
     "client_credentials",
     "device_login",
     "providers",
@@ -68,6 +70,10 @@ class Provider:
     """Where a device begins to log in; empty: not for mail."""
     source: str = ""
     """Where the provider says so."""
+    login_url: str = ""
+    """Where a browser is sent to log in: the authorization endpoint."""
+    login_asks: Mapping[str, str] = field(default_factory=dict)
+    """What it must be asked beside, to give a refresh token."""
 
 
 providers: Mapping[str, Provider] = {
@@ -76,6 +82,9 @@ providers: Mapping[str, Provider] = {
         "https://oauth2.googleapis.com/token",
         scope="https://mail.google.com/",
         source="https://developers.google.com/workspace/gmail/imap/xoauth2-protocol",
+        login_url="https://accounts.google.com/o/oauth2/v2/auth",
+        # it gives a refresh token the first time only, unless the user is asked again
+        login_asks={"access_type": "offline", "prompt": "consent"},
     ),
     "microsoft": Provider(
         "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
@@ -84,6 +93,7 @@ providers: Mapping[str, Provider] = {
         device_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/devicecode",
         source="https://learn.microsoft.com/en-us/exchange/client-developer/legacy-protocols/"
         "how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth",
+        login_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize",
     ),
 }
 """Known providers, by the names that the functions take in place of a URL."""
@@ -234,7 +244,7 @@ def _checked(url: str) -> str:
 
 def _without_secrets(found: Dict[str, Any], form: Mapping[str, str]) -> Dict[str, Any]:
     """A token server that refuses may say again what it was sent."""
-    plain = [form.get(name, "") for name in ("client_secret", "refresh_token", "device_code")]
+    plain = [form.get(name, "") for name in ("client_secret", "refresh_token", "device_code", "code")]
     # as they are, and as a form or a URL has them
     secrets = [written(s) for s in plain for written in (str, urllib.parse.quote_plus, urllib.parse.quote)]
     for name in ("error", "error_description"):
@@ -368,7 +378,8 @@ def _provider(provider: str, tenant: str) -> Provider:
     if provider in providers:
         known = providers[provider]
         place = {"tenant": urllib.parse.quote(tenant, safe="")}
-        return replace(known, token_url=known.token_url.format(**place), device_url=known.device_url.format(**place))
+        urls = {name: getattr(known, name).format(**place) for name in ("token_url", "device_url", "login_url")}
+        return replace(known, **urls)
     if "://" not in provider:
         names = ", ".join(providers)
         raise InvalidInput(f"provider must be one of {names}, or the URL of a token server", code="invalid_option")
@@ -475,7 +486,8 @@ def device_login(
     where = _provider(provider, tenant)
     begin = _checked(device_url) if device_url else where.device_url
     if not begin:
-        raise InvalidInput(f"{provider} has no device login for mail: use refresh()", code="invalid_option")
+        raise InvalidInput(f"{provider} has no device login for mail: use browser_login()", code="invalid_option")
+    _check_store(store)
     asked = _posted(begin, _form(client_id=client_id, scope=scope or where.scope))
     for needed in ("device_code", "user_code", "verification_uri"):
         if not isinstance(asked.get(needed), str):
@@ -488,15 +500,72 @@ def device_login(
         device_code=asked["device_code"],
     )
     first = _polled(where.token_url, form, _number(asked.get("interval"), 5.0), _number(asked.get("expires_in"), 900.0))
-    source = refresh(
-        provider,
+    return _logged_in(
+        first, provider, client_id=client_id, client_secret=client_secret, scope=scope, tenant=tenant, store=store
+    )
+
+
+@keeps_secrets
+def browser_login(
+    provider: str,
+    *,
+    client_id: str,
+    client_secret: Optional[str] = None,
+    login_url: Optional[str] = None,
+    scope: Optional[str] = None,
+    tenant: str = "common",
+    store: Union[Store, str, os.PathLike[str], None] = None,
+    show: Callable[[str], object] = print,
+    patience: float = 900.0,
+) -> TokenSource:
+    """Lets a user log in with a browser on this machine, which comes back to a port of 127.0.0.1 (RFC 8252 section 7.3,
+    with the proof of RFC 7636), and returns once that is done. With `store` refresh() needs no `refresh_token` from
+    then on.
+
+    provider, client_id, client_secret, scope, tenant, store: as of refresh(). Google wants an application of the type
+        "Desktop app", whose secret is none.
+    login_url: of the authorization endpoint, where `provider` is a URL.
+    show: is given the sentence for the user, with the page to open.
+    patience: seconds that the user has.
+
+    Raises AuthenticationError when the user refuses or takes too long.
+    """
+    where = _provider(provider, tenant)
+    begin = _checked(login_url) if login_url else where.login_url
+    if not begin:
+        raise InvalidInput("login_url is not given, and the provider is a URL", code="invalid_option")
+    _check_store(store)
+    answer = _browser_login.ask(
+        begin, {**where.login_asks, **_form(client_id=client_id, scope=scope or where.scope)}, show, patience
+    )
+    if answer is None:
+        _refuse({"error": "expired_token", "error_description": "nobody logged in in time"}, begin)
+    if "error" in answer.given:
+        _refuse(answer.given, begin)
+    form = _form(
+        grant_type="authorization_code",
         client_id=client_id,
         client_secret=client_secret,
-        refresh_token=first.refresh_token or "none was given",
-        scope=scope,
-        tenant=tenant,
-        store=store,
+        code=answer.given["code"],
+        redirect_uri=answer.redirect_uri,
+        code_verifier=answer.verifier,
     )
+    first = _tokens_of(_posted(where.token_url, form), where.token_url, time.time())
+    return _logged_in(
+        first, provider, client_id=client_id, client_secret=client_secret, scope=scope, tenant=tenant, store=store
+    )
+
+
+def _check_store(store: Union[Store, str, os.PathLike[str], None]) -> None:
+    """Ahead of a login, which would be in vain."""
+    if (kept := _store(store)) is not None:
+        with kept.locked():
+            pass
+
+
+def _logged_in(first: Tokens, provider: str, **more: Any) -> TokenSource:
+    """What goes on from the tokens that a login gave; `more` as of refresh()."""
+    source = refresh(provider, refresh_token=first.refresh_token or "none was given", **more)
     source._tokens = first
     if source._store is not None:
         with source._store.locked():

@@ -410,8 +410,7 @@ def test_the_command_keeps_a_refresh_token_that_was_got_in_a_browser(tokens, com
     ("step", "provider", "status", "says"),
     [
         ("login", "goggle", 64, "one of google, microsoft, or the URL of a token server"),
-        ("login", "google", 64, "set POSTROAD_REFRESH_TOKEN"),
-        ("login", "https://tokens.example/", 64, "give --device-url, or set POSTROAD_REFRESH_TOKEN"),
+        ("login", "https://tokens.example/", 64, "give its --device-url or --login-url"),
         ("token", "microsoft", 77, "t.json has no tokens: run postroad oauth login"),
     ],
 )
