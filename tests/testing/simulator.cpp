@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -139,6 +140,14 @@ TEST_CASE("equal arguments make equal reports, and another seed another") {
     };
     CHECK(run(1) == run(1));
     CHECK(run(1) != run(2));
+}
+
+TEST_CASE("of fewer domains than hosts each is at one, and all messages go there") {
+    auto w = make_workload({.hosts = 10, .domains = 5, .bulk = 500, .transactional = 50});
+    REQUIRE(w.domains.size() == 5);
+    std::set<std::uint32_t> used;
+    while (const auto a = w.next()) used.insert(a->domain);
+    CHECK(used == std::set<std::uint32_t>{0, 1, 2, 3, 4});
 }
 
 TEST_CASE("pace is kept at every step, for each destination") {

@@ -49,6 +49,11 @@ def test_equal_arguments_make_equal_plans_and_the_object_is_as_documented(capsys
     assert one["course_s"] == sorted(one["course_s"])
 
 
+def test_there_may_be_fewer_domains_than_hosts(capsys):
+    found = planned(capsys, "--messages", "100", "--sites", "10", "--domains", "5")
+    assert (found["accepted"], found["questions"]) == (100, 5)
+
+
 def test_the_slowest_host_decides(capsys, hosts):
     found = planned(capsys, "--messages", "400", "--hosts", hosts)
     # a quarter of them, of which it takes sixty a minute

@@ -142,8 +142,8 @@ POSTROAD_DECL std::string to_json(const simulation_report& r);
 struct campaign {
     std::size_t hosts = 10'000;
     /// Spread over the hosts by their share, for mail that goes there without a relay: a hundredth does not exist, the
-    /// fiftieth cannot be located for five minutes, and the hosts of the first ten are one provider's. 0: one for each
-    /// host, known at once.
+    /// fiftieth cannot be located for five minutes, and the hosts of the first ten are one provider's. Of fewer than
+    /// hosts each is at one. 0: one for each host, known at once.
     std::size_t domains = 0;
     std::size_t bulk = 990'000;
     std::size_t transactional = 10'000;

@@ -166,8 +166,10 @@ POSTROAD_DECL workload make_workload(const campaign& c) {
         duration at = duration::zero();
     };
     const auto mean = c.transactional_over / static_cast<duration::rep>(std::max<std::size_t>(c.transactional, 1));
-    const auto s = std::make_shared<source>(
-        source{shares, std::move(at), detail::dice(c.seed + 1), c.bulk, c.transactional, mean});
+    // Of fewer domains than hosts each is at one, and nothing goes to the others.
+    const detail::ranks drawn(c.domains > 0 ? std::min(c.hosts, c.domains) : c.hosts);
+    const auto s =
+        std::make_shared<source>(source{drawn, std::move(at), detail::dice(c.seed + 1), c.bulk, c.transactional, mean});
     w.next = [s]() -> std::optional<arrival> {
         if (s->bulk > 0) {
             --s->bulk;
