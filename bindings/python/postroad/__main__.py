@@ -32,7 +32,7 @@ from . import (
 )
 from ._config import Account, load
 from ._credentials import CredentialsRequest
-from ._errors import Error
+from ._errors import Error, InvalidInput
 from ._messages import STANDS_ONCE
 from ._receipts import printable
 from ._shell import (
@@ -48,7 +48,6 @@ from ._shell import (
     failure,
     not_empty,
     octets_of,
-    printing,
     proof,
     say,
     status_of,
@@ -133,6 +132,8 @@ def _diagnose(args: argparse.Namespace) -> int:
     direct: Dict[str, Any] = {} if args.message is None else {"message": Path(args.message)}
     if args.dkim is not None:
         domain, selector, key = (*args.dkim.split(":", 2), "", "")[:3]
+        if not key:
+            raise InvalidInput("--dkim needs DOMAIN:SELECTOR:FILE", code="invalid_option")
         direct["sign"] = Dkim(domain, selector, Path(key))
     direct["ca_file"] = account.ca_file or None
     found = diagnose(url, sender=args.sender, recipients=recipients, lookup=args.lookup, **login, **direct)
@@ -154,6 +155,14 @@ def _version() -> str:
     return f"{__version__} ({inside}{'; in files ' + files if files else ''})"
 
 
+class _Version(argparse.Action):
+    """Not that of argparse, which falls over where nobody reads, or there is no room."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        write(_version())
+        parser.exit(written(GOOD))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="postroad",
@@ -163,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
         "73 a file cannot be written; 75 what failed may succeed later; 77 credentials were refused.",
     )
     parser.add_argument("--debug", action="store_true", help="show where an error arose")
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version, and that of libraries within")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     _compose_cli.register(commands)
@@ -230,13 +239,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         name, given = given[0], given[1:]
     if name in _sendmail.NAMES:
         return written(_sendmail.main(name, given))
-    try:
-        args = _parsed(given)
-    except SystemExit:
-        with printing():
-            pass  # the version, which nobody may read; help looks after itself
-        raise
-    return written(_status_of(args))
+    return written(_status_of(_parsed(given)))
 
 
 def _status_of(args: argparse.Namespace) -> int:

@@ -138,6 +138,8 @@ def _composed(args: argparse.Namespace, config: Config, sender: str) -> Message:
         raise _usage("nobody is named: say --to ADDRESS, --cc or --bcc")
     if not sender:
         raise _usage("no sender is known: say --from ADDRESS, or write sender into the configuration")
+    if args.text == args.html == "@-":
+        raise _usage("--text and --html both read standard input, which is there once: name a file for one")
     text, html = _text_of("--text", args.text), _text_of("--html", args.html)
     if text is None and html is None:
         if sys.stdin.isatty():

@@ -175,7 +175,9 @@ def _read(path: Path) -> Dict[str, Any]:
         return {}
     except OSError as e:
         raise wrong(path, e.strerror or "it cannot be read") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as e:
+    except UnicodeDecodeError:
+        raise wrong(path, "it is not UTF-8: convert it") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as e:
         raise wrong(path, f"it is no TOML: {e}") from None
 
 

@@ -87,6 +87,8 @@ def parse(arguments: Sequence[str]) -> Options:
         word = given.pop(0)
         if word == "--":
             break
+        if word.startswith("--"):
+            raise _usage(f"the option {word} is not known: sendmail has no long ones")
         letters = word[1:]
         while letters:
             letter, letters = letters[0], letters[1:]

@@ -133,6 +133,8 @@ _SHELL_WORDS = (
     ("several authors need a sender()", "of several authors one sends: name one"),
     ("given instead: sender=", "given instead: --from"),
     ("given instead: recipients=", "given instead: --to"),
+    # octets of an argument that cannot be decoded
+    ("holds a lone surrogate, which is no character", "is not in the charset of the locale, such as UTF-8"),
 )
 
 

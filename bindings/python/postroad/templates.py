@@ -200,7 +200,9 @@ class Template:
         pattern = re.compile(rf"{re.escape(self.name)}(\.[A-Za-z]+(?:-[A-Za-z0-9]+)*)?\.(html|txt)")
         names = sorted(p.name for p in self._folder.iterdir() if pattern.fullmatch(p.name))
         if not names:
-            _wrong(f"there is neither {self.name}.html nor {self.name}.txt in {self._folder}")
+            name, _, kind = self.name.rpartition(".")
+            advice = f": name it {name}, without .{kind}" if name and kind in ("html", "txt", "head") else ""
+            _wrong(f"there is neither {self.name}.html nor {self.name}.txt in {self._folder}{advice}")
         return {name: self._compiled(name, self._env.get_template, name) for name in names}
 
     def _compiled(self, where: str, make: Any, source: str) -> Compiled:

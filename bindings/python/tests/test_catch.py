@@ -839,3 +839,10 @@ def test_in_a_browser_a_fault_is_chosen_and_happens(faulty, browser):
     browser.one("#faults-clear").click()
     browser.until(lambda: "There are none" in browser.one("#failing").text)
     assert sent(faulty).all_accepted
+
+
+@pytest.mark.parametrize("option", ["--keep", "--max-size"])
+@pytest.mark.parametrize("number", ["0", "-1", str(10**30)])
+def test_a_limit_that_cannot_be_is_refused(option, number, capsys):
+    assert main(["catch", "--smtp", "127.0.0.1:0", "--http", "127.0.0.1:0", f"{option}={number}"]) == 64
+    assert f"{option} {number}: write a number from 1" in capsys.readouterr().err

@@ -77,6 +77,22 @@ def test_a_message_is_composed(server, tmp_path, stdin):
     assert parts["logo.gif"]["Content-ID"] == "<logo.gif>"
 
 
+def test_standard_input_is_read_for_one_text_only(server, stdin, capsys):
+    stdin(b"<p>Hello")
+    address = ["--from", "a@x.example", "--to", "b@x.example"]
+    assert main(["send", *address, "--text", "@-", "--html", "@-", server.url]) == 64
+    assert "name a file for one" in capsys.readouterr().err
+    assert server.messages == []
+
+
+def test_an_argument_in_another_charset_is_said_to_be_that(server, stdin, capsys):
+    assert (
+        main(["send", "--from", "a@x.example", "--to", "b@x.example", "--subject", "Gr\udcfc\udcdfe", server.url]) == 65
+    )
+    assert "subject is not in the charset of the locale" in capsys.readouterr().err
+    assert server.messages == []
+
+
 def test_a_field_may_stand_twice(server, stdin):
     fields = ["--header", "X-Tag: one", "--header", "X-Tag: two"]
     assert main(["send", "--from", "a@x.example", "--to", "b@x.example", *fields, server.url]) == 0
@@ -449,6 +465,14 @@ def test_an_account_says_where_mail_goes(server, start_sink, tmp_path, stdin, co
     assert main(["send", "--from", "Ann <ann@work.example>", "--to", "b@x.example", "--text", "x"]) == 0
     assert main(["send", "--account", "work", "--from", "c@y.example", "--to", "b@x.example", "--text", "x"]) == 0
     assert sink.stop()["messages"] == 2
+
+
+def test_a_configuration_in_another_charset_is_said_to_be_that(tmp_path, monkeypatch, stdin, capsys):
+    file = tmp_path / "latin.toml"
+    file.write_bytes(b"sender = 'J\xf6rg <j@x.example>'")
+    monkeypatch.setenv("POSTROAD_CONFIG", str(file))
+    assert main(["send", "--to", "b@x.example", "--text", "x"]) == 78
+    assert "latin.toml: it is not UTF-8: convert it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,26 @@ def test_the_module_is_a_command(write):
     )
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_what_the_command_says_of_itself_may_be_read_by_nobody(option, unbuffered):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "postroad", option]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=environment, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_version_that_finds_no_room_is_73():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "postroad", "--version"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == 73
+    assert done.stderr.count(b"\n") == 1
+
+
 @pytest.mark.parametrize("command", ["check", "sendmail"])
 def test_a_fault_of_ours_is_one_line_unless_it_is_to_be_shown(monkeypatch, capsys, tmp_path, command):
     def fail(*_):
@@ -224,3 +244,8 @@ def test_where_an_error_arose_is_shown_if_wanted(capsys):
     assert "Traceback" not in capsys.readouterr().err
     assert main(["--debug", "diagnose", "smtp://"]) == 64
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_key_to_diagnose_with_needs_its_file(capsys):
+    assert main(["diagnose", "mx://", "bob@x.example", "--dkim", "example.com:2026"]) == 64
+    assert "--dkim needs DOMAIN:SELECTOR:FILE" in capsys.readouterr().err

@@ -556,6 +556,7 @@ def test_an_account_says_who_sends_where_the_head_does_not(template, tmp_path, c
         (["{t}"], 64, "TEMPLATE ROWS"),
         (["{t}", "missing.csv"], 66, "missing.csv: No such file"),
         (["{d}/nothing", "{rows}"], 65, "neither nothing.html nor nothing.txt"),
+        (["{d}/hi.html", "{rows}"], 65, "name it hi, without .html"),
         (["{t}", "{d}/letters/hi.txt"], 64, "--format"),
         (["{t}", "{d}/empty.csv"], 65, "name the columns"),
         (["{t}", "{d}/twice.csv"], 65, "a name of its own"),

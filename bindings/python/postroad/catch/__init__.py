@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._release import Release
     from ._store import Store
 
+_MOST = 1_000_000_000
 _WEB = ("starlette", "uvicorn", "aiosmtpd")
 
 
@@ -152,6 +153,9 @@ def _catch(args: argparse.Namespace) -> int:
     from ._faults import Faults
     from ._store import Store
 
+    for option, value in (("--keep", args.keep), ("--max-size", args.max_size)):
+        if not 1 <= value <= _MOST:
+            raise InvalidInput(f"{option} {value}: write a number from 1 to {_MOST}", code="invalid_option")
     faults = Faults()
     for fault in args.fault or ():
         faults.add(fault)
