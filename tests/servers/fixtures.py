@@ -13,13 +13,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -42,6 +46,7 @@ PORTS = {
     "opensmtpd": ("smtp", "smtps", "submission"),
     "aiosmtpd": ("smtp", "smtps"),
     "haraka": ("smtp",),
+    "mailpit": ("smtp", "http"),
     "proxies": ("socks5", "http"),
     "dns": ("dns",),
     "rabbitmq": ("amqp", "amqps", "erlang", "epmd"),
@@ -99,6 +104,9 @@ class ServerInfo:
         found.sort(key=lambda entry: (entry.stat().st_ctime_ns, entry.name))
         return [pathlib.Path(entry.path) for entry in found]
 
+    def _count(self, user: str) -> int:
+        return len(self._files(user))
+
     def stored(self, user: str) -> list[bytes]:
         """The user's mail in order of arrival, as it lies in the mailbox."""
         return [path.read_bytes() for path in self._files(user)]
@@ -110,7 +118,7 @@ class ServerInfo:
     def wait(self, user: str, count: int, deadline: float = DEADLINE) -> list[bytes]:
         """messages(user) once there are `count` of them; ServerError after `deadline` seconds, or if there are more."""
         end = time.monotonic() + deadline
-        while (have := len(self._files(user))) < count:
+        while (have := self._count(user)) < count:
             if time.monotonic() > end:
                 text = f"{self.name}: {have} of {count} messages for {user} after {deadline} s"
                 raise ServerError(f"{text}\n{self.log()}")
@@ -134,6 +142,36 @@ class ServerInfo:
             if text:
                 parts.append(f"--- {path.relative_to(self.dir)}\n{text}")
         return "\n".join(parts)
+
+
+class Mailpit(ServerInfo):
+    """Mailpit has no mailboxes: it keeps all mail in one database. What is found of a user is what names them as To."""
+
+    def _ask(self, path: str, method: str = "GET") -> bytes:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports['http']}/api/v1/{path}", method=method)
+        with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
+            return answer.read()
+
+    def _ids(self, user: str) -> list[str]:
+        query = urllib.parse.urlencode({"query": f"to:{user}@{DOMAIN}", "limit": 10_000})
+        return [each["ID"] for each in reversed(json.loads(self._ask(f"search?{query}"))["messages"])]
+
+    def _count(self, user: str) -> int:
+        return len(self._ids(user))
+
+    def stored(self, user: str) -> list[bytes]:
+        return [self._ask(f"message/{each}/raw") for each in self._ids(user)]
+
+    def messages(self, user: str) -> list[bytes]:
+        # It says the machine's name in its Received field, the last that it puts in front.
+        return [re.split(rb"\(Mailpit\) with SMTP\r\n.*\r\n", text, maxsplit=1)[1] for text in self.stored(user)]
+
+    def clear(self) -> None:
+        super().clear()
+        self._ask("messages", "DELETE")
+
+
+KINDS = {"mailpit": Mailpit}
 
 
 def _logs(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -179,7 +217,7 @@ def _start(name: str, folder: pathlib.Path, tls: pathlib.Path) -> ServerInfo:
         logs = "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')[-20_000:]}" for path in _logs(folder))
         raise ServerError(f"start-{name} failed ({ended.returncode}):\n{said}{logs}")
     said = dict(line.split("=", 1) for line in (folder / "info").read_text().splitlines())
-    return ServerInfo(
+    return KINDS.get(name, ServerInfo)(
         name=name,
         dir=folder,
         ports=dict(zip(PORTS[name], ports, strict=True)),

@@ -43,6 +43,12 @@ WAYS = {
     "lmtp-unix": ("dovecot", "lmtp+unix://{dir}/lmtp"),
 }
 
+# Mailpit writes recipients that the header does not name into it, so only messages of whole headers are sent there.
+MAILPIT = {
+    "mailpit-plain": ("mailpit", "smtp+insecure://localhost:{smtp}"),
+    "mailpit-starttls": ("mailpit", f"smtp://{LOGIN}localhost:{{smtp}}"),
+}
+
 # Servers insert an empty line into a message that does not begin with a header, or whose header no empty line ends.
 # Python's tests have two such messages.
 NO_EMPTY_LINE = {"msg_19.eml", "msg_35.eml"}

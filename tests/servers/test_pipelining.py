@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures import DOMAIN
-from sending import WAYS, numbered, numbers_in, send_folder, url_of, ways
+from sending import MAILPIT, WAYS, numbered, numbers_in, send_folder, url_of, ways
 
 # way -> how many messages take the server some seconds, and who is refused
 SERVERS = {
@@ -15,6 +15,8 @@ SERVERS = {
     "haraka-starttls": (300, "nobody"),
     "aiosmtpd-plain": (300, "nobody"),
     "aiosmtpd-implicit": (300, "nobody"),
+    "mailpit-plain": (300, "nobody"),
+    "mailpit-starttls": (300, "nobody"),
     "lmtp-starttls": (300, "nobody"),
     "lmtp-unix": (1000, "full"),
 }
@@ -35,7 +37,7 @@ CASES = [(way, mode) for way in SERVERS for mode in MODES if (way, mode) != DEAD
 
 @pytest.mark.parametrize(
     ("server", "url", "count", "refused", "mode"),
-    [(*WAYS[way], *SERVERS[way], mode) for way, mode in CASES],
+    [(*(WAYS | MAILPIT)[way], *SERVERS[way], mode) for way, mode in CASES],
     ids=[f"{way}-{mode}" for way, mode in CASES],
     indirect=["server"],
 )
