@@ -155,6 +155,7 @@ inline void set_mailboxes(composed_message& to, const std::string& what, const s
                           const std::string& name) {
     auto list = mailboxes_from(given);
     auto& m = to.message;
+    if (what == "from_group") m.from(mailbox_group{name, std::move(list)});
     if (what == "to_group") m.to(mailbox_group{name, std::move(list)});
     if (what == "cc_group") m.cc(mailbox_group{name, std::move(list)});
     if (what == "reply_to_group") m.reply_to(mailbox_group{name, std::move(list)});
@@ -175,6 +176,7 @@ inline void set(composed_message& to, const std::string& what, const std::vector
     using args = const std::vector<std::string>&;
     using setter = void (*)(message&, args);
     static const std::map<std::string, setter> setters = {
+        {"from", [](message& m, args v) { m.from(v[0]); }},
         {"to", [](message& m, args v) { m.to(v[0]); }},
         {"cc", [](message& m, args v) { m.cc(v[0]); }},
         {"reply_to", [](message& m, args v) { m.reply_to(v[0]); }},

@@ -227,7 +227,6 @@ TEST_CASE("lists and addresses that are none are refused and the field named") {
         std::function<void(message&)> set;
     } rows[] = {
         {"From: ", [](message& m) { m.from(""); }},
-        {"From: ", [](message& m) { m.from("none:;"); }},
         {"From: ", [](message& m) { m.from(mailbox{}); }},
         {"To: ", [](message& m) { m.to("Lee, Ann <a@x>"); }},
         {"To: ", [](message& m) { m.to({.name = "P", .address = address("postmaster")}); }},
@@ -328,6 +327,34 @@ TEST_CASE("the header is UTF-8 only when a local part in it has to be") {
     CHECK(field(simple().from("ä@ö"), "Message-ID").ends_with("@ö>"));
     CHECK(failure_of([] { simple().to("a@\xf0\x9f\x92\xa9\xe2\x80\x8d.x").freeze(now); }).code ==
           errc::invalid_address);
+}
+
+TEST_CASE("a group in From stays one, and needs a sender") {
+    const std::string text = "Managing Partners: ben@x, \"C. L.\" <carol@x>;";
+    const auto from = [](message m) {
+        return m.sender("ann@y").to("b@z").freeze(std::chrono::system_clock::time_point{});
+    };
+    const auto of = [](const postroad::mail_object& m) {
+        const auto header = text_of(m.content);
+        const auto begin = header.find("From: ");
+        return header.substr(begin, header.find("\r\n", begin) - begin);
+    };
+    const auto given = from(message{}.from(text));
+    CHECK(of(given) == "From: Managing Partners: ben@x, \"C. L.\" <carol@x>;");
+    CHECK(given.envelope.reverse_path.str() == "ann@y");
+    CHECK(given.envelope.recipients.size() == 1);
+    CHECK(of(from(message{}.from("a@x, Team: b@x;"))) == "From: a@x, Team: b@x;");
+    CHECK(of(from(message{}.from("a@x").from(postroad::mailbox_group{"Automatic", {}}))) == "From: Automatic:;");
+    CHECK(of(from(message{}.from(text).from("a@x"))) == "From: a@x");
+    CHECK(of(from(message{}.from(text).from(postroad::mailbox{"", postroad::address("a@x")}))) == "From: a@x");
+    CHECK(of(from(message{}.from(postroad::mailbox_group{"G", {{"", postroad::address("\xc3\xa4@x")}}}))) ==
+          "From: G: \xc3\xa4@x;");
+    for (const auto* alone : {"Team: b@x;", "Nobody:;"}) {
+        const auto failure = failure_of([&] { message{}.from(alone).to("b@z").freeze({}); });
+        CHECK(failure.code == errc::invalid_header);
+        CHECK(failure.text == "From: a group needs a sender()");
+    }
+    CHECK(failure_of([] { message{}.from(postroad::mailbox_group{}); }).code == errc::invalid_header);
 }
 
 TEST_CASE("a group given as text keeps its name in each field that has groups") {

@@ -35,6 +35,8 @@ inline void attach(message& m, part p) { m.attach(source::memory("x"), std::move
 inline const std::vector<setter> fields = {
     {"From", "", [](message& m, std::string v) { m.from(named(v)); }},
     {"From", "a@x, ", [](message& m, std::string v) { m.from("a@x, " + v); }},
+    {"From", "", [](message& m, std::string v) { m.from(group(v, "n")); }},
+    {"From", "G: ", [](message& m, std::string v) { m.from("G: " + v + " <a@x>;"); }},
     {"Sender", "", [](message& m, std::string v) { m.sender(v); }},
     {"To", "", [](message& m, std::string v) { m.to(named(v)); }},
     {"To", "\"", [](message& m, std::string v) { m.to('"' + v + "\"@x"); }},

@@ -57,6 +57,14 @@ from ._shell import (
 )
 
 
+def _of_authors(value: str) -> Iterator[str]:
+    bare = re.sub(r'"(?:[^"\\]|\\.)*"|\([^()]*\)|<[^>]*>', "", value)
+    if ":" in bare:
+        yield "From holds a group (RFC 6854): many servers refuse it, since DMARC looks for one domain there"
+    elif "," in bare:
+        yield "From names several authors: many servers refuse it, since DMARC looks for one domain there"
+
+
 def _notices(content: bytes, found: _core.Examined) -> Iterator[str]:
     _, longest_line, eight_bit, international, binary = found[2:]
     if international:
@@ -88,6 +96,7 @@ def _notices(content: bytes, found: _core.Examined) -> Iterator[str]:
     for name in ("From", "Date", "Message-ID"):
         if message[name] is None:
             yield f"the field {name} is missing"
+    yield from _of_authors(str(message["From"] or ""))
     for part in message.walk():
         for defect in part.defects:
             yield f"{part.get_content_type()}: {type(defect).__name__}"

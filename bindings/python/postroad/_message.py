@@ -116,7 +116,7 @@ class Message:
         lists = {"From": from_, "Sender": sender or (), "To": to, "Cc": cc, "Bcc": bcc, "Reply-To": reply_to}
         for name, given in lists.items():
             what = name.lower().replace("-", "_")
-            if given and isinstance(given, str) and name in ("To", "Cc", "Reply-To"):
+            if given and isinstance(given, str) and name in ("From", "To", "Cc", "Reply-To"):
                 # with the groups in it
                 self._core.set(what, [octets(name, given, "invalid_address")])
             elif found := given and mailboxes(name, given):
@@ -190,8 +190,8 @@ class Message:
 
     def add_group(self, name: str, members: Mailboxes = (), *, field: str = "to") -> None:
         """Adds recipients under one name to the field `to`, `cc` or `reply_to`; it may be empty:
-        undisclosed-recipients."""
-        group = f"{choice('field', field, ['to', 'cc', 'reply_to'])}_group"
+        undisclosed-recipients. With `from` it takes the place of the authors, and a `sender` is needed (RFC 6854)."""
+        group = f"{choice('field', field, ['from', 'to', 'cc', 'reply_to'])}_group"
         found = mailboxes("members", members) if members else []
         self._core.set_mailboxes(group, found, octets("a group", name, "invalid_header"))
 

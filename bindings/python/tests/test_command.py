@@ -143,6 +143,8 @@ def test_check_says_the_envelope_and_needs_no_server(write, capsys):
         ((b"From: ", b"From x\nFrom: "), "From line of an mbox"),
         ((b"Hi", b"Gr\xfc\xdfe\nContent-Type: text/plain; charset=iso-8859-1"), "become encoded words"),
         ((b"Hello", b"a" * 998), "999 octets"),
+        ((b"From: ann@example.com", b"From: Partners: ann@example.com, b@example.com;"), "From holds a group"),
+        ((b"From: ann@example.com", b'From: "B: C" <ann@example.com>, b@example.com'), "From names several authors"),
         ((b"Subject: Hi", b"Content-Type: multipart/mixed; boundary=x"), "StartBoundaryNotFoundDefect"),
     ],
 )

@@ -213,6 +213,16 @@ def test_a_mailbox_may_be_given_in_each_form(server, field, given):
         assert (found.display_name, found.addr_spec) == ("Jörg Müller", "a@x.example")
 
 
+def test_a_group_in_from_stays_one_and_needs_a_sender():
+    partners = {**BASE, "from_": "Managing Partners: ben@example.com, Carol <carol@example.com>;"}
+    m = postroad.Message(**partners, sender="ann@example.com")
+    assert read(m)["From"] == "Managing Partners: ben@example.com, Carol <carol@example.com>;"
+    m.add_group("Automatic", field="from")
+    assert read(m)["From"] == "Automatic:;"
+    with pytest.raises(postroad.InvalidInput, match="From: a group needs a sender"):
+        bytes(postroad.Message(**partners))
+
+
 @pytest.mark.parametrize("field", ["to", "cc", "reply_to"])
 def test_a_group_keeps_its_name_in_each_field(field):
     m = postroad.Message(**{**BASE, field: "Zwölf: a@x.example, Ann <b@x.example>;, c@x.example, none:;"})

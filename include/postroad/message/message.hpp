@@ -49,10 +49,12 @@ POSTROAD_DECL std::chrono::minutes local_offset(std::chrono::system_clock::time_
 class message {
 public:
     /// The author, or several (then sender() is needed, RFC 5322 section 3.6.2). A list as text is for what you write
-    /// yourself; what a stranger gives is one mailbox() or mailbox_list element each, and never becomes two.
+    /// yourself; what a stranger gives is one mailbox() or mailbox_list element each, and never becomes two. A group,
+    /// which may be empty, stays one and needs sender() as well (RFC 6854); DMARC refuses it at many servers.
     message& from(std::string_view list) &;
     message& from(mailbox author) &;
     message& from(mailbox_list authors) &;
+    message& from(mailbox_group authors) &;
     /// Who sent it in the author's place.
     message& sender(std::string_view one) &;
     template <std::same_as<mailbox> Mailbox>  // so that braces around a text stay a text
@@ -147,6 +149,7 @@ public:
     message&& from(std::string_view list) && { return std::move(from(list)); }
     message&& from(mailbox author) && { return std::move(from(std::move(author))); }
     message&& from(mailbox_list authors) && { return std::move(from(std::move(authors))); }
+    message&& from(mailbox_group authors) && { return std::move(from(std::move(authors))); }
     message&& sender(std::string_view one) && { return std::move(sender(one)); }
     template <std::same_as<mailbox> Mailbox>
     message&& sender(Mailbox one) && {
@@ -210,8 +213,8 @@ public:
     /// The header is ASCII unless a local part in it is not (then it is UTF-8, RFC 6532); domains in UTF-8 become
     /// A-labels. Text travels as 7bit if it is ASCII in lines within 998 octets, otherwise in quoted-printable or
     /// base64; files in base64. To servers that take more, content::as() gives more. Throws errc::no_sender,
-    /// errc::no_recipients, errc::invalid_header (several authors and no sender), errc::invalid_address (a domain that
-    /// has no A-labels).
+    /// errc::no_recipients, errc::invalid_header (several authors, or a group, and no sender), errc::invalid_address (a
+    /// domain that has no A-labels).
     mail_object freeze(std::chrono::system_clock::time_point now) const;
 
 private:
@@ -243,6 +246,7 @@ private:
     content composed_content(std::string header) const;
 
     mailbox_list from_;
+    std::vector<mailbox_group> from_groups_;
     mailbox_list sender_;
     mailbox_list to_;
     mailbox_list cc_;

@@ -89,15 +89,24 @@ inline mailbox_group checked_group(std::string_view field, mailbox_group g) {
 }  // namespace detail
 
 POSTROAD_DECL message& message::from(std::string_view list) & {
-    from_ = detail::checked_list("From", list);
+    auto found = detail::checked_addresses("From", list, address_syntax::current);
+    from_ = std::move(found.mailboxes);
+    from_groups_ = std::move(found.groups);
     return *this;
 }
 POSTROAD_DECL message& message::from(mailbox author) & {
     from_ = detail::checked_one("From", std::move(author));
+    from_groups_.clear();
     return *this;
 }
 POSTROAD_DECL message& message::from(mailbox_list authors) & {
     from_ = detail::checked_mailboxes("From", std::move(authors));
+    from_groups_.clear();
+    return *this;
+}
+POSTROAD_DECL message& message::from(mailbox_group authors) & {
+    from_groups_ = {detail::checked_group("From", std::move(authors))};
+    from_.clear();
     return *this;
 }
 POSTROAD_DECL message& message::set_sender(mailbox one) {
@@ -256,7 +265,7 @@ POSTROAD_DECL bool message::international() const noexcept {
     const auto needs = [](const mailbox& m) { return !detail::is_ascii(m.address.local()); };
     for (const auto* list : {&from_, &sender_, &reply_to_, &to_, &cc_})
         if (std::ranges::any_of(*list, needs)) return true;
-    for (const auto* groups : {&to_groups_, &cc_groups_, &reply_to_groups_})
+    for (const auto* groups : {&from_groups_, &to_groups_, &cc_groups_, &reply_to_groups_})
         for (const auto& g : *groups)
             if (std::ranges::any_of(g.members, needs)) return true;
     return std::ranges::any_of(fields_, detail::needs_utf8);
@@ -273,7 +282,7 @@ POSTROAD_DECL std::string message::composed_header(std::chrono::system_clock::ti
     };
     const auto date = date_.value_or(moment{now, {}});
     w.plain("Date", detail::format_date(date.when, date.offset));
-    write("From", from_);
+    write("From", from_, from_groups_);
     write("Sender", sender_);
     write("Reply-To", reply_to_, reply_to_groups_);
     write("To", to_, to_groups_);
@@ -289,8 +298,10 @@ POSTROAD_DECL std::string message::composed_header(std::chrono::system_clock::ti
 }
 
 POSTROAD_DECL mail_object message::freeze(std::chrono::system_clock::time_point now) const {
-    if (from_.empty()) throw error(errc::no_sender, "the message names no sender: expected from()");
-    if (from_.size() > 1 && sender_.empty()) throw error(errc::invalid_header, "From: several authors need a sender()");
+    if (from_.empty() && from_groups_.empty())
+        throw error(errc::no_sender, "the message names no sender: expected from()");
+    if (sender_.empty() && from_.size() > 1) throw error(errc::invalid_header, "From: several authors need a sender()");
+    if (sender_.empty() && !from_groups_.empty()) throw error(errc::invalid_header, "From: a group needs a sender()");
     mail_object result;
     result.envelope.reverse_path = envelope_from_ ? *envelope_from_ : responsible().address;
     detail::recipient_list recipients;
