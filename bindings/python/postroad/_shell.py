@@ -6,12 +6,14 @@ import argparse
 import contextlib
 import getpass
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import IO, Any, Dict, Iterator, List, NoReturn, Optional, Sequence, Tuple
+from urllib.parse import unquote
 
 from ._config import Account, Config, words_of
 from ._credentials import CredentialsRequest
@@ -39,6 +41,7 @@ USER_HELP = (
     "name to authenticate; the password is asked for, or stands in the environment variable POSTROAD_PASSWORD, "
     "or a token in POSTROAD_TOKEN"
 )
+_SECRETS = ("password_command", "password_file", "keyring", "token_command")
 URL_HELP = "such as smtp://smtp.example.com, or a service, such as gmail; see docs/python.md"
 
 
@@ -294,17 +297,26 @@ def _configured(source: Account, url: str) -> Dict[str, Any]:
     return {"password": _from_keyring(user, url)} if source.keyring else {}
 
 
-def _asked(user: str) -> Dict[str, Any]:
+def _asked(user: str, of_account: bool) -> Dict[str, Any]:
     if not sys.stdin.isatty():
-        text = (
-            "--user needs the password in the environment variable POSTROAD_PASSWORD, or a token in POSTROAD_TOKEN, or "
-            "one of --password-command, --password-file, --keyring, --token-command"
-        )
-        raise InvalidInput(text, code="invalid_credentials")
+        environment = "the password in the environment variable POSTROAD_PASSWORD, or a token in POSTROAD_TOKEN"
+        if of_account:
+            text = f"the user of the account needs one of {', '.join(_SECRETS)}, or {environment}"
+            raise InvalidInput(text, code="invalid_config")
+        options = ", ".join("--" + name.replace("_", "-") for name in _SECRETS)
+        raise InvalidInput(f"the user needs {environment}, or one of {options}", code="invalid_credentials")
     try:
         return {"password": getpass.getpass(f"Password of {printable(user)}: ")}
     except EOFError:
         raise InvalidInput("no password was given", code="invalid_credentials") from None
+
+
+def _user_in(url: str) -> Optional[str]:
+    """Whom a URL names without a password, and the server will want one of."""
+    found = re.match(r"(?:smtps?|lmtp)(?:\+insecure)?://([^/?#@:]+)@", url)
+    if found is None or re.search(r"[?&]auth=[^&]*(?:EXTERNAL|ANONYMOUS)", url, re.IGNORECASE):
+        return None
+    return unquote(found[1])
 
 
 def _words(option: str, command: Optional[str]) -> Tuple[str, ...]:
@@ -317,8 +329,9 @@ def _words(option: str, command: Optional[str]) -> Tuple[str, ...]:
 def proof(args: argparse.Namespace, url: str, account: Account) -> Dict[str, Any]:
     """The arguments of Mailer that authenticate: from the command line, else the environment, else the account, else
     asked for."""
+    named = args.user or account.user
     given = Account(
-        user=args.user or account.user,
+        user=named or _user_in(url),
         password_command=_words("--password-command", args.password_command),
         password_file=args.password_file or "",
         token_command=_words("--token-command", args.token_command),
@@ -329,8 +342,9 @@ def proof(args: argparse.Namespace, url: str, account: Account) -> Dict[str, Any
         if given != Account():
             raise InvalidInput("a password or a token goes with --user", code="contradiction")
         return {}
-    found = _configured(given, url) or _environment() or _configured(account, url) or _asked(user)
-    return {"user": user, **found}
+    of_account = args.user is None and account != Account()
+    found = _configured(given, url) or _environment() or _configured(account, url) or _asked(user, of_account)
+    return {"user": user, **found} if named else found
 
 
 def add_login(parser: argparse.ArgumentParser) -> None:

@@ -521,6 +521,51 @@ def test_any_url_may_be_that_of_an_account(configure, url):
     assert _config.load().accounts["a"].url == url
 
 
+@pytest.fixture
+def no_secret_around(monkeypatch):
+    for name in ("POSTROAD_PASSWORD", "POSTROAD_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+ANN_MAY_SEND = ("--auth", "ann:pw", "--require-auth")
+
+
+@pytest.mark.parametrize("account", ["url = 'smtp://{}'\nuser = 'ann'", "url = 'smtp://ann@{}'"])
+def test_an_account_whose_user_has_no_password_is_a_wrong_configuration(
+    no_secret_around, configure, stdin, capsys, account
+):
+    configure("[accounts.a]\n" + account.format("localhost:9"))
+    assert main(["send", "--from", "a@x.example", "--to", "b@x.example", "--text", "x"]) == 78
+    err = capsys.readouterr().err
+    assert "password_command, password_file, keyring, token_command" in err
+    assert "--password" not in err
+
+
+def test_a_user_in_a_url_without_a_password_needs_one(no_secret_around, stdin, capsys):
+    message = ["--from", "a@x.example", "--to", "b@x.example", "--text", "x"]
+    assert main(["send", "smtp://ann@localhost:9", *message]) == 64
+    assert "--password-command" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["command", "configuration", "environment"])
+def test_a_user_in_a_url_gets_the_password_from_where_it_is(
+    no_secret_around, configure, stdin, start_sink, monkeypatch, tmp_path, where
+):
+    sink = start_sink(*ANN_MAY_SEND)
+    url = f"smtp+insecure://a%6en@localhost:{sink.port}?insecure_authentication=true"
+    (tmp_path / "secret").write_text("pw\n")
+    command = ["send"]
+    if where == "command":
+        command += [url, "--password-file", str(tmp_path / "secret")]
+    else:
+        configure(f"[accounts.a]\nurl = '{url}'\n")
+    if where == "configuration":
+        configure(f"[accounts.a]\nurl = '{url}'\npassword_file = '{tmp_path / 'secret'}'\n")
+    if where == "environment":
+        monkeypatch.setenv("POSTROAD_PASSWORD", "pw")
+    assert main([*command, "--from", "a@x.example", "--to", "b@x.example", "--text", "x"]) == 0
+
+
 def test_an_account_that_is_not_there_is_guessed(configure, stdin, capsys):
     configure("[accounts.work]\nurl = 'smtp://x'\n")
     assert main(["send", "--account", "wrok", "--to", "b@x.example"]) == 64
