@@ -256,9 +256,7 @@ TEST_CASE("own fields cannot stand in for the managed ones") {
 }
 
 TEST_CASE("a field name has at most 76 octets and a word of its value 997") {
-    CHECK(field(simple().header(std::string(76, 'n'), "1"), std::string(76, 'n')) == "-");
-    CHECK(frozen(simple().header(std::string(76, 'n'), "1")).find(std::string(76, 'n') + ":\r\n 1\r\n") !=
-          std::string::npos);
+    CHECK(field(simple().header(std::string(76, 'n'), "1"), std::string(76, 'n')) == "1");
     CHECK_THROWS_AS(simple().header(std::string(77, 'n'), "1"), error);
     CHECK(simple().header("X", std::string(997, 'v')).freeze(now).content.longest_line() == 998);
     CHECK_THROWS_AS(simple().header("X", std::string(998, 'v')), error);

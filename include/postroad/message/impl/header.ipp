@@ -161,7 +161,8 @@ POSTROAD_DECL void header_writer::unstructured(std::string_view name, std::strin
     // of several spaces readers keep one where a line is folded
     const bool loses_space =
         has_space_at_edge(value) || (column_ + 1 + value.size() > preferred_line && !is_plain_line(value));
-    const bool as_is = (charset_ == header_charset::utf8 || is_ascii(value)) && longest_stretch(value) < max_line &&
+    const auto room = kind == value_kind::raw ? max_line : max_line - column_;
+    const bool as_is = (charset_ == header_charset::utf8 || is_ascii(value)) && longest_stretch(value) < room &&
                        (kind == value_kind::raw || (!looks_encoded(value) && !loses_space));
     if (as_is)
         words(value);
@@ -195,15 +196,10 @@ POSTROAD_DECL void header_writer::mixed_words(std::string_view value) {
 POSTROAD_DECL void header_writer::words(std::string_view value) {
     for (std::size_t at = 0; at < value.size();) {
         const auto stretch = value.substr(at, stretch_end(value, at) - at);
-        if (at == 0 && value.find_first_not_of(" \t") == value.npos) {
-            add(" ");
-            add(stretch);
-        } else if (at == 0) {
-            word(stretch);
-        } else {
-            if (column_ + stretch.size() > preferred_line) fold();
-            add(stretch);
-        }
+        // Of a value that begins on the second line some readers show nothing, others a space too many.
+        if (column_ + stretch.size() > (at == 0 ? max_line - 1 : preferred_line)) fold();
+        if (at == 0) add(" ");
+        add(stretch);
         at += stretch.size();
     }
 }
