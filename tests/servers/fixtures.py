@@ -47,6 +47,7 @@ PORTS = {
     "aiosmtpd": ("smtp", "smtps"),
     "haraka": ("smtp",),
     "mailpit": ("smtp", "http"),
+    "maddy": ("smtp", "store", "store_smtps"),
     "proxies": ("socks5", "http"),
     "dns": ("dns",),
     "rabbitmq": ("amqp", "amqps", "erlang", "epmd"),

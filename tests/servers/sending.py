@@ -37,6 +37,8 @@ WAYS = {
     "aiosmtpd-implicit": ("aiosmtpd", "smtps://localhost:{smtps}"),
     "haraka-plain": ("haraka", "smtp+insecure://localhost:{smtp}"),
     "haraka-starttls": ("haraka", "smtp://localhost:{smtp}"),
+    "maddy-plain": ("maddy", "smtp+insecure://localhost:{smtp}"),
+    "maddy-starttls": ("maddy", "smtp://localhost:{smtp}"),
     "lmtp-plain": ("dovecot", "lmtp+insecure://localhost:{lmtp}"),
     "lmtp-starttls": ("dovecot", "lmtp://localhost:{lmtp}"),
     "lmtp-implicit": ("dovecot", "lmtp://localhost:{lmtps}/?tls=implicit"),

@@ -15,6 +15,8 @@ SERVERS = {
     "haraka-starttls": (300, "nobody"),
     "aiosmtpd-plain": (300, "nobody"),
     "aiosmtpd-implicit": (300, "nobody"),
+    "maddy-plain": (300, "nobody"),
+    "maddy-starttls": (300, "nobody"),
     "mailpit-plain": (300, "nobody"),
     "mailpit-starttls": (300, "nobody"),
     "lmtp-starttls": (300, "nobody"),
@@ -58,6 +60,20 @@ def test_many_messages_a_third_refused(server, url, count, refused, mode, tmp_pa
     for name in ("alice", "bob"):
         assert numbers_in(server.wait(name, len(sent[name]))) == sent[name]
     assert server.messages(refused) == []
+
+
+@ways("postfix-starttls", "exim-implicit", "opensmtpd-plain", "haraka-plain", "maddy-plain", "lmtp-starttls")
+def test_what_a_refused_message_holds_is_no_command(server, url, tmp_path):
+    # go-smtp, which maddy is made of, reads the octets of a BDAT that it refuses as commands.
+    commands = f"RSET\r\nMAIL FROM:<eve@{DOMAIN}>\r\nRCPT TO:<bob@{DOMAIN}>\r\nDATA\r\nSubject: hers\r\n\r\n.\r\n"
+    for number in range(60):
+        refused = number % 3 == 0
+        text = numbered(number, "nobody" if refused else "alice") + (commands.encode() if refused else b"")
+        (tmp_path / f"{number:04}.eml").write_bytes(text)
+    run = send_folder(tmp_path, url_of(server, url, pipelining="window", window="64"), server.ca, sender="")
+    assert run.code == 1
+    assert numbers_in(server.wait("alice", 40)) == [n for n in range(60) if n % 3]
+    assert server.messages("bob") == []
 
 
 @ways("exim-implicit", "postfix-starttls", "opensmtpd-plain", "lmtp-starttls")

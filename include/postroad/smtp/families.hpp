@@ -19,6 +19,9 @@ struct family {
     /// After so many messages taken in good order the next goes across; after so many, in a window.
     unsigned before_across = 2;
     unsigned before_window = 16;
+    /// It takes the octets of a BDAT that it refuses (RFC 3030 section 2). One that reads them as commands gets no
+    /// BDAT.
+    bool drops_refused_chunks = true;
 };
 
 /// Of a server that nothing is known of.
@@ -36,6 +39,8 @@ inline constexpr family families[] = {
     {"Dovecot", "Dovecot", family::never, family::never},
     // Haraka, connection.js, "ESMTP Haraka": refuses MAIL ahead of the reply to a content, "503 5.5.1".
     {"Haraka", "ESMTP Haraka", family::never, family::never},
+    // go-smtp, conn.go, "%v %s Service Ready": maddy and other servers in Go. Seen; issue 315 tells of its chunks.
+    {"go-smtp", "MTP Service Ready", 2, family::never, false},
     // Microsoft Learn, "Modify the SMTP banner on Receive connectors".
     {"Exchange", "Microsoft ESMTP MAIL"},
     // Sendmail Installation and Operation Guide, SmtpGreetingMessage. It has no CHUNKING.
@@ -44,11 +49,11 @@ inline constexpr family families[] = {
     {"Gmail", " gsmtp"},
 };
 
-/// Null: none of them. Over LMTP nobody is known: what they do there is not what they do over SMTP.
+/// Null: none of them. Over LMTP only who must get no BDAT is known: what they do there is not what they do over SMTP.
 constexpr const family* family_of(std::string_view greeting, protocol p) noexcept {
-    if (p == protocol::lmtp) return nullptr;
     for (const auto& f : families)
-        if (greeting.find(f.mark) != std::string_view::npos) return &f;
+        if (greeting.find(f.mark) != std::string_view::npos)
+            return p == protocol::lmtp && f.drops_refused_chunks ? nullptr : &f;
     return nullptr;
 }
 

@@ -343,7 +343,7 @@ POSTROAD_DECL void session::forget_credentials() noexcept {
 POSTROAD_DECL void session::become_open() {
     state_ = state::open;
     forget_credentials();
-    capabilities_.chunking = capabilities_.chunking && options_.chunking;
+    capabilities_.chunking = capabilities_.chunking && options_.chunking && (!family_ || family_->drops_refused_chunks);
     const bool automatic = options_.pipelining == pipelining::automatic;
     const auto wanted = automatic ? pipelining::window : options_.pipelining;
     const auto offered = capabilities_.chunking ? pipelining::window : pipelining::across;
