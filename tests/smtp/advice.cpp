@@ -220,6 +220,8 @@ const std::vector<example>& failures() {
         {errc::tls_certificate, phase::tls, by_starttls, "certificate of mx was refused: x", "", "explanation", "?ca"},
         {errc::authentication_not_offered, phase::auth, by_starttls, "", "250 mx.example", "587"},
         {errc::no_common_mechanism, phase::auth, by_starttls, "", "", "?auth=NAME"},
+        {errc::unexpected_reply, phase::auth, by_starttls, "expected 235 or 334 to AUTH", "250 ok", "?auth=NAME"},
+        {errc::unexpected_reply, phase::mail, by_starttls, "expected 250 to MAIL", "354 go", ""},
         {errc::no_common_mechanism, phase::auth, by_starttls,
          "no mechanism in common: the server offers NTLM, GSSAPI, none of which postroad has; usable with these "
          "credentials: PLAIN",

@@ -67,7 +67,7 @@ TEST_CASE_TEMPLATE("attack 22: a certificate is accepted for the names in its su
          "certificate of 192.0.2.1 has the address as a DNS name, which does not count: it must be an iPAddress; "
          "expected 192.0.2.1"},
         {"common name only", only_cn, "mail.example.com",
-         "certificate of mail.example.com names no host (it has no subjectAltName, and a common name does not count); "
+         "certificate of mail.example.com names no host (no subjectAltName does, and a common name does not count); "
          "expected mail.example.com"},
         {"common name beside another SAN", issue({.names = {"a.example"}, .common_name = "mail.example.com"}),
          "mail.example.com", "certificate of mail.example.com is for a.example; expected mail.example.com"},

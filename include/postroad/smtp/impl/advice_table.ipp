@@ -317,6 +317,8 @@ inline constexpr advice_row advice_table[] = {
      {"The server may not be who it says it is.", "Send no password there; ask who runs it.", source::scram}},
     {{.whose = ours, .about = errc::authentication_failed},
      {"The server's part of AUTH is broken.", "Name another mechanism: ?auth=NAME.", source::auth}},
+    {{.whose = ours, .about = errc::unexpected_reply, .where = phase::auth},
+     {"The server's part of AUTH is broken.", "Name another mechanism: ?auth=NAME.", source::auth}},
     {{.whose = ours, .about = errc::insecure_authentication},
      {{}, "Use smtp:// or smtps://, which have TLS.", source::ports}},
 

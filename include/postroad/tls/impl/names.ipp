@@ -167,7 +167,7 @@ POSTROAD_DECL std::string to_string(const certificate_names& names, std::size_t 
 POSTROAD_DECL std::string names_reason(const certificate_names& presented, std::string_view expected) {
     const auto wanted = "; expected " + std::string(expected);
     if (presented.dns.empty() && presented.addresses.empty())
-        return "names no host (it has no subjectAltName, and a common name does not count)" + wanted;
+        return "names no host (no subjectAltName does, and a common name does not count)" + wanted;
     const auto octets = address_octets(expected);
     const bool as_name = !octets.empty() && std::any_of(presented.dns.begin(), presented.dns.end(),
                                                         [&](const auto& d) { return address_octets(d) == octets; });
