@@ -27,9 +27,7 @@ def found_by_python(raw, problems):
     # not by field.addresses, which puts a space between encoded words that stand side by side
     to = email.message_from_bytes(raw, policy=email.policy.compat32)["To"]
     found = [("to", f"{decoded(name)} <{address}>".encode()) for name, address in email.utils.getaddresses([to])]
-    subject = str(message["Subject"])
-    # before 3.12.8 a space too many where the value begins on the next line (cpython issue 124452)
-    found.append(("subject", (subject.lstrip(" ") if b"\r\nSubject:\r\n " in raw else subject).encode()))
+    found.append(("subject", str(message["Subject"]).encode()))
 
     def walk(part):
         for name, value in part.items():
