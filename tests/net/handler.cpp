@@ -7,6 +7,7 @@
 #include <asio/cancellation_signal.hpp>
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -212,4 +213,64 @@ TEST_CASE("a handler that is never called, or never run, frees what it holds") {
         CHECK(p.use_count() == 3);
     }
     CHECK(p.use_count() == 1);
+}
+
+TEST_CASE("handlers that are due together are called by one entry into their executor, in their order") {
+    asio::io_context io;
+    const auto calls = std::make_shared<net::due_calls>();
+    std::string seen;
+    any_handler<> first([&](error_code) { seen += "first "; }, io.get_executor(), calls);
+    any_handler<> second([&](error_code ec) { seen += ec ? "second, failed " : "second "; }, io.get_executor(), calls);
+    any_handler<> later([&](error_code) { seen += "later "; }, io.get_executor(), calls);
+    first({});
+    second(errc::cancelled);
+    CHECK(seen.empty());
+    CHECK(poll(io) == 1);
+    CHECK(seen == "first second, failed ");
+    later({});
+    CHECK(poll(io) == 1);
+    CHECK(seen == "first second, failed later ");
+}
+
+TEST_CASE("a handler that throws keeps no other that is due from being called, and in its order") {
+    asio::io_context io;
+    const auto calls = std::make_shared<net::due_calls>();
+    std::string seen;
+    any_handler<> last([&](error_code) { seen += "last "; }, io.get_executor(), calls);
+    any_handler<> throwing(
+        [&](error_code) {
+            last({});
+            throw std::runtime_error("by the user");
+        },
+        io.get_executor(), calls);
+    any_handler<> behind([&](error_code) { seen += "behind "; }, io.get_executor(), calls);
+    throwing({});
+    behind({});
+    CHECK_THROWS_AS(poll(io), std::runtime_error);
+    CHECK(seen.empty());
+    poll(io);
+    CHECK(seen == "behind last ");
+}
+
+TEST_CASE("a handler with an executor of its own is not called with those of the mailer") {
+    asio::io_context own, io;
+    const auto calls = std::make_shared<net::due_calls>();
+    int called = 0;
+    any_handler<> h(asio::bind_executor(own.get_executor(), [&](error_code) { ++called; }), io.get_executor(), calls);
+    h({});
+    CHECK(poll(io) == 0);
+    CHECK(called == 0);
+    CHECK(poll(own) == 1);
+    CHECK(called == 1);
+}
+
+TEST_CASE("handlers that are due when their context ends go with it") {
+    const auto calls = std::make_shared<net::due_calls>();
+    const auto held = std::make_shared<int>(0);
+    {
+        asio::io_context io;
+        any_handler<> h([held](error_code) {}, io.get_executor(), calls);
+        h({});
+    }
+    CHECK(held.use_count() == 1);
 }

@@ -6,6 +6,7 @@
 #include <postroad/net/handler.hpp>
 
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -25,7 +26,7 @@ public:
     net::any_handler<Results...> handler(Handler&& h) const {
         const std::scoped_lock lock(mutex_);
         if (!executor_) return {std::forward<Handler>(h), net::background()};
-        return {std::forward<Handler>(h), executor_};
+        return {std::forward<Handler>(h), executor_, calls_};
     }
     POSTROAD_DECL asio::any_io_executor executor() const;
     POSTROAD_DECL bool inside() const;
@@ -35,6 +36,7 @@ private:
     mutable std::mutex mutex_;
     asio::any_io_executor executor_;
     std::function<bool()> inside_;
+    std::shared_ptr<net::due_calls> calls_ = std::make_shared<net::due_calls>();
 };
 
 }  // namespace postroad::engine

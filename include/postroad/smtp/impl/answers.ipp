@@ -102,7 +102,10 @@ POSTROAD_DECL void session::on_reply(const reply& r) {
 POSTROAD_DECL void session::on_transaction_reply(const reply& r, const expected& e) {
     // What follows from a refused MAIL says nothing new.
     const bool new_one = e.where == phase::mail || e.where == phase::reset || transactions_.front().mail_accepted;
-    if (new_one) last_refusal_ = r.positive() ? reply{} : detail::kept(r);
+    if (new_one && !r.positive())
+        last_refusal_ = detail::kept(r);
+    else if (new_one && last_refusal_.code != 0)
+        last_refusal_ = {};
     if (e.where == phase::reset) {
         if (r.code == 250) return;
         if (detail::is_about_order(r, e.where, e.ahead)) (void)learn_about_order(e, r);
