@@ -55,9 +55,9 @@ public:
 
     void enqueue(job&& j, const send_options& options, std::function<void(error_code)> queued) override {
         j.traffic_class = options.traffic_class;
-        j.tenant = options.tenant;
-        j.tag = options.tag;
-        j.idempotency_key = options.idempotency_key;
+        if (!options.tenant.empty()) j.tenant = options.tenant;
+        if (!options.tag.empty()) j.tag = options.tag;
+        if (!options.idempotency_key.empty()) j.idempotency_key = options.idempotency_key;
         j.submitted = clock::now();
         if (options.delay > duration::zero()) j.due = after(j.submitted, options.delay);
         if (options.give_up_after != duration::max()) j.deadline = after(j.submitted, options.give_up_after);

@@ -10,13 +10,14 @@ namespace postroad::smtp {
 
 namespace detail {
 
-// One to three digits at `at`, which moves behind them; nothing if there are none.
-inline bool take_number(std::string_view text, std::size_t& at, std::uint16_t& value) noexcept {
-    const auto first = at;
-    value = 0;
-    for (; at < text.size() && at < first + 3 && text[at] >= '0' && text[at] <= '9'; ++at)
-        value = static_cast<std::uint16_t>(value * 10 + (text[at] - '0'));
-    return at > first;
+// Takes one to three digits; nothing if there are none.
+inline bool take_number(const char*& at, const char* end, std::uint16_t& value) noexcept {
+    const auto* const first = at;
+    const auto* const last = end - at > 3 ? at + 3 : end;
+    unsigned n = 0;
+    for (; at != last && *at >= '0' && *at <= '9'; ++at) n = n * 10 + static_cast<unsigned>(*at - '0');
+    value = static_cast<std::uint16_t>(n);
+    return at != first;
 }
 
 }  // namespace detail
@@ -24,10 +25,11 @@ inline bool take_number(std::string_view text, std::size_t& at, std::uint16_t& v
 POSTROAD_DECL enhanced_code take_enhanced_code(std::string_view& text, unsigned code) noexcept {
     if (text.size() < 5 || static_cast<unsigned>(text[0] - '0') != code / 100 || text[1] != '.') return {};
     enhanced_code result{static_cast<std::uint8_t>(code / 100), 0, 0};
-    std::size_t at = 2;
-    if (!detail::take_number(text, at, result.subject) || at == text.size() || text[at++] != '.') return {};
-    if (!detail::take_number(text, at, result.detail) || (at < text.size() && text[at] != ' ')) return {};
-    text.remove_prefix(at < text.size() ? at + 1 : at);
+    const auto* at = text.data() + 2;
+    const auto* const end = text.data() + text.size();
+    if (!detail::take_number(at, end, result.subject) || at == end || *at++ != '.') return {};
+    if (!detail::take_number(at, end, result.detail) || (at != end && *at != ' ')) return {};
+    text = {at == end ? at : at + 1, end};
     return result;
 }
 
@@ -67,7 +69,6 @@ POSTROAD_DECL bool reply_reader::add_line(std::string_view line, error_code& ec)
     if (line.find('\0') != std::string_view::npos) return malformed();
     const auto code = static_cast<std::uint16_t>(digit(0) * 100 + digit(1) * 10 + digit(2));
     if (lines_ != 0 && code != reply_.code) return malformed();
-    if (lines_ == 0) reply_.text.clear();
     size_ += line.size();
     if (++lines_ > max_reply_lines || size_ > max_reply_size) {
         fail(errc::reply_too_long, "the reply exceeds 128 lines or 64 KiB", ec);
@@ -76,10 +77,13 @@ POSTROAD_DECL bool reply_reader::add_line(std::string_view line, error_code& ec)
     auto text = line;
     text.remove_prefix(line.size() > 3 ? 4 : 3);
     const auto enhanced = take_enhanced_code(text, code);
-    if (lines_ == 1) reply_.enhanced = enhanced;
-    if (lines_ > 1) reply_.text += '\n';
     reply_.code = code;
-    reply_.text += text;
+    if (lines_ == 1) {
+        reply_.enhanced = enhanced;
+        reply_.text = text;
+    } else {
+        reply_.text.append(1, '\n').append(text);
+    }
     return line.size() == 3 || line[3] == ' ';
 }
 
