@@ -17,8 +17,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -164,17 +166,23 @@ private:
             book_.policy_failed(text_of_exception(), now);
         }
         const auto before = out_.went_back();
-        for (auto& j : leased_) admit(std::move(j), now);
+        for (auto& j : leased_) {
+            if constexpr (queueing_traits::leases_pointers)
+                admit(std::move(j), now);
+            else
+                admit(std::make_unique<job>(std::move(j)), now);
+        }
         if (leased_.size() == n && out_.went_back() - before == n) lease_at_ = after(now, pause_of_leases);
     }
-    void admit(job&& j, time_point now) {
+    void admit(std::unique_ptr<job> leased, time_point now) {
+        auto& j = *leased;
         if (j.submitted == time_point::min()) j.submitted = now;
         name_recipients(j);
         j.lasts = lasts;
         // Of an earlier process, or one that waited for room when its time was over.
         if (j.deadline != never) book_.deliveries.give_up_at(j.whole != 0 ? j.whole : j.id, j.deadline);
         const auto id = j.id;
-        delivery* const d = book_.deliveries.put(std::move(j));
+        delivery* const d = book_.deliveries.put(std::move(leased));
         if (!d) return refuse_twin(id, now);
         if (std::exchange(d->what->interrupted, false)) {
             ++d->what->result.attempts;
@@ -343,7 +351,7 @@ private:
     const Transport& transport_;
     Queueing& queueing_;
     Scheduling& scheduling_;
-    std::vector<job> leased_;
+    std::conditional_t<queueing_traits::leases_pointers, std::vector<std::unique_ptr<job>>, std::vector<job>> leased_;
     time_point lease_at_ = time_point::min();
     time_point make_room_at_ = time_point::min();
     time_point paused_at_ = time_point::min();  // the last time

@@ -58,11 +58,11 @@ public:
     }
 
     /// Null: one of that id is held already.
-    delivery* put(job&& j) {
-        const auto [entry, is_new] = all_.try_emplace(j.id);
+    delivery* put(std::unique_ptr<job> j) {
+        const auto [entry, is_new] = all_.try_emplace(j->id);
         if (!is_new) return nullptr;
-        if (j.whole != 0) parts_[j.whole].insert(j.id);
-        entry->second.what = std::make_unique<job>(std::move(j));
+        if (j->whole != 0) parts_[j->whole].insert(j->id);
+        entry->second.what = std::move(j);
         return &entry->second;
     }
     std::unique_ptr<job> take(delivery& d) {

@@ -17,6 +17,7 @@ struct direct {
     error_code enqueue(job& j) { return lines_->enqueue(j, std::size_t(-1), std::uint64_t(-1)); }
     when_full full() const noexcept { return when_full::refuse; }
     void lease(std::size_t n, time_point now, std::vector<job>& out) { lines_->lease(n, now, out); }
+    void lease(std::size_t n, time_point now, std::vector<std::unique_ptr<job>>& out) { lines_->lease(n, now, out); }
     void settle(const job& j) { lines_->settle(j); }
     void put_back(job&& j) { lines_->put_back(std::move(j)); }
     std::optional<job> take(job_id id) { return lines_->take(id); }

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace postroad::queueing::detail {
 
@@ -32,16 +33,18 @@ public:
         return {};
     }
 
-    void lease(std::size_t n, time_point now, std::vector<job>& out) {
+    /// `out`: a vector of jobs, or of pointers to them.
+    template <class Out>
+    void lease(std::size_t n, time_point now, Out& out) {
         for (; n > 0 && !delayed_.empty() && delayed_.begin()->first.first <= now; --n)
-            out.push_back(take_out(delayed_.begin()));
+            added(out) = take_out(delayed_.begin());
         const std::scoped_lock lock(mutex_);
         std::size_t there = 0;
         for (const auto& line : arrived_) there += line.size();
         out.reserve(out.size() + std::min(n, there));
         for (std::size_t of = 0; of < arrived_.size(); ++of)
             for (auto& line = arrived_[of]; n > 0 && !line.empty();) {
-                auto& j = out.emplace_back();
+                auto& j = added(out);
                 if (!line.pop(j, of)) {
                     out.pop_back();
                 } else if (j.due > now) {
@@ -148,6 +151,9 @@ public:
     }
 
 private:
+    static job& added(std::vector<job>& to) { return to.emplace_back(); }
+    static job& added(std::vector<std::unique_ptr<job>>& to) { return *to.emplace_back(std::make_unique<job>()); }
+
     // A job that waits for its first attempt, in little room: most have nothing but these. One that was taken out stays
     // as an empty place, since taking it out of the middle would move all others.
     struct place {

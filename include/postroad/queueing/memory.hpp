@@ -23,6 +23,7 @@ struct memory {
     error_code enqueue(job& j) { return lines_->enqueue(j, capacity, octets); }
     queueing::when_full full() const noexcept { return when_full; }
     void lease(std::size_t n, time_point now, std::vector<job>& out) { lines_->lease(n, now, out); }
+    void lease(std::size_t n, time_point now, std::vector<std::unique_ptr<job>>& out) { lines_->lease(n, now, out); }
     void settle(const job& j) { lines_->settle(j); }
     void put_back(job&& j) { lines_->put_back(std::move(j)); }
     std::optional<job> take(job_id id) { return lines_->take(id); }

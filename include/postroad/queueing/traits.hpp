@@ -6,6 +6,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -98,6 +99,13 @@ struct queueing_traits {
     static constexpr bool divides = requires(Q q, job whole, std::vector<job> parts, job_id id) {
         q.divide(std::move(whole), std::move(parts));
         { q.take_parts(id) } -> std::same_as<std::vector<job>>;
+    };
+
+    /// Whether lease() appends to a vector of pointers, too: to move a job takes longer than what the engine does to it
+    /// on its way to a connection. The one that appends jobs is still asked for what is to be cancelled.
+    static constexpr bool leases_pointers =
+        requires(Q q, std::size_t n, time_point now, std::vector<std::unique_ptr<job>>& out) {
+        q.lease(n, now, out);
     };
 
     /// In place of a leased job come its parts, all or none: by lease(), before what is fresh. part_of() makes them;
