@@ -230,14 +230,11 @@ private:
             for (std::size_t i = 0; i < count; ++i) buffers_[i] = asio::buffer(parts_[i].data(), parts_[i].size());
             error_code ec;
             const auto n = socket_.write_some(std::span(buffers_).first(count), ec);
-            if (ec == asio::error::would_block || ec == asio::error::try_again) {
-                wait_writable();
-                break;
-            }
-            // The reason may be a reply that waits to be read, such as 552 to a content that is too large. Reading goes
-            // on; it finds the end of the stream at the latest.
             if (ec) {
-                write_failed_ = true;
+                // The reason may be a reply that waits to be read, such as 552 to a content that is too large. Reading
+                // goes on; it finds the end of the stream at the latest.
+                write_failed_ = ec != asio::error::would_block && ec != asio::error::try_again;
+                if (!write_failed_) wait_writable();
                 break;
             }
             progress = true;

@@ -20,8 +20,8 @@ inline constexpr std::size_t max_unwritten_commands = 64 * 1024;
 
 inline void append_number(std::string& to, std::uint64_t n) {
     std::array<char, 20> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), n).ptr;
-    to.append(digits.data(), end);
+    const auto* const end = std::to_chars(digits.data(), digits.data() + digits.size(), n).ptr;
+    to.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
 }
 
 inline bool needs_smtputf8(const mail_object& mail) noexcept {
