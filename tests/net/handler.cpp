@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 using namespace postroad;
 using net::any_handler;
@@ -255,13 +256,16 @@ TEST_CASE("a handler that throws keeps no other that is due from being called, a
 TEST_CASE("a handler with an executor of its own is not called with those of the mailer") {
     asio::io_context own, io;
     const auto calls = std::make_shared<net::due_calls>();
-    int called = 0;
-    any_handler<> h(asio::bind_executor(own.get_executor(), [&](error_code) { ++called; }), io.get_executor(), calls);
-    h({});
-    CHECK(poll(io) == 0);
-    CHECK(called == 0);
+    std::string seen;
+    any_handler<> without([&](error_code) { seen += "without "; }, io.get_executor(), calls);
+    any_handler<> with(asio::bind_executor(own.get_executor(), [&](error_code) { seen += "with "; }), io.get_executor(),
+                       calls);
+    without({});
+    with({});
+    CHECK(poll(io) == 1);
+    CHECK(seen == "without ");
     CHECK(poll(own) == 1);
-    CHECK(called == 1);
+    CHECK(seen == "without with ");
 }
 
 TEST_CASE("handlers that are due when their context ends go with it") {
@@ -273,4 +277,25 @@ TEST_CASE("handlers that are due when their context ends go with it") {
         h({});
     }
     CHECK(held.use_count() == 1);
+}
+
+TEST_CASE("handlers become due on any thread, and each is called once") {
+    static constexpr int threads = 4, each = 500;
+    asio::io_context io(1);
+    const auto calls = std::make_shared<net::due_calls>();
+    int called = 0;
+    auto work = std::make_unique<asio::executor_work_guard<asio::io_context::executor_type>>(io.get_executor());
+    std::vector<std::thread> all;
+    for (int t = 0; t < threads; ++t)
+        all.emplace_back([&] {
+            for (int i = 0; i < each; ++i)
+                any_handler<>(
+                    [&](error_code) {
+                        if (++called == threads * each) work.reset();
+                    },
+                    io.get_executor(), calls)({});
+        });
+    io.run();
+    for (auto& t : all) t.join();
+    CHECK(called == threads * each);
 }
