@@ -69,6 +69,7 @@ POSTROAD_DECL bool reply_reader::add_line(std::string_view line, error_code& ec)
     if (line.find('\0') != std::string_view::npos) return malformed();
     const auto code = static_cast<std::uint16_t>(digit(0) * 100 + digit(1) * 10 + digit(2));
     if (lines_ != 0 && code != reply_.code) return malformed();
+    if (lines_ == 0) reply_.text.clear();
     size_ += line.size();
     if (++lines_ > max_reply_lines || size_ > max_reply_size) {
         fail(errc::reply_too_long, "the reply exceeds 128 lines or 64 KiB", ec);
@@ -77,13 +78,10 @@ POSTROAD_DECL bool reply_reader::add_line(std::string_view line, error_code& ec)
     auto text = line;
     text.remove_prefix(line.size() > 3 ? 4 : 3);
     const auto enhanced = take_enhanced_code(text, code);
+    if (lines_ == 1) reply_.enhanced = enhanced;
+    if (lines_ > 1) reply_.text += '\n';
     reply_.code = code;
-    if (lines_ == 1) {
-        reply_.enhanced = enhanced;
-        reply_.text = text;
-    } else {
-        reply_.text.append(1, '\n').append(text);
-    }
+    reply_.text += text;
     return line.size() == 3 || line[3] == ' ';
 }
 
