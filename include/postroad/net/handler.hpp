@@ -26,6 +26,8 @@ struct due {
     virtual ~due() = default;
     // The last call: it destroys itself.
     virtual void call() = 0;
+    // That will call it.
+    virtual asio::any_io_executor executor() const = 0;
     due* next = nullptr;
 };
 
@@ -46,8 +48,9 @@ public:
     due_calls& operator=(const due_calls&) = delete;
     ~due_calls() { drop(); }
 
-    /// It is called on `on`, which must not run two functions at a time, and be the same each time.
-    void add(std::unique_ptr<detail::due> d, const asio::any_io_executor& on) {
+    /// Its executor must not run two functions at a time, and be the same each time.
+    void add(std::unique_ptr<detail::due> d) {
+        const auto on = d->executor();
         auto* const added = d.release();
         auto* before = added_.load(std::memory_order_relaxed);
         do added->next = before;
@@ -59,27 +62,26 @@ private:
     // The entry. Where the context ends before it gets to it, the handlers go with it.
     struct entry {
         std::shared_ptr<due_calls> to;
-        asio::any_io_executor on;
 
-        entry(std::shared_ptr<due_calls> t, const asio::any_io_executor& o) : to(std::move(t)), on(o) {}
+        explicit entry(std::shared_ptr<due_calls> t) noexcept : to(std::move(t)) {}
         entry(entry&&) noexcept = default;
         ~entry() {
             if (to) to->drop();
         }
-        void operator()() { std::exchange(to, nullptr)->call(on); }
+        void operator()() { std::exchange(to, nullptr)->call(); }
     };
 
-    void post_call(const asio::any_io_executor& on) { net::post(on, entry(shared_from_this(), on)); }
+    void post_call(const asio::any_io_executor& on) { net::post(on, entry(shared_from_this())); }
     void drop() noexcept {
         take();
         while (first_) delete pop();
     }
-    void call(const asio::any_io_executor& on) {
+    void call() {
         take();
         try {
             while (first_) pop()->call();
         } catch (...) {
-            if (first_) post_call(on);
+            if (first_) post_call(first_->executor());
             throw;
         }
     }
@@ -116,6 +118,18 @@ struct pending final : detail::any_pending<Results...> {
         std::apply([&](Results&... r) { std::move(handler)(ec, std::move(r)...); }, *results);
     }
 
+    asio::any_io_executor executor() const override {
+        if constexpr (has_none)
+            return work.get_executor();
+        else
+            return {};  // it is never among those
+    }
+
+    // No executor of its own, whatever the fallback is.
+    static constexpr bool has_none =
+        std::is_same_v<asio::associated_executor_t<Handler, plain_executor>, plain_executor> &&
+        std::is_same_v<asio::associated_executor_t<Handler, asio::any_io_executor>, asio::any_io_executor>;
+
     Handler handler;
     error_code ec = {};
     std::optional<std::tuple<Results...>> results = {};
@@ -141,13 +155,10 @@ void pending<Handler, Results...>::post(error_code with, Results&&... values) {
     std::unique_ptr<pending> self(this);
     ec = with;
     results.emplace(std::move(values)...);
+    if constexpr (has_none)
+        if (const auto to = std::move(calls)) return to->add(std::move(self));
     const auto keep = std::move(work);
     const auto executor = keep.get_executor();
-    constexpr bool has_none =
-        std::is_same_v<asio::associated_executor_t<Handler, plain_executor>, plain_executor> &&
-        std::is_same_v<asio::associated_executor_t<Handler, asio::any_io_executor>, asio::any_io_executor>;
-    if constexpr (has_none)
-        if (const auto to = std::move(calls)) return to->add(std::move(self), executor);
     completion<Handler, Results...> f(std::move(self));
     if constexpr (has_none)
         net::post(executor, std::move(f));
