@@ -5,11 +5,13 @@
 
 #include <postroad/core/error.hpp>
 #include <postroad/net/asio.hpp>
+#include <postroad/services.hpp>
 #include <postroad/smtp/advice.hpp>
 
 #include <pybind11/pybind11.h>
 
 #include <exception>
+#include <string>
 #include <system_error>
 #include <utility>
 
@@ -28,12 +30,14 @@ inline constexpr std::pair<condition, const char*> condition_names[] = {
 };
 
 inline py::tuple error_parts(error_code ec, const diagnostics& d, smtp::whose_server whose = smtp::whose_server::ours) {
+    auto advice = smtp::advise(smtp::situation_of(ec, d, whose));
+    if (const auto size = ec == errc::message_too_large ? published_size(d.host) : std::string(); !size.empty())
+        (advice += advice.empty() ? "" : "; ") += size;
     py::list conditions;
     for (const auto& [which, name] : condition_names)
         if (ec == which) conditions.append(name);
     return py::make_tuple(code_name(ec), py::tuple(conditions), text(describe(ec, d)), text(d.host),
-                          text(to_string(d.where)), text(d.reply),
-                          text(smtp::advise(smtp::situation_of(ec, d, whose))));
+                          text(to_string(d.where)), text(d.reply), text(advice));
 }
 
 inline void raise(error_code ec, const diagnostics& d) {

@@ -17,6 +17,9 @@
 #include "mailers.hpp"
 #include "operation.hpp"
 #include "settings.hpp"
+#ifdef POSTROAD_WITH_SQLITE
+#include "stored.hpp"
+#endif
 #include "suppression.hpp"
 #include "tls_results.hpp"
 #include "words.hpp"
@@ -147,12 +150,20 @@ py::tuple diagnosis_parts(const diagnosis& d) {
                           text(to_string(d)));
 }
 
+// None for what is not published.
+py::object limit_parts(const service_limits& l) {
+    if (l.source.empty()) return py::none();
+    const auto number = [](std::uint32_t n) { return n > 0 ? py::object(py::cast(n)) : py::object(py::none()); };
+    return py::make_tuple(number(l.messages_a_day), number(l.recipients_a_day), number(l.recipients_a_message),
+                          number(l.megabytes_a_message), text(l.of), text(l.source), text(l.seen));
+}
+
 py::list service_rows() {
     py::list rows;
     for (const auto& s : services())
-        rows.append(py::make_tuple(text(s.name), text(s.host), s.port,
-                                   s.security == security::implicit ? "implicit" : "starttls",
-                                   py::tuple(text(s.domains).attr("split")()), text(s.hint), text(s.source)));
+        rows.append(py::make_tuple(
+            text(s.name), text(s.host), s.port, s.security == security::implicit ? "implicit" : "starttls",
+            py::tuple(text(s.domains).attr("split")()), text(s.hint), text(s.source), limit_parts(s.limits)));
     return rows;
 }
 
@@ -359,6 +370,9 @@ public:
     std::size_t hold(const queueing::job_filter& which) { return queue_->hold(which, clock::now()); }
     std::size_t drop(const queueing::job_filter& which) { return queue_->drop(which, clock::now()).size(); }
     std::uint64_t compact() { return queue_->compact(); }
+    auto page(const queueing::job_filter& which, std::size_t limit, std::int64_t after) {
+        return queue_->page(which, limit, after, clock::now());
+    }
 
 private:
     process_check check_process_;
@@ -493,7 +507,14 @@ PYBIND11_MODULE(_core, m) {
                      queueing::sqlite_options{.path = std::string(path), .submit_only = true});
              }),
              py::arg("path"))
-        .def("compact", [](file_queue& self) { return self.ask([](auto& to) { return to.compact(); }); });
+        .def("compact", [](file_queue& self) { return self.ask([](auto& to) { return to.compact(); }); })
+        .def(
+            "page",
+            [](file_queue& self, const py::dict& which, std::size_t limit, std::int64_t after) {
+                return page_parts(self.ask([&, f = filter_from(which)](auto& to) { return to.page(f, limit, after); }));
+            },
+            py::arg("which"), py::arg("limit"), py::arg("after"));
+    define_stored_content(m);
     define_journal(m);
 #else
     struct no_file {};

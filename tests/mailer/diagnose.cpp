@@ -163,6 +163,11 @@ TEST_CASE("each service is a server that TLS protects, under a name that can be 
         before = s.name;
         CHECK_FALSE(s.hint.empty());
         CHECK(s.source.starts_with("https://"));
+        const auto& l = s.limits;
+        const bool published =
+            l.messages_a_day + l.recipients_a_day + l.recipients_a_message + l.megabytes_a_message > 0;
+        CHECK(published == l.source.starts_with("https://"));
+        CHECK(published == (l.seen.size() == 10));
         const auto server = transport::smtp{s.url()}.hosts({}).front();
         CHECK(server.name == s.host);
         CHECK(server.port == s.port);
@@ -176,6 +181,9 @@ TEST_CASE("each service is a server that TLS protects, under a name that can be 
         }
     }
     CHECK(find_service_of("GMX.at")->name == "gmx");
+    CHECK(published_size("SMTP.postmarkapp.com:587").starts_with("postmark takes 10 MB a message"));
+    for (const auto* none : {"", "smtp.gmx.net", "smtp.gmail.com:587", "x.smtp.postmarkapp.com"})
+        CHECK(published_size(none).empty());
     for (const auto* none : {"", " ", "com", "gmx.net gmx.de", "x.gmx.net"}) CHECK_FALSE(find_service_of(none));
     CHECK(service{.host = "mx.example", .port = 2525}.url() == "smtp://mx.example:2525");
 }

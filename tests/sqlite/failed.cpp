@@ -264,6 +264,11 @@ TEST_CASE("of the content of what failed there stays what is asked for, and with
         REQUIRE(kept.size() == 1);
         CHECK(kept[0].error == "550 5.1.1 no such user");
         CHECK(kept[0].octets == std::string_view(w.content).size());
+        const auto copied = box.queue.page({.id = id}, 2, -1, clock::now());
+        REQUIRE(copied.jobs.size() == 1);
+        CHECK_FALSE(copied.next);
+        CHECK(copied.jobs[0].mail->content.text() == w.content);
+        CHECK(copied.jobs[0].cut == (w.again == 0));
         CHECK(box.queue.retry_now({.id = id}, clock::now()) == w.again);
         CHECK(box.queue.drop({.id = id}, clock::now()).size() == 1);
         CHECK(content_of(f.file()).empty());

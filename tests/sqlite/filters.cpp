@@ -2,6 +2,7 @@
 #include "sqlite/outbox.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <random>
 
 using namespace sqlite_test;
@@ -30,6 +31,26 @@ void fill(outbox& box, std::mt19937& random, time_point now) {
             default: j.error = errc::timed_out; box.queue.settle(j);
         }
     }
+}
+
+// Those that are copied, page by page, in the order of their ids.
+std::vector<job_id> copied(outbox& box, const queueing::job_filter& which, time_point now) {
+    std::vector<job_id> ids;
+    std::optional<std::int64_t> after = -1;
+    while (after) {
+        const auto page = box.queue.page(which, 7, *after, now);
+        CHECK(page.jobs.size() <= 7);
+        for (const auto& s : page.jobs) {
+            ids.push_back(s.info.id);
+            CHECK(s.place > *after);
+            CHECK(s.mail->envelope.recipients.size() == 1);
+            CHECK(s.failed.has_value() == (s.info.state == job_state::failed));
+            CHECK_FALSE(s.cut);
+        }
+        after = page.next;
+    }
+    std::ranges::sort(ids);
+    return ids;
 }
 
 }  // namespace
@@ -71,6 +92,7 @@ TEST_CASE("each filter finds what it says, oldest first, whatever index finds it
                     std::ranges::sort(ids);
                     std::ranges::sort(wanted);
                     CHECK(ids == wanted);
+                    CHECK(copied(box, which, now) == wanted);
                     found_any += ids.empty() ? 0 : 1;
                     if (s < queueing::job_states && *tenant == 0 && *tag == 0 && *domain == 0)
                         CHECK(counts.by_state[s] == ids.size());

@@ -36,7 +36,7 @@ from ._message import Dkim, DkimFields, Message
 from ._outbox import Outbox, Stored
 from ._receipts import Receipt, RecipientOutcome, Status
 from ._reports import Report, ReportedRecipient, read_report, write_report
-from ._services import Service, services
+from ._services import Service, ServiceLimits, services
 from ._stats import Stats
 from ._suppression import Imported, SuppressionEntry, SuppressionList
 from ._tickets import Ticket
@@ -84,6 +84,7 @@ __all__ = [
     "Report",
     "ReportedRecipient",
     "Service",
+    "ServiceLimits",
     "Stats",
     "Status",
     "Stored",

@@ -25,6 +25,7 @@ from . import (
     _queue,
     _run,
     _sendmail,
+    _services_cli,
     _suppress_cli,
     _tls_report_cli,
     catch,
@@ -223,6 +224,7 @@ def _parser() -> argparse.ArgumentParser:
     _suppress_cli.register(commands)
     _tls_report_cli.register(commands)
     _run.register(commands)
+    _services_cli.register(commands)
     _completion.register(commands, _parser)
     return parser
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple, TypedDict, Union
 
 from . import _core
 from ._errors import InvalidInput, error_name
+from ._export import copy_into
 from ._journal import JournalEntry, JournalFilter, entries
 from ._literals import JobState, words
 from ._messages import (
@@ -200,3 +202,19 @@ class Queue(Operations):
         if not isinstance(self._core, _core.Queue):
             raise InvalidInput("only a queue in a file is compacted", code="invalid_option")
         return waiting(self._core.compact)
+
+    def export(self, folder: Union[str, os.PathLike[str]], **which: Unpack[JobFilter]) -> int:
+        """Copies messages that match `which`, as in jobs(), into a folder: each as N.eml, N its id, and in
+        messages.jsonl a line of JSON with its envelope, options and state. They stay in the queue, and mailers go on;
+        what is sent meanwhile may be left out. Needs a queue in a file.
+
+        folder: made if it is missing. Of an export that was interrupted it gets what is missing. It is of no other
+        process meanwhile.
+
+        Returns how many were copied by this call; they are on the disk then. Raises InvalidInput for a folder that
+        holds something else, or cannot be written.
+        """
+        if not isinstance(self._core, _core.Queue) or self._file is None:
+            raise InvalidInput("only a queue in a file is exported", code="invalid_option")
+        into = Path(os.fsdecode(file_octets("folder", folder) or b""))
+        return copy_into(self._core, os.fsdecode(self._file), into, filter_of(which))

@@ -15,7 +15,8 @@ from ._shell import GOOD, complain, not_empty, write
 from ._watch import watch
 
 _MOST = 1000
-_ACTIONS = ["list", "failed", "count", "show", "summary", "watch", "retry", "hold", "drop", "compact"]
+_CHANGES = ["retry", "release", "hold", "drop"]
+_ACTIONS = ["list", "failed", "count", "show", "summary", "watch", *_CHANGES, "export", "compact"]
 
 
 def _line(job: Job) -> str:
@@ -81,6 +82,11 @@ def _refuse_useless(args: argparse.Namespace, which: JobFilter) -> None:
         raise InvalidInput("--limit is of use with list, failed and summary only", code="invalid_option")
     if args.action == "failed" and args.state is not None:
         raise InvalidInput("failed is list --state failed: leave --state out", code="invalid_option")
+    if args.action == "release" and args.state is not None:
+        raise InvalidInput("release is retry --state held: leave --state out", code="invalid_option")
+    if (args.action == "export") != (args.folder is not None):
+        why = "export needs a FOLDER" if args.folder is None else "a FOLDER goes with export only"
+        raise InvalidInput(why, code="invalid_option")
     if args.action == "watch" and args.json:
         raise InvalidInput("watch has no JSON: list and summary have", code="invalid_option")
 
@@ -92,6 +98,12 @@ def _looked_up(args: argparse.Namespace, queue: Queue, which: JobFilter) -> List
     if args.limit is None and len(jobs) == _MOST:
         complain(f"these are the oldest {_MOST}: --limit N takes more")
     return jobs
+
+
+def _changed(action: str, queue: Queue, which: JobFilter) -> int:
+    if action == "release":
+        which["state"] = "held"
+    return {"hold": queue.hold, "drop": queue.drop}.get(action, queue.retry_now)(**which)
 
 
 def _lines(args: argparse.Namespace) -> Iterator[str]:
@@ -119,6 +131,9 @@ def _lines(args: argparse.Namespace) -> Iterator[str]:
     elif args.action == "summary":
         found = _summary(_looked_up(args, queue, which))
         yield from _shown(args, found, _summary_lines(found))
+    elif args.action == "export":
+        exported = queue.export(args.folder, **which)
+        yield from _shown(args, {"exported": exported}, iter([f"{exported} messages exported"]))
     elif args.action == "compact":
         octets = queue.compact()
         yield from _shown(args, {"octets": octets}, iter([f"{octets} octets given back"]))
@@ -126,7 +141,7 @@ def _lines(args: argparse.Namespace) -> Iterator[str]:
         if not which and not args.all:
             choices = "--all, --id, --whole, --state, --tenant, --tag or --domain"
             raise InvalidInput(f"say which: {choices}", code="invalid_option")
-        changed = {"retry": queue.retry_now, "hold": queue.hold, "drop": queue.drop}[args.action](**which)
+        changed = _changed(args.action, queue, which)
         yield from _shown(args, {"changed": changed}, iter([str(changed)]))
 
 
@@ -142,8 +157,8 @@ def register(commands: Any) -> None:
         "queue",
         help="look after a queue in a file or at a broker",
         description="Lists, counts, shows, sums up or watches what is in FILE, the queue of a Mailer; lets it go now "
-        "(also what is held or in doubt), holds it until then, or drops it; compact gives free room in FILE back to "
-        "the disk. At a broker, amqp://..., what waits to be sent is only counted.",
+        "(retry; release: only what is held), holds it until then, or drops it; export copies it into FOLDER; compact "
+        "gives free room in FILE back to the disk. At a broker, amqp://..., what waits to be sent is only counted.",
     )
     queue.add_argument("file", metavar="FILE|URL")
     queue.add_argument("--queue-name", type=not_empty, metavar="NAME", help="of a queue at a broker")
@@ -156,12 +171,13 @@ def register(commands: Any) -> None:
 def add_looking(queue: argparse.ArgumentParser) -> None:
     """Adds what is done, and with which messages."""
     queue.add_argument("action", choices=_ACTIONS, nargs="?", default="list")
+    queue.add_argument("folder", nargs="?", type=not_empty, metavar="FOLDER", help="of export: where to")
     queue.add_argument("--id", type=int, metavar="N", help="the message of that number")
     queue.add_argument("--whole", type=int, metavar="N", help="the parts of the message of that number")
     queue.add_argument("--state", choices=words(JobState))
     queue.add_argument("--tenant", metavar="NAME")
     queue.add_argument("--tag", metavar="NAME")
     queue.add_argument("--domain", metavar="NAME", help="of the first recipient")
-    queue.add_argument("--all", action="store_true", help="with retry, hold and drop: all of them")
+    queue.add_argument("--all", action="store_true", help="with retry, release, hold and drop: all of them")
     queue.add_argument("--limit", type=int, metavar="N", help=f"of list, failed and summary ({_MOST})")
     queue.add_argument("--json", action="store_true", help="print JSON, an object a line")

@@ -5,11 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Mapping, Tuple
+from typing import Mapping, Optional, Tuple
 
 from . import _core
 from ._errors import InvalidInput
 from ._literals import ServiceSecurity
+
+
+@dataclass(frozen=True)
+class ServiceLimits:
+    """How much a service takes, as it publishes it; None: it says nothing."""
+
+    messages_a_day: Optional[int] = None
+    recipients_a_day: Optional[int] = None
+    recipients_a_message: Optional[int] = None
+    megabytes_a_message: Optional[int] = None
+    """As it is sent: attachments take a third more than their files have."""
+    of: str = ""
+    """For whom, where that matters."""
+    source: str = ""
+    """The page that says so."""
+    seen: str = ""
+    """When it was read there: "2026-11-30"."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +44,8 @@ class Service:
     """What the user name and the password are."""
     source: str
     """Where the service says so; or, where its pages say nothing, the row of Thunderbird's table."""
+    limits: Optional[ServiceLimits] = None
+    """None: it publishes none, as far as is known here."""
 
     @property
     def url(self) -> str:
@@ -34,7 +53,9 @@ class Service:
         return f"{'smtps' if self.security == 'implicit' else 'smtp'}://{self.host}:{self.port}"
 
 
-services: Mapping[str, Service] = MappingProxyType({row[0]: Service(*row) for row in _core.services()})
+services: Mapping[str, Service] = MappingProxyType(
+    {row[0]: Service(*row[:-1], limits=row[-1] and ServiceLimits(*row[-1])) for row in _core.services()}
+)
 """The services by name."""
 
 

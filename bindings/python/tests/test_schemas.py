@@ -80,7 +80,8 @@ def test_queue(printed, server, letter, tmp_path):
     printed("queue_list", "queue", path, "show", "--id", printed("queue_list", "queue", path, "list")[0]["id"])
     assert printed("queue_count", "queue", path, "count")[0]["waiting"] == 2
     printed("queue_summary", "queue", path, "summary")
-    for action in ("hold", "retry", "drop"):
+    assert printed("queue_export", "queue", path, "export", tmp_path / "out") == [{"exported": 2}]
+    for action in ("hold", "release", "hold", "retry", "drop"):
         assert printed("queue_changed", "queue", path, action, "--all") == [{"changed": 2}]
     printed("queue_compact", "queue", path, "compact")
 

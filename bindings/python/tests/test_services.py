@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+import socket
+import threading
+from datetime import date
 from pathlib import Path
 
 import postroad
 import pytest
 from postroad import _services
 from postroad.__main__ import main
+from test_schemas import validator
 
 PAGE = (Path(__file__).parents[3] / "docs/python.md").read_text()
 
@@ -42,6 +47,57 @@ def test_an_unknown_name_is_invalid_input():
     assert e.value.code == "invalid_url"
     with pytest.raises(TypeError):
         postroad.services["mine"] = None
+
+
+def test_what_a_service_publishes_of_how_much_it_takes_has_a_page_and_a_day(capsys):
+    assert postroad.services["t-online"].limits is None
+    known = [service.limits for service in postroad.services.values() if service.limits is not None]
+    assert len(known) > 8
+    for limits in known:
+        assert limits.source.startswith("https://")
+        assert date(2026, 1, 1) <= date.fromisoformat(limits.seen)
+        assert limits.messages_a_day or limits.recipients_a_day or limits.megabytes_a_message
+    assert main(["services", "POSTMARK"]) == 0
+    assert capsys.readouterr().out.splitlines()[2] == (
+        "  takes: 50 recipients a message, 10 MB a message; https://postmarkapp.com/developer, seen 2026-11-30"
+    )
+    assert main(["services", "--json"]) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for service in printed:
+        validator("services").validate(service)
+    assert [service["name"] for service in printed] == list(postroad.services)
+    assert main(["services", "gmial"]) == 64
+
+
+def pass_on(source, to):
+    for some in iter(lambda: source.recv(4096), b""):
+        to.sendall(some)
+
+
+def test_a_message_that_is_too_large_for_a_service_is_told_what_the_service_publishes(make_server):
+    """Its name leads to a server of ours, by a proxy."""
+    server = make_server(extensions=("SIZE 100",))
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def connect():
+            client, _ = proxy.accept()
+            with client, socket.create_connection(("127.0.0.1", server.port)) as to:
+                while not client.recv(4096).endswith(b"\r\n\r\n"):
+                    pass
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                back = threading.Thread(target=pass_on, args=(to, client))
+                back.start()
+                pass_on(client, to)
+                to.shutdown(socket.SHUT_WR)
+                back.join(30)
+
+        threading.Thread(target=connect, daemon=True).start()
+        url = f"smtp+insecure://smtp.postmarkapp.com:2525?proxy=http:%2F%2F127.0.0.1:{proxy.getsockname()[1]}"
+        with postroad.Mailer(url) as mail, pytest.raises(postroad.PermanentError) as e:
+            mail.send(LETTER + b"x" * 100)
+    assert e.value.code == "message_too_large"
+    assert e.value.advice.endswith("than their files have: https://postmarkapp.com/developer")
+    assert "postmark takes 10 MB a message, as it is sent" in e.value.advice
 
 
 LETTER = b"From: ann@example.com\r\nTo: bob@example.org\r\n\r\nHello.\r\n"

@@ -1,6 +1,7 @@
 #pragma once
 // A durable queue in one file, by SQLite; needs the component postroad::sqlite. See docs/queueing.md.
 
+#include <postroad/queueing/journal.hpp>
 #include <postroad/queueing/policy.hpp>
 
 #include <chrono>
@@ -55,6 +56,23 @@ struct sqlite_options {
     bool submit_only = false;
 };
 
+/// A job as it is in the file, with its mail.
+struct stored_mail {
+    job_info info = {};
+    mail_ptr mail = {};      ///< its content is read when it is asked for; null if it cannot be: info.error says why
+    std::int64_t place = 0;  ///< for sqlite::page()
+    bool cut = false;        ///< its content is only what sqlite_options::kept_content left of it
+    std::string idempotency_key = {};
+    journal_time queued = {};
+    std::optional<journal_time> due = {};      ///< not sent before
+    std::optional<journal_time> give_up = {};  ///< given up then
+    std::optional<journal_time> failed = {};   ///< when it failed
+};
+struct stored_page {
+    std::vector<stored_mail> jobs = {};
+    std::optional<std::int64_t> next = {};  ///< behind which the next page begins; none: this is the last
+};
+
 /// What submit() has taken outlives the process and the power. Of the processes that open a file one sends, until it
 /// ends; then another takes over. All may submit, and look after what is there.
 ///
@@ -103,6 +121,10 @@ public:
     std::vector<job> overdue(const std::vector<job_id>& ids);
     void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) const;
     void count(time_point now, queue_counts& counts) const;
+    /// Jobs that match, with their mail, for who copies them: at most `limit`, in the order of their places in the
+    /// file, behind `after`: class by class, and those of one class as they arrived. Keeps nobody from writing: what is
+    /// sent meanwhile may be gone when its content is read, which fails then (content::reader::failed()).
+    stored_page page(const job_filter& which, std::size_t limit, std::int64_t after, time_point now) const;
     std::size_t retry_now(const job_filter& which, time_point now);
     std::size_t hold(const job_filter& which, time_point now);
     std::vector<job> drop(const job_filter& which, time_point now);

@@ -178,6 +178,7 @@ public:
     }
 
     void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out);
+    stored_page page(const job_filter& which, std::size_t limit, std::int64_t after, time_point now);
     void count(time_point now, queue_counts& counts) { view_.count(now, leased_places(), counts); }
     std::size_t retry_now(const job_filter& which, time_point now);
     std::size_t hold(const job_filter& which, time_point now);
@@ -448,6 +449,9 @@ inline std::vector<job> sqlite::take_all(const std::vector<job_id>& ids) { retur
 inline std::vector<job> sqlite::overdue(const std::vector<job_id>& ids) { return store_->overdue(ids); }
 inline void sqlite::list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) const {
     store_->list(which, limit, now, out);
+}
+inline stored_page sqlite::page(const job_filter& which, std::size_t limit, std::int64_t after, time_point now) const {
+    return store_->page(which, limit, after, now);
 }
 inline void sqlite::count(time_point now, queue_counts& counts) const { store_->count(now, counts); }
 inline std::size_t sqlite::retry_now(const job_filter& which, time_point now) { return store_->retry_now(which, now); }

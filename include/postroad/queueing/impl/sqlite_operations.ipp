@@ -26,6 +26,12 @@ inline void sqlite_store::list(const job_filter& which, std::size_t limit, time_
         });
 }
 
+// The file says it all; what this process has asked for before is in it.
+inline stored_page sqlite_store::page(const job_filter& which, std::size_t limit, std::int64_t after, time_point now) {
+    (void)leased_places();
+    return view_.page(which, limit, after, now);
+}
+
 inline std::size_t sqlite_store::retry_now(const job_filter& which, time_point now) {
     auto states = meant_by(which);
     states.reset(bit_of(job_state::waiting)).reset(bit_of(job_state::sending));

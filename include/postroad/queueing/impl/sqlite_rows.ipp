@@ -203,6 +203,7 @@ struct filed_job {
     std::optional<std::int64_t> deadline = {};
     std::optional<std::int64_t> whole = {};
     std::optional<std::int64_t> failed_at = {};
+    bool cut = false;         // its content is not whole any more
     std::string damage = {};  // why it makes no sense, if it does not; then it has no mail
 };
 
@@ -214,7 +215,7 @@ public:
           parts_(std::move(parts)),
           row_(file,
                "SELECT state, due, class, id, submitted, deadline, submitter, part, size, facts, tenant, tag, key, "
-               "envelope, progress, whole, failed, sum FROM jobs WHERE place = ?"),
+               "envelope, progress, whole, failed, sum, cut FROM jobs WHERE place = ?"),
           with_id_(file, "SELECT count(*) FROM jobs WHERE id = ?"),
           octets_in_(file, "SELECT total(length(octets)) FROM parts WHERE part >= ? AND part < ?") {}
 
@@ -301,7 +302,8 @@ private:
                     .submitted = row.number(4),
                     .deadline = time_at(row, 5),
                     .whole = time_at(row, 15),
-                    .failed_at = time_at(row, 16)};
+                    .failed_at = time_at(row, 16),
+                    .cut = !row.null(18)};
         auto& j = r.what;
         j.id = static_cast<job_id>(row.number(3));
         j.submitted = clocks_.steady(row.number(4));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -43,6 +44,18 @@ public:
     void each(F f) {
         if (states_.none()) return;
         statement found(file_, sql());
+        found.each([&] { return f(found.number(0)); }, values_);
+    }
+
+    /// The same in the order of their places, behind `after`, at most so many.
+    template <class F>
+    void each_behind(std::int64_t after, std::size_t most, F f) {
+        if (states_.none()) return;
+        std::string where;
+        for (const auto& t : terms_) (where += " AND ") += t.condition;
+        statement found(file_, "SELECT place FROM jobs NOT INDEXED WHERE place > " + std::to_string(after) + where +
+                                   " AND (" + joined(lines(), " OR ") + ") ORDER BY place LIMIT " +
+                                   std::to_string(most));
         found.each([&] { return f(found.number(0)); }, values_);
     }
 
@@ -179,6 +192,24 @@ public:
             });
         });
     }
+    stored_page page(const job_filter& which, std::size_t limit, std::int64_t after, time_point now) {
+        stored_page found;
+        std::size_t seen = 0;
+        look([&](connection& c) {
+            sqlite_selection of(c.file, which, meant_by(which), clocks_.stored(now));
+            of.each_behind(after, limit, [&](std::int64_t place) {
+                ++seen;
+                found.next = place;
+                auto f = c.rows.read(place);
+                if (!f) return true;
+                auto info = c.rows.info(*f, now);
+                if (which.matches(info)) found.jobs.push_back(copied(std::move(info), *std::move(f)));
+                return true;
+            });
+        });
+        if (seen < limit) found.next.reset();
+        return found;
+    }
     /// Adds all but those at `left_out`.
     template <class Places>
     void count(time_point now, const Places& left_out, queue_counts& counts) {
@@ -246,6 +277,21 @@ private:
         }
     };
 
+    static stored_mail copied(job_info&& info, filed_job&& f) {
+        const auto at = [](std::int64_t t) {
+            return journal_time(std::chrono::duration_cast<journal_time::duration>(std::chrono::nanoseconds(t)));
+        };
+        const auto perhaps = [&](std::optional<std::int64_t> t) { return t ? std::optional(at(*t)) : std::nullopt; };
+        return {.info = std::move(info),
+                .mail = std::move(f.what.mail),
+                .place = f.at.place,
+                .cut = f.cut,
+                .idempotency_key = std::move(f.what.idempotency_key),
+                .queued = at(f.submitted),
+                .due = perhaps(f.due),
+                .give_up = perhaps(f.deadline),
+                .failed = perhaps(f.failed_at)};
+    }
     template <class F>
     void look(F f) {
         const std::scoped_lock lock(mutex_);
