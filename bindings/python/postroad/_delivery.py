@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, Optional, TypedDict, Union
 from . import _core
 from ._errors import InvalidInput
 from ._literals import Notify, Returned, WhenLate, words
-from ._messages import check_flags, check_names, choice, instance, octets, optional_octets, seconds
+from ._messages import check_flags, check_names, check_several, choice, instance, octets, optional_octets, seconds
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Delivery:
     """Who submitted it, "" for nobody known, to a server that trusts us with that (RFC 4954)."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.notify, str):
+            check_several("notify", self.notify)
         events = (self.notify,) if isinstance(self.notify, str) else tuple(self.notify)
         for event in events:
             instance("notify", event, str)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple, TypedDict, Union
 
 from . import _core
@@ -23,6 +22,7 @@ from ._messages import (
     lasting,
     names_a_broker,
     octets,
+    path_of,
 )
 from ._threads import waiting
 
@@ -216,5 +216,4 @@ class Queue(Operations):
         """
         if not isinstance(self._core, _core.Queue) or self._file is None:
             raise InvalidInput("only a queue in a file is exported", code="invalid_option")
-        into = Path(os.fsdecode(file_octets("folder", folder) or b""))
-        return copy_into(self._core, os.fsdecode(self._file), into, filter_of(which))
+        return copy_into(self._core, os.fsdecode(self._file), path_of("folder", folder), filter_of(which))

@@ -41,6 +41,7 @@ from ._literals import InDoubt, KeptContent, OnFailure, Pipelining, WhenFull
 from ._many import check_many, each_sent, each_sent_async, reported
 from ._message import Dkim
 from ._messages import (
+    check_flags,
     count,
     lasting,
     recipient_octets,
@@ -418,6 +419,7 @@ class Mailer(Operations):
         exception that `messages` raises comes after the receipts of the messages before it.
         """
         check_many(messages)
+        check_flags(progress=progress)
         start = self._starting(sender, recipients, wishes_of(delivery, options))
         receipts = each_sent(iter(messages), self._bound(limit), start, self._cancel)
         return reported(receipts) if progress else receipts

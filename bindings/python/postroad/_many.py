@@ -49,6 +49,8 @@ def check_many(messages: object) -> None:
     """One message can be iterated, too: over its octets, or the names of its fields."""
     if isinstance(messages, (str, bytes, bytearray, memoryview, Message)):
         raise TypeError(f"messages must be a list or the like, not one {type(messages).__name__}")
+    if not isinstance(messages, (Iterable, AsyncIterable)):
+        raise TypeError(f"messages must be a list or the like, not {type(messages).__name__}")
 
 
 def each_sent(

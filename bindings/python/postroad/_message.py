@@ -16,7 +16,7 @@ from ._body_part import BodyPart, PartOptions, about_part, drained, file_of, giv
 from ._errors import InvalidInput
 from ._key_check import KeyCheck, Lookup, check_key
 from ._literals import DkimFieldSet, words
-from ._messages import Mailbox, Mailboxes, choice, file_octets, instance, mailboxes, octets, seconds
+from ._messages import Mailbox, Mailboxes, check_several, choice, file_octets, instance, mailboxes, octets, seconds
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -271,8 +271,7 @@ class DkimFields:
     def __post_init__(self) -> None:
         for name in ("names", "oversigned", "kept_absent"):
             given = getattr(self, name)
-            if isinstance(given, (str, bytes)):
-                raise TypeError(f"{name} must be names of fields, not {type(given).__name__}")
+            check_several(name, given)
             object.__setattr__(self, name, tuple(given))
 
     def _octets(self) -> Tuple[List[bytes], List[bytes], List[bytes]]:
@@ -315,7 +314,9 @@ class Dkim:
             forms.append("")
         else:
             forms.append(choice("fields", fields, words(DkimFieldSet)))
-        texts = [octets("DKIM", text or "") for text in (domain, selector, password, *forms, identity)]
+        named = {"domain": domain, "selector": selector, "password": password}
+        texts = [octets(what, text) for what, text in named.items()]
+        texts += [octets("fields", text or "") for text in forms] + [octets("identity", identity)]
         lifetime = seconds("valid_for", valid_for) or 0
         values = [*texts[:2], pem, *texts[2:], str(int(lifetime)).encode(), public]
         self._signature: _core.Signature = (values, function, own._octets())

@@ -13,6 +13,7 @@ from email.message import Message
 from email.policy import Compat32, EmailPolicy, Policy
 from functools import lru_cache
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Protocol, Tuple, Union
 
 from . import _core
@@ -155,10 +156,15 @@ def octets(what: str, text: str, code: str = "invalid_option") -> bytes:
     return text.encode()
 
 
-def several(what: str, given: Iterable[str]) -> List[bytes]:
-    """Of each text. A str would be its characters."""
+def check_several(what: str, given: object) -> None:
+    """A str would be its characters."""
     if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
         raise TypeError(f"{what} must be a list or the like, not {type(given).__name__}")
+
+
+def several(what: str, given: Iterable[str]) -> List[bytes]:
+    """Of each text."""
+    check_several(what, given)
     return [octets(what, text) for text in given]
 
 
@@ -200,6 +206,13 @@ def file_octets(what: str, path: Union[str, os.PathLike[str], None]) -> Optional
     if not name or b"\0" in name:
         raise InvalidInput(f"{what} does not name a file", code="invalid_option", phase="prepare")
     return name
+
+
+def path_of(what: str, path: Union[str, os.PathLike[str]]) -> Path:
+    """Raises TypeError and InvalidInput for what names no file."""
+    if path is None:
+        raise TypeError(f"{what} must be a path, not NoneType")
+    return Path(os.fsdecode(file_octets(what, path) or b""))
 
 
 def lasting(name: bytes) -> bytes:

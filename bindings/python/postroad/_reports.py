@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Iterable, Optional, Tuple
 from . import _core
 from ._errors import InvalidInput
 from ._message import Message
-from ._messages import Mailbox, choice, instance, mailbox, message_octets, octets, sender_octets
+from ._messages import Mailbox, check_several, choice, instance, mailbox, message_octets, octets, sender_octets
 
 if TYPE_CHECKING:
     from ._messages import MessageLike
@@ -122,6 +122,7 @@ def write_report(
 
     `reporting_mta` is the name of this host. `full` returns all of the message if a recipient failed, not its header
     only. `text` and `subject` are for people, instead of ours."""
+    check_several("recipients", recipients)
     recipients = list(recipients)
     for r in recipients:
         instance("a recipient", r, ReportedRecipient)
@@ -143,6 +144,8 @@ def write_report(
         )
         for r in recipients
     ]
+    if arrived is not None:
+        instance("arrived", arrived, datetime)
     if arrived is not None and arrived.tzinfo is None:
         raise InvalidInput("arrived needs a time zone", code="invalid_option", phase="prepare")
     if arrived is not None and not 1900 <= arrived.year < 2262:

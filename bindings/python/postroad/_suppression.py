@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Callable, Container, Iterable, List, Optio
 from . import _core
 from ._errors import InvalidInput
 from ._literals import SuppressionReason, words
-from ._messages import check_flags, choice, file_octets, instance, octets, seconds
+from ._messages import check_flags, check_function, check_several, choice, instance, octets, path_of, seconds
 from ._reports import octets_of
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ class SuppressionList:
             raise InvalidInput("bounces must be an int from 0 to 1000", code="invalid_option")
         check_flags(ignore_case=ignore_case)
         within = seconds("bounces_within", bounces_within)
-        self._path = os.fspath(path)
-        self._core = _core.Suppression(file_octets("path", path) or b"", ignore_case, bounces, int(within or 0))
+        self._path = path_of("path", path)
+        self._core = _core.Suppression(os.fsencode(self._path), ignore_case, bounces, int(within or 0))
 
     def __repr__(self) -> str:
         return f"<postroad.SuppressionList {self._path}>"
@@ -120,6 +120,7 @@ class SuppressionList:
 
     def of(self, *, tenant: str = "", list: str = "") -> Container[str]:
         """Those who get no mail of a `tenant` with a List-Id, for merge(suppressed=...)."""
+        octets("tenant", tenant), octets("list", list)
         return _Scoped(self, tenant, list)
 
     def add(
@@ -138,6 +139,7 @@ class SuppressionList:
 
     def add_all(self, entries: Iterable[SuppressionEntry]) -> int:
         """Adds all `entries` or, where it raises, none. How many are new."""
+        check_several("entries", entries)
         return self._core.add([_parts(e) for e in entries])
 
     def remove(self, address: str, *, tenant: str = "", list: str = "") -> bool:
@@ -160,6 +162,7 @@ class SuppressionList:
     def entries(self, limit: int = 1000) -> List[SuppressionEntry]:
         """The first entries, at most `limit`."""
         found: List[SuppressionEntry] = []
+        instance("limit", limit, int)
 
         def take(parts: Tuple[str, str, str, str, str, int, Optional[int]], _: str) -> bool:
             found.append(_entry(parts))
@@ -171,6 +174,7 @@ class SuppressionList:
 
     def export_csv(self, write: Callable[[str], object]) -> int:
         """Gives all entries to `write` as CSV, such as that of a file opened with newline="". How many there are."""
+        check_function("write", write)
         written = 0
 
         def put(_: object, row: str) -> bool:
@@ -202,6 +206,8 @@ class SuppressionList:
         """
         if not hasattr(file, "read"):
             raise TypeError(f"file must be one that is opened, not {type(file).__name__}")
+        if on_fault is not None:
+            check_function("on_fault", on_fault)
         defaults = _parts(SuppressionEntry("", tenant, list, reason, source, None, until))
         first: List[Tuple[int, str]] = []
 

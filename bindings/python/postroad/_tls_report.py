@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 from . import _core
 from ._errors import Error, InvalidInput, PermanentError
 from ._mailer import Mailer
-from ._messages import octets
+from ._messages import instance, octets, path_of
 from ._receipts import Status
 from ._tls_results import number_of, write_whole
 
@@ -73,6 +73,7 @@ def report_tls(
 
     Raises InvalidInput, and what Mailer raises when it is made; yields what became of each.
     """
+    instance("contact", contact, str)
     domain = contact.rpartition("@")[2].lower()
     if not domain:
         raise InvalidInput(f"contact: {contact!r} is no address", code="invalid_address")
@@ -81,7 +82,7 @@ def report_tls(
     places = _core.TlsReportPlaces(octets("url", by if by.lower().startswith("mx://") else f"mx://{domain}"))
     over = (datetime.now(timezone.utc) - timedelta(seconds=_SETTLED if settled is None else settled)).date()
     with Mailer(by, **options) as mail:
-        for day, file in sorted(_ended(Path(folder), over)):
+        for day, file in sorted(_ended(path_of("folder", folder), over)):
             results = _core.TlsResults(b"")
             results.read(file.read_bytes())
             try:

@@ -10,7 +10,7 @@ from typing import Dict, List, Optional, Union
 
 from . import _core
 from ._errors import InvalidInput
-from ._messages import instance, octets
+from ._messages import instance, octets, path_of
 
 _FIRST = date(1970, 1, 1)
 
@@ -48,7 +48,7 @@ class TlsResults:
                 "this build of postroad counts nothing for reports on TLS: libunbound, libcurl or zlib was missing",
                 code="invalid_option",
             )
-        self.folder = Path(folder)
+        self.folder = path_of("folder", folder)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._core = _core.TlsResults(octets("sending_ip", sending_ip))
         self._saving = threading.Lock()

@@ -27,6 +27,7 @@ from typing import Any, Callable, Dict, Iterator, Mapping, NoReturn, Optional, P
 from . import _browser_login
 from ._credentials import CredentialsRequest
 from ._errors import AuthenticationError, InvalidInput, NoConnection, ProtocolError, printable
+from ._messages import instance, path_of
 from ._secrets import keeps_secrets
 
 try:
@@ -150,7 +151,7 @@ class FileStore:
     """
 
     def __init__(self, path: Union[str, os.PathLike[str]]) -> None:
-        self._path = Path(path)
+        self._path = path_of("path", path)
 
     def load(self) -> Optional[Tokens]:
         """What the file holds."""
@@ -199,6 +200,8 @@ class KeyringStore:
     def __init__(self, service: str, user: str) -> None:
         import keyring
 
+        instance("service", service, str)
+        instance("user", user, str)
         self._keyring: Any = keyring
         self._place = service, user
 
@@ -375,6 +378,7 @@ class TokenSource:
 def _provider(provider: str, tenant: str) -> Provider:
     if not isinstance(provider, str):
         raise TypeError(f"provider must be a str, not {type(provider).__name__}")
+    instance("tenant", tenant, str)
     if provider in providers:
         known = providers[provider]
         place = {"tenant": urllib.parse.quote(tenant, safe="")}

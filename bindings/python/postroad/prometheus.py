@@ -38,6 +38,8 @@ class Collector(_Collector):
     """
 
     def __init__(self, mailers: Union[Mailer, Mapping[str, Mailer]]) -> None:
+        if not isinstance(mailers, (Mailer, Mapping)):
+            raise TypeError(f"mailers must be a Mailer or several by name, not {type(mailers).__name__}")
         self._mailers = {"default": mailers} if isinstance(mailers, Mailer) else dict(mailers)
 
     def describe(self) -> List[Metric]:

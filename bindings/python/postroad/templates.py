@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, NoReturn
 
 from ._errors import InvalidInput
 from ._message import Dkim, Message
-from ._messages import instance, mailbox, mailboxes
+from ._messages import check_optional_flags, instance, mailbox, mailboxes, path_of
 from .unsubscribe import Unsubscribe
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def text_from_html(page: str) -> str:
     """The text that stands beside an HTML, as Markdown, whose headings, lists and links people can read.
 
     Raises InvalidInput: the package markdownify is missing."""
+    instance("page", page, str)
     try:
         from bs4 import BeautifulSoup
         from markdownify import MarkdownConverter
@@ -124,6 +125,7 @@ def with_inline_css(page: str) -> str:
     """The HTML with the CSS of its <style> in the elements as well, for readers that need it so; nothing is fetched.
 
     Raises InvalidInput: the package css-inline is missing, or cannot read the CSS."""
+    instance("page", page, str)
     return _styled(_inliner(True), page, "the HTML")
 
 
@@ -176,7 +178,8 @@ class Template:
         for what, (value, kind) in {**kinds, "unsubscribe": (unsubscribe, Unsubscribe)}.items():
             if value is not None:
                 instance(what, value, kind)
-        given = Path(path)
+        check_optional_flags(inline_css=inline_css)
+        given = path_of("path", path)
         self.name = given.name
         self._folder = given.parent.resolve()
         if not self._folder.is_dir():

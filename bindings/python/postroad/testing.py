@@ -14,7 +14,7 @@ from . import _sink
 from ._errors import InvalidInput
 from ._literals import words
 from ._mailer import Mailer
-from ._messages import check_flags, choice, count, instance, octets, seconds, several
+from ._messages import check_flags, check_several, choice, count, instance, octets, seconds, several
 from ._outbox import Captured, Stored, capturing
 from ._threads import waiting
 
@@ -174,8 +174,7 @@ class Sink:
         options["users"] = {octets("users", u): octets("users", p) for u, p in (users or {}).items()}
         options["mechanisms"] = None if mechanisms is None else several("mechanisms", mechanisms)
         options["more_keywords"] = several("more_keywords", more_keywords)
-        if isinstance(faults, (str, Fault)):
-            raise TypeError(f"faults must be a list or the like, not {type(faults).__name__}")
+        check_several("faults", faults)
         options["faults"] = [_parts(f) for f in faults]
         options["delay"] = seconds("delay", delay, zero=True)
         options["port"] = None if port == 0 else count("port", port, 65535)

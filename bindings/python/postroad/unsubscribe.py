@@ -11,7 +11,7 @@ import html
 from typing import TYPE_CHECKING, Callable, Iterable, List, Optional, Tuple, Union
 
 from ._errors import InvalidInput
-from ._messages import instance
+from ._messages import check_several, instance
 from ._suppression import SuppressionList
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Unsubscribe:
             instance(what, text, str)
         if not url.startswith("https://"):
             raise InvalidInput("the url of one-click unsubscription must be https (RFC 8058)", code="invalid_option")
+        if not isinstance(secret, bytes):
+            check_several("secret", secret)
         self._secrets = [secret] if isinstance(secret, bytes) else list(secret)
         for one in self._secrets:
             instance("secret", one, bytes)

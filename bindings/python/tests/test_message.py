@@ -638,5 +638,5 @@ def test_a_mailer_signs_with_several_keys_and_says_which_fields(tmp_path):
 
 @pytest.mark.parametrize("fields", [{"names": "Subject"}, {"kept_absent": b"To"}])
 def test_names_of_fields_are_several(fields):
-    with pytest.raises(TypeError, match="must be names of fields"):
+    with pytest.raises(TypeError, match="must be a list or the like"):
         postroad.DkimFields(**fields)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+import re
 from datetime import datetime, timedelta, timezone
 from email import message_from_bytes
 
 import postroad
 import pytest
-from postroad import testing
+from postroad import oauth, templates, testing, unsubscribe
 from postroad.__main__ import main
 
 MAIL = b"From: ann@example.com\r\nTo: bob@example.org\r\n\r\nHi\r\n"
@@ -110,3 +112,81 @@ def test_a_journal_is_searched_from_any_year(since, tmp_path):
 def test_a_queue_that_is_not_there_is_named_as_people_do(capsys):
     assert main(["queue", "/nonexistent/outbox.db"]) == 66
     assert capsys.readouterr().err == "postroad: /nonexistent/outbox.db: No such file or directory\n"
+
+
+class Odd:
+    """What no argument takes."""
+
+
+RSA = ("rsa-sha256", lambda digest: b"")
+TO = postroad.ReportedRecipient("bob@example.org", action="failed", status="5.1.1")
+# of each callable, the arguments that are right
+CALLS = {
+    "Mailer": (postroad.Mailer, {"url": "discard://"}),
+    "Message": (postroad.Message, {"from_": "a@x.example", "to": "b@x.example", "text": "Hi"}),
+    "Delivery": (postroad.Delivery, {}),
+    "Dkim": (postroad.Dkim, {"domain": "x.example", "selector": "s", "key": RSA}),
+    "DkimFields": (postroad.DkimFields, {}),
+    "Queue": (postroad.Queue, {"path": "q.db"}),
+    "SuppressionList": (postroad.SuppressionList, {"path": "list.db"}),
+    "TlsResults": (postroad.TlsResults, {"folder": "results"}),
+    "write_report": (postroad.write_report, {"about": MAIL, "recipients": [TO], "reporting_mta": "mx.example"}),
+    "Sink": (testing.Sink, {}),
+    "FileStore": (oauth.FileStore, {"path": "token.json"}),
+    "refresh": (oauth.refresh, {"provider": "google", "client_id": "id", "refresh_token": "secret"}),
+    "client_credentials": (
+        oauth.client_credentials,
+        {"provider": "microsoft", "client_id": "id", "client_secret": "secret", "tenant": "t"},
+    ),
+    "Unsubscribe": (
+        unsubscribe.Unsubscribe,
+        {"url": "https://x.example/u", "secret": b"0123456789abcdef" * 2, "list_id": "news.x.example"},
+    ),
+    "Template": (templates.Template, {"path": "letter"}),
+    "diagnose": (postroad.diagnose, {"url": "smtp+insecure://127.0.0.1:1", "patience": 5}),
+    "send": (lambda **given: postroad.Mailer("discard://").send(**given), {"message": MAIL}),
+    "submit": (lambda **given: postroad.Mailer("discard://").submit(**given), {"message": MAIL}),
+    "send_many": (lambda **given: list(postroad.Mailer("discard://").send_many(**given)), {"messages": [MAIL]}),
+    "Queue.jobs": (lambda **given: postroad.Queue("q.db").jobs(**given), {"limit": 1, "tag": "a"}),
+    "Queue.export": (lambda **given: postroad.Queue("q.db").export(**given), {"folder": "out", "tag": "a"}),
+    "SuppressionList.add": (lambda **given: listed().add(**given), {"address": "bob@example.org"}),
+    "SuppressionList.add_all": (lambda **given: listed().add_all(**given), {"entries": []}),
+    "SuppressionList.find": (lambda **given: listed().find(**given), {"address": "bob@example.org"}),
+    "SuppressionList.of": (lambda **given: listed().of(**given), {}),
+    "SuppressionList.entries": (lambda **given: listed().entries(**given), {}),
+    "SuppressionList.export_csv": (lambda **given: listed().export_csv(**given), {"write": str}),
+    "SuppressionList.import_csv": (lambda **given: listed().import_csv(**given), {"file": io.BytesIO()}),
+}
+METHODS = {
+    "send": postroad.Mailer.send,
+    "submit": postroad.Mailer.submit,
+    "send_many": postroad.Mailer.send_many,
+    "Queue.jobs": postroad.Queue.jobs,
+    "Queue.export": postroad.Queue.export,
+    **{f"SuppressionList.{name}": getattr(postroad.SuppressionList, name) for name in dir(postroad.SuppressionList)},
+}
+# what is said in place of the name: the field, or a word that stands for it
+SAID = {"from_": "From", "about": "a message", "message": "a message", "text_type": "text", "text_charset": "text"}
+
+
+def listed():
+    return postroad.SuppressionList("list.db")
+
+
+def cases():
+    for name, (call, right) in CALLS.items():
+        of = inspect.signature(METHODS.get(name, call)).parameters.values()
+        each = {p.name for p in of if p.name != "self" and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        for parameter in sorted(each | set(right)):
+            yield pytest.param(call, right, parameter, id=f"{name}-{parameter}")
+
+
+@pytest.mark.parametrize(("call", "right", "parameter"), list(cases()))
+def test_each_argument_of_a_wrong_type_is_refused_by_name(call, right, parameter, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    postroad.Mailer("discard://", queue="q.db").close()
+    (tmp_path / "letter.txt").write_text("Hi")
+    with pytest.raises((TypeError, postroad.InvalidInput)) as raised:
+        call(**{**right, parameter: Odd()})
+    said = SAID.get(parameter, parameter).replace("_", "[_ -]?").rstrip("?")
+    assert re.search(said, str(raised.value), re.IGNORECASE)
