@@ -254,7 +254,7 @@ class Message:
         return self._core.octets()
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Message may hold keys and cannot be pickled or copied")
+        raise TypeError("a Message may hold keys and cannot be pickled or copied: pass bytes(message) on")
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ class Server:
             s.close()
 
     def _accept(self) -> None:
-        with contextlib.suppress(OSError):
+        # RuntimeError: Python ends, and 3.12 starts no thread then
+        with contextlib.suppress(OSError, RuntimeError):
             while True:
                 connection, _ = self.listener.accept()
                 self.sockets.append(connection)

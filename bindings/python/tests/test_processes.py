@@ -53,6 +53,7 @@ CALLS = {
         "hold": "queue.hold()",
         "drop": "queue.drop()",
         "compact": "queue.compact()",
+        "export": "queue.export('folder')",
     },
 }
 # They open the file anew, in whatever process.
