@@ -74,12 +74,7 @@ inline transport::mx_url direct_url(const py::dict& options) {
     both("recipients_per_transaction", "recipients", u.options.recipients_per_transaction,
          o.recipients_per_transaction);
     take<std::vector<std::pair<std::string, std::string>>>(options, "routes", [&](const auto& given_ones) {
-        constexpr std::string_view refuse = "refuse:";
-        for (const auto& [domain, target] : given_ones)
-            if (target.starts_with(refuse))
-                u.options.routes.push_back({.domain = domain, .refusal = target.substr(refuse.size())});
-            else
-                u.options.routes.push_back({.domain = domain, .url = target});
+        for (const auto& [domain, target] : given_ones) u.options.routes.push_back(transport::route_of(domain, target));
     });
     take<std::string>(options, "rules", [&](std::string file) {
         if (!u.rules.empty()) refuse_pair("the URL's option \"rules\"", "rules");

@@ -104,6 +104,7 @@ diagnosis diagnose(const transport::mx_options& options, const transport::dns_lo
         auto where = seen.run(domain);
         const auto source = detail::source_of(table, some, where.servers, seen.group());
         for (auto& to : where.servers) {
+            if (const auto* r = table.route_to(to); r && !r->maildir.empty()) continue;  // nobody is to be asked
             to.source = source;
             if (server.addresses.all.empty()) server = to;
             detail::examiner e(to, how.also, clock::now(), detail::whose_server::strangers);

@@ -21,7 +21,8 @@ void options_of_direct(const std::string& relay) {
     options.client_name = "out1.example.com";
     options.own = {"mx.example.com", "203.0.113.7"};
     options.routes = {{.domain = "*.corp.example.com", .url = relay},
-                      {.domain = "closed.example.com", .refusal = "this domain is closed"}};
+                      {.domain = "closed.example.com", .refusal = "this domain is closed"},
+                      {.domain = "here.example.com", .url = "maildir:///srv/mail/here"}};
     options.dialing.local_addresses = {"203.0.113.7"};
     //]
     //[mx_resolver

@@ -4,9 +4,13 @@
 #include <postroad/testing/sink.hpp>
 #include <postroad/transport/mx_transport.hpp>
 
+#include "../scratch_folder.hpp"
+
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -125,6 +129,46 @@ TEST_CASE("routes lead elsewhere, in order, without a look-up") {
     CHECK(w.dns->questions() == std::vector<std::string>{"MX other.example", "AAAA other.example", "A other.example"});
 }
 
+TEST_CASE("a route leads into a Maildir on this machine, beside servers, and as fast as mail comes") {
+    const scratch_folder folder;
+    const sink s;
+    world w;
+    w.options.routes = {{.domain = "here.example", .url = "maildir://" + folder.path.string() + "/in%20box"}};
+    w.dns->address("other.example", "127.0.0.1");
+    const auto files = [&] {
+        const std::filesystem::directory_iterator all(folder.path.string() + "/in box/new");
+        return std::distance(begin(all), end(all));
+    };
+    mailer mail{w.transport(s), pooling::keep_alive{.max_connections = 3}};
+    const auto o = mail.send(to({"a@here.example", "b@HERE.example", "c@other.example"}));
+    CHECK(codes(o) == "accepted, accepted, accepted");
+    CHECK(files() == 1);
+    CHECK(std::filesystem::exists(folder.path.string() + "/in box/new/" + o.recipients[0].reply.text));
+    CHECK(s.messages().size() == 1);
+    std::vector<ticket> all;
+    for (int i = 0; i < 100; ++i) all.push_back(mail.submit(to({"a@here.example"})));
+    for (auto& t : all) CHECK(t.wait().all_accepted());
+    CHECK(files() == 101);
+    CHECK(w.dns->questions() == std::vector<std::string>{"MX other.example", "AAAA other.example", "A other.example"});
+}
+
+TEST_CASE("a Maildir that cannot be made keeps its own mail back, with the reason, and no other") {
+    const scratch_folder folder;
+    std::ofstream(folder.path.string() + "/file") << "x";
+    const sink s;
+    world w;
+    w.options.routes = {{.domain = "here.example", .url = "maildir://" + folder.path.string() + "/file/box"}};
+    w.dns->address("other.example", "127.0.0.1");
+    mailer mail{w.transport(s)};
+    error_code ec;
+    const auto o = mail.send(to({"a@here.example", "c@other.example"}), ec);
+    CHECK(o.recipients[0].status != status::accepted);
+    CHECK(o.recipients[0].status != status::rejected);
+    CHECK(o.recipients[0].error == errc::storage_failed);
+    CHECK(o.recipients[0].why.find("/file/box") != std::string::npos);
+    CHECK(o.recipients[1].status == status::accepted);
+}
+
 TEST_CASE("credentials of a route go along that route only, whoever else names its server") {
     const sink relay({.security = security::starttls, .users = {{"ann", "secret"}}, .require_auth = false});
     world w;
@@ -202,6 +246,10 @@ TEST_CASE("options that cannot be used are refused at once") {
           errc::invalid_option);
     CHECK(refused({.client_name = "a.example", .routes = {{.domain = "b.example", .url = "ftp://c.example"}}}) ==
           errc::invalid_url);
+    for (const auto* url : {"maildir://x/y", "maildir:///", "maildir://", "maildir:///x?y=1", "maildir:///x#y",
+                            "maildir:///x%zz", "maildir:///x%00"})
+        CHECK(refused({.client_name = "a.example", .routes = {{.domain = "b.example", .url = url}}}) ==
+              errc::invalid_url);
     CHECK(refused({.client_name = "a.example",
                    .routes = {{.domain = "b.example", .url = "smtp://ann:one@c.example"},
                               {.domain = "d.example", .url = "smtp://ann:two@c.example"}}}) == errc::contradiction);

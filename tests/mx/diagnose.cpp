@@ -181,6 +181,16 @@ TEST_CASE("a route is told, and taken") {
     CHECK(s.state().counts().connections_ever == 0);
 }
 
+TEST_CASE("a route into a Maildir is told, and nothing is written there") {
+    sink s;
+    world w;
+    w.options.routes = {{.domain = "d.example", .url = "maildir:///nonexistent/box"}};
+    const auto d = w.look(s, {"bob@d.example"});
+    CHECK(find(d, "a route leads it into the Maildir /nonexistent/box"));
+    CHECK_FALSE(d.error);
+    CHECK(s.state().counts().connections_ever == 0);
+}
+
 TEST_CASE("an address that is wrong is refused") {
     const sink s;
     world w;

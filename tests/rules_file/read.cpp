@@ -73,7 +73,7 @@ TEST_CASE("a mistake is named with its line and column, and what would be right"
     CHECK(place_of("[[provider]\n") == "r.toml, line 1, column 12");
     CHECK(mistake("[\n[provider]]\n") ==
           "r.toml, line 1, column 2: a header is [[provider]], [[provider.reply]], "
-          "[[source]], [[binding]] or [[sender]]");
+          "[[source]], [[binding]], [[sender]] or [[route]]");
     CHECK(place_of("\n\t[[[provider]]]") == "r.toml, line 2, column 4");
     CHECK(place_of("\xef\xbb\xbf[[ =") == "r.toml, line 1, column 4");
     CHECK(place_of("[[]]") == "r.toml, line 1, column 3");
@@ -87,7 +87,7 @@ TEST_CASE("a mistake is named with its line and column, and what would be right"
     CHECK(mistake("# caf\xc3\xa9 \xff\n" + head + "page = \"\\u00e9\"") == "");
     CHECK(place_of("[provider]\n") == "r.toml, line 1, column 1");
     CHECK(mistake("\n[[providers]]\n") ==
-          "r.toml, line 2, column 3: there is no \"providers\" here, but: provider, source, binding, sender");
+          "r.toml, line 2, column 3: there is no \"providers\" here, but: provider, source, binding, sender, route");
     CHECK(mistake(head + "conections = 5\n").find("line 4, column 1: there is no \"conections\" here, but: name,") !=
           std::string::npos);
     CHECK(mistake(head + "connections = \"5\"\n") ==
@@ -328,4 +328,28 @@ TEST_CASE("the file that is shipped knows the providers that the library knows, 
     // The end that says less stands behind the one that says more.
     CHECK(transport::rule_for(shipped, "a.olc.protection.outlook.com")->provider == "outlook.com");
     CHECK(transport::rule_for(shipped, "a.mail.protection.outlook.com")->provider == "microsoft 365");
+}
+
+TEST_CASE("routes stand in the file as well, behind those that are given, and are looked at where they stand") {
+    auto rules = transport::parse_rules(R"([[route]]
+domain = "here.example"
+to = "maildir:///srv/mail"
+[[route]]
+domain = "*.example"
+to = "refuse:closed since May"
+)");
+    transport::mx_options options{.routes = {{.domain = "first.example", .url = "smtp://relay.example"}}};
+    transport::obey(std::move(rules), options);
+    REQUIRE(options.routes.size() == 3);
+    CHECK(options.routes[1].url == "maildir:///srv/mail");
+    CHECK(options.routes[2].domain == "*.example");
+    CHECK(options.routes[2].refusal == "closed since May");
+    const std::string route = "[[route]]\ndomain = \"a.example\"\n";
+    CHECK(mistake(route) == "r.toml, line 1, column 1: a route has a domain, and says where to");
+    CHECK(place_of(route + "to = 7\n") == "r.toml, line 3, column 6");
+    CHECK(place_of(route + "to = \"maildir://x\"\n") == "r.toml, line 1, column 1");
+    CHECK(place_of(route + "to = \"refuse:\"\n") == "r.toml, line 1, column 1");
+    CHECK(place_of(route + "too = \"refuse:no\"\n") == "r.toml, line 3, column 1");
+    CHECK(place_of("[[route]]\ndomain = \"a b\"\nto = \"refuse:no\"\n") == "r.toml, line 1, column 1");
+    CHECK(mistake(route + "to = \"smtp://ann:secret@b.example?x=y\"\n").find("secret") == std::string::npos);
 }

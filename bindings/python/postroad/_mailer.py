@@ -194,9 +194,9 @@ class Mailer(Operations):
     suppression: those who get no mail: the file of a SuppressionList, one, or anything with `in`.
     close_timeout: how long closing waits for what is under way.
     routes: with mx://, named domains that go elsewhere, the first that fits: {"example.com": "smtp://relay.example.com",
-        "*.example.org": "refuse:we do not write there"}; "*" stands for all.
-    rules: with mx://, a file of what providers bear, and of the addresses that mail leaves from, see docs/providers.md;
-        "default" is the one that comes with postroad.
+        "*.example.org": "refuse:we do not write there", "example.net": "maildir:///srv/mail"}; "*" stands for all.
+    rules: with mx://, a file of what providers bear, of the addresses that mail leaves from and of routes, see
+        docs/providers.md; "default" is the one that comes with postroad.
     tls_results: with mx://, who counts how TLS goes with the servers of each domain, for report_tls().
     on_event: a function that is told each Event, in a thread of its own. What it raises is logged, and when it is too
         slow events are lost.

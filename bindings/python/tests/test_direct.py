@@ -200,6 +200,18 @@ def test_routes_lead_elsewhere(dns, sink):
     assert [m.recipients for m in sink.messages] == [("a@d.example",)]
 
 
+def test_routes_lead_into_a_maildir(dns, sink, tmp_path):
+    dns.add("d.example", "A", "127.0.0.1")
+    rules = tmp_path / "rules.toml"
+    rules.write_text(f'[[route]]\ndomain = "file.example"\nto = "maildir://{tmp_path}/second"\n')
+    with Mailer(mx_url(dns, sink), routes={"here.example": f"maildir://{tmp_path}/in%20box"}, rules=rules) as mail:
+        assert mail.send(compose(to="a@here.example, b@file.example, c@d.example")).all_accepted
+    for box in ("in box", "second"):
+        (stored,) = (tmp_path / box / "new").iterdir()
+        assert b"Subject: " in stored.read_bytes()
+    assert [m.recipients for m in sink.messages] == [("c@d.example",)]
+
+
 @pytest.mark.parametrize(
     ("url", "routes", "kind"),
     [
@@ -207,6 +219,7 @@ def test_routes_lead_elsewhere(dns, sink):
         ("mx://out.example", {"a.example": "nonsense"}, postroad.InvalidInput),
         ("mx://out.example", {"a.example": ""}, postroad.InvalidInput),
         ("mx://out.example", {"a.example": "refuse:"}, postroad.InvalidInput),
+        ("mx://out.example", {"a.example": "maildir://relative/path"}, postroad.InvalidInput),
         ("mx://out.example", {"a.example": "smtp://ann:secret@b.example?tls=auto"}, postroad.InvalidInput),
         ("mx://out.example", ["a.example"], TypeError),
         ("mx://out.example", {"a.example": 25}, TypeError),

@@ -127,6 +127,8 @@ public:
                 c.connection = std::make_shared<wire>(
                     gate_->executor(), typename wire::link_type(std::move(session), start, engine_maker(o.to)), c);
                 if (observer_) watch(c);
+                if constexpr (requires { c.session().is_here(); })
+                    if (c.session().is_here()) return touch(c);
                 const auto keep = c.connection;
                 keep->dial(o.to, o.to.addresses.all, transport::transport_traits<Transport>::dialing(transport_, o.to));
             } else {

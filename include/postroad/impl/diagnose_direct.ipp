@@ -116,7 +116,9 @@ POSTROAD_DECL transport::location domain_examination::run(const std::string& dom
     if (const auto* route = table_.route_of(domain)) {
         auto l = table_.along(*route, domain);
         step(l.error ? grade::bad : grade::good,
-             l.error ? l.why : "a route leads it to " + to_string(l.where.servers.front()));
+             l.error                  ? l.why
+             : route->maildir.empty() ? "a route leads it to " + to_string(l.where.servers.front())
+                                      : "a route leads it into the Maildir " + escaped(route->maildir, 200));
         if (l.error && !to_.error) to_.error = l.error;
         return std::move(l.where);
     }

@@ -8,6 +8,7 @@
 #include <postroad/net/tls_watch.hpp>
 #include <postroad/net/wall_clock.hpp>
 #include <postroad/transport/mx_lookup.hpp>
+#include <postroad/transport/mx_session.hpp>
 #include <postroad/transport/mx_sources.hpp>
 #include <postroad/transport/url.hpp>
 
@@ -27,11 +28,18 @@ namespace postroad::transport {
 struct mx_route {
     /// "example.com"; "*.example.com" for all below it; "*" for all. In any case; international ones in either form.
     std::string domain = {};
-    /// A server, as in url.hpp: name, port, how TLS starts, user and password. No options.
+    /// A server, as in url.hpp: name, port, how TLS starts, user and password. No options. Or a Maildir on this
+    /// machine, maildir:///path, with % as %25, ? as %3F and # as %23: each message is a file there, whoever its
+    /// recipients are.
     std::string url = {};
     /// Instead of `url`: why mail for it is refused.
     std::string refusal = {};
 };
+
+/// A route whose end is one text: a `url`, or "refuse:" and the `refusal`.
+POSTROAD_DECL mx_route route_of(std::string domain, std::string_view to);
+/// Throws `error` for one that cannot be used.
+POSTROAD_DECL void check(const mx_route& r);
 
 struct mx_options {
     /// What EHLO says. Should be the name that the address we come from has in the DNS, and lead back to it: large
@@ -84,8 +92,9 @@ inline constexpr std::string_view whatever_its_tls = " whatever its TLS";
 struct mx_table {
     struct route {
         std::string domain;
-        std::optional<url_parts> to;
+        std::optional<url_parts> to;  // of a Maildir with its path as the name
         std::string refusal;
+        std::string maildir = {};
     };
     mx_options options;
     mx_sources sources;
@@ -98,6 +107,8 @@ struct mx_table {
 
     explicit mx_table(mx_options o);
     void name_account(url_parts& to) const;
+    /// Throws for what is none.
+    static route read(const mx_route& r);
     const route* route_of(std::string_view domain) const noexcept;
     const route* route_to(const endpoint& host) const noexcept;
     /// Of a domain with a route.
@@ -110,7 +121,7 @@ struct mx_table {
     /// What EHLO says to a server: the name of its source, or of all.
     const std::string& client_name_to(const endpoint& host) const noexcept;
     net::dialing dialing_to(const endpoint& host) const;
-    postroad::smtp::session make_session(const endpoint& host, std::string nonce, const lessons& known) const;
+    mx_session make_session(const endpoint& host, std::string nonce, const lessons& known) const;
 };
 
 }  // namespace detail
@@ -123,7 +134,7 @@ class basic_mx {
 
 public:
     using axis = postroad::axis::transport;
-    using session_type = postroad::smtp::session;
+    using session_type = mx_session;
     static constexpr bool needs_wire = true;
 
     /// Throws `error` for a client name that cannot be sent, a route that cannot be used, or what cannot be dialled.

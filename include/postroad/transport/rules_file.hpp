@@ -38,6 +38,7 @@ struct direct_rules {
     std::vector<mx_source> sources = {};
     std::vector<source_binding> bindings = {};
     std::vector<mx_sender> senders = {};
+    std::vector<mx_route> routes = {};
 };
 
 namespace detail {
@@ -79,7 +80,7 @@ private:
     }
 
     direct_rules all_of(const toml::table& file) const {
-        check_keys(file, {"provider", "source", "binding", "sender"});
+        check_keys(file, {"provider", "source", "binding", "sender", "route"});
         direct_rules all;
         ends_by_line earlier;
         for (const auto* t : tables(file, "provider")) {
@@ -89,6 +90,7 @@ private:
         }
         for (const auto* t : tables(file, "source")) all.sources.push_back(source_of(*t));
         for (const auto* t : tables(file, "binding")) all.bindings.push_back(binding_of(*t));
+        for (const auto* t : tables(file, "route")) all.routes.push_back(route_to(*t));
         for (const auto* t : tables(file, "sender")) {
             all.senders.push_back(sender_of(*t));
             checked(*t, [&] { (void)mx_senders({all.senders.back()}); });
@@ -190,6 +192,13 @@ private:
         }
         if (binding.group.empty()) refuse(t, "a binding has a group");
         return binding;
+    }
+    mx_route route_to(const toml::table& t) const {
+        check_keys(t, {"domain", "to"});
+        if (!t.contains("domain") || !t.contains("to")) refuse(t, "a route has a domain, and says where to");
+        auto route = route_of(text(*t.get("domain"), "domain"), text(*t.get("to"), "to"));
+        checked(t, [&] { check(route); });
+        return route;
     }
     std::chrono::sys_days day(const toml::node& n, std::string_view key) const {
         const auto* d = n.as_date();
@@ -372,11 +381,13 @@ inline provider_rules parse_provider_rules(std::string_view text, std::string na
 }
 inline provider_rules read_provider_rules(const std::string& path) { return read_rules(path).providers; }
 
-/// The options as a file says: its providers before those of the options; its sources and bindings, and its senders, in
-/// their place where it has any.
+/// The options as a file says: its providers before those of the options, its routes behind them; its sources and
+/// bindings, and its senders, in their place where it has any.
 inline void obey(direct_rules rules, mx_options& options) {
     options.providers.insert(options.providers.begin(), std::make_move_iterator(rules.providers.begin()),
                              std::make_move_iterator(rules.providers.end()));
+    options.routes.insert(options.routes.end(), std::make_move_iterator(rules.routes.begin()),
+                          std::make_move_iterator(rules.routes.end()));
     if (!rules.senders.empty()) options.senders = std::move(rules.senders);
     if (rules.sources.empty()) return;
     options.sources = std::move(rules.sources);

@@ -34,7 +34,7 @@ std::string plain_toml(std::string_view text, Refuse refuse) {
         const auto rest = whole.substr(std::min(whole.find_first_not_of(" \t"), whole.size()));
         if (const auto header = after_brackets(rest); header && (header->empty() || !begins_toml_key(header->front())))
             refuse(line, whole.size() - header->size() + 1,
-                   "a header is [[provider]], [[provider.reply]], [[source]], [[binding]] or [[sender]]");
+                   "a header is [[provider]], [[provider.reply]], [[source]], [[binding]], [[sender]] or [[route]]");
         for (std::size_t i = 0; i < whole.size(); ++i) {
             const bool ascii = static_cast<unsigned char>(whole[i]) < 0x80;
             if (!ascii && !rest.starts_with('#'))

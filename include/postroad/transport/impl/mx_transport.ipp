@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/percent.hpp>
 #include <postroad/message/utf8.hpp>
 #include <postroad/tls/names.hpp>
 #include <postroad/transport/mx_transport.hpp>
@@ -7,6 +8,18 @@
 #include <algorithm>
 
 namespace postroad::transport::detail {
+
+inline constexpr std::string_view maildir_scheme = "maildir://";
+
+// The path in such a URL.
+inline std::string maildir_of(std::string_view url) {
+    auto path = postroad::detail::percent_decoded(url.substr(maildir_scheme.size()));
+    if (!path || !path->starts_with('/') || path->size() < 2 || url.find_first_of("?#") != std::string_view::npos ||
+        path->find('\0') != std::string::npos)
+        throw error(errc::invalid_url,
+                    "a route into a Maildir is written maildir:///path, with % as %25, ? as %3F and # as %23");
+    return *std::move(path);
+}
 
 inline bool covers(std::string_view pattern, std::string_view domain) noexcept {
     if (pattern == "*") return true;
@@ -91,16 +104,24 @@ POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(pos
     without_demands = rules;
     without_demands.dane = without_demands.mta_sts = false;
     for (const auto& r : options.routes) {
-        if (r.domain.empty() || r.url.empty() == r.refusal.empty())
-            throw error(errc::invalid_option, "a route names a domain, and either a URL or a refusal");
-        route read{.domain = route_pattern(r.domain), .to = {}, .refusal = r.refusal};
-        if (!r.url.empty()) {
-            read.to = parse_url(r.url, {});
-            postroad::smtp::check_endpoint(read.to->server);
-            name_account(*read.to);
-        }
-        routes.push_back(std::move(read));
+        auto one = read(r);
+        if (one.to) name_account(*one.to);
+        routes.push_back(std::move(one));
     }
+}
+
+POSTROAD_DECL mx_table::route mx_table::read(const mx_route& r) {
+    if (r.domain.empty() || r.url.empty() == r.refusal.empty())
+        throw error(errc::invalid_option, "a route names a domain, and either a URL or a refusal");
+    route one{.domain = route_pattern(r.domain), .to = {}, .refusal = r.refusal};
+    if (r.url.starts_with(maildir_scheme)) {
+        one.maildir = maildir_of(r.url);
+        one.to = url_parts{.server = {.name = one.maildir, .security = security::insecure_none}};
+    } else if (!r.url.empty()) {
+        one.to = parse_url(r.url, {});
+        postroad::smtp::check_endpoint(one.to->server);
+    }
+    return one;
 }
 
 // Routes to one server share what is open there, unless they log in as different people.
@@ -178,8 +199,7 @@ POSTROAD_DECL net::dialing mx_table::dialing_to(const endpoint& host) const {
     return how;
 }
 
-POSTROAD_DECL postroad::smtp::session mx_table::make_session(const endpoint& host, std::string nonce,
-                                                             const lessons& known) const {
+POSTROAD_DECL mx_session mx_table::make_session(const endpoint& host, std::string nonce, const lessons& known) const {
     using postroad::smtp::pipelining;
     auto mode = known.most(options.pipelining);
     const auto* routed = route_to(host);
@@ -187,19 +207,33 @@ POSTROAD_DECL postroad::smtp::session mx_table::make_session(const endpoint& hos
     // The automatic mode begins as envelope, goes as far as a window, and takes no other ceiling.
     if (rule && rule->pipelining && !(mode == pipelining::automatic && *rule->pipelining == pipelining::window))
         mode = std::min(mode == pipelining::automatic ? pipelining::envelope : mode, *rule->pipelining);
-    return postroad::smtp::session(
-        {.server = host,
-         .client_name = client_name_to(host),
-         .credentials = routed ? routed->to->credentials : postroad::smtp::credentials{},
-         .pipelining = mode,
-         .window = options.window,
-         .chunking = !known.no_chunking,
-         .starttls = !known.no_tls,
-         .down_convert = options.down_convert,
-         .relays = true,
-         .recipients_per_transaction = least_said(options.recipients_per_transaction, rule ? rule->recipients : 0),
-         .timeouts = options.timeouts,
-         .nonce = std::move(nonce)});
+    postroad::smtp::session_options how{
+        .server = host,
+        .client_name = client_name_to(host),
+        .credentials = routed ? routed->to->credentials : postroad::smtp::credentials{},
+        .pipelining = mode,
+        .window = options.window,
+        .chunking = !known.no_chunking,
+        .starttls = !known.no_tls,
+        .down_convert = options.down_convert,
+        .relays = true,
+        .recipients_per_transaction = least_said(options.recipients_per_transaction, rule ? rule->recipients : 0),
+        .timeouts = options.timeouts,
+        .nonce = std::move(nonce)};
+    return routed && !routed->maildir.empty() ? mx_session(std::move(how), routed->maildir)
+                                              : mx_session(std::move(how));
 }
 
 }  // namespace postroad::transport::detail
+
+namespace postroad::transport {
+
+POSTROAD_DECL mx_route route_of(std::string domain, std::string_view to) {
+    constexpr std::string_view refuse = "refuse:";
+    if (to.starts_with(refuse)) return {.domain = std::move(domain), .refusal = std::string(to.substr(refuse.size()))};
+    return {.domain = std::move(domain), .url = std::string(to)};
+}
+
+POSTROAD_DECL void check(const mx_route& r) { (void)detail::mx_table::read(r); }
+
+}  // namespace postroad::transport
