@@ -35,11 +35,15 @@ public:
     std::string file() const { return file_named("policies"); }
 };
 
-std::optional<net::sts_policy> ask(const https_policies& policies, const net::sts_record& record,
-                                   const std::string& domain = "d.example") {
-    std::promise<std::optional<net::sts_policy>> p;
+net::sts_finding look(const https_policies& policies, const net::sts_record& record,
+                      const std::string& domain = "d.example") {
+    std::promise<net::sts_finding> p;
     policies(domain, record, [&](auto found) { p.set_value(std::move(found)); });
     return p.get_future().get();
+}
+std::optional<net::sts_policy> ask(const https_policies& policies, const net::sts_record& record,
+                                   const std::string& domain = "d.example") {
+    return look(policies, record, domain).policy;
 }
 
 const net::sts_record one{.known = true, .id = "1"}, two{.known = true, .id = "2"}, gone{.known = true};
@@ -64,23 +68,30 @@ TEST_CASE("what is no policy, or comes in another way, is as none; what was know
     struct row {
         const char* what;
         std::string answer;
+        net::sts_failure failure = net::sts_failure::fetch_error;
     };
+    constexpr auto invalid = net::sts_failure::invalid;
     for (const auto& row : std::initializer_list<row>{
              {"another status", http_reply(good, "404 Not Found")},
              {"a redirect", "HTTP/1.1 301 Moved\r\nLocation: https://mta-sts.d.example/x\r\nContent-Length: 0\r\n\r\n"},
-             {"HTML", http_reply(good, "200 OK", "text/html")},
-             {"a type that only begins so", http_reply(good, "200 OK", "text/plainer")},
-             {"nonsense", http_reply("nonsense")},
-             {"more than 64 KiB", http_reply(good + "x: " + std::string(70'000, 'x'))},
-             {"more than 64 KiB of header", "HTTP/1.1 200 OK\r\nX: " + std::string(35'000, 'x') + "\r\nX: " +
-                                                std::string(35'000, 'x') + "\r\n" + http_reply(good).substr(17)},
+             {"HTML", http_reply(good, "200 OK", "text/html"), invalid},
+             {"a type that only begins so", http_reply(good, "200 OK", "text/plainer"), invalid},
+             {"nonsense", http_reply("nonsense"), invalid},
+             {"more than 64 KiB", http_reply(good + "x: " + std::string(70'000, 'x')), invalid},
+             {"more than 64 KiB of header",
+              "HTTP/1.1 200 OK\r\nX: " + std::string(35'000, 'x') + "\r\nX: " + std::string(35'000, 'x') + "\r\n" +
+                  http_reply(good).substr(17),
+              invalid},
              {"cut off", http_reply(good).substr(0, http_reply(good).size() - 10)},
              {"no HTTP", "220 mail.example ESMTP\r\n"},
          }) {
         CAPTURE(row.what);
         web_server web(row.answer);
         const https_policies policies(web.options());
-        CHECK_FALSE(ask(policies, one));
+        const auto found = look(policies, one);
+        CHECK_FALSE(found.policy);
+        CHECK(found.failure == row.failure);
+        CHECK_FALSE(found.why.empty());
         // It is not tried again at once.
         CHECK_FALSE(ask(policies, one));
         CHECK(web.requests() == 1);
@@ -89,8 +100,12 @@ TEST_CASE("what is no policy, or comes in another way, is as none; what was know
     const https_policies policies(web.options());
     CHECK(ask(policies, one));
     web.answer(http_reply(good, "500 Broken"));
-    CHECK(ask(policies, two)->mode == sts_mode::enforce);
+    const auto kept = look(policies, two);
+    CHECK(kept.policy->mode == sts_mode::enforce);
+    CHECK(kept.failure == net::sts_failure::fetch_error);
+    CHECK(kept.why == "status 500");
     CHECK(web.requests() == 2);
+    CHECK(look(policies, two).failure == net::sts_failure::none);  // it was not tried
 }
 
 TEST_CASE("the server of policies must show a certificate of its name, at a public address") {
@@ -99,7 +114,9 @@ TEST_CASE("the server of policies must show a certificate of its name, at a publ
     const auto port = std::to_string(options.port);
     SUBCASE("another name") {
         options.addresses = {"mta-sts.d.example:" + port + ":127.0.0.1"};
-        CHECK_FALSE(ask(https_policies(options), one));
+        const auto found = look(https_policies(options), one);
+        CHECK_FALSE(found.policy);
+        CHECK(found.failure == net::sts_failure::certificate_error);
     }
     SUBCASE("a CA that is not known") {
         options.ca_file.clear();
@@ -156,7 +173,7 @@ TEST_CASE("who waits in line for too long goes by what is in force, and was not 
     options.at_a_time = 1;
     const https_policies policies(options);
     std::promise<std::optional<net::sts_policy>> first;
-    policies("d.example", one, [&](auto found) { first.set_value(std::move(found)); });
+    policies("d.example", one, [&](auto found) { first.set_value(std::move(found.policy)); });
     CHECK_FALSE(ask(policies, one, "e.example"));
     CHECK_FALSE(first.get_future().get());
     CHECK(web.requests() == 0);

@@ -13,6 +13,7 @@ namespace postroad::detail {
 inline std::string_view name_of(net::record_type t) noexcept {
     switch (t) {
         case net::record_type::a: return "A";
+        case net::record_type::cname: return "CNAME";
         case net::record_type::ptr: return "PTR";
         case net::record_type::mx: return "MX";
         case net::record_type::txt: return "TXT";
@@ -29,6 +30,7 @@ inline std::string record_text(net::record_type t, const std::string& rdata) {
         const auto r = net::read_mx(rdata);
         return r ? std::to_string(r->preference) + ' ' + (r->host.empty() ? "." : r->host) : "(no host name)";
     }
+    if (t == net::record_type::cname) return net::read_name(rdata).value_or("(no host name)");
     if (t == net::record_type::txt) return '"' + escaped(net::read_txt(rdata).value_or(""), 200) + '"';
     if (t == net::record_type::tlsa && rdata.size() > 3) {
         const auto number = [&](std::size_t at) { return unsigned{static_cast<unsigned char>(rdata[at])}; };
@@ -78,12 +80,15 @@ POSTROAD_DECL void domain_examination::told(const transport::mx_lookup::question
 
 POSTROAD_DECL void domain_examination::policy(transport::mx_lookup& lookup) {
     if (!policies_ || !lookup.sts()) return;
-    const auto found = std::make_shared<std::promise<std::optional<net::sts_policy>>>();
-    policies_(domain_, *lookup.sts(), [found](std::optional<net::sts_policy> p) { found->set_value(std::move(p)); });
-    const auto p = found->get_future().get();
+    const auto found = std::make_shared<std::promise<net::sts_finding>>();
+    policies_(domain_, *lookup.sts(), [found](net::sts_finding f) { found->set_value(std::move(f)); });
+    const auto finding = found->get_future().get();
+    const auto& p = finding.policy;
     if (!p) {
         if (lookup.sts()->id.empty()) return step(grade::good, "no policy of MTA-STS");
-        return step(grade::bad, "the policy of MTA-STS cannot be fetched, and none is in force",
+        return step(grade::bad,
+                    "the policy of MTA-STS cannot be fetched, and none is in force" +
+                        (finding.why.empty() ? std::string() : ": " + escaped(finding.why, 200)),
                     "Whoever runs the domain must serve it at https://mta-sts." + domain_ +
                         "/.well-known/mta-sts.txt; mail goes as if there were none.");
     }

@@ -243,27 +243,41 @@ private:
             const bool good = result == CURLE_OK && status == 200 && is_plain_text(type);
             curl_multi_remove_handle(multi.get(), easy);
             std::vector<sts_handler> waiting;
-            std::optional<sts_policy> policy;
+            sts_finding finding;
             std::string text;
             {
                 const std::scoped_lock lock(mutex);
                 auto* const f = running.at(easy);
                 running.erase(easy);
                 const auto now = today();
-                auto found = good ? read_sts_policy(f->body) : std::nullopt;
+                auto found = good ? read_sts_policy(f->body, &finding.why) : std::nullopt;
                 if (found) {
                     cache.fetched(f->domain, f->id, *std::move(found), now);
                     text = cache.line(f->domain);
                 } else {
                     cache.failed(f->domain, now);
+                    if (!good) finding.why = why_not(result, status);
+                    finding.failure = failure_of(result, status);
                 }
-                policy = cache.find(f->domain, now);
+                finding.policy = cache.find(f->domain, now);
                 waiting = std::move(f->waiting);
                 wanted.erase(wanted.find(f->domain));
             }
             curl_easy_cleanup(easy);
             if (!text.empty()) keep(text);
-            for (const auto& done : waiting) done(policy);
+            for (const auto& done : waiting) done(finding);
+        }
+        // Of a fetch that brought no policy.
+        static sts_failure failure_of(CURLcode result, long status) {
+            if (result == CURLE_PEER_FAILED_VERIFICATION) return sts_failure::certificate_error;
+            // A policy that is too long is cut off by us.
+            const bool answered = result == CURLE_OK || result == CURLE_WRITE_ERROR;
+            return answered && status == 200 ? sts_failure::invalid : sts_failure::fetch_error;
+        }
+        static std::string why_not(CURLcode result, long status) {
+            if (result == CURLE_WRITE_ERROR) return "more than " + std::to_string(max_sts_policy) + " octets";
+            if (result != CURLE_OK) return curl_easy_strerror(result);
+            return status == 200 ? "it is not text/plain" : "status " + std::to_string(status);
         }
         bool stopped() {
             const std::scoped_lock lock(mutex);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace postroad::net {
@@ -51,9 +52,31 @@ struct sts_record {
     std::string id = {};  ///< empty, where it is known: there is none
 };
 
+/// Why a policy could not be had though the domain says that there is one (RFC 8460 section 4.3.2.2).
+enum class sts_failure : unsigned char {
+    none,
+    fetch_error,        ///< its server cannot be reached, or does not answer as it should
+    invalid,            ///< what it answers is no policy
+    certificate_error,  ///< its certificate is not by a CA for its name, or not in force
+};
+
+/// What became of the search for a policy.
+struct sts_finding {
+    std::optional<sts_policy> policy = {};  ///< in force: also an earlier one, where a new one could not be had
+    sts_failure failure = sts_failure::none;
+    std::string why = {};  ///< for people
+
+    sts_finding() = default;
+    sts_finding(std::nullopt_t) {}                                      // NOLINT(google-explicit-constructor)
+    sts_finding(sts_policy p) : policy(std::move(p)) {}                 // NOLINT(google-explicit-constructor)
+    sts_finding(std::optional<sts_policy> p) : policy(std::move(p)) {}  // NOLINT(google-explicit-constructor)
+    sts_finding(std::optional<sts_policy> p, sts_failure f, std::string w)
+        : policy(std::move(p)), failure(f), why(std::move(w)) {}
+};
+
 /// Finds the policy of a domain: from a cache, or from the domain (RFC 8461 section 3.3 and 5.1). Calls the handler
 /// once, on any thread, also from within, and in 60 s at most; without a policy where there is none that is in force.
-using sts_handler = std::function<void(std::optional<sts_policy>)>;
+using sts_handler = std::function<void(sts_finding)>;
 using sts_source = std::function<void(const std::string& domain, const sts_record& record, sts_handler done)>;
 
 }  // namespace postroad::net

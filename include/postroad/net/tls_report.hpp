@@ -61,6 +61,14 @@ struct tls_failure {
                             const tls_failure&) = default;  // NOLINT(modernize-use-nullptr): it is 0
 };
 
+/// What went wrong before there was a session: a policy was not found, or lets no server pass.
+struct policy_failure {
+    tls_result result = tls_result::dnssec_invalid;
+    std::string mx_host = {};  ///< whose TLSA records it is about; empty: the domain
+    std::string reason = {};
+    friend bool operator==(const policy_failure&, const policy_failure&) = default;
+};
+
 /// Sessions under one policy.
 struct tls_counts {
     std::uint64_t successes = 0;

@@ -42,6 +42,9 @@ public:
     /// Where a domain is, what is demanded there, and the policy of MTA-STS that was found.
     void located(const std::string& domain, const std::vector<endpoint>& servers,
                  const std::optional<sts_policy>& policy);
+    /// What failed while it was looked for: each counts as a session that failed, since none could be as it should.
+    void failed(const std::string& domain, const std::optional<sts_policy>& policy,
+                const std::vector<policy_failure>& failures);
     void on(const observation& o) override;
 
     /// Calls f with what was counted; nothing is counted meanwhile.

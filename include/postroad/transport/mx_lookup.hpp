@@ -6,6 +6,7 @@
 #include <postroad/net/dialing.hpp>
 #include <postroad/net/dns.hpp>
 #include <postroad/net/mta_sts.hpp>
+#include <postroad/net/tls_report.hpp>
 #include <postroad/transport/policy.hpp>
 #include <postroad/transport/provider_rules.hpp>
 
@@ -42,7 +43,7 @@ struct mx_rules {
 /// The search for the servers of one domain: questions come out, answers go in, then there is a location or an error.
 class mx_lookup {
 public:
-    /// How many servers of a domain, and addresses of all of them, are used.
+    /// How many servers of a domain, and addresses of all of them, are used; of many each server has its part.
     static constexpr std::size_t max_servers = 20;
     static constexpr std::size_t max_addresses = 40;
 
@@ -71,6 +72,8 @@ public:
     located result();
     /// Once there is a location: the group of the rule for its provider; mostly empty.
     const std::string& group() const noexcept { return group_; }
+    /// After result(): what is wrong with the policies of the domain, for reports (RFC 8460 section 4.3).
+    const std::vector<net::policy_failure>& failures() const noexcept { return failures_; }
 
 private:
     // One server of the domain.
@@ -82,10 +85,12 @@ private:
         std::vector<std::string> addresses = {};    // that are not refused
         std::vector<std::string> signed_ones = {};  // of these, those from signed answers
         std::string canonical = {};                 // in a signed answer
-        std::string described = {};                 // the name that has TLSA records: `name`, or what it stands for
+        bool alias = false;
+        std::string described = {};  // the name that has TLSA records: `name`, or what it stands for
         bool own = false;
         bool not_public = false;
-        bool unknown = false;  // it could not be found out
+        bool other_family = false;  // its addresses are of the one that mail does not leave by
+        bool unknown = false;       // it could not be found out
         std::vector<std::string> tlsa = {};
         bool verified = false;  // by its name and the CAs
         std::string why = {};
@@ -93,12 +98,23 @@ private:
 
     void literal(std::string_view text);
     void fail(errc e, std::string why);
+    // For reports: what is signed, and cannot be believed.
+    void untrusted(const std::string& server, const std::string& why) {
+        failures_.push_back(
+            {.result = net::tls_result::dnssec_invalid, .mx_host = server, .reason = why.empty() ? "bogus" : why});
+    }
     void servers(net::dns_answer& a);
     void policy_record(const net::dns_answer& a);
     void stop_at_own();
+    void take_addresses(host& h, const net::dns_answer& a);
     void address_of(host& h, net::dns_answer& a);
-    void ask_tlsa(host& h, const std::string& base);
+    void find_tlsa(host& h);
+    void ask(host& h, std::string name, net::record_type type);
+    void ask_tlsa(host& h, const std::string& base) { ask(h, tlsa_name(base), net::record_type::tlsa); }
+    bool is_other_family(host& h, const question& q, const net::dns_answer& a);
+    void alias_of(host& h, const net::dns_answer& a);
     void tlsa_of(host& h, const question& q, net::dns_answer& a);
+    void share_addresses();
     void choose();
     void obey_policy();
     void demand_certificates();
@@ -119,6 +135,8 @@ private:
     std::vector<std::pair<question, std::size_t>> about_;  // whom questions are about
     std::optional<net::sts_record> sts_;
     std::optional<net::sts_policy> policy_;
+    std::vector<net::policy_failure> failures_;
+    std::string not_named_;  // servers that the policy leaves out
     time_point valid_until_ = never;
     errc error_ = {};
     std::string why_;

@@ -88,6 +88,9 @@ namespace detail {
 // Behind the name of a place: mail that says TLS-Required: No.
 inline constexpr std::string_view whatever_its_tls = " whatever its TLS";
 
+/// Nothing: it did not fail.
+POSTROAD_DECL std::optional<net::policy_failure> reported(const net::sts_finding& f);
+
 // The options, read once.
 struct mx_table {
     struct route {
@@ -207,17 +210,24 @@ private:
             found = state.result();
             return q;
         }
+        // Once it is over: what is to be reported.
+        std::vector<net::policy_failure> failures() const {
+            auto all = state.failures();
+            if (trouble) all.push_back(*trouble);
+            return all;
+        }
         // Whether the policy is to be asked for now; once.
         bool wants_policy() {
             const std::scoped_lock lock(mutex);
             if (!state.sts() || policy_asked) return false;
             return waits_for_policy = policy_asked = true;
         }
-        void policy_found(std::optional<net::sts_policy> p) {
+        void policy_found(net::sts_finding f) {
             const std::scoped_lock lock(mutex);
             waits_for_policy = false;
-            policy = p;
-            if (p) state.enforce(*std::move(p));
+            policy = f.policy;
+            trouble = detail::reported(f);
+            if (f.policy) state.enforce(*std::move(f.policy));
         }
         void answered(const mx_lookup::question& q, net::dns_answer a) {
             const std::scoped_lock lock(mutex);
@@ -234,6 +244,7 @@ private:
         bool policy_asked = false;
         bool waits_for_policy = false;
         std::optional<net::sts_policy> policy;
+        std::optional<net::policy_failure> trouble;  // of finding it
         locate_handler done;
         bool counts;  // for reports on what the domain demands
         mx_lookup state;
@@ -256,15 +267,17 @@ private:
             }
         }
         if (!over) return;
-        if (const auto& watch = s->table->options.tls_reports; watch && s->counts && !found.error)
-            watch->located(s->domain, found.where.servers, s->policy);
+        if (const auto& watch = s->table->options.tls_reports; watch && s->counts) {
+            watch->failed(s->domain, s->policy, s->failures());
+            if (!found.error) watch->located(s->domain, found.where.servers, s->policy);
+        }
         s->table->complete(found, s->sources, s->state.group(), s->sender);
         over(std::move(found));
     }
 
     static void ask_policy(const std::shared_ptr<search>& s) {
-        const auto found = [s](std::optional<net::sts_policy> p) {
-            s->policy_found(std::move(p));
+        const auto found = [s](net::sts_finding f) {
+            s->policy_found(std::move(f));
             go_on(s);
         };
         const auto policies = s->policies.lock();

@@ -108,6 +108,23 @@ POSTROAD_DECL void tls_watch::located(const std::string& domain, const std::vect
     places_[domain] = std::move(p);
 }
 
+POSTROAD_DECL void tls_watch::failed(const std::string& domain, const std::optional<sts_policy>& policy,
+                                     const std::vector<policy_failure>& failures) {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& f : failures) {
+        const bool of_dane = f.result == tls_result::dnssec_invalid || f.result == tls_result::tlsa_invalid;
+        tls_policy p{.type = of_dane ? tls_policy_type::tlsa : tls_policy_type::sts,
+                     .domain = f.mx_host.empty() ? domain : f.mx_host};
+        if (!of_dane && policy) p = detail::as_reported(domain, *policy);
+        results_.count(domain, p,
+                       tls_failure{.result = f.result,
+                                   .sending_ip = options_.sending_ip,
+                                   .mx_host = f.mx_host,
+                                   .reason = escaped(f.reason, 300)},
+                       today());
+    }
+}
+
 // Where mail still goes it is located each day; all are gone through once a day.
 POSTROAD_DECL void tls_watch::make_room(report_day day) {
     if (std::exchange(made_room_, day) == day) return;

@@ -101,6 +101,13 @@ POSTROAD_DECL net::dns_answer scripted_resolver::answer(const std::string& name,
                       .valid_until = after(clock::now(), ttl_),
                       .why = {}};
     auto found = names_.find(name);
+    if (type == net::record_type::cname) {
+        if (found == names_.end()) return a;
+        if (found->second.fails.contains(type)) return {.why = "SERVFAIL"};
+        a.status = found->second.alias.empty() ? net::dns_status::no_data : net::dns_status::found;
+        if (!found->second.alias.empty()) a.records.push_back(net::to_labels(found->second.alias).value_or(""));
+        return a;
+    }
     for (int links = 0; found != names_.end() && !found->second.alias.empty(); ++links) {
         a.canonical = found->second.alias;
         a.trust = std::min(a.trust, trust(a.canonical));  // insecure before secure
@@ -118,8 +125,9 @@ POSTROAD_DECL net::dns_answer scripted_resolver::answer(const std::string& name,
 
 POSTROAD_DECL void scripted_resolver::ask(const std::string& name, net::record_type type, net::dns_handler done) {
     constexpr std::pair<net::record_type, const char*> types[] = {
-        {net::record_type::a, "A "},     {net::record_type::aaaa, "AAAA "}, {net::record_type::mx, "MX "},
-        {net::record_type::txt, "TXT "}, {net::record_type::srv, "SRV "},   {net::record_type::tlsa, "TLSA "}};
+        {net::record_type::a, "A "},        {net::record_type::aaaa, "AAAA "}, {net::record_type::mx, "MX "},
+        {net::record_type::txt, "TXT "},    {net::record_type::srv, "SRV "},   {net::record_type::tlsa, "TLSA "},
+        {net::record_type::cname, "CNAME "}};
     net::dns_answer a;
     {
         const std::scoped_lock lock(mutex_);

@@ -2,6 +2,7 @@
 
 #include <postroad/core/random.hpp>
 #include <postroad/message/utf8.hpp>
+#include <postroad/net/eyeballs.hpp>
 #include <postroad/tls/dane.hpp>
 #include <postroad/tls/names.hpp>
 #include <postroad/transport/mx_lookup.hpp>
@@ -35,7 +36,8 @@ POSTROAD_DECL void mx_lookup::literal(std::string_view text) {
     host h{.name = std::string(text)};
     net::dns_answer as_found{.status = net::dns_status::found, .valid_until = never};
     const auto octets = postroad::tls::address_octets(text);
-    if (octets.empty()) return fail(errc::domain_unknown, escaped(domain_) + " is no address (5.1.2)");
+    if (octets.size() != (tagged ? 16U : 4U))
+        return fail(errc::domain_unknown, escaped(domain_) + " is no address (5.1.2)");
     as_found.records.push_back(octets);
     h.missing = 1;
     hosts_.push_back(std::move(h));
@@ -67,6 +69,8 @@ POSTROAD_DECL void mx_lookup::answered(const question& q, net::dns_answer a) {
     auto& h = hosts_[whose->second];
     about_.erase(whose);
     if (q.type == net::record_type::tlsa) return tlsa_of(h, q, a);
+    if (q.type == net::record_type::cname) return alias_of(h, a);
+    if (is_other_family(h, q, a)) return;
     address_of(h, a);
 }
 
@@ -81,6 +85,7 @@ POSTROAD_DECL void mx_lookup::policy_record(const net::dns_answer& a) {
 
 POSTROAD_DECL void mx_lookup::servers(net::dns_answer& a) {
     using net::dns_status;
+    if (a.trust == net::dns_trust::bogus) untrusted({}, a.why);
     if (a.status == dns_status::failed)
         return fail(errc::resolve_failed, "the servers of " + domain_ + " cannot be looked up (4.4.3): " +
                                               (a.trust == net::dns_trust::bogus
@@ -97,7 +102,7 @@ POSTROAD_DECL void mx_lookup::servers(net::dns_answer& a) {
     } else {
         for (const auto& rdata : a.records)
             if (auto r = net::read_mx(rdata)) found.push_back(*std::move(r));
-        if (found.size() == 1 && found.front().host.empty())
+        if (!found.empty() && std::ranges::all_of(found, [](const auto& r) { return r.host.empty(); }))
             return fail(errc::domain_takes_no_mail, "the domain " + domain_ + " takes no mail (5.1.10, RFC 7505)");
         std::erase_if(found, [](const net::mx_record& r) { return r.host.empty(); });
         if (found.empty()) return fail(errc::domain_unknown, "no MX record of " + domain_ + " names a server (5.4.4)");
@@ -124,8 +129,7 @@ POSTROAD_DECL void mx_lookup::servers(net::dns_answer& a) {
     for (std::size_t i = 0; i < hosts_.size(); ++i) {
         auto& h = hosts_[i];
         const auto want = [&](net::record_type type) {
-            ask(h.name, type);
-            about_.emplace_back(questions_.back(), i);
+            ask(h, h.name, type);
             ++h.missing;
         };
         if (rules_->family != net::address_family::ipv4) want(net::record_type::aaaa);
@@ -144,10 +148,60 @@ POSTROAD_DECL void mx_lookup::stop_at_own() {
         fail(errc::mail_loop, "mail for " + domain_ + " loops: " + name + ", its best server, is this host (5.4.6)");
 }
 
+POSTROAD_DECL void mx_lookup::ask(host& h, std::string name, net::record_type type) {
+    ask(std::move(name), type);
+    about_.emplace_back(questions_.back(), static_cast<std::size_t>(&h - hosts_.data()));
+}
+
+// Who has addresses of the other family only cannot be reached from here, which is our fault and not the domain's.
+POSTROAD_DECL bool mx_lookup::is_other_family(host& h, const question& q, const net::dns_answer& a) {
+    using net::record_type;
+    if (rules_->family == net::address_family::any) return false;
+    const bool by_four = rules_->family == net::address_family::ipv4;
+    if (q.type == (by_four ? record_type::a : record_type::aaaa)) {
+        if (a.status != net::dns_status::no_data) return false;
+        ask(h, h.name, by_four ? record_type::aaaa : record_type::a);
+        return true;
+    }
+    --h.missing;
+    h.other_family = a.status == net::dns_status::found;
+    h.why = h.name + " has no address of " + (by_four ? "IPv4" : "IPv6") + ", by which mail leaves here (4.4.4)";
+    return true;
+}
+
 POSTROAD_DECL void mx_lookup::address_of(host& h, net::dns_answer& a) {
     --h.missing;
+    take_addresses(h, a);
+    if (!a.canonical.empty() && a.canonical != h.name) {
+        h.alias = true;
+        h.own = h.own || is_own(a.canonical);
+        if (a.trust == net::dns_trust::secure) h.canonical = std::move(a.canonical);
+    }
+    if (h.missing == 0 && rules_->dane && h.secure) find_tlsa(h);
+}
+
+// All that leads to its addresses is signed, or at least its own name, where that is an alias (RFC 7672 section 2.2.2).
+POSTROAD_DECL void mx_lookup::find_tlsa(host& h) {
+    if (!h.signed_ones.empty()) return ask_tlsa(h, h.canonical.empty() ? h.name : h.canonical);
+    if (h.alias && !h.addresses.empty()) ask(h, h.name, net::record_type::cname);
+}
+
+POSTROAD_DECL void mx_lookup::alias_of(host& h, const net::dns_answer& a) {
+    if (a.status == net::dns_status::failed) {
+        untrusted(h.name, a.why);
+        h.unknown = true;
+        h.addresses.clear();
+        h.why = "what " + h.name + " stands for cannot be looked up (4.7.5): " + a.why;
+    } else if (a.status == net::dns_status::found && a.trust == net::dns_trust::secure) {
+        h.signed_ones = h.addresses;
+        ask_tlsa(h, h.name);
+    }
+}
+
+POSTROAD_DECL void mx_lookup::take_addresses(host& h, const net::dns_answer& a) {
     const bool is_signed = a.trust == net::dns_trust::secure;
     if (a.status == net::dns_status::failed) {
+        if (a.trust == net::dns_trust::bogus) untrusted(h.name, a.why);
         h.unknown = true;
         h.why = "the addresses of " + h.name + " cannot be looked up (4.4.3): " + a.why;
     }
@@ -165,34 +219,30 @@ POSTROAD_DECL void mx_lookup::address_of(host& h, net::dns_answer& a) {
                 h.addresses.push_back(*std::move(address));
             }
         }
-    if (is_signed && !a.canonical.empty()) h.canonical = std::move(a.canonical);
-    if (h.missing > 0 || !rules_->dane || !h.secure || h.signed_ones.empty()) return;
-    ask_tlsa(h, h.canonical.empty() ? h.name : h.canonical);
 }
 
 POSTROAD_DECL std::string mx_lookup::tlsa_name(const std::string& base) const {
     return "_" + std::to_string(rules_->port) + "._tcp." + base;
 }
 
-POSTROAD_DECL void mx_lookup::ask_tlsa(host& h, const std::string& base) {
-    ask(tlsa_name(base), net::record_type::tlsa);
-    about_.emplace_back(questions_.back(), static_cast<std::size_t>(&h - hosts_.data()));
-}
-
 POSTROAD_DECL void mx_lookup::tlsa_of(host& h, const question& q, net::dns_answer& a) {
     using net::dns_status;
     if (a.status == dns_status::failed) {
+        untrusted(h.name, a.why);
         // Whoever can make it fail must not be able to take the demand away (RFC 7672 section 2.1.2).
         h.unknown = true;
         h.addresses.clear();
         h.why = "the TLSA records of " + h.name + " cannot be looked up (4.7.5): " + a.why;
         return;
     }
-    if (a.trust != net::dns_trust::secure) return;
-    if (a.status == dns_status::found) {
+    if (a.status == dns_status::found && a.trust == net::dns_trust::secure) {
         h.described = q.name == tlsa_name(h.name) ? h.name : h.canonical;
         h.tlsa = std::move(a.records);
         std::ranges::sort(h.tlsa);
+        if (postroad::tls::usable_tlsa(h.tlsa).empty())
+            failures_.push_back({.result = net::tls_result::tlsa_invalid,
+                                 .mx_host = h.described,
+                                 .reason = "none of the TLSA records can be used"});
         h.addresses = h.signed_ones;
     } else if (q.name != tlsa_name(h.name)) {
         // An alias: first by the name it stands for, then by its own (RFC 7672 section 2.2.2).
@@ -239,8 +289,15 @@ POSTROAD_DECL void mx_lookup::obey_policy() {
     if (!policy_ || policy_->mode != net::sts_mode::enforce) return;
     std::string names;
     for (const auto& h : hosts_) names += (names.empty() ? "" : ", ") + h.name;
-    std::erase_if(hosts_, [&](const host& h) { return !policy_->names(h.name); });
+    std::erase_if(hosts_, [&](const host& h) {
+        if (policy_->names(h.name)) return false;
+        (not_named_ += not_named_.empty() ? "" : ", ") += h.name;
+        return true;
+    });
     demand_certificates();
+    if (hosts_.empty())
+        failures_.push_back({.result = net::tls_result::validation_failure,
+                             .reason = "the policy names none of the servers: " + names});
     if (hosts_.empty())
         fail(errc::resolve_failed,
              "the policy of " + domain_ + " (MTA-STS) names none of its servers (4.7.5): " + names);
@@ -254,14 +311,34 @@ POSTROAD_DECL void mx_lookup::demand_certificates() {
     }
 }
 
-// No more addresses than are worth trying, and preferences by rank: 10 and 20 say the same as 1 and 5.
-POSTROAD_DECL void mx_lookup::choose() {
+// No more addresses than are worth trying: one for each server, the best first, then another. Of a server both families
+// in turn, so that many of one do not hide the other.
+POSTROAD_DECL void mx_lookup::share_addresses() {
+    std::vector<std::size_t> kept(hosts_.size());
     auto left = max_addresses;
-    for (auto& h : hosts_) {
-        if (h.addresses.size() > left) h.addresses.resize(left);
-        left -= h.addresses.size();
+    for (bool more = true; std::exchange(more, false);)
+        for (std::size_t i = 0; i < hosts_.size() && left > 0; ++i)
+            if (kept[i] < hosts_[i].addresses.size()) {
+                ++kept[i];
+                --left;
+                more = true;
+            }
+    for (std::size_t i = 0; i < hosts_.size(); ++i) {
+        auto& all = hosts_[i].addresses;
+        if (all.size() == kept[i]) continue;
+        std::vector<std::string> families[2];
+        for (auto& a : all) families[net::is_ipv6(a) == net::is_ipv6(all.front()) ? 0 : 1].push_back(a);
+        std::vector<std::string> some;
+        for (std::size_t n = 0; some.size() < kept[i]; ++n)
+            for (auto& family : families)
+                if (n < family.size() && some.size() < kept[i]) some.push_back(std::move(family[n]));
+        all = std::move(some);
     }
-    std::erase_if(hosts_, [](const host& h) { return h.addresses.empty(); });
+}
+
+// Preferences by rank: 10 and 20 say the same as 1 and 5.
+POSTROAD_DECL void mx_lookup::choose() {
+    share_addresses();
     std::uint16_t rank = 0;
     auto of_rank = hosts_.front().preference;
     for (auto& h : hosts_) {
@@ -273,10 +350,15 @@ POSTROAD_DECL void mx_lookup::choose() {
 POSTROAD_DECL void mx_lookup::nothing_left() {
     const auto first = [&](auto is) { return std::ranges::find_if(hosts_, is); };
     if (const auto h = first(&host::unknown); h != hosts_.end()) return fail(errc::resolve_failed, h->why);
-    if (const auto h = first(&host::not_public); h != hosts_.end())
-        return fail(errc::private_address, h->why + " (5.4.4); private_addresses allows it");
+    if (const auto h = first(&host::other_family); h != hosts_.end()) return fail(errc::resolve_failed, h->why);
     std::string names;
     for (const auto& h : hosts_) names += (names.empty() ? "" : ", ") + h.name;
+    if (!not_named_.empty())
+        return fail(errc::resolve_failed, "of the servers of " + domain_ +
+                                              " that its policy (MTA-STS) names none can be used (4.7.5): " + names +
+                                              "; it does not name " + not_named_);
+    if (const auto h = first(&host::not_public); h != hosts_.end())
+        return fail(errc::private_address, h->why + " (5.4.4); private_addresses allows it");
     fail(errc::domain_unknown, "no server of " + domain_ + " has an address (5.4.4): " + names);
 }
 

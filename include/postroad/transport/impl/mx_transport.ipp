@@ -55,6 +55,17 @@ inline std::string route_pattern(const std::string& domain) {
     return std::string(below) + name;
 }
 
+POSTROAD_DECL std::optional<net::policy_failure> reported(const net::sts_finding& f) {
+    using net::tls_result;
+    switch (f.failure) {
+        case net::sts_failure::none: break;
+        case net::sts_failure::fetch_error: return net::policy_failure{tls_result::sts_policy_fetch_error, {}, f.why};
+        case net::sts_failure::invalid: return net::policy_failure{tls_result::sts_policy_invalid, {}, f.why};
+        case net::sts_failure::certificate_error: return net::policy_failure{tls_result::sts_webpki_invalid, {}, f.why};
+    }
+    return std::nullopt;
+}
+
 POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(postroad::detail::random_number()) {
     postroad::smtp::check_client_name(options.client_name);
     net::check(options.dialing);
