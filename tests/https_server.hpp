@@ -29,9 +29,9 @@ inline std::string http_reply(const std::string& body, const std::string& status
 /// Answers every request alike, one after the other, under that name.
 class https_server {
 public:
-    https_server(std::string answer, const std::string& name)
+    https_server(std::string answer, const std::string& name, const std::string& not_after = "20991231235959")
         : authority_(postroad::testing::authority::create()),
-          id_(authority_.issue({.names = {name}})),
+          id_(authority_.issue({.names = {name}, .not_after = not_after})),
           tls_(
               postroad::tls::mbedtls_context::server({.certificate_pem = id_.certificate_pem, .key_pem = id_.key_pem})),
           answer_(std::move(answer)),

@@ -27,8 +27,9 @@ const std::string good = "version: STSv1\r\nmode: enforce\r\nmx: mx.example\r\nm
 // Of policies of a domain.
 class web_server : public https_server {
 public:
-    explicit web_server(std::string answer, const std::string& domain = "d.example")
-        : https_server(std::move(answer), "mta-sts." + domain) {}
+    explicit web_server(std::string answer, const std::string& domain = "d.example",
+                        const std::string& not_after = "20991231235959")
+        : https_server(std::move(answer), "mta-sts." + domain, not_after) {}
     net::https_policies_options options() const {
         return {.ca_file = ca_file(), .port = port(), .private_addresses = true, .addresses = {address()}};
     }
@@ -127,6 +128,23 @@ TEST_CASE("the server of policies must show a certificate of its name, at a publ
         CHECK_FALSE(ask(https_policies(options), one, "other.example"));
         CHECK(web.requests() == 0);
     }
+}
+
+TEST_CASE("a certificate that is over brings no policy, and takes none away that is in force") {
+    web_server expired(http_reply("version: STSv1\nmode: none\nmax_age: 86400\n"), "d.example", "20210101000000");
+    const auto without = look(https_policies(expired.options()), one);
+    CHECK_FALSE(without.policy);
+    CHECK(without.failure == net::sts_failure::certificate_error);
+    web_server web(http_reply(good));
+    auto options = web.options();
+    options.file = web.file();
+    CHECK(ask(https_policies(options), one));
+    auto later = expired.options();
+    later.file = options.file;
+    const auto kept = look(https_policies(later), two);
+    REQUIRE(kept.policy);
+    CHECK(kept.policy->mode == sts_mode::enforce);
+    CHECK(kept.failure == net::sts_failure::certificate_error);
 }
 
 TEST_CASE("policies outlive the process, in a file") {
