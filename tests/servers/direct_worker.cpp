@@ -2,10 +2,12 @@
 //
 //   direct_worker DNS_PORT ANCHORS SMTP_PORT CA TO...
 //   direct_worker diagnose DNS_PORT ANCHORS SMTP_PORT CA TO...
+//   direct_worker policies HTTPS_PORT DNS_PORT ...  as the first; policies of MTA-STS are at that port
 //
 // Prints a line for each: the address, its status, the name of the error or "-", and the reply or what else
 // is told people. With "diagnose" nothing is sent, and the steps are printed.
 #include <postroad/diagnose_direct.hpp>
+#include <postroad/net/https_policies.hpp>
 #include <postroad/postroad.hpp>
 #include <postroad/transport/mx.hpp>
 
@@ -26,8 +28,10 @@ void print(const std::string& to, const outcome& result, error_code ec, const st
 }
 
 int run(char** argv) {
+    const bool with_policies = std::string_view(argv[1]) == "policies";
     const bool only_looks = std::string_view(argv[1]) == "diagnose";
-    if (only_looks) ++argv;
+    const std::string web = with_policies ? argv[2] : "";
+    argv += with_policies ? 2 : only_looks ? 1 : 0;
     net::unbound_options dns;
     dns.stubs = {{"test", std::string("127.0.0.1@") + argv[1]}};
     dns.anchors_file = argv[2];
@@ -37,6 +41,13 @@ int run(char** argv) {
     options.port = static_cast<std::uint16_t>(std::stoi(argv[3]));
     options.private_addresses = true;
     options.dialing.family = net::address_family::ipv4;
+    if (with_policies) {
+        net::https_policies_options from{.ca_file = argv[4], .private_addresses = true};
+        from.port = static_cast<std::uint16_t>(std::stoi(web));
+        for (char** to = argv + 5; *to; ++to)
+            from.addresses.push_back("mta-sts." + std::string(address(*to).domain()) + ':' + web + ":127.0.0.1");
+        options.policies = net::https_policies(from);
+    }
     const auto resolver = std::make_shared<net::unbound>(dns);
     const tls::automatic security{.options = {.ca_file = argv[4]}};
     if (only_looks) {
