@@ -15,7 +15,16 @@
 namespace postroad::net {
 
 /// Types of records, with their numbers in the DNS.
-enum class record_type : std::uint16_t { a = 1, cname = 5, ptr = 12, mx = 15, txt = 16, aaaa = 28, srv = 33, tlsa = 52 };
+enum class record_type : std::uint16_t {
+    a = 1,
+    cname = 5,
+    ptr = 12,
+    mx = 15,
+    txt = 16,
+    aaaa = 28,
+    srv = 33,
+    tlsa = 52
+};
 
 enum class dns_status : unsigned char {
     found,    ///< there are records
