@@ -420,7 +420,7 @@ PYBIND11_MODULE(_core, m) {
 
     py::class_<completions, std::shared_ptr<completions>>(m, "Completions")
         .def(py::init<>())
-        .def("get", &completions::get, py::arg("timeout"));
+        .def("get", &completions::get, py::arg("timeout"), py::arg("several") = 1);
 
     py::class_<operation, std::shared_ptr<operation>>(m, "Operation")
         .def("id", &operation::id)

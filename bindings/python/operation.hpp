@@ -114,27 +114,41 @@ bool wait_for(std::mutex& mutex, std::condition_variable& changed, std::optional
 class completions {
 public:
     void put(std::size_t tag) {
+        bool wakes;
         {
             const std::scoped_lock lock(mutex_);
             tags_.push_back(tag);
+            // Whoever was woken by the first of several waits for the last of them.
+            wakes = tags_.size() == 1 || tags_.size() == several_;
         }
-        changed_.notify_one();
+        if (wakes) changed_.notify_one();
     }
-    std::optional<std::size_t> get(std::optional<double> patience) {
+    /// Where it has to wait it goes on for a moment until there are `several`: being woken costs more than a message.
+    std::optional<std::size_t> get(std::optional<double> patience, std::size_t several) {
         check_process_();
+        if (const auto tag = pop(several); tag || patience == 0.0) return tag;
         if (!wait_for(mutex_, changed_, patience, [this] { return !tags_.empty(); })) return std::nullopt;
+        if (several > 1) (void)wait_for(mutex_, changed_, moment, [&] { return tags_.size() >= several; });
+        return pop(1);
+    }
+
+private:
+    static constexpr double moment = 0.001;
+
+    std::optional<std::size_t> pop(std::size_t several) {
         const std::scoped_lock lock(mutex_);
+        several_ = several;
         if (tags_.empty()) return std::nullopt;
         const auto tag = tags_.front();
         tags_.pop_front();
         return tag;
     }
 
-private:
     process_check check_process_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::size_t> tags_;
+    std::size_t several_ = 1;
 };
 
 /// Any thread may call any member. Nothing here takes the GIL while it holds mutex_, since Python's threads take them

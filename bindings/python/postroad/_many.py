@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     Start = Callable[[Given, Optional[_core.Completions], int], Operation]
 
 
+# For so many that end one wakes up, where nothing is left to start.
+_TOGETHER = 32
+
+
 def _given(message: MessageLike) -> Given:
     """What is wrong with one message of many is its own error, whatever it is."""
     try:
@@ -79,8 +83,10 @@ def each_sent(
                     yield Receipt(error=e, index=index)
                 del message
                 index += 1
-            patience = 0.0 if more and len(under_way) < limit else None
-            tag = ended.get(0.0) if patience == 0.0 else waiting(ended.get, None)
+            if more and len(under_way) < limit:
+                tag = ended.get(0.0)
+            else:
+                tag = waiting(ended.get, None, min(len(under_way) // 2, _TOGETHER))
             if tag is not None:
                 yield receipt_of(under_way.pop(tag), tag)
         if failure is not None:
