@@ -252,6 +252,8 @@ class Receipt:
 
 def printable(text: str) -> str:
     """`text` on one line, with everything else escaped."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 

@@ -33,6 +33,7 @@ Mailbox = Union[str, Tuple[str, str], Address]
 # one, several as they stand in a header, or one each
 Mailboxes = Union[Mailbox, Iterable[Mailbox]]
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 # RFC 5322 section 3.6, RFC 2045
 STANDS_ONCE = (
     *("From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References"),
@@ -45,7 +46,7 @@ def _written(name: str, value: str, utf8: bool) -> Optional[bytes]:
     words, and loses spaces between them (gh-92081, gh-100884). None for what it writes well: fields of parts, octets of
     no known charset."""
     text = re.sub(r"\r?\n(?=[ \t])", "", value)
-    surrogate = any("\ud800" <= c <= "\udfff" for c in text)
+    surrogate = holds_surrogate(text)
     # It hides control characters and separators of lines in encoded words, as that of 1252 read as Latin-1.
     hidden = any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in text if c != "\t")
     if text.isascii() or surrogate or hidden or "\r" in text or "\n" in text or name.lower().startswith("content-"):
@@ -147,11 +148,16 @@ def message_octets(message: object) -> bytes:
         raise InvalidInput(f"the message cannot be written out: {e}", code="invalid_message", phase="prepare") from e
 
 
+def holds_surrogate(text: str) -> bool:
+    """Whether part of it is no character, as what was read as UTF-8 and is none."""
+    return not text.isascii() and _SURROGATE.search(text) is not None
+
+
 def octets(what: str, text: str, code: str = "invalid_option") -> bytes:
     if not isinstance(text, str):
         raise TypeError(f"{what} must be a str, not {type(text).__name__}")
     # not by catching the error of encode(): it holds the text, which may be a password
-    if any("\ud800" <= c <= "\udfff" for c in text):
+    if holds_surrogate(text):
         raise InvalidInput(f"{what} holds a lone surrogate, which is no character", code=code, phase="prepare")
     return text.encode()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Union
 
 from ._errors import InvalidInput
+from ._messages import holds_surrogate
 
 KINDS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
@@ -27,7 +28,7 @@ def _delimiter(header: str) -> str:
 
 def bad_text(values: Iterable[Any]) -> bool:
     """What was no UTF-8 was read as lone surrogates."""
-    return any(isinstance(v, str) and not v.isascii() and any("\ud800" <= c <= "\udfff" for c in v) for v in values)
+    return any(isinstance(v, str) and holds_surrogate(v) for v in values)
 
 
 def read_csv(lines: IO[str]) -> Iterator[Row]:

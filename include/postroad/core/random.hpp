@@ -6,11 +6,14 @@
 
 namespace postroad::detail {
 
-/// 62 random bits: many may be counted on from there, and each fits into a signed number.
-inline std::uint64_t random_number() {
-    std::random_device source;
-    return (std::uint64_t{source()} << 32 | source()) >> 2;
+/// 32 bits that nobody can guess. Each thread keeps its source: to make one costs more than to write a message.
+inline std::uint32_t random_bits() {
+    thread_local std::random_device source;
+    return source();
 }
+
+/// 62 of them: many may be counted on from there, and each fits into a signed number.
+inline std::uint64_t random_number() { return (std::uint64_t{random_bits()} << 32 | random_bits()) >> 2; }
 
 /// Splitmix64: a number that depends on its input in no visible way.
 constexpr std::uint64_t scrambled(std::uint64_t x) noexcept {

@@ -1,13 +1,13 @@
 #pragma once
 
 #include <postroad/core/base64.hpp>
+#include <postroad/core/random.hpp>
 #include <postroad/message/checks.hpp>
 #include <postroad/message/header.hpp>
 #include <postroad/message/utf8.hpp>
 
 #include <algorithm>
 #include <cstdint>
-#include <random>
 
 namespace postroad::detail {
 
@@ -414,10 +414,9 @@ POSTROAD_DECL std::string format_date(std::chrono::system_clock::time_point when
 
 POSTROAD_DECL std::string random_hex() {
     static constexpr char hex[] = "0123456789abcdef";
-    std::random_device random;
     std::string text;
     for (int i = 0; i < 4; ++i) {
-        const std::uint32_t bits = random();
+        const auto bits = random_bits();
         for (unsigned shift = 0; shift < 32; shift += 4) text += hex[bits >> shift & 15U];
     }
     return text;
