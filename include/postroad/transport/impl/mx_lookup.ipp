@@ -126,8 +126,7 @@ POSTROAD_DECL void mx_lookup::servers(net::dns_answer& a) {
     stop_at_own();
     if (hosts_.empty()) return;
     if (hosts_.size() > max_servers) hosts_.resize(max_servers);
-    for (std::size_t i = 0; i < hosts_.size(); ++i) {
-        auto& h = hosts_[i];
+    for (auto& h : hosts_) {
         const auto want = [&](net::record_type type) {
             ask(h, h.name, type);
             ++h.missing;
