@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import time
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -42,6 +43,14 @@ def compose(to="bob@example.org", subject="Hi", text="Hello.\n"):
     m["Subject"] = subject
     m.set_content(text)
     return m
+
+
+def until(there, patience=60):
+    """Waits for what another thread or process does."""
+    end = time.monotonic() + patience
+    while not there():
+        assert time.monotonic() < end, "this never came"
+        time.sleep(0.01)
 
 
 @pytest.fixture

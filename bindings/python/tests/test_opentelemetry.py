@@ -10,7 +10,7 @@ from pathlib import Path
 
 import postroad
 import pytest
-from conftest import compose
+from conftest import compose, until
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
@@ -119,6 +119,8 @@ def test_what_cannot_be_sent_says_why_and_no_secret(seen):
 def test_metrics_are_as_the_page_names_them(server, seen, tmp_path):
     with Mailer(server.url, queue=tmp_path / "q.db", **seen.providers) as mail:
         mail.send(compose())
+        # the time of a message is told in the thread of the callbacks, after send() has returned
+        until(lambda: "messaging.client.operation.duration" in seen.metrics())
         found = seen.metrics()
         page = (DOCS / "python-observing.md").read_text()
         named = set(re.findall(r"^\| `((?:postroad|messaging)\.[a-z_.]+)` \|", page, re.MULTILINE))
