@@ -675,8 +675,10 @@ TEST_CASE("what an error or an outcome keeps of a reply is enough for its advice
         CAPTURE(e.said);
         auto s = situation_of(e);
         s.how = {};
-        const diagnostics kept{.where = e.where, .explanation = e.explanation, .reply = to_string(s.said)};
+        diagnostics kept{.where = e.where, .explanation = e.explanation, .reply = to_string(s.said)};
         CHECK(smtp::find_advice(smtp::situation_of(e.error, kept)) == smtp::find_advice(s));
+        kept.how = e.how;
+        CHECK(smtp::find_advice(smtp::situation_of(e.error, kept)) == smtp::find_advice(situation_of(e)));
         const recipient_outcome r{.where = e.where, .reply = s.said, .error = e.error, .why = e.explanation};
         CHECK(smtp::find_advice(smtp::situation_of(r)) == smtp::find_advice(s));
     }

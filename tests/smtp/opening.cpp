@@ -1,5 +1,6 @@
 // How an opening ends that comes to nothing: what the server said last must be told, and no dripping prolongs it.
 #include <postroad/core/base64.hpp>
+#include <postroad/smtp/advice.hpp>
 #include <postroad/smtp/session.hpp>
 
 #include <doctest/doctest.h>
@@ -243,5 +244,36 @@ TEST_CASE("a greeting that does not come is waited for as long as there was for 
         REQUIRE(s.output(part) == 1);
         s.consumed(part[0].size(), end);
         CHECK(s.deadline() == end + smtp::timeouts{}.hello);
+    }
+}
+
+TEST_CASE("who is hung up on before a greeting is told of smtps:// only where TLS had not begun") {
+    struct server {
+        std::string name;
+        security how;
+        std::optional<security> told;
+        bool smtps;
+    };
+    static const server servers[] = {
+        {"mx", security::starttls, security::starttls, true},
+        {"mx", security::insecure_none, security::insecure_none, true},
+        {"mx", security::implicit, security::implicit, false},
+        {"/run/mx.sock", security::insecure_none, std::nullopt, false},
+    };
+    for (const auto& s : servers) {
+        CAPTURE(s.name);
+        CAPTURE(s.how);
+        smtp::session session({.server = {s.name, 25, s.how}, .client_name = "client.example"});
+        session.submit({.mail = mail()}, {});
+        session.started({});
+        session.closed(errc::connection_closed, "gone", {});
+        const auto e = session.poll();
+        REQUIRE(e);
+        const auto& f = std::get<smtp::finished>(*e);
+        CHECK(f.details.where == phase::greeting);
+        CHECK(f.details.how == s.told);
+        const auto advice = smtp::advise(smtp::situation_of(f.error, f.details));
+        CHECK(advice.find("hangs up at once") != std::string::npos);
+        CHECK((advice.find("smtps://") != std::string::npos) == s.smtps);
     }
 }

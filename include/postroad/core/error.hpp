@@ -3,7 +3,9 @@
 // See docs/errors.md.
 
 #include <postroad/core/config.hpp>
+#include <postroad/core/endpoint.hpp>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -147,6 +149,8 @@ struct diagnostics {
     std::string host = {};         ///< "name:port", empty before one was chosen
     std::string explanation = {};  ///< ours: what was expected, what came, what to do
     std::string reply = {};        ///< the server's words, escaped
+    /// Of the connection that ended, and how it had TLS; none where no session was to blame. Not stored with a job.
+    std::optional<security> how = {};
     friend bool operator==(const diagnostics&, const diagnostics&) = default;
 };
 

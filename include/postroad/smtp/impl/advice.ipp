@@ -136,6 +136,7 @@ POSTROAD_DECL std::string advise(const situation& s) {
 POSTROAD_DECL situation situation_of(error_code ec, const diagnostics& d, whose_server whose) {
     return {.error = ec,
             .where = d.where,
+            .how = d.how,
             .explanation = d.explanation,
             .said = detail::read_reply(d.reply),
             .whose = whose};

@@ -265,6 +265,8 @@ POSTROAD_DECL void session::fail(error_code ec, phase where, std::string explana
     diagnostics d{.where = where, .host = host(), .explanation = std::move(explanation), .reply = to_string(r)};
     if (r.code == 334) d.reply = to_string(reply{r.code, r.enhanced, hidden_.of(r.text)});
     if (!ec) d = {.where = where, .host = host()};
+    // At a socket of this machine no other port is to be tried.
+    if (ec && !options_.server.is_local()) d.how = options_.server.security;
     learn_about_tls(ec);
     // Nobody can tell whether the overlap was to blame; without it the next connection will.
     const bool in_order = farewell_ && farewell_->meant && (ec == errc::service_closing || where == phase::reset);
