@@ -56,7 +56,7 @@ def test_what_a_service_publishes_of_how_much_it_takes_has_a_page_and_a_day(caps
     for limits in known:
         assert limits.source.startswith("https://")
         assert date(2026, 1, 1) <= date.fromisoformat(limits.seen)
-        assert limits.messages_a_day or limits.recipients_a_day or limits.megabytes_a_message
+        assert limits.messages_a_day or limits.recipients_a_message or limits.megabytes_a_message
     assert main(["services", "POSTMARK"]) == 0
     assert capsys.readouterr().out.splitlines()[2] == (
         "  takes: 50 recipients a message, 10 MB a message; https://postmarkapp.com/developer, seen 2026-11-30"

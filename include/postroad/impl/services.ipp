@@ -51,6 +51,18 @@ inline constexpr service_limits ses_limits = {.recipients_a_message = 50,
                                               .of = "200 recipients a day in the sandbox",
                                               .source = "https://docs.aws.amazon.com/ses/latest/dg/quotas.html",
                                               .seen = "2026-11-30"};
+inline constexpr service_limits yandex_limits = {
+    .messages_a_day = 500,
+    .recipients_a_day = 500,
+    .recipients_a_message = 35,
+    .source = "https://yandex.com/support/mail/web/letter/create/send-many-letters.html",
+    .seen = "2026-11-30"};
+// What it takes in a day moves with the reputation of the sender.
+inline constexpr service_limits zoho_limits = {
+    .recipients_a_message = 100,
+    .of = "150 for who pays; 50 to 500 messages an hour",
+    .source = "https://www.zoho.com/mail/help/adminconsole/rates-and-limits.html",
+    .seen = "2026-11-30"};
 
 inline constexpr service service_table[] = {
     {"126", "smtp.126.com", 465, security::implicit, "126.com",
@@ -127,9 +139,10 @@ inline constexpr service service_table[] = {
      "yahoo.com yahoo.de yahoo.fr yahoo.co.uk ymail.com rocketmail.com", app_password,
      "https://help.yahoo.com/kb/SLN4724.html"},
     {"yandex", "smtp.yandex.com", 465, security::implicit, "yandex.com yandex.ru ya.ru",
-     "the address of the account, and an app password", "https://yandex.com/support/mail/mail-clients/others.html"},
+     "the address of the account, and an app password", "https://yandex.com/support/mail/mail-clients/others.html",
+     yandex_limits},
     {"zoho", "smtp.zoho.com", 465, security::implicit, "zoho.com zohomail.com", app_password,
-     "https://www.zoho.com/mail/help/zoho-smtp.html"},
+     "https://www.zoho.com/mail/help/zoho-smtp.html", zoho_limits},
 };
 
 }  // namespace detail
