@@ -260,6 +260,16 @@ TEST_CASE("anybody may publish a message in the documented form") {
     CHECK(reason_of(listed).empty());
 }
 
+TEST_CASE("neither a comma nor a quote within a quoted local part ends a recipient") {
+    auto m = foreign();
+    m.headers["recipients"] = std::string(R"("a,\",b"@x.example,c@y.example)");
+    std::string reason;
+    const auto j = queueing::from_amqp(std::move(m), now, reason);
+    REQUIRE_MESSAGE(j, reason);
+    CHECK(j->mail->envelope.recipients ==
+          std::vector<address>{address(R"("a,\",b"@x.example)"), address("c@y.example")});
+}
+
 TEST_CASE("what is not a message says why, and nothing is guessed from its header") {
     const auto with = [](const char* name, amqp_message::value v) {
         auto m = foreign();
@@ -276,6 +286,14 @@ TEST_CASE("what is not a message says why, and nothing is guessed from its heade
     auto json = foreign();
     json.content_type = "application/json";
     CHECK(reason_of(json) == "the content type is not message/rfc822");
+    auto packed = foreign();
+    packed.content_encoding = "gzip";
+    CHECK(reason_of(packed) == "the content encoding is gzip: only what is not encoded is sent");
+    for (const auto* as_it_is : {"identity", "UTF-8", "8bit"}) {
+        auto plain = foreign();
+        plain.content_encoding = as_it_is;
+        CHECK(reason_of(plain) == "");
+    }
     auto nul = foreign();
     nul.body += '\0';
     CHECK(reason_of(nul).find("NUL") != std::string::npos);

@@ -60,6 +60,17 @@ TEST_CASE("an envelope comes back as it was") {
     CHECK(read_envelope(written(e)) == e);
 }
 
+TEST_CASE("each report that is asked for comes back, and no other") {
+    for (unsigned bits = 0; bits < 16; ++bits) {
+        const notify asked{
+            .never = (bits & 1) != 0, .success = (bits & 2) != 0, .failure = (bits & 4) != 0, .delay = (bits & 8) != 0};
+        const envelope e{.recipients = {address("b@y.example")}, .recipient_options = {{.notify = asked}}};
+        CAPTURE(bits);
+        const auto back = read_envelope(written(e));
+        CHECK((back.recipient_options.empty() ? notify{} : back.recipient_options.front().notify) == asked);
+    }
+}
+
 TEST_CASE("a stored envelope can be read by people") {
     CHECK(written(full_envelope()) ==
           "from a@x.example\n"
