@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <postroad/core/base64.hpp>
 #include <postroad/message/canonical.hpp>
 #include <postroad/message/dkim.hpp>
 #include <postroad/message/eml.hpp>
@@ -358,6 +359,25 @@ TEST_CASE("keys that are encrypted are read with their password, and what is wro
          "FbKdiYm94/iJqiOJzSoIVmP3HKSVUJaBxZ9DxkXKM5O96Wz/oG6yCh/NXmoniewB\n"
          "hbI1pD1zUuvIeyYcHmC2P84=\n"
          "-----END ENCRYPTED PRIVATE KEY-----\n"},
+        {"aes192_sha384",
+         "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+         "MIIC3TBXBgkqhkiG9w0BBQ0wSjApBgkqhkiG9w0BBQwwHAQIuem35OMl3xgCAggA\n"
+         "MAwGCCqGSIb3DQIKBQAwHQYJYIZIAWUDBAEWBBC4sKf0KD0hmvgt+mslFNGSBIIC\n"
+         "gP8A7Nc8UBfxCGqRZ+5zYjJZAIKBDdIsHOuQ7twaLC/TRZVkSfJZJ2ezXZAGhNnv\n"
+         "49yUsNHnS0EiPz4KQbDEKlBM1ovvqmwsNykjtsZ3WBqsx3lGS5NUfIjr7l94kx1W\n"
+         "6d84MdDmLB4xSlAoviDW0FB+KYyTp1TMloxGLgqHt8MLsZkq5YAY4HUahUwZILKr\n"
+         "kshnSu12tNFp0swIyBmHp0052rxthtxTw2IVu7lYqh3kvn+sDGbeiqnB8CuzKlcF\n"
+         "ecgHQmOZe72WC/i3RIY69jPtfBeto7aa3rp/8qI8wdnY8A5B2qFR9sIGch0ASByK\n"
+         "MzIjxQPcYHq9sGsxi0Xyrv0SYHLd3XZHZFGm/JrFDpjAVIIezYcFd4xrbBa0OWxi\n"
+         "d6PUI7/nDqLAhXt4/qqnnXqP2omAgNt/wrog0oR2eoM/Sqt9x7f9q9epJXXycPKd\n"
+         "437wCYuFnmdx+3TUUWAwfRfg3nQIH6QyXT+Z1SVYHaFp7O/IxZAA2rBZHTzKLPtX\n"
+         "FL/iEy0aUPuQLiXE0dlJzww4ZJPf5bWqZNLChuqQZJp4GHq/kkev46Jflhggzp80\n"
+         "VAtut+gS8QrmiFjEqI5LvzgjY5LqLs86aAV6kM3dMcTOfhex8dW86XQDQT9D1i+F\n"
+         "aIA8J01aSmI2X8u65oOz3weD/mgGbyLxxb03V7ruGOf8Tb7UaNCoyS0/IgVHw3J2\n"
+         "bOC8bxbI1YNZ0vMI5xnTkwKy9FZfNaDwadaocDNw2rstZ13SDqgr1RUyPM03ixcP\n"
+         "bmrfH1AegpJaJ/nELGmafXdPGXRz7CUSs1ue5SPS09dERmayTfT9QndyT5/e27pa\n"
+         "g+dYu0FoF45R5B6Qzt8OaVU=\n"
+         "-----END ENCRYPTED PRIVATE KEY-----\n"},
         {"des3_sha1",
          "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
          "MIICxjBABgkqhkiG9w0BBQ0wMzAbBgkqhkiG9w0BBQwwDgQIyLASmIZMonQCAggA\n"
@@ -456,6 +476,21 @@ TEST_CASE("keys that are encrypted are read with their password, and what is wro
             damaged[at] = damaged[at] == 'A' ? 'B' : 'A';
             (void)why(damaged, "pw");
         }
+    }
+    // Ways that nobody has named yet: another cipher, another digest, another derivation.
+    for (const std::string_view oid : {"\x60\x86\x48\x01\x65\x03\x04\x01\x2a", "\x2a\x86\x48\x86\xf7\x0d\x02\x09",
+                                       "\x2a\x86\x48\x86\xf7\x0d\x01\x05\x0c"}) {
+        const std::string begin = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+                          end = "-----END ENCRYPTED PRIVATE KEY-----\n";
+        auto text = keys[0].second.substr(begin.size(), keys[0].second.size() - begin.size() - end.size());
+        std::erase(text, '\n');
+        std::string der;
+        REQUIRE(postroad::base64_decode(text, der));
+        const auto at = der.find(oid);
+        REQUIRE(at != std::string::npos);
+        der[at + oid.size() - 1] = '\x7f';
+        CHECK(why(begin + postroad::base64_encode(der) + '\n' + end, "pw")
+                  .starts_with("DKIM: the private key is encrypted in a way that is not read: expected PBES2 "));
     }
     CHECK(why("-----BEGIN PUBLIC KEY-----\nMCo=\n-----END PUBLIC KEY-----\n", "").find("public key") !=
           std::string::npos);
