@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+import socket
+import threading
 from pathlib import Path
 
 import postroad
@@ -67,6 +69,18 @@ def test_advice_that_depends_on_whose_server_it_was_is_left_out_where_that_is_no
     asks = {direct: advice("5.7.0", "Authentication required", direct) for direct in (False, True, None)}
     assert asks[False] != asks[True]
     assert asks[None] == ""
+
+
+def test_who_is_hung_up_on_before_a_greeting_is_told_to_try_tls_from_the_start():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        hang_up = threading.Thread(target=lambda: listening.accept()[0].close(), daemon=True)
+        hang_up.start()
+        with postroad.Mailer(f"smtp://127.0.0.1:{listening.getsockname()[1]}", attempts=1) as mail:
+            with pytest.raises(postroad.Error) as e:
+                mail.send(compose())
+        hang_up.join()
+    assert e.value.phase == "greeting"
+    assert "expect TLS from the first octet. Use smtps://" in e.value.advice
 
 
 @pytest.mark.parametrize(
