@@ -149,7 +149,8 @@ struct diagnostics {
     std::string host = {};         ///< "name:port", empty before one was chosen
     std::string explanation = {};  ///< ours: what was expected, what came, what to do
     std::string reply = {};        ///< the server's words, escaped
-    /// Of the connection that ended, and how it had TLS; none where no session was to blame. Not stored with a job.
+    /// How the connection that ended had TLS; none where none did, at a socket of this machine, and for a job that
+    /// comes out of a durable queue.
     std::optional<security> how = {};
     friend bool operator==(const diagnostics&, const diagnostics&) = default;
 };
