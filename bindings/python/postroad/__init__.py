@@ -1,5 +1,6 @@
 """Sends mail: the Python module of the C++ library postroad. See docs/python.md."""
 
+from . import _start  # noqa: F401, I001 - before all that takes time
 from . import _interpreter  # noqa: F401 - first: the extension may hang where this raises
 from ._body_part import BodyPart, PartOptions
 from ._configurations import MailerOptions, configured

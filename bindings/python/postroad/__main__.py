@@ -26,6 +26,7 @@ from . import (
     _run,
     _sendmail,
     _services_cli,
+    _start,
     _suppress_cli,
     _tls_report_cli,
     catch,
@@ -242,8 +243,19 @@ def _parsed(given: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Runs the command and returns the exit status. By the name sendmail or mailq it is that (docs/command.md)."""
-    if arguments is None:
-        complete_streams()
+    try:
+        if arguments is None:
+            _start.raise_again()
+            complete_streams()
+        return _main(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    finally:
+        if arguments is None:
+            _start.end_at_once()
+
+
+def _main(arguments: Optional[Sequence[str]]) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     name = os.path.basename(sys.argv[0]) if arguments is None else ""
     if name not in _sendmail.NAMES and given and given[0] in _sendmail.NAMES:
@@ -257,8 +269,6 @@ def _status_of(args: argparse.Namespace) -> int:
     try:
         status: int = args.run(args)
         return status
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except Exception as e:
         if args.debug:
             traceback.print_exc()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple, TypedDict, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NoReturn, Optional, Tuple, TypedDict, Union
 
 from . import _core
 from ._errors import InvalidInput, error_name
@@ -195,6 +195,9 @@ class Queue(Operations):
         os.stat(os.fsdecode(name))  # an error names the file as people do
         self._file = lasting(name)  # it is looked into later, whatever the working directory is then
         self._core = waiting(_core.Queue, name)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Queue holds an open queue and cannot be pickled or copied: open it again")
 
     def compact(self) -> int:
         """Gives what is free in the file back to the disk, a little at a time: what is submitted meanwhile goes

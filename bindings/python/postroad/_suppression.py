@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import IO, TYPE_CHECKING, Callable, Container, Iterable, List, Optional, Tuple, Union
+from typing import IO, TYPE_CHECKING, Callable, Container, Iterable, List, NoReturn, Optional, Tuple, Union
 
 from . import _core
 from ._errors import InvalidInput
@@ -101,6 +101,9 @@ class SuppressionList:
 
     def __repr__(self) -> str:
         return f"<postroad.SuppressionList {self._path}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a SuppressionList holds an open file and cannot be pickled or copied: open it again")
 
     def __len__(self) -> int:
         return self._core.size()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from pathlib import Path
 import postroad
 import pytest
 from conftest import compose
+from postroad.__main__ import main
 
 PRELUDE = f"""
 import os, signal, sys, threading, time
@@ -268,3 +271,60 @@ if child == 0:
 assert os.waitpid(child, 0)[1] == 0
 """)
     assert (done.returncode, done.stdout, done.stderr) == (0, "ECONNREFUSED\n", "")
+
+
+# Interrupts itself when a module is looked for.
+INTERRUPTING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["INTERRUPT_AT"]:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="what is being run is not known there")
+@pytest.mark.parametrize("module", ["postroad._interpreter", "postroad._core", "postroad._run", "postroad.__main__"])
+@pytest.mark.parametrize("script", [False, True], ids=["module", "script"])
+def test_the_command_that_is_interrupted_while_it_begins_says_nothing(tmp_path, module, script):
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
+    command = ["-m", "postroad"]
+    if script:
+        command = [str(tmp_path / "postroad")]
+        (tmp_path / "postroad").write_text("import sys\nfrom postroad.__main__ import main\nsys.exit(main())\n")
+    folders = [str(tmp_path), str(Path(postroad.__file__).parent.parent)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders), "INTERRUPT_AT": module}
+    done = subprocess.run(
+        [sys.executable, *command, "--version"], capture_output=True, text=True, timeout=60, env=environment
+    )
+    # what a shell shows as 130
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_program_that_imports_the_module_is_interrupted_as_ever(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
+    folders = [str(tmp_path), str(Path(postroad.__file__).parent.parent)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders), "INTERRUPT_AT": "postroad._core"}
+    program = "try:\n    import postroad\nexcept KeyboardInterrupt:\n    print('caught')\n"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "caught\n", "")
+
+
+def test_the_command_that_is_interrupted_while_it_reads_its_arguments_ends_with_130(monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("postroad.__main__._parser", interrupted)
+    monkeypatch.setattr("sys.argv", ["anything", "--version"])
+    assert main() == 130
+
+
+@pytest.mark.parametrize("taken", [copy.copy, copy.deepcopy, pickle.dumps], ids=["copy", "deepcopy", "pickle"])
+def test_what_holds_something_open_is_not_copied(tmp_path, taken):
+    with postroad.Mailer("smtp://localhost:1", queue=tmp_path / "q.db") as mail:
+        for held in (mail, postroad.Queue(tmp_path / "q.db"), postroad.SuppressionList(tmp_path / "s.db")):
+            with pytest.raises(TypeError, match=f"a {type(held).__name__} holds .* cannot be pickled or copied"):
+                taken(held)
