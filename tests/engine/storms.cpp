@@ -33,8 +33,17 @@ enum class way : unsigned char {
     mail_530,
     data_530,
     lost,  // takes each command for one out of order
+    // It answers to MAIL, and ends the connection with the same message.
+    rcpt_421,
+    data_421,
+    end_421,
+    rcpt_ends,
+    data_ends,
+    end_ends,  // in doubt
+    garbage,
 };
-constexpr int ways = 11;
+constexpr int ways = 18;
+constexpr int first_behind_mail = 11;
 
 template <class Queueing, class Scheduling>
 class storm {
@@ -105,7 +114,7 @@ private:
             case way::mail_421:
             case way::mail_530:
             case way::data_530:
-            case way::lost: return rig_.ready(id);
+            default: return rig_.ready(id);
         }
     }
     void answer(connection_id id, job_id j) {
@@ -120,7 +129,22 @@ private:
             rig_.finish(id, j, all(n, status::deferred, phase::mail, 421), errc::service_closing, 0);
             return rig_.close(id, errc::service_closing);
         }
+        if (static_cast<int>(w) >= first_behind_mail) return part(id, j, w);
         rig_.lose(id, j);
+    }
+    // Behind MAIL. A session that is told 421 has no error for those whose replies that was.
+    void part(connection_id id, job_id j, way w) {
+        const auto n = rig_.asked[id][j];
+        const bool says = w == way::rcpt_421 || w == way::data_421 || w == way::end_421;
+        const auto where = w == way::rcpt_421 || w == way::rcpt_ends   ? phase::rcpt
+                           : w == way::data_421 || w == way::data_ends ? phase::data
+                                                                       : phase::content;
+        const auto s = says ? status::deferred : w == way::end_ends ? status::in_doubt : status::not_attempted;
+        const auto ec = w == way::garbage    ? errc::malformed_reply
+                        : w == way::end_ends ? errc::in_doubt
+                                             : errc::connection_closed;
+        rig_.finish(id, j, all(n, s, where, says ? 421 : 0), says ? error_code{} : ec, 0);
+        rig_.close(id, says ? errc::service_closing : ec);
     }
     // With what it carries.
     void end(connection_id id, error_code why) {
@@ -193,6 +217,25 @@ TEST_CASE("where the queue does not last it is twenty times, whoever sends, and 
     });
 }
 
+TEST_CASE("a server that ends each connection with its first message is asked no more often the more wait there") {
+    const auto openings = [](auto s, std::size_t messages) {
+        s.run(1h, messages);
+        return s.openings();
+    };
+    for (int w = 0; w < ways; ++w) {
+        CAPTURE(w);
+        const auto only = static_cast<way>(w);
+        // 0.25 s, 0.5 s, ... up to 15 minutes.
+        CHECK(openings(storm<on_disk, fifo>(1, only, "a.example"), 300) <= 20);
+        CHECK(openings(storm<on_disk, fair>(1, only, "a.example"), 300) <= 20);
+        // Somebody waits: up to 5 s, for the half minute in which they come, and until they were told.
+        CHECK(openings(storm<direct, fifo>(1, only, "a.example"), 300) <= 25);
+        CHECK(openings(storm<direct, fair>(1, only, "a.example"), 300) <= 25);
+        // Each is tried several times.
+        CHECK(openings(storm<memory, fair>(1, only, "a.example"), 300) <= 200);
+    }
+}
+
 TEST_CASE("a refused login is tried eight times an hour at most") {
     storm<on_disk, fifo> s(1, way::login_refused, "a.example");
     s.run(1h, 50);
@@ -253,6 +296,105 @@ TEST_CASE("a message that ends each connection before a reply stops no other") {
     for (const auto& [id, j] : r.done)
         if (id != poison) CHECK(j.result.all_accepted());
     CHECK(text(r.done.at(poison)) == "#1 not_attempted x1 connection_closed");
+}
+
+namespace {
+
+// How the connection ends under a message that its server cannot bear.
+template <class Rig>
+void poisoned(Rig& r, connection_id id, job_id j, bool says) {
+    const auto n = r.asked[id][j];
+    r.finish(id, j, all(n, says ? status::deferred : status::not_attempted, phase::data, says ? 421 : 0),
+             says ? error_code{} : errc::connection_closed, 0);
+    r.close(id, says ? errc::service_closing : errc::connection_closed);
+}
+
+// Until `over`, with messages that end their connections; those are the first so many.
+template <class Rig, class F>
+void serve_poisoned(Rig& r, job_id poison, bool says, F over) {
+    for (int rounds = 0; !over() && rounds < 100'000; ++rounds) {
+        for (auto did = r.did(); !did.empty(); did = r.did()) {
+            for (std::size_t at = 0; (at = did.find("open ", at)) != std::string::npos; ++at)
+                r.ready(std::stoull(did.substr(at + 5)));
+            for (std::size_t at = 0; (at = did.find("quit ", at)) != std::string::npos; ++at)
+                r.close(std::stoull(did.substr(at + 5)));
+        }
+        bool any = false;
+        for (const auto& [id, jobs] : std::map(r.asked))
+            for (const auto& [j, n] : jobs) {
+                any = true;
+                if (j <= poison)
+                    poisoned(r, id, j, says);
+                else
+                    r.accept(id, j);
+            }
+        if constexpr (queueing::durable<decltype(r.queue)>) {
+            r.queue.store_marks();
+            r.d.wake(r.now);
+            any = any || r.d.has_actions();
+        }
+        if (!any) r.pass(100ms);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("messages that end their connections behind MAIL hold up no others for longer than seconds") {
+    const auto check = [](auto r, std::size_t poison) {
+        for (const bool says : {false, true}) {
+            CAPTURE(says);
+            auto one = decltype(r)(keep_alive{.max_connections = 1});
+            const auto began = one.now;
+            one.add_many(poison + 100);
+            const auto accepted = [&] {
+                std::size_t n = 0;
+                for (const auto& [id, j] : one.done) n += j.result.all_accepted();
+                return n;
+            };
+            serve_poisoned(one, poison, says, [&] { return accepted() == 100; });
+            CHECK(accepted() == 100);
+            CHECK(one.now - began < 30s);
+        }
+    };
+    for (const std::size_t poison : {1u, 4u, 6u}) {
+        CAPTURE(poison);
+        check(rig<keep_alive, direct>(), poison);
+        check(rig<keep_alive, memory>(), poison);
+        check(rig<keep_alive, on_disk>(), poison);
+        if (poison < 5) check(rig<keep_alive, direct, fair>(), poison);
+        if (poison < 5) check(rig<keep_alive, on_disk, fair>(), poison);
+    }
+}
+
+TEST_CASE("what is tried again and again, and ends each connection, keeps no message waiting that comes later") {
+    rig<keep_alive, on_disk> r(keep_alive{.max_connections = 1});
+    (void)r.add();
+    const auto until = r.now + 24h;
+    serve_poisoned(r, 1, true, [&] { return r.now >= until; });
+    CHECK(r.queue.size() == 1);
+    const auto began = r.now;
+    (void)r.add();
+    serve_poisoned(r, 1, true, [&] { return r.done.contains(2); });
+    CHECK(r.done.contains(2));
+    CHECK(r.now - began < 1s);
+}
+
+TEST_CASE(
+    "one connection that breaks under its first message, beside others that work, rests its server until they say so") {
+    rig<> r(keep_alive{.max_connections = 2});
+    r.add_many(2);
+    CHECK(r.did() == "open 1 a.example");
+    r.ready(1);
+    CHECK(r.did() == "give 1 #1, open 2 a.example");
+    r.ready(2);
+    CHECK(r.did() == "give 2 #2");
+    poisoned(r, 2, 2, false);
+    CHECK(r.did() == "done #2 not_attempted x1 connection_closed");
+    r.add_many(2);
+    CHECK(r.did() == "");
+    r.accept(1, 1);
+    CHECK(r.did() == "done #1 accepted x1, give 1 #3, open 3 a.example");
+    CHECK(r.d.count(r.now).troubles.empty());
 }
 
 TEST_CASE("one tenant's refused MAIL stops nobody, and is over once another's was accepted") {
@@ -376,13 +518,16 @@ TEST_CASE("a destination that the scheduler leaves alone is named, with the serv
             r.pass(100ms);
         }
         REQUIRE(r.asked[id].size() == 1);
-        r.finish(id, r.asked[id].begin()->first, all(1, status::deferred, phase::rcpt, 421), errc::service_closing, 0);
-        r.close(id, errc::service_closing);
+        auto busy = all(1, status::deferred, phase::rcpt, 451);
+        busy.front().reply.enhanced = {4, 3, 2};
+        r.finish(id, r.asked[id].begin()->first, busy, {}, 0);
+        (void)r.did();
+        r.close(id);
     }
     REQUIRE(troubles().size() == 1);
     const auto t = troubles().front();
     CHECK(t.name == "a.example");
-    CHECK(t.error == errc::service_closing);
+    CHECK(t.error == errc::recipients_deferred);
     CHECK(t.next_try > 10s);
     CHECK(t.since > 0s);
     CHECK(t.waiting > 10);

@@ -150,7 +150,7 @@ public:
                                             [&](const std::string& text) { this->policy_failed(text, now); });
             const auto said = read.all && !f.error ? ruling::settled : ruling_of(f, {.carried = c.carried});
             auto r = standing_.in_view_of(c, *d, f, said, now);
-            const bool hopeless = standing_.note_end(c, f, r, said, first_failure, now);
+            const bool hopeless = standing_.note_end(c, *d, f, r, said, first_failure, now);
             // A refusal is the answer that somebody waits for, whomever it is about, unless another server or
             // connection may give another.
             const bool goes_on = !book_.draining && ((r == ruling::outage && !hopeless) || r == ruling::again);

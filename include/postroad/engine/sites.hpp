@@ -42,6 +42,8 @@ inline constexpr duration first_login_rest = std::chrono::minutes(1);
 inline constexpr duration silence = std::chrono::seconds(2);
 /// Failures in a row of one server after which what waits is judged, where the queue does not last.
 inline constexpr unsigned enough_failures = 3;
+/// Where a message was on each of those connections, which may be what broke it: not before it went on for so long.
+inline constexpr duration patience_with_breaks = std::chrono::seconds(30);
 /// Nothing waits so long for a site that does not work: it goes back to the queue until the rest is over.
 inline constexpr duration longest_stay = std::chrono::seconds(10);
 /// What nobody needs is forgotten so long after it was used.
@@ -52,6 +54,12 @@ inline constexpr duration tls_lesson = std::chrono::minutes(10);
 inline constexpr duration other_lesson = std::chrono::hours(1);
 inline constexpr duration longest_lesson = std::chrono::hours(24);
 
+/// Which message was on a connection, and which try of it that was.
+struct carried_job {
+    job_id id = 0;
+    std::size_t attempt = 0;
+};
+
 /// One server of a site.
 struct server {
     endpoint at = {};
@@ -60,7 +68,8 @@ struct server {
     time_point failed_at = time_point::min();
     unsigned failures = 0;  // in a row
     bool gave_up = false;   // no use in asking it again for what waits now
-    bool worked = false;    // it answered to a MAIL since its last failure
+    bool worked = false;    // it answered to a MAIL, and went on, since its last failure
+    carried_job broken_by = {};
     std::size_t opening = 0;
     time_point opening_since = time_point::min();
     std::array<time_point, 4> taught = {};  // until when each lesson is true
@@ -195,12 +204,16 @@ public:
     POSTROAD_DECL void opening(site& s, std::size_t server, time_point now);
     /// The opening has come to an end, in whatever way.
     static void opened(site& s, std::size_t server) noexcept { --s.servers[server].opening; }
-    /// A server answered to MAIL: it works.
+    /// A server answered to MAIL, and goes on: it works.
     POSTROAD_DECL void worked(site& s, std::size_t server) noexcept;
-    /// An opening failed. `others`: the server has connections that work. `said`: it will say the same again.
-    /// Returns whether every server of the site has failed what waits there.
-    POSTROAD_DECL bool failed(site& s, std::size_t server, const smtp::closed& why, ruling what, bool others, bool said,
-                              time_point now);
+    /// An opening failed. `others`: the server has connections that work. `enough`: so many failures in a row say that
+    /// it will say the same again. Returns whether every server of the site has failed what waits there.
+    POSTROAD_DECL bool failed(site& s, std::size_t server, const smtp::closed& why, ruling what, bool others,
+                              unsigned enough, time_point now);
+    /// A connection, which was ready at that time, ended with its first message after the server had answered to MAIL:
+    /// a failed opening, unless that message is what ends connections. Returns as failed() does.
+    POSTROAD_DECL bool broke(site& s, std::size_t server, const smtp::closed& why, carried_job by, time_point ready_at,
+                             time_point now);
     /// What waits was told; each server may be asked again for what comes.
     POSTROAD_DECL void told(site& s) noexcept;
     /// When a connection may be opened, at the earliest; in the past if now.

@@ -43,7 +43,7 @@ public:
         const bool others = d.behind || !c.is_idle();
         const bool taken =
             std::ranges::any_of(f.recipients, [](const auto& r) { return r.status == status::accepted; });
-        const bool parting = std::ranges::any_of(f.recipients, [](const auto& r) { return r.reply.code == 421; });
+        const bool parting = std::ranges::any_of(f.recipients, says_goodbye);
         if ((first_failure || parting) && others) pace.broke(now);
         if (taken && !f.error) pace.took(others ? d.ahead : smtp::pipelining::envelope);
     }
@@ -67,7 +67,8 @@ public:
 
     /// What the end of a transaction says: `said` is the ruling, `r` what it means in view of the delivery. Returns
     /// whether each server of the site has failed what waits there.
-    bool note_end(connection& c, const smtp::finished& f, ruling r, ruling said, bool first_failure, time_point now) {
+    bool note_end(connection& c, const delivery& d, const smtp::finished& f, ruling r, ruling said, bool first_failure,
+                  time_point now) {
         c.carried = c.carried || took_mail(f);
         c.drains = c.room == 0 && r == ruling::ours;
         // Out of order, though it was sent alone: a session that took others before is at its end.
@@ -78,7 +79,7 @@ public:
             quit_idle(*c.at);
         } else if (r == ruling::again && said == ruling::later && f.error) {
             c.replied = true;
-            (void)fail_server(c, closed_by(f, c), ruling::outage, true, now);
+            (void)fail_server(c, closed_by(f, c), ruling::outage, 1, now);
         } else if (r == ruling::again && !f.error) {
             // Any other refusal may be about the sender.
             if (!f.recipients.empty() && scheduling::is_busy(f.recipients.front()))
@@ -86,16 +87,17 @@ public:
             c.full = true;
         } else if (r == ruling::setting || (said == ruling::outage && !breaks_connection(f.error))) {
             c.full = c.replied = true;
-            return fail_server(c, closed_by(f, c), r == ruling::setting ? r : said, true, now);
+            return fail_server(c, closed_by(f, c), r == ruling::setting ? r : said, 1, now);
         } else if (f.answered && said != ruling::ours && said != ruling::outage) {
-            note_answer(c, f, r, now);
+            return note_answer(c, d, f, r, now);
         }
         return false;
     }
     /// What a refusal of MAIL or RCPT says of the server.
     static smtp::closed closed_by(const smtp::finished& f, const connection& c) {
         if (f.error || f.recipients.empty()) return {f.error, f.details};
-        const auto& r = f.recipients.front();
+        const auto parting = std::ranges::find_if(f.recipients, says_goodbye);
+        const auto& r = parting == f.recipients.end() ? f.recipients.front() : *parting;
         return {code_of(r.reply),
                 {.where = r.where, .host = to_string(c.at->servers[c.server].at), .reply = to_string(r.reply)}};
     }
@@ -112,7 +114,7 @@ public:
         const bool in_vain = !c.replied && !c.carried && (unopened || c.used || at_once);
         if (why.error && in_vain && c.now != connection::state::quitting && !clear_next) {
             const bool said = unopened || why.error == errc::service_closing;
-            const bool hopeless = fail_server(c, why, ruling_of(why), said, now);
+            const bool hopeless = fail_server(c, why, ruling_of(why), said ? 1 : enough_failures, now);
             tell(s, s.live() > 0 ? scheduling::host_event::refused : scheduling::host_event::unreachable, now);
             return hopeless;
         }
@@ -170,8 +172,19 @@ private:
         }
         return d.may_later ? ruling::later : r;
     }
-    void note_answer(connection& c, const smtp::finished& f, ruling r, time_point now) {
-        if (!std::exchange(c.replied, true)) {
+    static bool says_goodbye(const recipient_outcome& r) noexcept { return r.reply.code == 421; }
+    static bool ends_connection(const smtp::finished& f) {
+        return breaks_connection(f.error) || std::ranges::any_of(f.recipients, says_goodbye);
+    }
+    // Returns as note_end() does.
+    bool note_answer(connection& c, const delivery& d, const smtp::finished& f, ruling r, time_point now) {
+        const bool first = !std::exchange(c.replied, true);
+        const auto taken = [](const recipient_outcome& o) { return o.status == status::accepted; };
+        bool hopeless = false;
+        if (ends_connection(f) && std::ranges::none_of(f.recipients, taken)) {
+            const carried_job by{d.what->id, d.what->result.attempts};
+            if (first) hopeless = book_.sites.broke(*c.at, c.server, closed_by(f, c), by, c.ready_at, now);
+        } else if (first || !c.at->servers[c.server].worked) {
             book_.sites.worked(*c.at, c.server);
             book_.sites.change(*c.at);
         }
@@ -182,17 +195,18 @@ private:
         else
             sites::had_time(*c.at);
         tell(*c.at, broken || busy ? scheduling::host_event::put_off : scheduling::host_event::answered, now);
+        return hopeless;
     }
 
     // Whether each server of the site has failed what waits there.
-    bool fail_server(const connection& c, const smtp::closed& why, ruling r, bool said, time_point now) {
+    bool fail_server(const connection& c, const smtp::closed& why, ruling r, unsigned enough, time_point now) {
         site& s = *c.at;
         const bool others = std::ranges::any_of(s.connections, [&](connection_id id) {
             const auto& o = book_.connections.at(id);
             return id != c.id && o.server == c.server && o.is_open() && !o.failed;
         });
         if (others) pooling_.refused(c.id, now);
-        const bool all = book_.sites.failed(s, c.server, why, r, others, said, now);
+        const bool all = book_.sites.failed(s, c.server, why, r, others, enough, now);
         if (book_.watcher && !others && s.servers.size() > 1)
             book_.decided(now, c.id, 0, "passed over for a while: " + to_string(s.servers[c.server].at));
         return all;

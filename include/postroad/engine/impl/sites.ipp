@@ -146,7 +146,7 @@ POSTROAD_DECL void sites::worked(site& s, std::size_t server) noexcept {
 }
 
 POSTROAD_DECL bool sites::failed(site& s, std::size_t server, const smtp::closed& why, ruling what, bool others,
-                                 bool said, time_point now) {
+                                 unsigned enough, time_point now) {
     auto& v = s.servers[server];
     ++v.failures;
     v.failed_at = now;
@@ -154,7 +154,7 @@ POSTROAD_DECL bool sites::failed(site& s, std::size_t server, const smtp::closed
     // It wants fewer connections; those that it has go on.
     if (others) return false;
     v.worked = false;
-    v.gave_up = v.gave_up || said || v.failures >= enough_failures;
+    v.gave_up = v.gave_up || v.failures >= enough;
     if (!s.in_trouble()) {
         s.since = now;
         ring(s, after(now, longest_stay));
@@ -167,6 +167,18 @@ POSTROAD_DECL bool sites::failed(site& s, std::size_t server, const smtp::closed
     ++s.logins_refused;
     s.login_rests_until = after(now, std::min(wait, longest_rest));
     return true;
+}
+
+POSTROAD_DECL bool sites::broke(site& s, std::size_t server, const smtp::closed& why, carried_job by,
+                                time_point ready_at, time_point now) {
+    auto& v = s.servers[server];
+    // What was open when another broke fails too, and is no news.
+    if (v.failures > 0 && ready_at <= v.failed_at) return false;
+    // Another try of the message that broke the last one says nothing more of the server.
+    const auto last = std::exchange(v.broken_by, by);
+    if (v.failures > 0 && last.id == by.id && last.attempt != by.attempt) --v.failures;
+    const bool for_long = s.in_trouble() && after(s.since, patience_with_breaks) <= now;
+    return failed(s, server, why, ruling::outage, false, for_long ? enough_failures : unsigned(-1), now);
 }
 
 POSTROAD_DECL void sites::told(site& s) noexcept {
@@ -367,13 +379,14 @@ struct left_alone {
     const smtp::closed* why;
 };
 
-inline std::optional<left_alone> why_left_alone(const site& s, const std::function<time_point(pooling::place)>& until,
+inline std::optional<left_alone> why_left_alone(const site& s, time_point rests_until,
+                                                const std::function<time_point(pooling::place)>& until,
                                                 time_point now) {
     const auto& p = *s.group;
     if (s.rests(now)) return left_alone{p.rest.until, p.rests_since, &p.rest.why};
-    if (s.in_trouble() || p.put_off_since == never) return std::nullopt;
+    if (p.put_off_since == never) return std::nullopt;
     const auto at = until(s.place());
-    if (at == time_point::min()) return std::nullopt;
+    if (at == time_point::min() || (s.in_trouble() && at <= rests_until)) return std::nullopt;
     return left_alone{at, p.put_off_since, &p.put_off};
 }
 
@@ -384,7 +397,7 @@ POSTROAD_DECL void sites::add_troubles(std::vector<queueing::trouble>& to, time_
     // A provider that is left alone is one trouble, however many sites it has.
     std::unordered_map<const provider*, std::size_t> alone;
     for (const auto& [id, s] : sites_) {
-        const auto why = detail::why_left_alone(s, left_alone_until, now);
+        const auto why = detail::why_left_alone(s, rests_until(s), left_alone_until, now);
         if (!why && !s.in_trouble()) continue;
         const auto waiting = s.held + s.sent_back;
         if (why)
