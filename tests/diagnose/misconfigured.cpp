@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "refusing_port.hpp"
 #include "villain.hpp"
 
 using namespace postroad_test;
@@ -295,8 +296,20 @@ const std::vector<misconfiguration>& of_envelopes() {
     return all;
 }
 
-diagnosis examine(const std::string& url, const misconfiguration& m, duration patience = 500ms) {
-    return diagnose(url, {.from = "ann@example.com", .to = {m.recipient}, .patience = patience});
+bool is_named(const diagnosis& d, const misconfiguration& m) {
+    return std::ranges::any_of(d.steps, [&](const diagnosis_step& s) {
+        const bool fits = s.text.find(m.cause) != std::string::npos || s.advice.find(m.cause) != std::string::npos;
+        return s.where == m.where && s.how != grade::good && fits;
+    });
+}
+
+diagnosis examine(const std::string& url, const misconfiguration& m) {
+    const auto within = [&](duration patience) {
+        return diagnose(url, {.from = "ann@example.com", .to = {m.recipient}, .patience = patience});
+    };
+    const auto d = within(500ms);
+    // On a busy machine it may be over before the server has said what it has to say.
+    return is_named(d, m) ? d : within(60s);
 }
 
 void check(const diagnosis& d, const misconfiguration& m) {
@@ -304,11 +317,7 @@ void check(const diagnosis& d, const misconfiguration& m) {
     CAPTURE(std::string(m.name));
     CAPTURE(text);
     CHECK_FALSE(d.good());
-    const bool named = std::ranges::any_of(d.steps, [&](const diagnosis_step& s) {
-        const bool fits = s.text.find(m.cause) != std::string::npos || s.advice.find(m.cause) != std::string::npos;
-        return s.where == m.where && s.how != grade::good && fits;
-    });
-    CHECK(named);
+    CHECK(is_named(d, m));
     if (!m.misleads.empty())
         CHECK(std::ranges::none_of(
             d.steps, [&](const diagnosis_step& s) { return s.advice.find(m.misleads) != std::string::npos; }));
@@ -336,12 +345,9 @@ TEST_CASE("what is wrong with sender or recipient is named") { check_all(of_enve
 
 TEST_CASE("a name that DNS does not have, a port where nobody is and a proxy that is away are named") {
     const misconfiguration no_name{.name = "no such name", .where = phase::resolve, .cause = "spelled right"};
-    check(examine("smtp://mail.invalid", no_name, 60s), no_name);
-    std::string away;
-    {
-        const villain v([](victim_of& client, int) { client.hang_up(); });
-        away = "127.0.0.1:" + std::to_string(v.port());
-    }
+    check(examine("smtp://mail.invalid", no_name), no_name);
+    const refusing_port closed;
+    const auto away = closed.at("127.0.0.1");
     const misconfiguration nobody{.name = "nobody there", .where = phase::connect, .cause = "Nothing listens"};
     check(examine("smtp://" + away, nobody), nobody);
     const misconfiguration no_proxy{.name = "no proxy", .where = phase::connect, .cause = "through the proxy"};
