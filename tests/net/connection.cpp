@@ -16,6 +16,7 @@
 #include <string>
 #include <utility>
 
+#include "refusing_port.hpp"
 #include "session.hpp"
 
 using namespace net_test;
@@ -116,10 +117,9 @@ void play(world& w, std::string text, bool after_line) {
 
 TEST_CASE("a connection that is refused closes the session with the system's reason") {
     world w;
-    const auto nobody = w.here();
-    w.acceptor->close();
+    const refusing_port nobody;
     const auto c = w.make({.greeting = "hello\n"});
-    c->dial(nobody, {.timeout = 30s});
+    c->dial({.name = "127.0.0.1", .port = nobody.number()}, {.timeout = 30s});
     w.run();
     CHECK(c->session().error == std::errc::connection_refused);
     CHECK(c->session().error == condition::transient);

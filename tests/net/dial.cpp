@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "proxy.hpp"
+#include "refusing_port.hpp"
 #include "scratch_folder.hpp"
 #include "session.hpp"
 
@@ -251,12 +252,19 @@ TEST_CASE("64 addresses that refuse or keep silent are passed over, and each is 
     }
     SUBCASE("one refuses, one keeps silent until the time is over") {
         const silence quiet(w.io, {asio::ip::make_address("127.0.0.3"), w.port()});
-        const auto c = w.make({});
-        c->dial({.name = "mx.example", .port = w.port()}, {"127.0.0.2", "127.0.0.3"}, {.timeout = 50ms});
-        while (!c->session().done() && w.io.run_one_for(30s) > 0) {
-        }
-        CHECK(c->session().error == errc::timed_out);
-        CHECK(c->session().explanation.ends_with("; 127.0.0.3: no answer"));
+        const auto explanation = [&](duration timeout) {
+            const auto c = w.make({});
+            c->dial({.name = "mx.example", .port = w.port()}, {"127.0.0.2", "127.0.0.3"}, {.timeout = timeout});
+            while (!c->session().done() && w.io.run_one_for(30s) > 0) {
+            }
+            CHECK(c->session().error == errc::timed_out);
+            return c->session().explanation;
+        };
+        const std::string end = "; 127.0.0.3: no answer";
+        auto said = explanation(50ms);
+        // On a busy machine it may be over before the first one has refused.
+        if (!said.ends_with(end)) said = explanation(10s);
+        CHECK(said.ends_with(end));
     }
 }
 
@@ -340,10 +348,9 @@ TEST_CASE("65 a proxy that refuses, hangs up or keeps silent ends the session wi
 
 TEST_CASE("a proxy that is not there is named") {
     world w;
-    const auto port = w.port();
-    w.acceptor.close();
+    const refusing_port nobody;
     const auto c = w.make({});
-    c->dial({.name = "mx.invalid", .port = 25}, through(proxy_at(port, proxy_speaks::socks5)));
+    c->dial({.name = "mx.invalid", .port = 25}, through(proxy_at(nobody.number(), proxy_speaks::socks5)));
     w.run();
     CHECK(c->session().error == std::errc::connection_refused);
     CHECK(c->session().explanation.starts_with("cannot connect to mx.invalid:25 through the proxy 127.0.0.1:"));

@@ -29,7 +29,7 @@ namespace {
 class client {
 public:
     explicit client(std::uint16_t port, bool ipv6 = false) : fd_(::socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0)) {
-        const ::timeval patience{.tv_sec = 20, .tv_usec = 0};
+        const ::timeval patience{.tv_sec = 60, .tv_usec = 0};
         ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
         if (ipv6) {
             ::sockaddr_in6 to{};

@@ -21,14 +21,14 @@ class Sink:
         program = os.environ.get("POSTROAD_SINK")
         assert program, "set POSTROAD_SINK to the sink program"
         self.process = subprocess.Popen([program, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert select.select([self.process.stdout], [], [], 20)[0], "the sink does not say that it listens"
+        assert select.select([self.process.stdout], [], [], 60)[0], "the sink does not say that it listens"
         word, self.port = self.process.stdout.readline().split()
         assert word == "listening"
         self.port = int(self.port)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        out, self.noted = self.process.communicate(timeout=20)
+        out, self.noted = self.process.communicate(timeout=60)
         return json.loads(out)
 
 
@@ -48,7 +48,7 @@ def start():
 
 
 def connect(sink, kind=smtplib.SMTP, **options):
-    return kind("localhost", sink.port, local_hostname="client.example", timeout=20, **options)
+    return kind("localhost", sink.port, local_hostname="client.example", timeout=60, **options)
 
 
 def trusting(ca):
@@ -141,7 +141,7 @@ def test_size_and_chunking_are_announced(start):
 
 def test_violations_are_printed(start):
     sink = start()
-    with socket.create_connection(("localhost", sink.port), timeout=20) as raw:
+    with socket.create_connection(("localhost", sink.port), timeout=60) as raw:
         raw.recv(1000)
         raw.sendall(b"MAIL FROM:<>\r\n")
         raw.recv(1000)
@@ -155,5 +155,5 @@ def test_violations_are_printed(start):
 def test_wrong_options_are_refused(options):
     program = os.environ.get("POSTROAD_SINK")
     assert program, "set POSTROAD_SINK to the sink program"
-    done = subprocess.run([program, *options], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([program, *options], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and done.stderr.startswith("sink: ")
