@@ -124,20 +124,23 @@ public:
     villain(const villain&) = delete;
     villain& operator=(const villain&) = delete;
 
-    transport::smtp_options options(std::string_view scheme_and_user = "smtp+insecure://") const {
+    /// With that time-out for every reply but the last one, for which nothing waits: generous where the server answers,
+    /// since the machine may be busy.
+    transport::smtp_options options(std::string_view scheme_and_user = "smtp+insecure://",
+                                    duration timeout = 60s) const {
         auto o = transport::smtp(std::string(scheme_and_user) +
                                  "127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port()))
                      .options();
-        o.timeouts = {.greeting = 2s,
-                      .hello = 2s,
-                      .starttls = 2s,
-                      .auth = 2s,
-                      .mail = 2s,
-                      .rcpt = 2s,
-                      .data = 2s,
-                      .block = 2s,
-                      .content = 2s,
-                      .reset = 2s,
+        o.timeouts = {.greeting = timeout,
+                      .hello = timeout,
+                      .starttls = timeout,
+                      .auth = timeout,
+                      .mail = timeout,
+                      .rcpt = timeout,
+                      .data = timeout,
+                      .block = timeout,
+                      .content = timeout,
+                      .reset = timeout,
                       .quit = 2s};
         return o;
     }

@@ -132,9 +132,11 @@ TEST_CASE("it may answer when the mailer is gone") {
     };
     {
         mailer mail{slow{{l, "later"}, ready}};
-        auto given_up = mail.submit(hello(), {.give_up_after = 10ms});
         error_code ec;
-        CHECK(given_up.wait(ec).recipients.at(0).status == status::in_doubt);
+        auto o = mail.send(hello(), {.give_up_after = 10ms}, ec);
+        // On a busy machine it may be over before it began.
+        if (o.all_are(status::not_attempted)) o = mail.send(hello(), {.give_up_after = 10s}, ec);
+        CHECK(o.recipients.at(0).status == status::in_doubt);
         CHECK(ec == errc::timed_out);
         (void)mail.submit(hello());
     }

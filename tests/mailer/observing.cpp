@@ -3,6 +3,8 @@
 #include <postroad/postroad.hpp>
 #include <postroad/testing/sink.hpp>
 
+#include "refusing_port.hpp"
+
 #include <doctest/doctest.h>
 
 #include <chrono>
@@ -51,13 +53,10 @@ TEST_CASE("an observer sees the road of a message") {
 }
 
 TEST_CASE("an observer sees that nobody is there, and what becomes of the message") {
-    std::string url;
-    {
-        sink s;
-        url = s.url();
-    }
+    const refusing_port nobody;
     const auto seen = std::make_shared<transcript>();
-    mailer mail{transport::smtp{url}, scheduling::fifo{.retry = {.attempts = 2, .first_wait = 1ms}}};
+    mailer mail{transport::smtp{"smtp+insecure://" + nobody.at("localhost")},
+                scheduling::fifo{.retry = {.attempts = 2, .first_wait = 1ms}}};
     mail.observe(seen);
     error_code ec;
     const auto o = mail.send(hello(), ec);

@@ -2,6 +2,8 @@
 #include <postroad/postroad.hpp>
 #include <postroad/testing/sink.hpp>
 
+#include "refusing_port.hpp"
+
 #include <doctest/doctest.h>
 
 #include <asio/bind_cancellation_slot.hpp>
@@ -13,8 +15,10 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace postroad;
@@ -36,11 +40,27 @@ mail_ptr frozen(const std::string& to) {
     return m;
 }
 
-transport::smtp_options fast(const sink& s) {
+/// Waits for long where the server answers, and for a moment where it does not.
+transport::smtp_options impatient(const sink& s, phase at) {
     auto o = transport::smtp(s.url()).options();
-    o.timeouts = {.greeting = 300ms, .hello = 300ms, .mail = 300ms, .rcpt = 300ms, .data = 300ms, .content = 300ms};
+    auto& t = o.timeouts;
+    (at == phase::greeting ? t.greeting
+     : at == phase::hello  ? t.hello
+     : at == phase::mail   ? t.mail
+     : at == phase::rcpt   ? t.rcpt
+     : at == phase::data   ? t.data
+                           : t.content) = 300ms;
     return o;
 }
+
+/// Says when the first content has left.
+struct content_seen final : observer {
+    void on(const observation& o) override {
+        if (o.what == observed::content && !std::exchange(told, true)) left.set_value();
+    }
+    std::promise<void> left = {};
+    bool told = false;
+};
 
 }  // namespace
 
@@ -237,7 +257,7 @@ TEST_CASE("a server that stops talking is timed out in every phase") {
         CAPTURE(std::string(to_string(at)));
         // Silence to MAIL is a failed opening, and another follows.
         sink s({.pipelining = false, .faults = {fault::stall(at, at == phase::mail ? 0 : 1)}});
-        mailer mail{transport::smtp{fast(s)}};
+        mailer mail{transport::smtp{impatient(s, at)}};
         error_code ec;
         const auto o = mail.send(hello(), ec);
         CHECK(ec == errc::timed_out);
@@ -313,12 +333,8 @@ TEST_CASE("messages that the server cannot take get their outcome on a fresh and
 }
 
 TEST_CASE("nobody listens") {
-    std::uint16_t port = 0;
-    {
-        sink s;
-        port = s.port();
-    }
-    mailer mail{"smtp+insecure://127.0.0.1:" + std::to_string(port)};
+    const refusing_port nobody;
+    mailer mail{"smtp+insecure://" + nobody.at("127.0.0.1")};
     error_code ec;
     const auto o = mail.send(hello(), ec);
     CHECK(ec == std::errc::connection_refused);
@@ -404,17 +420,18 @@ TEST_CASE("a server that refuses BDAT gets every message with DATA") {
 }
 
 TEST_CASE("a full queue refuses, or makes the caller wait") {
-    sink s({.delay = 20ms});
+    sink s;
     {
         mailer mail{transport::smtp{s.url()}, queueing::memory{.capacity = 2}};
-        auto a = mail.async_send(frozen("a@example.org"), asio::use_future);
-        auto b = mail.async_send(frozen("b@example.org"), asio::use_future);
+        auto a = mail.async_send(frozen("a@example.org"), {.delay = 1h}, asio::use_future);
+        auto b = mail.async_send(frozen("b@example.org"), {.delay = 1h}, asio::use_future);
         error_code ec;
         const auto o = mail.send(frozen("c@example.org"), ec);
         CHECK(ec == errc::queue_full);
         CHECK(ec == condition::limit);
         CHECK(o.recipients.at(0).status == status::not_attempted);
         CHECK_THROWS_AS((void)mail.submit(frozen("d@example.org")), send_error);
+        CHECK(mail.retry_now({}) == 2);
         CHECK(a.get().all_accepted());
         CHECK(b.get().all_accepted());
         CHECK(mail.send(frozen("e@example.org")).all_accepted());
@@ -444,8 +461,11 @@ TEST_CASE("shutdown lets what is queued finish, and takes nothing more") {
 TEST_CASE("shutdown that runs out of patience cancels the rest") {
     sink s({.faults = {{.at = phase::content, .nth = 0, .send = "", .then = testing::then::stall}}});
     mailer mail{s.url() + "?connections=1"};
+    const auto seen = std::make_shared<content_seen>();
+    mail.observe(seen);
     auto first = mail.submit(frozen("a@example.org"));
     auto second = mail.submit(frozen("b@example.org"));
+    seen->left.get_future().wait();
     mail.shutdown(100ms);
     error_code ec;
     const auto o = first.wait(ec);
@@ -508,7 +528,7 @@ TEST_CASE("a ticket can be cancelled and awaited more than once") {
     (void)t.wait(ec);
     CHECK(ec == errc::cancelled);
     CHECK(told.get_future().get() == errc::cancelled);
-    CHECK(t.async_wait(asio::use_future).wait_for(10s) == std::future_status::ready);
+    CHECK(t.async_wait(asio::use_future).wait_for(1min) == std::future_status::ready);
 }
 
 TEST_CASE("the caller's io_context does the work, and blocking on it is refused") {
@@ -529,7 +549,7 @@ TEST_CASE("the caller's io_context does the work, and blocking on it is refused"
             CHECK(!queued);
             t.async_wait([&](error_code, const outcome& later) {
                 accepted += later.all_accepted();
-                mail.async_shutdown(10s, [](error_code) {});
+                mail.async_shutdown(1min, [](error_code) {});
             });
         });
     });
@@ -551,7 +571,7 @@ TEST_CASE("a mailer works on executors of any type") {
     mailer mail{on, s.url()};
     CHECK((mail.get_executor() == on) == in_order);
     CHECK(mail.async_send(hello(), asio::use_future).get().all_accepted());
-    mail.async_shutdown(10s, asio::use_future).get();
+    mail.async_shutdown(1min, asio::use_future).get();
     pool.join();
 }
 

@@ -2,6 +2,8 @@
 #include <postroad/postroad.hpp>
 #include <postroad/testing/sink.hpp>
 
+#include "refusing_port.hpp"
+
 #include <doctest/doctest.h>
 
 #include <asio/use_future.hpp>
@@ -35,12 +37,8 @@ std::string host_and_port(const sink& s) { return "localhost:" + std::to_string(
 
 TEST_CASE("mail goes to the backup server when the first is down, and in one attempt") {
     sink backup;
-    std::uint16_t dead = 0;
-    {
-        sink gone;
-        dead = gone.port();
-    }
-    mailer mail{"smtp+insecure://localhost:" + std::to_string(dead) + "?backup=" + host_and_port(backup)};
+    const refusing_port dead;
+    mailer mail{"smtp+insecure://" + dead.at("localhost") + "?backup=" + host_and_port(backup)};
     for (int i = 0; i < 3; ++i) {
         const auto o = mail.send(hello());
         CHECK(o.all_accepted());

@@ -5,6 +5,8 @@
 #include <postroad/queueing/suppression.hpp>
 #include <postroad/testing/sink.hpp>
 
+#include "refusing_port.hpp"
+
 #include <asio/io_context.hpp>
 
 #include <doctest/doctest.h>
@@ -177,12 +179,9 @@ TEST_CASE("a list is asked once for each recipient, and nothing is sent if it ca
 }
 
 TEST_CASE("an error of the message names all its recipients") {
-    std::string url;
-    {
-        sink s;
-        url = s.url();
-    }
-    mailer mail{transport::smtp{url}, scheduling::fifo{.retry = {.attempts = 1}}};
+    const refusing_port nobody;
+    mailer mail{transport::smtp{"smtp+insecure://" + nobody.at("localhost")},
+                scheduling::fifo{.retry = {.attempts = 1}}};
     mail.suppress_by(list_of({bob()}));
     error_code ec;
     const auto o = mail.send(hello(), ec);

@@ -64,21 +64,23 @@ struct found {
 void lease_all(outbox& box, found& f, time_point now) {
     std::vector<job> out;
     // Until there is nothing more, or what it says is that it is damaged.
-    (void)box.wait([&] {
-        out.clear();
-        box.queue.lease(100, now, out);
-        for (auto& j : out) {
-            f.seen.insert(j.id);
-            const content::reader all(j.mail->content);
-            const bool as_it_was = !all.failed() && whole(j) == text_of(j.id) &&
-                                   j.mail->envelope.recipients.at(0).str() == recipient_of(j.id);
-            if (!as_it_was && !all.failed()) f.wrong = true;
-        }
-        auto probe = outbox::make(mail_with("\r\n"));
-        probe.due = now + 1000h;
-        f.loud = f.loud || box.submit(std::move(probe)) == errc::storage_damaged;
-        return f.loud || box.queue.drained(now);
-    });
+    (void)box.wait(
+        [&] {
+            out.clear();
+            box.queue.lease(100, now, out);
+            for (auto& j : out) {
+                f.seen.insert(j.id);
+                const content::reader all(j.mail->content);
+                const bool as_it_was = !all.failed() && whole(j) == text_of(j.id) &&
+                                       j.mail->envelope.recipients.at(0).str() == recipient_of(j.id);
+                if (!as_it_was && !all.failed()) f.wrong = true;
+            }
+            auto probe = outbox::make(mail_with("\r\n"));
+            probe.due = now + 1000h;
+            f.loud = f.loud || box.submit(std::move(probe)) == errc::storage_damaged;
+            return f.loud || box.queue.drained(now);
+        },
+        20s);
 }
 
 // What the journal shows is what became of that message, or says that it cannot be read.

@@ -27,7 +27,7 @@ using namespace std::chrono_literals;
 using queueing::job_state;
 using queueing::sqlite_options;
 
-inline constexpr auto patience = std::chrono::seconds(20);  // of a test that is about to fail
+inline constexpr auto patience = std::chrono::seconds(60);  // of a test that is about to fail
 
 struct folder : scratch_folder {
     std::string file(const char* name = "outbox.db") const { return (path / name).string(); }
@@ -106,7 +106,7 @@ public:
     }
     /// Calls `done` at first and after each wake-up, until it is true.
     template <class F>
-    bool wait(F done) {
+    bool wait(F done, std::chrono::seconds most = patience) {
         for (;;) {
             std::uint64_t seen = 0;
             {
@@ -115,7 +115,7 @@ public:
             }
             if (done()) return true;
             std::unique_lock lock(mutex_);
-            if (!woken_.wait_for(lock, patience, [&] { return wakes_ != seen; })) return false;
+            if (!woken_.wait_for(lock, most, [&] { return wakes_ != seen; })) return false;
         }
     }
     std::vector<job> lease(std::size_t n, time_point now = clock::now()) {

@@ -37,7 +37,7 @@ TEST_CASE("what was stored is leased by the next process, as it was") {
     CHECK(j.tag == "june 2026");
     CHECK(j.traffic_class == 200);
     // The clocks are read anew by each process.
-    const auto near = [](time_point a, time_point b) { return a - b < 1s && b - a < 1s; };
+    const auto near = [](time_point a, time_point b) { return a - b < 1min && b - a < 1min; };
     CHECK(near(j.submitted, now - 5min));
     CHECK(near(j.deadline, now + 1h));
     CHECK_FALSE(j.interrupted);
