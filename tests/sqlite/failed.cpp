@@ -230,8 +230,7 @@ namespace {
 
 std::string content_of(const std::string& path) {
     std::string all;
-    sqlite3* db = nullptr;
-    REQUIRE(sqlite3_open(path.c_str(), &db) == SQLITE_OK);
+    auto* const db = open_beside(path);
     const auto add = [](void* to, int, char** values, char**) {
         static_cast<std::string*>(to)->append(values[0]);
         return 0;

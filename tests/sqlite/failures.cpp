@@ -119,8 +119,7 @@ TEST_CASE("what another program's lock keeps out waits for it once, whatever els
     (void)box.add();
     auto sent = box.lease_one();
     box.mark(sent.id);
-    sqlite3* other = nullptr;
-    REQUIRE(sqlite3_open(f.file().c_str(), &other) == SQLITE_OK);
+    auto* const other = open_beside(f.file());
     REQUIRE(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) == SQLITE_OK);
     d.hurry();
     auto report = outbox::make(mail_with("\r\n"));
@@ -214,8 +213,7 @@ TEST_CASE("a disk that cannot be written any more refuses messages for now, and 
 TEST_CASE("a file that another program has locked is waited for") {
     const folder f;
     outbox box({.path = f.file()});
-    sqlite3* theirs = nullptr;
-    REQUIRE(sqlite3_open(f.file().c_str(), &theirs) == SQLITE_OK);
+    auto* const theirs = open_beside(f.file());
     REQUIRE(sqlite3_exec(theirs, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) == SQLITE_OK);
     std::promise<error_code> stored;
     auto j = outbox::make(mail_with("\r\n"));

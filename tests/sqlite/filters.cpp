@@ -131,8 +131,7 @@ TEST_CASE("a queue whose file another program is writing to can be looked at") {
     const folder f;
     outbox box({.path = f.file()});
     (void)box.add();
-    sqlite3* theirs = nullptr;
-    REQUIRE(sqlite3_open(f.file().c_str(), &theirs) == SQLITE_OK);
+    auto* const theirs = open_beside(f.file());
     REQUIRE(sqlite3_exec(theirs, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) == SQLITE_OK);
     CHECK(box.list({.domain = "y.example"}).size() == 1);
     queueing::queue_counts counts;

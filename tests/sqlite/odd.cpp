@@ -245,8 +245,7 @@ TEST_CASE("a reader that never ends keeps nobody from writing, nor from sending"
     outbox box({.path = f.file()});
     box.start();
     (void)box.add();
-    sqlite3* reader = nullptr;
-    REQUIRE(sqlite3_open(f.file().c_str(), &reader) == SQLITE_OK);
+    auto* const reader = open_beside(f.file());
     REQUIRE(sqlite3_exec(reader, "BEGIN; SELECT * FROM jobs", nullptr, nullptr, nullptr) == SQLITE_OK);
     for (int i = 0; i < 50; ++i) (void)box.add("\r\n" + std::string(200'000, 'x') + "\r\n");
     for (auto& j : box.lease(51)) {

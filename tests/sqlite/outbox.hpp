@@ -33,17 +33,22 @@ struct folder : scratch_folder {
     std::string file(const char* name = "outbox.db") const { return (path / name).string(); }
 };
 
-/// What somebody else does with the file.
-inline void execute(const std::string& path, const std::string& sql) {
+/// Somebody else's connection to the file, which waits for the queue where that is just writing.
+inline sqlite3* open_beside(const std::string& path) {
     sqlite3* db = nullptr;
     REQUIRE(sqlite3_open(path.c_str(), &db) == SQLITE_OK);
+    sqlite3_busy_timeout(db, 60'000);
+    return db;
+}
+/// What somebody else does with the file.
+inline void execute(const std::string& path, const std::string& sql) {
+    auto* const db = open_beside(path);
     CHECK(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
     sqlite3_close(db);
 }
 inline long number(const std::string& path, const std::string& query) {
     long found = -1;
-    sqlite3* db = nullptr;
-    REQUIRE(sqlite3_open(path.c_str(), &db) == SQLITE_OK);
+    auto* const db = open_beside(path);
     const auto keep = [](void* to, int, char** values, char**) {
         *static_cast<long*>(to) = std::strtol(values[0], nullptr, 10);
         return 0;
