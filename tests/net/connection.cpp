@@ -77,7 +77,10 @@ struct world {
     void run_until(const std::function<bool()>& true_now) {
         const auto start = std::chrono::steady_clock::now();
         io->restart();
-        while (!true_now() && io->run_one_for(1s) > 0) REQUIRE(std::chrono::steady_clock::now() - start < 1min);
+        while (!true_now() && !io->stopped()) {
+            io->run_one_for(1s);
+            REQUIRE(std::chrono::steady_clock::now() - start < 1min);
+        }
         REQUIRE(true_now());
     }
 };
