@@ -162,9 +162,9 @@ std::string text_of(const result& r) { return r.of.details.explanation + r.of.de
 
 result run(std::uint32_t kind, const plan& p, const std::string& file) {
     auto r = run_for(patience(p), kind, p, file);
-    // On a busy machine the server may not have got a word in.
-    if (p.what == change::refused && text_of(r).find(told) == std::string::npos)
-        r = run_for(30s, kind, p, file + "-again");
+    // On a busy machine the server may not have got a word in, or not even a connection.
+    const bool unheard = p.what == change::refused && text_of(r).find(told) == std::string::npos;
+    if (unheard || r.connections == 0) r = run_for(30s, kind, p, file + "-again");
     return r;
 }
 
