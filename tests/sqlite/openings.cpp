@@ -177,7 +177,7 @@ void check(const plan& p, const result& r) {
     const auto text = text_of(r);
     CAPTURE(text);
     CHECK(r.connections >= 1);
-    CHECK(r.connections <= 6);
+    CHECK(r.connections <= 8);  // in three seconds six, in thirty one more
     if (harmless(p.what)) {
         CHECK(r.of.all_accepted());
         return;
