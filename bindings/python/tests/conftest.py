@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import socket
 import time
 from email.message import EmailMessage
 from pathlib import Path
@@ -46,11 +47,27 @@ def compose(to="bob@example.org", subject="Hi", text="Hello.\n"):
 
 
 def until(there, patience=60):
-    """Waits for what another thread or process does."""
+    """Waits for what another thread or process does, and gives it."""
     end = time.monotonic() + patience
-    while not there():
+    while not (found := there()):
         assert time.monotonic() < end, "this never came"
         time.sleep(0.01)
+    return found
+
+
+@pytest.fixture
+def closed_port():
+    """A port at which nobody listens, and which nobody else is given meanwhile."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        yield s.getsockname()[1]
+
+
+@pytest.fixture
+def within_a_day():
+    """For what is counted by days: midnight, by UTC, is not within the next minute."""
+    while (left := 86400 - time.time() % 86400) < 60:
+        time.sleep(left)
 
 
 @pytest.fixture

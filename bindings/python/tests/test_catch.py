@@ -504,9 +504,12 @@ class Browser:
         return self.until(lambda: self.all(css))[0]
 
     def until(self, what, patience=60):
+        from selenium.common.exceptions import StaleElementReferenceException
         from selenium.webdriver.support.ui import WebDriverWait
 
-        return WebDriverWait(self.driver, patience).until(lambda _: what())
+        # the page may make its list anew while that is read
+        renewed = [StaleElementReferenceException]
+        return WebDriverWait(self.driver, patience, ignored_exceptions=renewed).until(lambda _: what())
 
     def script(self, text):
         return self.driver.execute_script(text)
@@ -543,7 +546,7 @@ def test_in_a_browser_hostile_html_neither_runs_nor_loads(catch, browser):
         browser.one("#a").click()
         driver.switch_to.default_content()
         assert browser.one("#subject").text == "<img src=x onerror=alert(1)>"
-        assert driver.title == "(1) postroad catch"
+        browser.until(lambda: driver.title == "(1) postroad catch")
         browser.one("[data-tab=Links]").click()
         browser.until(lambda: any("/link" in td.text for td in browser.all("#body td")))
         catch.send(HEAD % b"The second" + b"\r\nx\r\n")
@@ -665,12 +668,10 @@ def test_what_is_not_released_says_why(relayed):
     assert server.messages == []
 
 
-def test_a_relay_that_is_away_is_named():
-    with socket.create_server(("127.0.0.1", 0)) as away:
-        port = away.getsockname()[1]
-    catch = Catch("--relay", f"smtp+insecure://127.0.0.1:{port}")
+def test_a_relay_that_is_away_is_named(closed_port):
+    catch = Catch("--relay", f"smtp+insecure://127.0.0.1:{closed_port}")
     catch.send(HEAD % b"x" + b"\r\nx\r\n")
-    assert f"127.0.0.1:{port}" in released(catch, status=502)["error"]
+    assert f"127.0.0.1:{closed_port}" in released(catch, status=502)["error"]
     assert catch.stop() == 0
 
 

@@ -7,7 +7,6 @@ import email.policy
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -214,15 +213,13 @@ def test_what_is_wrong_is_one_line_that_says_what_to_do(server, stdin, capsys, a
 
 
 @pytest.mark.parametrize("command", ["send", "sendmail"])
-def test_what_goes_wrong_with_a_server_comes_with_advice(stdin, capsys, configure, command):
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        closed = s.getsockname()[1]
+def test_what_goes_wrong_with_a_server_comes_with_advice(stdin, capsys, configure, closed_port, command):
     stdin(PLAIN)
     if command == "sendmail":
-        configure(f'[accounts.a]\nurl = "smtp+insecure://127.0.0.1:{closed}"\n')
+        configure(f'[accounts.a]\nurl = "smtp+insecure://127.0.0.1:{closed_port}"\n')
         assert main(["sendmail", "-f", "ann@example.com", "bob@example.org"]) == 75
     else:
-        assert main(["send", f"smtp+insecure://127.0.0.1:{closed}", "-"]) == 75
+        assert main(["send", f"smtp+insecure://127.0.0.1:{closed_port}", "-"]) == 75
     first = capsys.readouterr().err.splitlines()[0]
     assert "Connection refused" in first
     assert "Nothing listens at this port" in first

@@ -65,10 +65,8 @@ def test_tls_and_the_password_are_tried(start_sink, tmp_path, monkeypatch, capsy
     assert SECRET not in out + err
 
 
-def test_a_server_that_is_not_there_is_told(make_server):
-    server = make_server()
-    server.close()
-    found = postroad.diagnose(server.url)
+def test_a_server_that_is_not_there_is_told(closed_port):
+    found = postroad.diagnose(f"smtp+insecure://127.0.0.1:{closed_port}")
     assert found.error.transient
     assert [step.grade for step in found.steps][-1] == "bad"
 

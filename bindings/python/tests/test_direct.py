@@ -6,12 +6,12 @@ import base64
 import datetime
 import json
 import subprocess
-import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import postroad
 import pytest
-from conftest import compose
+from conftest import compose, until
 from dns_server import mx_url
 from postroad import Mailer, Status, _core, testing
 from postroad.__main__ import main
@@ -64,11 +64,9 @@ def test_who_sends_to_strangers_is_not_told_to_log_in(dns):
     assert strangers.value.advice == theirs.advice
 
 
-def test_advice_of_a_connection_to_strangers_is_theirs(dns):
+def test_advice_of_a_connection_to_strangers_is_theirs(dns, closed_port):
     dns.add("d.example", "A", "127.0.0.1")
-    with testing.Sink() as sink:
-        url = mx_url(dns, sink)
-    with Mailer(url) as mail, pytest.raises(postroad.Error) as caught:
+    with Mailer(mx_url(dns, SimpleNamespace(port=closed_port))) as mail, pytest.raises(postroad.Error) as caught:
         mail.send(compose(to="bob@d.example"))
     assert "Nothing listens" in caught.value.advice
     assert "587" not in caught.value.advice
@@ -132,9 +130,7 @@ def test_a_queue_in_a_file_waits_for_the_dns(dns, sink, tmp_path):
     queue = tmp_path / "queue.db"
     with Mailer(mx_url(dns, sink), queue=queue) as mail:
         mail.submit(compose(to="bob@d.example"))
-        while not mail.count().troubles:
-            threading.Event().wait(0.01)
-        (trouble,) = mail.count().troubles
+        (trouble,) = until(lambda: mail.count().troubles)
         assert (trouble.name, trouble.code) == ("d.example", "resolve_failed")
         mail.close(0.0)
     dns.mend("d.example")
@@ -268,6 +264,7 @@ def of_new_domain(to):
     return m
 
 
+@pytest.mark.usefixtures("within_a_day")
 def test_a_rule_names_the_sources_for_a_provider_and_new_domains_send_little(dns, sink, tmp_path):
     for domain in ("d.example", "e.example"):
         dns.add(domain, "A", "127.0.0.1")

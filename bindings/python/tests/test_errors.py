@@ -6,7 +6,6 @@ import errno
 import inspect
 import pickle
 import smtplib
-import socket
 import subprocess
 import sys
 import traceback
@@ -16,11 +15,6 @@ import pytest
 
 SECRET = "correct-horse-battery"
 HELLO = ("EHLO", "HELO")
-
-
-def unused_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 def test_what_the_system_refuses_is_an_error_too():
@@ -34,6 +28,11 @@ except postroad.TransientError as e:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("EMFILE True\n", "")
+
+
+def patience(behaviour):
+    """Little where no reply comes, and the usual where one may be slow."""
+    return {"reply_timeout": 0.3} if "stall" in behaviour else {}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +49,7 @@ except postroad.TransientError as e:
 )
 def test_a_server_that_does_not_serve(make_server, message, behaviour, kind, code, phase, transient):
     server = make_server(**behaviour)
-    with postroad.Mailer(server.url, reply_timeout=0.3) as mail, pytest.raises(kind) as e:
+    with postroad.Mailer(server.url, **patience(behaviour)) as mail, pytest.raises(kind) as e:
         mail.send(message)
     assert e.value.code == code
     assert e.value.host == f"127.0.0.1:{server.port}"
@@ -69,8 +68,8 @@ def test_the_words_of_the_server_are_in_the_exception(make_server, message):
     assert "\x1b" not in e.value.reply + str(e.value)
 
 
-def test_no_server_at_all_is_transient(message):
-    with postroad.Mailer(f"smtp+insecure://127.0.0.1:{unused_port()}") as mail:
+def test_no_server_at_all_is_transient(closed_port, message):
+    with postroad.Mailer(f"smtp+insecure://127.0.0.1:{closed_port}") as mail:
         with pytest.raises(postroad.TransientError) as e:
             mail.send(message)
     assert (e.value.code, e.value.phase, e.value.transient) == ("ECONNREFUSED", "connect", True)
@@ -216,8 +215,8 @@ def test_a_repr_names_the_server_only():
     assert repr(mail) == "<postroad.Mailer smtp.example.com:2587>"
 
 
-def test_an_error_says_what_to_do_where_that_is_known(message):
-    with postroad.Mailer(f"smtp+insecure://127.0.0.1:{unused_port()}") as mail:
+def test_an_error_says_what_to_do_where_that_is_known(closed_port, message):
+    with postroad.Mailer(f"smtp+insecure://127.0.0.1:{closed_port}") as mail:
         with pytest.raises(postroad.NoConnection) as e:
             mail.send(message)
     assert e.value.advice.startswith("Nothing listens at this port. Submission is 587 (smtp://)")
@@ -226,8 +225,8 @@ def test_an_error_says_what_to_do_where_that_is_known(message):
     assert e.value.advice == ""
 
 
-def test_exceptions_and_receipts_can_be_pickled(message):
-    with postroad.Mailer(f"smtp+insecure://127.0.0.1:{unused_port()}") as mail:
+def test_exceptions_and_receipts_can_be_pickled(closed_port, message):
+    with postroad.Mailer(f"smtp+insecure://127.0.0.1:{closed_port}") as mail:
         with pytest.raises(postroad.TransientError) as e:
             mail.send(message)
     copy = pickle.loads(pickle.dumps(e.value))
@@ -314,18 +313,18 @@ def test_a_server_that_does_not_serve_is_an_error_of_smtplib(make_server, behavi
     server = make_server(**behaviour)
     content = "From: jörg@x.example\nTo: b@x.example\nSubject: Hi\n\nHi\n".encode()
     plain = content.decode().encode("ascii", "replace")
-    with postroad.Mailer(server.url, reply_timeout=0.3, close_timeout=0) as mail, pytest.raises(kind) as e:
+    with postroad.Mailer(server.url, close_timeout=0, **patience(behaviour)) as mail, pytest.raises(kind) as e:
         mail.send(plain if "extensions" not in behaviour else content).require_accepted()
     assert isinstance(e.value, postroad.Error)
     assert isinstance(e.value, OSError)
 
 
-def test_no_server_at_all_is_a_connection_error(message):
-    for host in (f"127.0.0.1:{unused_port()}", "no-such-host.invalid"):
+def test_no_server_at_all_is_a_connection_error(closed_port, message):
+    for host in (f"127.0.0.1:{closed_port}", "no-such-host.invalid"):
         with postroad.Mailer(f"smtp+insecure://{host}") as mail, pytest.raises(ConnectionError):
             mail.send(message)
     with pytest.raises(OSError, match="refused") as e:
-        postroad.send(f"smtp+insecure://127.0.0.1:{unused_port()}", message)
+        postroad.send(f"smtp+insecure://127.0.0.1:{closed_port}", message)
     assert e.value.errno == errno.ECONNREFUSED
 
 

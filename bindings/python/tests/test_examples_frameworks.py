@@ -52,9 +52,13 @@ def said(process):
     return Path(process.log.name).read_text()
 
 
+@pytest.fixture
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
+    """One that only a server gets which may take it over, as that of Django does."""
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", 0))
+        yield s.getsockname()[1]
 
 
 def place_of(process):
@@ -144,12 +148,11 @@ def test_celery_worker(start, tmp_path):
     assert queued(tmp_path) == [f"c{n}@example.org" for n in range(5)]
 
 
-def test_django_site_with_a_sender_of_its_own(start, tmp_path):
+def test_django_site_with_a_sender_of_its_own(start, free_port, tmp_path):
     with testing.Sink() as sink:
-        port = free_port()
         place = {"url": sink.url()}
-        pages = start("django_site", "runserver", "--noreload", str(port), **place)
-        assert asked(pages, f"http://127.0.0.1:{port}/order/7?email=bob@example.org") == (200, "Thank you.")
+        pages = start("django_site", "runserver", "--noreload", str(free_port), **place)
+        assert asked(pages, f"http://127.0.0.1:{free_port}/order/7?email=bob@example.org") == (200, "Thank you.")
         sender = start("django_site", "postroad", "run", "--drain", **place)
         assert sender.wait(60) == 0, said(sender)
         assert [m.message["Subject"] for m in sink.messages] == ["Order 7"]

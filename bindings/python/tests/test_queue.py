@@ -11,7 +11,7 @@ import textwrap
 
 import postroad
 import pytest
-from conftest import compose
+from conftest import compose, until
 from postroad.__main__ import main
 
 
@@ -208,7 +208,7 @@ def test_what_a_killed_process_submitted_goes_out_once(make_server, tmp_path):
         import os, signal, sys
         sys.path.insert(0, sys.argv[3])
         import postroad
-        from conftest import compose
+        from conftest import compose, until
         mail = postroad.Mailer(sys.argv[1], queue=sys.argv[2], submit_only=True)
         for i in range(20):
             mail.submit(compose(subject=str(i)))
@@ -306,9 +306,7 @@ def test_what_keeps_mail_waiting_is_named(make_server, message, tmp_path):
     with postroad.Mailer(server.url, queue=tmp_path / "q.db", close_timeout=0) as mail:
         assert mail.count().troubles == ()
         mail.submit(message)
-        while not (troubles := mail.count().troubles):
-            pass
-        (trouble,) = troubles
+        (trouble,) = until(lambda: mail.count().troubles)
         assert trouble.code == "hello_refused"
         assert "go away" in trouble.why
         assert trouble.name == "127.0.0.1"
@@ -321,8 +319,7 @@ def test_what_keeps_mail_waiting_is_named(make_server, message, tmp_path):
 def test_what_failed_is_kept_to_be_looked_at(server, tmp_path):
     with postroad.Mailer(server.url, queue=tmp_path / "q.db") as mail:
         assert len(mail.submit(compose("rejected@x.example"), tag="news").wait(20).rejected) == 1
-        while not (failed := mail.jobs(state="failed")):
-            pass
+        failed = until(lambda: mail.jobs(state="failed"))
         assert mail.jobs() == []
         assert (mail.count().by_state["failed"], mail.count().total) == (1, 0)
     (job,) = failed

@@ -331,10 +331,8 @@ def test_oeq_says_nothing(server, configure, sendmail, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_server_that_is_away_is_for_later(make_server, configure, sendmail):
-    server = make_server()
-    server.close()
-    configure(server)
+def test_a_server_that_is_away_is_for_later(closed_port, configure, sendmail):
+    configure(types.SimpleNamespace(url=f"smtp+insecure://127.0.0.1:{closed_port}"))
     assert sendmail(["-i", "a@x.example"]) == 75
 
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import postroad
 import pytest
-from conftest import compose
+from conftest import compose, until
 from postroad import testing
 
 
@@ -72,5 +72,4 @@ def test_prometheus_is_shown_what_keeps_mail_waiting(make_server, tmp_path):
         registry.register(Collector(mail))
         mail.submit(compose())
         labels = {"mailer": "default", "site": "127.0.0.1", "code": "hello_refused"}
-        while registry.get_sample_value("postroad_waiting_for", labels) != 1:
-            pass
+        until(lambda: registry.get_sample_value("postroad_waiting_for", labels) == 1)

@@ -14,7 +14,10 @@ from dns_server import mx_url
 from postroad import Error, InvalidInput, Mailer, TlsResults, _core, report_tls
 from postroad.__main__ import main
 
-pytestmark = pytest.mark.skipif(not hasattr(_core, "TlsResults"), reason="needs libunbound, libcurl and zlib")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(_core, "TlsResults"), reason="needs libunbound, libcurl and zlib"),
+    pytest.mark.usefixtures("within_a_day"),
+]
 
 
 def today() -> date:

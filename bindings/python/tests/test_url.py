@@ -48,17 +48,13 @@ def test_a_client_certificate_in_a_url_is_read(secured, message):
     assert e.value.code in ("unreadable_file", "tls_configuration")
 
 
-def test_a_url_names_a_server_to_fall_back_on(server, message):
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        closed = s.getsockname()[1]
-    with postroad.Mailer(f"smtp+insecure://127.0.0.1:{closed}?backup=127.0.0.1:{server.port}") as mail:
+def test_a_url_names_a_server_to_fall_back_on(server, closed_port, message):
+    with postroad.Mailer(f"smtp+insecure://127.0.0.1:{closed_port}?backup=127.0.0.1:{server.port}") as mail:
         assert mail.send(message).all_accepted
 
 
-def test_a_proxy_in_a_url_is_used(server, message):
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        closed = s.getsockname()[1]
-    with postroad.Mailer(f"{server.url}?proxy=socks5:%2F%2F127.0.0.1:{closed}") as mail:
+def test_a_proxy_in_a_url_is_used(server, closed_port, message):
+    with postroad.Mailer(f"{server.url}?proxy=socks5:%2F%2F127.0.0.1:{closed_port}") as mail:
         with pytest.raises(postroad.TransientError):
             mail.send(message)
     assert server.commands == []
