@@ -18,6 +18,7 @@ import warnings
 from pathlib import Path
 
 from postroad import smtplib
+from test import support
 
 
 class Both(types.ModuleType):
@@ -32,6 +33,7 @@ class Both(types.ModuleType):
 smtplib.__class__ = Both
 sys.modules["smtplib"] = smtplib
 warnings.simplefilter("ignore")
+support.LOOPBACK_TIMEOUT = 60.0  # seconds: theirs are too few on a busy machine
 
 found = importlib.util.find_spec("test.test_smtplib")
 assert found is not None

@@ -110,6 +110,7 @@ def zone(monkeypatch):
     resolver = dns.resolver.Resolver(configure=False)
     resolver.nameservers = ["127.0.0.1"]
     resolver.port = server.getsockname()[1]
+    resolver.lifetime = 60.0
     monkeypatch.setattr(dns.resolver, "default_resolver", resolver)
     yield records
     server.sendto(b"end", server.getsockname())

@@ -81,13 +81,14 @@ def test_faults_are_data():
 
 
 def test_a_sink_may_stall_and_drop():
-    with testing.Sink(faults=[testing.Fault.stall("mail", nth=0)]) as sink, sink.mailer(reply_timeout=0.2) as mail:
-        with pytest.raises(postroad.TimedOut):
-            mail.send(compose())
+    with testing.Sink(faults=[testing.Fault.stall("mail", nth=0)]) as sink:
+        with sink.mailer(reply_timeout=0.2) as impatient, pytest.raises(postroad.TimedOut):
+            impatient.send(compose())
         sink.clear_faults()
-        mail.send(compose()).require_accepted()
-        sink.drop_connections()
-        mail.send(compose()).require_accepted()
+        with sink.mailer() as mail:
+            mail.send(compose()).require_accepted()
+            sink.drop_connections()
+            mail.send(compose()).require_accepted()
 
 
 @pytest.mark.parametrize(
