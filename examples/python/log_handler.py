@@ -1,4 +1,4 @@
-"""Errors of a program by mail: those of a moment in one, and no more than ten mails an hour.
+"""Errors of a program by mail: those of a minute in one, and no more than ten mails an hour.
 
 python log_handler.py URL
 """
@@ -8,9 +8,7 @@ import sys
 
 from postroad.logging import MailHandler
 
-handler = MailHandler(
-    sys.argv[1], sender="job@example.com", recipients="ops@example.com", digest=0.5, mails_per_hour=10
-)
+handler = MailHandler(sys.argv[1], sender="job@example.com", recipients="ops@example.com", digest=60, mails_per_hour=10)
 logging.basicConfig(level=logging.INFO)
 logging.getLogger().addHandler(handler)
 
