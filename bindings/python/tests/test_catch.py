@@ -129,7 +129,7 @@ def test_what_is_sent_is_shown(catch):
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
 def test_a_program_may_wait_for_the_challenges(catch, mechanism, initial):
     host, _, port = catch.mail.partition("://")[2].rpartition(":")
-    with smtplib.SMTP(host, int(port), timeout=20) as s:
+    with smtplib.SMTP(host, int(port), timeout=60) as s:
         s.ehlo()
         s.user, s.password = "shop", "secret"
         s.auth(mechanism, getattr(s, f"auth_{mechanism.lower()}"), initial_response_ok=initial)

@@ -42,13 +42,13 @@ def test_in_bulk_who_gives_too_much_waits(make_server):
     server = make_server(stall="MAIL")
     with postroad.configured("bulk", server.url, capacity=1, connections=1) as mail:
         mail.submit(compose())
-        assert server.stalled.wait(20)
+        assert server.stalled.wait(60)
         with ThreadPoolExecutor(1) as pool:
             second = pool.submit(mail.submit, compose())
             while not second.running():
                 mail.count()
             server.resume.set()
-            assert second.result().wait(20).all_accepted
+            assert second.result().wait(60).all_accepted
     assert len(server.messages) == 2
 
 

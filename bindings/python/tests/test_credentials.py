@@ -123,24 +123,24 @@ def test_the_thread_ends_with_the_mailer(secured, message):
         return [t for t in threading.enumerate() if t.name == "postroad credentials"]
 
     for t in asking():
-        t.join(20)
+        t.join(60)
     mail = postroad.Mailer(credentials=Source(("ann", SECRET)), **secured)
     (thread,) = asking()
     mail.close()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
     mail = postroad.Mailer(credentials=Source(("ann", SECRET)), **secured)
     mail.submit(message)
     (thread,) = asking()
     del mail
     gc.collect()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
     with pytest.raises(postroad.InvalidInput):
         postroad.Mailer("smtp://", credentials=Source(""))
     gc.collect()
     for t in asking():
-        t.join(20)
+        t.join(60)
         assert not t.is_alive()
 
 

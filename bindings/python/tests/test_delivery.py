@@ -135,7 +135,7 @@ def test_a_wrong_type_of_delivery_is_a_type_error(server, message):
 def each_way(mail, message, **options):
     """One message by each of the four methods that send."""
     yield mail.send(message, **options)
-    yield mail.submit(message, **options).wait(20)
+    yield mail.submit(message, **options).wait(60)
     yield from mail.send_many([message], **options)
     yield asyncio.run(mail.asend(message, **options))
 
@@ -162,7 +162,7 @@ def test_a_message_is_given_up_in_time(make_server, message):
         with pytest.raises(postroad.TimedOut) as e:
             mail.send(message, give_up_after=0.1)
         with pytest.raises(postroad.TimedOut):
-            mail.submit(message, give_up_after=0.1).wait(20)
+            mail.submit(message, give_up_after=0.1).wait(60)
         with pytest.raises(postroad.TimedOut):
             asyncio.run(mail.asend(message, give_up_after=0.1))
         (receipt,) = mail.send_many([message], give_up_after=0.1)
@@ -182,5 +182,5 @@ def test_a_delayed_message_that_is_cancelled_does_not_go_out(server, message):
         ticket = mail.submit(message, delay=1e6)
         ticket.cancel()
         with pytest.raises(postroad.Cancelled):
-            ticket.wait(20)
+            ticket.wait(60)
     assert server.messages == []

@@ -42,7 +42,7 @@ def test_the_parts_of_a_message_are_named_together(dns, sink):
         assert {part.whole for part in mail.jobs()} == {whole}
         assert mail.drop(whole=whole) == 2
         with pytest.raises(postroad.Cancelled):
-            ticket.wait(20)
+            ticket.wait(60)
     assert not sink.messages
 
 

@@ -86,7 +86,7 @@ def test_a_server_without_what_the_message_needs_is_permanent(make_server):
     server = make_server(extensions=())
     content = "From: jörg@x.example\nTo: b@x.example\nSubject: Hi\n\nHi\n".encode()
     with postroad.Mailer(server.url, close_timeout=0) as mail, pytest.raises(postroad.PermanentError) as e:
-        mail.submit(content).wait(20)
+        mail.submit(content).wait(60)
     assert e.value.code == "internationalised_unsupported"
     assert len(e.value.receipt.rejected) == 1
 

@@ -119,7 +119,7 @@ def test_a_function_may_use_the_mailer(server):
 
     with postroad.Mailer(server.url, on_event=reply) as mail:
         mail.send(compose())
-        assert answered.wait(20)
+        assert answered.wait(60)
 
 
 def test_a_function_may_close_the_mailer(server, message):
@@ -132,7 +132,7 @@ def test_a_function_may_close_the_mailer(server, message):
 
     mail = postroad.Mailer(server.url, on_event=close)
     mail.send(message)
-    assert closed.wait(20)
+    assert closed.wait(60)
 
 
 @pytest.mark.parametrize("wrong", [7, "print", [print]])
@@ -153,9 +153,9 @@ def test_callbacks_are_called_once_each_and_in_order(make_server):
             ticket.add_done_callback(lambda ticket, n=n: told.append((n, ticket.wait(0).all_accepted)))
         assert told == []
         server.resume.set()
-        ticket.wait(20)
+        ticket.wait(60)
         ticket.add_done_callback(lambda ticket: all_told.set())
-        assert all_told.wait(20)
+        assert all_told.wait(60)
     assert told == [(0, True), (1, True), (2, True)]
 
 
@@ -178,7 +178,7 @@ def test_a_callback_may_send_and_raise(server, caplog):
 
     with postroad.Mailer(server.url) as mail:
         mail.submit(compose()).add_done_callback(again)
-        assert told.wait(20)
+        assert told.wait(60)
     assert "ValueError: broken" in caplog.text
 
 
@@ -188,8 +188,8 @@ def test_callbacks_of_what_is_cancelled_come_before_closing_ends(make_server):
     with postroad.Mailer(server.url) as mail:
         for _ in range(3):
             mail.submit(compose()).add_done_callback(told.append)
-        assert server.stalled.wait(20)
-        mail.close(0, grace=20)  # no reply is due: so long it waits for the callbacks
+        assert server.stalled.wait(60)
+        mail.close(0, grace=60)  # no reply is due: so long it waits for the callbacks
     assert len(told) == 3
     for ticket in told:
         with pytest.raises(postroad.Cancelled):
@@ -222,14 +222,14 @@ def test_who_is_called_back_and_the_mailer_end_together(make_server):
     site = Site(server)
     ticket = site.mail.submit(compose())
     ticket.add_done_callback(site.done)
-    assert server.stalled.wait(20)
+    assert server.stalled.wait(60)
     ends = [weakref.ref(site), weakref.ref(site.mail)]
     begun = [t for t in threads() if t not in before]
     assert len(begun) == 3
     del site, ticket
     for thread in begun:
         gc.collect()
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
     gc.collect()
     assert [end() for end in ends] == [None, None]

@@ -18,7 +18,7 @@ def test_a_view_sends(server):
     @app.post("/order")
     def order():
         mail.send(compose()).require_accepted()
-        return str(mail.submit(compose("second@x.example")).wait(20).all_accepted)
+        return str(mail.submit(compose("second@x.example")).wait(60).all_accepted)
 
     with app.test_client() as client:
         assert client.post("/order").text == "True"

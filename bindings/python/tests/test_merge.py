@@ -237,7 +237,7 @@ def test_leaving_early_cancels_and_the_next_run_goes_on(make_server, template, t
             assert found.state == "sent"
             if server.stalled.is_set() or found.row == 3:
                 break
-        server.stalled.wait(30)
+        server.stalled.wait(60)
         server.resume.set()
         merge.close()
         rest = states(mail.merge(people(20), template, resume=run))

@@ -80,7 +80,7 @@ def test_each_way_to_send_has_spans(server, seen):
 
     with Mailer(server.url, **seen.providers) as mail:
         mail.send(compose())
-        mail.submit(compose()).wait(20)
+        mail.submit(compose()).wait(60)
         list(mail.send_many([compose(), compose(), b"no message"]))
         asyncio.run(main(mail))
     assert len(server.messages) == 7
@@ -161,13 +161,13 @@ def test_what_is_under_way_does_not_keep_the_mailer(make_server, seen):
     server = make_server(stall="EHLO")
     mail = Mailer(server.url, **seen.providers)
     ticket = mail.submit(compose())
-    assert server.stalled.wait(20)
+    assert server.stalled.wait(60)
     del ticket
     with pytest.warns(ResourceWarning, match="dropped and not closed"):
         del mail
     gc.collect()
     server.resume.set()
-    assert server.disconnected.wait(20)
+    assert server.disconnected.wait(60)
 
 
 def test_an_exporter_that_fails_or_hangs_does_not_touch_the_engine(server, seen):
@@ -177,7 +177,7 @@ def test_an_exporter_that_fails_or_hangs_does_not_touch_the_engine(server, seen)
 
     class Bad(SimpleSpanProcessor):
         def on_end(self, span):
-            held.wait(20)
+            held.wait(60)
             raise ValueError("no")
 
     seen.tracing.add_span_processor(Bad(InMemorySpanExporter()))

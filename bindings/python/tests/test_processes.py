@@ -105,7 +105,7 @@ if child == 0:
     sys.exit(0)
 assert os.waitpid(child, 0)[1] == 0
 server.resume.set()
-assert ticket.wait(20).all_accepted
+assert ticket.wait(60).all_accepted
 assert [r.all_accepted for r in many] == [True]
 assert mail.send(compose()).all_accepted
 assert queue.count().total == 0
@@ -280,7 +280,7 @@ def test_what_is_under_way_gets_its_reply_when_a_block_is_interrupted(
     with contextlib.suppress(interruption):
         with postroad.Mailer(server.url, connections=1, queue=file) as mail:
             tickets = [mail.submit(compose(f"r{i}@x.example")) for i in range(5)]
-            assert server.stalled.wait(20)
+            assert server.stalled.wait(60)
             tickets[-1].add_done_callback(lambda ticket: server.resume.set())
             raise interruption
     assert tickets[0].wait(0).all_accepted
@@ -316,13 +316,13 @@ def test_the_same_in_asyncio(make_server, monkeypatch):
 
 @pytest.mark.parametrize(
     ("limits", "sent"),
-    [({"grace": 20}, 1), ({"timeout": 0, "grace": 20}, 1), ({"timeout": 20}, 3), ({"timeout": 20, "grace": 0}, 3)],
+    [({"grace": 60}, 1), ({"timeout": 0, "grace": 60}, 1), ({"timeout": 60}, 3), ({"timeout": 60, "grace": 0}, 3)],
 )
 def test_closing_waits_for_all_or_with_grace_for_what_is_under_way(make_server, limits, sent):
     server = make_server(stall="content")
     mail = postroad.Mailer(server.url, connections=1)
     tickets = [mail.submit(compose()) for _ in range(3)]
-    assert server.stalled.wait(20)
+    assert server.stalled.wait(60)
     if sent == 1:
         tickets[2].add_done_callback(lambda ticket: server.resume.set())
     else:
@@ -336,7 +336,7 @@ def test_without_grace_what_is_under_way_is_in_doubt(make_server):
     server = make_server(stall="content")
     mail = postroad.Mailer(server.url)
     ticket = mail.submit(compose())
-    assert server.stalled.wait(20)
+    assert server.stalled.wait(60)
     mail.close(grace=0)
     with pytest.raises(postroad.Cancelled) as e:
         ticket.wait(0)
@@ -347,9 +347,9 @@ def test_what_outlasts_the_time_for_all_still_gets_its_reply(make_server):
     server = make_server(stall="content")
     mail = postroad.Mailer(server.url, connections=1)
     tickets = [mail.submit(compose()) for _ in range(2)]
-    assert server.stalled.wait(20)
+    assert server.stalled.wait(60)
     tickets[1].add_done_callback(lambda ticket: server.resume.set())
-    mail.close(0.01, grace=20)
+    mail.close(0.01, grace=60)
     assert tickets[0].wait(0).all_accepted
     assert len(server.messages) == 1
 

@@ -86,7 +86,7 @@ def test_it_may_be_a_pipe(server, mail, tmp_path):
     reader = threading.Thread(target=lambda: got.append(fifo.read_text()), daemon=True)
     reader.start()
     assert main(["send", "--report", str(fifo), server.url, mail]) == 69
-    reader.join(30)
+    reader.join(60)
     assert ("accepted", "1") in rows(got[0])
     assert fifo.is_fifo()
 

@@ -118,7 +118,7 @@ def test_a_signal_waits_for_the_reply_and_begins_nothing_more(make_server, start
     path = tmp_path / "q.db"
     submit(path, *(f"r{i}@x.example" for i in range(5)))
     run = start("--queue", path, "--connections", 1, server.url)
-    assert server.stalled.wait(20)
+    assert server.stalled.wait(60)
     run.process.send_signal(signal.SIGTERM)
     server.resume.set()
     run.until("outcome", status="accepted")
@@ -184,7 +184,7 @@ def test_health_is_answered_at_any_address(start, server, tmp_path, place):
         pytest.skip("this machine has no IPv6")
     run = start("--queue", tmp_path / "q.db", "--health", place, server.url)
     port = run.until("listening")["port"]
-    with socket.create_connection(("::1" if "[" in place else "127.0.0.1", port), 20) as s:
+    with socket.create_connection(("::1" if "[" in place else "127.0.0.1", port), 60) as s:
         s.sendall(b"GET /health HTTP/1.0\r\n\r\n")
         assert s.makefile("rb").readline().split()[1] == b"200"
     assert run.end() == 0
@@ -231,7 +231,7 @@ def test_health_can_be_asked_for(start, make_server, server, tmp_path):
 
     def ask(what):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{what}", timeout=20) as reply:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{what}", timeout=60) as reply:
                 return reply.status, reply.read().decode()
         except urllib.error.HTTPError as e:
             with e:
@@ -247,7 +247,7 @@ def test_health_can_be_asked_for(start, make_server, server, tmp_path):
     assert ask("else")[0] == 404
     assert ask("health?probe=1")[0] == 200
     head = urllib.request.Request(f"http://127.0.0.1:{port}/health", method="HEAD")
-    with urllib.request.urlopen(head, timeout=20) as reply:
+    with urllib.request.urlopen(head, timeout=60) as reply:
         assert (reply.status, reply.read()) == (200, b"")
     assert run.end(signal.SIGINT) == 0
 
@@ -262,7 +262,7 @@ def test_a_site_in_trouble_is_not_ready(start, make_server, tmp_path):
     code = 200
     while code == 200:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=20).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=60).close()
         except urllib.error.HTTPError as e:
             with e:
                 code, found = e.code, json.loads(e.read())
@@ -278,7 +278,7 @@ def test_one_domain_in_trouble_keeps_no_other(start, dns, sink, tmp_path):
     port = run.until("listening")["port"]
     found = {"troubles": []}
     while not found["troubles"]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=20) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=60) as reply:
             found = json.loads(reply.read())
     assert found == {"ready": True, "troubles": ["d.example"]}
     assert run.end() == 0
@@ -453,7 +453,7 @@ def test_a_queue_that_is_gone_keeps_no_reply_from_being_waited_for(make_server, 
     submit(path, "one@x.example")
     command = [sys.executable, "-m", "postroad", "run", "--queue", str(path), server.url]
     run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert server.stalled.wait(20)
+    assert server.stalled.wait(60)
     path.rename(tmp_path / "away.db")
     run.send_signal(signal.SIGTERM)
     server.resume.set()

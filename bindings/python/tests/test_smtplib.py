@@ -39,7 +39,7 @@ def told(
 ):
     """What becomes of one message and of the next, as a program sees it."""
     said = []
-    with module.SMTP("127.0.0.1", server.port, local_hostname="client.example", timeout=20) as client:
+    with module.SMTP("127.0.0.1", server.port, local_hostname="client.example", timeout=60) as client:
         for _ in range(2):
             try:
                 said.append(client.sendmail(SENDER, to, message))
@@ -240,7 +240,7 @@ def test_a_content_of_megabytes(make_server):
 @pytest.mark.parametrize("message", [5, None, [72, 105], object()])
 def test_what_is_no_message_is_a_type_error_and_nothing_is_said(make_server, message):
     server = make_server()
-    with smtplib.SMTP("127.0.0.1", server.port, timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", server.port, timeout=60) as client:
         with pytest.raises(TypeError, match="msg must be a str or octets"):
             client.sendmail("ann@x.example", "bob@x.example", message)
         assert client.sendmail("ann@x.example", "bob@x.example", b"Subject: Hi\r\n\r\nHello\r\n") == {}

@@ -15,7 +15,7 @@ def test_a_ticket_tells_when_the_message_is_done(make_server, message):
     server = make_server(stall="content")
     with postroad.Mailer(server.url) as mail:
         ticket = mail.submit(message)
-        assert server.stalled.wait(20)
+        assert server.stalled.wait(60)
         assert not ticket.done()
         server.resume.set()
         assert ticket.wait().all_accepted
@@ -30,7 +30,7 @@ def test_a_ticket_has_the_number_by_which_the_message_is_found(server, message, 
         ticket = mail.submit(message, tenant="shop")
         assert [job.id for job in mail.jobs()] == [ticket.id]
         mail.resume(tenant="shop")
-        assert ticket.wait(20).all_accepted
+        assert ticket.wait(60).all_accepted
     (entry,) = postroad.Queue(file).journal(id=ticket.id)
     assert entry.id == ticket.id
 
@@ -44,7 +44,7 @@ def test_a_wait_that_takes_too_long_is_a_timeout_and_the_message_goes_on(make_se
                 ticket.wait(timeout)
             assert e.type is TimeoutError
         server.resume.set()
-        assert ticket.wait(20).all_accepted
+        assert ticket.wait(60).all_accepted
 
 
 def test_a_ticket_raises_what_send_raises(make_server, message):
@@ -68,15 +68,15 @@ def test_a_cancelled_message_is_not_sent(make_server):
     with postroad.Mailer(server.url, connections=1) as mail:
         first = mail.submit(compose("first@x.example"))
         second = mail.submit(compose("second@x.example"))
-        assert server.stalled.wait(20)
+        assert server.stalled.wait(60)
         second.cancel()
         second.cancel()
         with pytest.raises(postroad.Cancelled) as e:
-            second.wait(20)
+            second.wait(60)
         assert e.value.code == "cancelled"
         assert len(e.value.receipt.not_attempted) == 1
         server.resume.set()
-        assert first.wait(20).all_accepted
+        assert first.wait(60).all_accepted
         first.cancel()
         assert first.wait().all_accepted
     assert [m.recipients for m in server.messages] == [["first@x.example"]]
@@ -93,7 +93,7 @@ def test_a_full_queue_refuses(make_server, message):
         with pytest.raises(postroad.QueueFull):
             mail.send(message)
         server.resume.set()
-        assert all(t.wait(20).all_accepted for t in tickets)
+        assert all(t.wait(60).all_accepted for t in tickets)
 
 
 def test_a_full_queue_can_be_waited_for(make_server, message):
@@ -103,12 +103,12 @@ def test_a_full_queue_can_be_waited_for(make_server, message):
         second = []
         waiting = threading.Thread(target=lambda: second.append(mail.submit(message)))
         waiting.start()
-        assert server.stalled.wait(20)
+        assert server.stalled.wait(60)
         assert second == []
         server.resume.set()
-        waiting.join(20)
-        assert first.wait(20).all_accepted
-        assert second[0].wait(20).all_accepted
+        waiting.join(60)
+        assert first.wait(60).all_accepted
+        assert second[0].wait(60).all_accepted
 
 
 def test_the_end_of_a_with_block_waits_for_messages(server, message):
@@ -124,7 +124,7 @@ def test_close_gives_up_after_its_timeout(make_server, message):
     server = make_server(stall="EHLO")
     mail = postroad.Mailer(server.url)
     ticket = mail.submit(message)
-    assert server.stalled.wait(20)
+    assert server.stalled.wait(60)
     mail.close(0.05)
     with pytest.raises(postroad.Cancelled) as e:
         ticket.wait(0)
@@ -154,9 +154,9 @@ def test_a_closed_mailer_takes_nothing(server, message):
 def test_a_ticket_keeps_its_mailer_alive(make_server, message):
     server = make_server(stall="content")
     ticket = postroad.Mailer(server.url).submit(message)
-    assert server.stalled.wait(20)
+    assert server.stalled.wait(60)
     server.resume.set()
-    assert ticket.wait(20).all_accepted
+    assert ticket.wait(60).all_accepted
 
 
 @pytest.mark.parametrize("how", [pickle.dumps, copy.copy, copy.deepcopy])
