@@ -35,6 +35,7 @@ from ._body_part import given_message
 from ._callbacks import Caller
 from ._credentials import Asking
 from ._delivery import Delivery, Queued, wishes_of
+from ._errors import Error
 from ._events import Watching
 from ._jobs import Operations, selection_of
 from ._literals import InDoubt, KeptContent, OnFailure, Pipelining, WhenFull
@@ -525,19 +526,21 @@ class Mailer(Operations):
         if late is None:
             late = min(_GRACE, most)
         end = time.monotonic() + most + late
+        interrupted = False
         try:
             waiting(self._core.close, most, late)
-        except BaseException:
+        except BaseException as e:
             self._core.abort()
+            interrupted = not isinstance(e, Error)
             raise
         finally:
             _end_threads(None if self._asking is None else self._asking.questions, self._caller)
             _open.discard(self)
             self._closed = True
             self._watching.end()
-        # at least a moment, for a thread that comes back into a Python that ends would abort it
-        for thread in (self._caller, self._watching):
-            thread.join(max(1.0, end - time.monotonic()))
+            # at least a moment, for a thread that comes back into a Python that ends would abort it
+            for thread in () if interrupted else (self._caller, self._watching):
+                thread.join(max(1.0, end - time.monotonic()))
         if self._tls_results is not None:
             self._tls_results.save()
 

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
 
 import postroad
 import pytest
@@ -23,6 +24,24 @@ def test_a_mailer_whose_file_was_deleted_is_closed_and_says_so(server, tmp_path)
         mail.close()
     assert raised.value.code == "storage_failed"
     mail.close()
+
+
+def test_who_watches_a_mailer_whose_file_was_deleted_is_told_the_rest(server, tmp_path, monkeypatch):
+    closed = threading.Event()
+    told = []
+
+    def slow(event):
+        assert closed.wait(60)
+        told.append(event.kind)
+
+    mail = postroad.Mailer(server.url, queue=tmp_path / "q.db", on_event=slow)
+    assert mail.send(compose()).all_accepted
+    (tmp_path / "q.db").unlink()
+    end = mail._watching.end
+    monkeypatch.setattr(mail._watching, "end", lambda: (end(), closed.set()))
+    with pytest.raises(postroad.Error, match="moved or deleted"):
+        mail.close()
+    assert {"outcome", "closed"} <= set(told)
 
 
 def test_what_waits_is_listed_counted_held_hurried_and_dropped(server):
