@@ -227,7 +227,7 @@ def test_what_a_killed_process_submitted_goes_out_once(make_server, tmp_path):
         import os, signal, sys
         sys.path.insert(0, sys.argv[3])
         import postroad
-        from conftest import compose, until
+        from conftest import compose
         mail = postroad.Mailer(sys.argv[1], queue=sys.argv[2], submit_only=True)
         for i in range(20):
             mail.submit(compose(subject=str(i)))
