@@ -35,7 +35,8 @@ int run(char** argv) {
     net::unbound_options dns;
     dns.stubs = {{"test", std::string("127.0.0.1@") + argv[1]}};
     dns.anchors_file = argv[2];
-    dns.more = {{"local-zone", "test. transparent"}};
+    // Of the sender's domain there is nothing, and nobody beyond this machine is asked about it.
+    dns.more = {{"local-zone", "test. transparent"}, {"local-zone", "example. static"}};
     transport::mx_options options;
     options.client_name = "out.sender.example";
     options.port = static_cast<std::uint16_t>(std::stoi(argv[3]));
