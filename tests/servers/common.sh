@@ -61,8 +61,8 @@ wait_until() {
   done
 }
 
-wait_port() { wait_until 20 open_port "$1" || die "nothing listens on port $1 after 20 s; logs are in $DIR"; }
-wait_file() { wait_until 20 test -s "$1" || die "no $1 after 20 s; logs are in $DIR"; }
+wait_port() { wait_until 60 open_port "$1" || die "nothing listens on port $1 after 60 s; logs are in $DIR"; }
+wait_file() { wait_until 60 test -s "$1" || die "no $1 after 60 s; logs are in $DIR"; }
 
 # make_certs DIR: DIR/{ca,server,server-rsa,client,wronghost,expired,selfsigned}.{pem,key} under one throw-away CA.
 make_certs() {

@@ -16,6 +16,7 @@ import fcntl
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import socket
@@ -53,7 +54,7 @@ PORTS = {
     "rabbitmq": ("amqp", "amqps", "erlang", "epmd"),
 }
 LOGS = ("*.log", "dovecot/*.log", "log/*")
-DEADLINE = 30.0
+DEADLINE = 120.0
 
 
 class ServerError(Exception):
@@ -135,6 +136,14 @@ class ServerInfo:
                 path.unlink(missing_ok=True)
         self._log_start = {path: path.stat().st_size for path in _logs(self.dir)}
 
+    def wait_for_log(self, text: str, deadline: float = DEADLINE) -> None:
+        """Waits until log() holds the text: a server writes it when it comes to it, often through another process."""
+        end = time.monotonic() + deadline
+        while text not in (log := self.log()):
+            if time.monotonic() > end:
+                raise ServerError(f"{self.name} did not log {text!r} within {deadline} s\n{log}")
+            time.sleep(0.02)
+
     def log(self) -> str:
         """What the server logged since clear(), at most the last 20,000 bytes of each file."""
         parts = []
@@ -180,12 +189,21 @@ def _logs(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody has now; somebody may take one before the server does, see running()."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Ports of 127.0.0.1 that nobody has now.
+
+    They lie below those that the kernel gives out, so no connection and no other test's server gets one by chance: not
+    before a server of ours listens, nor while it is started again, nor where nobody is to listen. Another run of these
+    tests may choose the same, see running().
+    """
+    first = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found: list[int] = []
+    for port in random.sample(range(10_000, max(first, 20_000)), 10 * count + 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise ServerError(f"{count} ports of 127.0.0.1 are wanted, and {len(found)} were found")
 
 
 @contextlib.contextmanager
@@ -211,7 +229,7 @@ def _start(name: str, folder: pathlib.Path, tls: pathlib.Path) -> ServerInfo:
     # the daemons inherit stdout, so it must be a file: a pipe would stay open as long as they live
     with tempfile.TemporaryFile() as output:
         quiet = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
-        ended = subprocess.run(command, check=False, env=env, timeout=120, **quiet)
+        ended = subprocess.run(command, check=False, env=env, timeout=600, **quiet)
         output.seek(0)
         said = output.read().decode(errors="replace")
     if ended.returncode:
@@ -243,12 +261,13 @@ def running(name: str, tls: pathlib.Path | None = None) -> Iterator[ServerInfo]:
         top.chmod(0o755)  # daemons that drop privileges must get in
         for attempt in range(3):
             folder = top / f"{name}{attempt}"
-            stack.callback(subprocess.run, [str(HERE / "stop"), str(folder)], check=False, timeout=60)
+            stack.callback(subprocess.run, [str(HERE / "stop"), str(folder)], check=False, timeout=300)
             try:
                 info = _start(name, folder, tls or top / "tls")
                 break
             except ServerError as error:
-                if "is in use" not in str(error) or attempt == 2:
+                # so we say, and so they do: "Address already in use"
+                if "in use" not in str(error) or attempt == 2:
                     raise
         yield info
 
