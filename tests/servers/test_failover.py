@@ -13,6 +13,7 @@ import pytest
 import fixtures
 from fixtures import DOMAIN, free_ports
 from sending import command_for, numbered, numbers_in, run_of, send_folder, travelling, url_of
+from sink import wait_until
 
 MODES = ("lockstep", "envelope", "across", "window")
 
@@ -78,17 +79,24 @@ def statuses(run, count: int) -> list[str]:
     return [run.statuses(f"{number:04}.eml")["alice"] for number in range(count)]
 
 
-def arrived(server, at_least: list[int] = ()) -> list[int]:
-    """The numbers of what arrived, once `at_least` did and nothing more comes."""
-    end = time.monotonic() + fixtures.DEADLINE
-    before = None
-    while time.monotonic() < end:
-        now = numbers_in(server.messages("alice"))
-        if now == before and set(at_least) <= set(now):
-            return now
-        before = now
-        time.sleep(0.5)
-    return before
+def processes_of(leader: str) -> set[str]:
+    listed = subprocess.run(["ps", "-o", "pid=", "-s", leader], capture_output=True, text=True)
+    return set(listed.stdout.split())
+
+
+def is_busy(server) -> bool:
+    """Something is on its way to a mailbox. What waits for another attempt is not: a report that nobody takes stays."""
+    if server.name == "exim":  # which has a process for each client and for each delivery
+        leader = (server.dir / "pids").read_text().split()[0]
+        return processes_of(leader) > {leader}
+    queues = [server.dir / "spool" / name for name in ("maildrop", "incoming", "active")]
+    return any(path.is_file() for queue in queues for path in queue.rglob("*"))
+
+
+def arrived(server) -> list[int]:
+    """The numbers of what arrived, once nothing more comes."""
+    wait_until(lambda: not is_busy(server), f"{server.name} has delivered everything")
+    return numbers_in(server.messages("alice"))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -124,7 +132,7 @@ def test_credentials_that_the_first_refuses_are_not_shown_to_the_next(postfix, e
     url = url_of(exim, "smtp://alice:wrong@localhost:{smtp}/", backup=f"localhost:{postfix.ports['submission']}")
     run = send_folder(one, url, exim.ca, "alice")
     assert run.errors() == ["authentication_rejected"], run.output
-    assert "connect from" not in postfix.log()
+    assert "submission/smtpd" not in postfix.log()
 
 
 # What was on its way when the first died: with TLS about 500 octets a message and 3,000 for a handshake.
@@ -143,8 +151,7 @@ def test_when_the_first_dies_nothing_is_lost_or_doubled(postfix, exim, mode, oct
     doubtful = [number for number in range(count) if said[number] == "in_doubt"]
     assert len(accepted) + len(doubtful) == count, run.output
     assert len(doubtful) <= 2 * (1 if mode in ("lockstep", "envelope") else 2 if mode == "across" else 16), run.output
-    at_second = arrived(postfix)
-    at_first = arrived(exim, [number for number in accepted if number not in at_second])
+    at_first, at_second = arrived(exim), arrived(postfix)
     assert sorted(set(at_first)) == at_first
     assert sorted(set(at_second)) == at_second
     assert not set(at_first) & set(at_second), "doubled"
@@ -156,11 +163,7 @@ def test_when_the_first_dies_nothing_is_lost_or_doubled(postfix, exim, mode, oct
 def kill_session(leader: str) -> None:
     """All processes of a daemon, and those that began meanwhile."""
     killed: set[str] = set()
-    while True:
-        listed = subprocess.run(["ps", "-o", "pid=", "-s", leader], capture_output=True, text=True)
-        left = set(listed.stdout.split()) - killed
-        if not left:
-            return
+    while left := processes_of(leader) - killed:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
@@ -180,18 +183,19 @@ def test_when_the_first_is_killed_nothing_is_lost_or_doubled(postfix, mode, tmp_
             while (log.read_text() if log.exists() else "").count(" <= ") < 10 and time.monotonic() < end:
                 time.sleep(0.001)
             kill_session((first.dir / "pids").read_text().split()[0])
-            stdout, stderr = sending.communicate(timeout=120)
+            stdout, stderr = sending.communicate(timeout=300)
         run = run_of(command, sending.returncode, stdout, stderr)
         # what it had taken and not yet delivered lies in its spool
         prefix = os.environ.get("POSTROAD_TEST_PREFIX", "/opt/postroad-test")
         exim4 = f"{prefix}/exim/usr/sbin/exim4"
-        subprocess.run([exim4, "-C", str(first.dir / "exim.conf"), "-qff"], check=True, timeout=60, capture_output=True)
+        deliver = [exim4, "-C", str(first.dir / "exim.conf"), "-qff"]
+        subprocess.run(deliver, check=True, timeout=300, capture_output=True)
         at_first = set(numbers_in(first.messages("alice")))
     said = statuses(run, count)
     accepted = {number for number in range(count) if said[number] == "accepted"}
     doubtful = {number for number in range(count) if said[number] == "in_doubt"}
     assert len(accepted) + len(doubtful) == count, run.output
-    at_second = arrived(postfix, sorted(accepted - at_first))
+    at_second = arrived(postfix)
     assert at_second, "the first was not killed in time"
     assert sorted(set(at_second)) == at_second
     assert not at_first & set(at_second), "doubled"
@@ -206,7 +210,7 @@ def test_the_wire_of_these_tests_cuts_where_it_says():
             there, _ = server.accept()
             client.sendall(b"123456789")
             with there:
-                there.settimeout(10)
+                there.settimeout(60)
                 assert there.makefile("rb").read() == b"12345"
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", wire.port)).close()
