@@ -104,7 +104,7 @@ def send_folder(
 ) -> Run:
     """One run. `ca` is None when the URL speaks of TLS itself."""
     command = command_for(folder, url, ca, *to, sender=sender, flags=flags)
-    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     return run_of(command, ended.returncode, ended.stdout, ended.stderr)
 
 

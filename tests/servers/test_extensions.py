@@ -26,6 +26,26 @@ def log_of(postfix) -> str:
     return (postfix.dir / "postfix.log").read_text()
 
 
+def connections(postfix, before: int) -> list[str]:
+    """The last line about each connection that began behind `before` in the log of Postfix, which says what was used:
+    "disconnect from ... mail=30 bdat=20". Postfix writes it when it has seen the end."""
+    ends: list[str] = []
+
+    def are_over() -> bool:
+        ends.clear()
+        log, open_ = log_of(postfix)[before:], set()
+        for process, end, line in re.findall(r"smtpd\[(\d+)\]: ((?:dis)?)(connect from .*)", log):
+            if not end:
+                open_.add(process)
+            elif process in open_:  # and not of one that began before
+                open_.remove(process)
+                ends.append(line)
+        return bool(ends) and not open_
+
+    wait_until(are_over, "the end of every connection in the log of Postfix")
+    return ends
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Makes a folder of one message of that text, one.eml."""
@@ -67,16 +87,7 @@ def test_a_mode_that_needs_what_is_missing_gives_way_to_a_lower_one(postfix, wor
     assert statuses == ["accepted", "rejected", "accepted"] * 10, run.output
     assert numbers_in(postfix.wait("alice", 10)) == list(range(0, 30, 3))
     assert numbers_in(postfix.wait("bob", 10)) == list(range(2, 30, 3))
-    # "disconnect from ... mail=30 bdat=20": what was used. Postfix writes it when it has seen the end.
-    log = ""
-
-    def is_complete() -> bool:
-        nonlocal log
-        log = log_of(postfix)[before:]
-        return 0 < len(re.findall(r" connect from ", log)) == len(re.findall(r" disconnect from ", log))
-
-    wait_until(is_complete, "the end of every connection in the log of Postfix")
-    used = re.findall(r"disconnect from .* mail=.*", log)
+    used = [each for each in connections(postfix, before) if " mail=" in each]
     assert used
     assert any("bdat=" in each for each in used) == (mode == "window" and word not in ("chunking", "pipelining")), used
 
@@ -192,7 +203,11 @@ def test_three_hundred_recipients_in_one_attempt_where_a_transaction_takes_a_hun
     assert list(run.statuses("one.eml")) == to
     assert run.reports["one.eml"]["attempts"] == 1
     assert postfix.wait("alice", 300) == [text.encode()] * 300
-    log = log_of(postfix)[before:]
     # at once: of 300, 200 are refused; from then on a hundred at a time
-    assert sum(int(each) for each in re.findall(r"disconnect from .* rcpt=(\d+)", log)) == (500 if options else 300)
-    assert len(set(re.findall(r"to=<(alice\+\d+)@.*status=sent", log))) == 300
+    asked = "".join(connections(postfix, before))
+    assert sum(int(each) for each in re.findall(r" rcpt=(\d+)", asked)) == (500 if options else 300)
+
+    def sent_to() -> set[str]:
+        return set(re.findall(r"to=<(alice\+\d+)@.*status=sent", log_of(postfix)[before:]))
+
+    wait_until(lambda: len(sent_to()) == 300, "Postfix logs each delivery")

@@ -23,7 +23,7 @@ def context(server: ServerInfo) -> ssl.SSLContext:
 
 
 def plain(server: ServerInfo, port: str) -> smtplib.SMTP:
-    return smtplib.SMTP("localhost", server.ports[port], timeout=20)
+    return smtplib.SMTP("localhost", server.ports[port], timeout=60)
 
 
 def starttls(server: ServerInfo, port: str) -> smtplib.SMTP:
@@ -33,11 +33,11 @@ def starttls(server: ServerInfo, port: str) -> smtplib.SMTP:
 
 
 def implicit(server: ServerInfo, port: str) -> smtplib.SMTP:
-    return smtplib.SMTP_SSL("localhost", server.ports[port], timeout=20, context=context(server))
+    return smtplib.SMTP_SSL("localhost", server.ports[port], timeout=60, context=context(server))
 
 
 def lmtp(server: ServerInfo, port: str) -> smtplib.SMTP:
-    return smtplib.LMTP("localhost", server.ports[port], timeout=20)
+    return smtplib.LMTP("localhost", server.ports[port], timeout=60)
 
 
 def simplest(server: ServerInfo) -> smtplib.SMTP:

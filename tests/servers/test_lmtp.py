@@ -37,6 +37,7 @@ def test_a_message_that_nobody_takes_leaves_the_connection_in_order(server, url,
     said = [next(iter(run.recipients(f"{number}.eml").values()))["status"] for number in range(5)]
     assert said == ["rejected", "accepted", "rejected", "rejected", "accepted"]
     assert sorted(server.wait("alice", 2)) == [numbered(1, "alice"), numbered(4, "alice")]
+    server.wait_for_log("Connect from")
     assert server.log().count("Connect from") == 1
 
 

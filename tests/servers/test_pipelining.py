@@ -4,6 +4,7 @@ import pytest
 
 from fixtures import DOMAIN
 from sending import MAILPIT, WAYS, numbered, numbers_in, send_folder, url_of, ways
+from sink import wait_until
 
 # way -> how many messages take the server some seconds, and who is refused
 SERVERS = {
@@ -104,4 +105,5 @@ def test_what_a_server_that_dies_of_overlapping_messages_leaves_open_is_in_doubt
     assert statuses.count("accepted") == 59, run.output
     # the server had passed on the one it did not answer
     assert numbers_in(server.wait("alice", 60)) == list(range(60))
+    wait_until(lambda: log.read_text().count("Panic") > before, "Dovecot logs its end")
     assert log.read_text().count("Panic") == before + 1

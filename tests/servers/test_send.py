@@ -72,6 +72,7 @@ def test_each_file_is_reported_once(server, url):
         recipient = run.recipients(file)[f"alice@{DOMAIN}"]
         assert (recipient["status"], recipient["code"], recipient["enhanced"]) == ("accepted", 250, "2.0.0")
     assert run.errors() == []
+    server.wait("alice", len(files))  # nothing is left for the next test
 
 
 REFUSALS = [
