@@ -1,7 +1,7 @@
 // One process of those that share a queue at a broker.
 //
 //   amqp_worker send BROKER NAME SMTP_PORT [--as WORD] [--doubt park] [--prefetch N] [--per-destination N]
-//       [--connections N] [--shards N] [--ca FILE] [--each] [--kept SECONDS]
+//       [--connections N] [--shards N] [--ca FILE] [--each] [--kept SECONDS] [--heartbeat SECONDS]
 //   amqp_worker submit BROKER NAME FIRST COUNT DOMAINS [--shards N] [--patience MS] [--each] [--wait] [--asks]
 //       [--octets N] [--give-up MS]
 //   amqp_worker count BROKER NAME
@@ -98,7 +98,7 @@ queueing::amqp_options queue_options(const arguments& a) {
             .prefetch = static_cast<std::uint16_t>(number(a.option("--prefetch", "64"))),
             .when_full = queueing::when_full::wait,
             .patience = std::chrono::milliseconds(number(a.option("--patience", "60000"))),
-            .heartbeat = 2s,
+            .heartbeat = std::chrono::seconds(number(a.option("--heartbeat", "10"))),
             .kept = std::chrono::seconds(number(a.option("--kept", "2592000")))};
 }
 

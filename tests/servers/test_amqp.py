@@ -224,7 +224,15 @@ class Queue:
     def in_order(self, numbers: set[int]) -> None:
         """Nothing was lost, and each duplicate was in doubt by name."""
         self.all_arrive(numbers)
-        assert self.sink.twice() <= self.doubted()
+        self.doubles_are_doubted()
+
+    def doubles_are_doubted(self) -> None:
+        # A worker says so first, but a thread here has to read it.
+        wait_until(lambda: self.sink.twice() <= self.doubted(), "each duplicate is in doubt by name")
+
+    def nothing_is_left(self) -> None:
+        """The broker may learn of an outcome behind who waited for it."""
+        wait_until(lambda: sum(self.count().values()) == 0, "the queue is empty")
 
     @contextlib.contextmanager
     def channel(self) -> Iterator[pika.adapters.blocking_connection.BlockingChannel]:
@@ -245,7 +253,6 @@ def queue(rabbitmq: ServerInfo, request: pytest.FixtureRequest) -> Iterator[Queu
         made = Queue(rabbitmq, re.sub(r"\W", "_", request.node.name)[5:], sink)
         yield made
         made.end()
-        sink.shutdown()
 
 
 def shard(domain: str, shards: int = 4) -> int:
@@ -260,7 +267,7 @@ def start_again(broker: ServerInfo) -> None:
     command = [str(HERE / "start-rabbitmq"), str(broker.dir), *map(str, broker.ports.values())]
     with open(broker.dir / "again.log", "wb") as log:
         env = os.environ | {"POSTROAD_TEST_TLS": str(broker.ca.parent)}
-        subprocess.run(command, check=True, timeout=120, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+        subprocess.run(command, check=True, timeout=600, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
 
 
 def kill(broker: ServerInfo) -> None:
@@ -289,7 +296,7 @@ def test_what_is_queued_is_sent_once_and_the_outcome_comes_back(queue):
     assert {line.split()[2] for line in producer.lines if line.startswith("outcome")} == {"accepted"}
     queue.in_order(set(range(200)))
     assert queue.doubted() == set()
-    assert sum(queue.count().values()) == 0
+    queue.nothing_is_left()
 
 
 def test_killed_workers_lose_nothing_and_double_what_they_doubted(queue):
@@ -334,10 +341,10 @@ def test_a_worker_that_is_killed_at_any_write_of_a_division_leaves_each_recipien
             wait_until(lambda number=number: to(number) <= set(got), f"all of message {number} arrives")
         victim.end(signal.SIGTERM)
     assert number > 3 * 3  # method, header and body of each part, and the acknowledgement
-    assert sum(queue.count().values()) == 0
+    queue.nothing_is_left()
     assert set(got) == set().union(*(to(n) for n in range(1, number + 1)))
     twice = {(n, to.split("@")[1]) for (n, to), times in got.items() if times > 1}
-    assert twice <= queue.parts_doubted()
+    wait_until(lambda: twice <= queue.parts_doubted(), "each duplicate is in doubt by name")
 
 
 def test_a_register_that_cannot_be_read_makes_doubtful_what_was_given_out(queue):
@@ -356,11 +363,10 @@ def test_a_register_that_cannot_be_read_makes_doubtful_what_was_given_out(queue)
 
 def test_what_is_parked_never_comes_twice(queue):
     numbers = set(range(300))
-    queue.sends("--doubt", "park")
-    producer = queue.submits(0, 300)
+    assert queue.submits(0, 300).ended() == ""  # so that the worker has something under way whenever it dies
+    victim = queue.sends("--doubt", "park")
     wait_until(lambda: len(queue.sink.got) >= 60, "60 messages arrive")
-    queue.workers[0].end(signal.SIGKILL)
-    assert producer.ended() == ""
+    victim.end(signal.SIGKILL)
     queue.sends("--doubt", "park")
     wait_until(lambda: len(queue.sink.got) + queue.count()["in_doubt"] >= 300, "each is sent or parked")
     wait_until(lambda: (c := queue.count())["waiting"] + c["delayed"] == 0, "nothing waits")
@@ -422,7 +428,7 @@ def test_a_worker_that_is_killed_leaves_its_shards_to_the_other(queue, victim):
 @pytest.mark.parametrize("how", ["cut", "silent"])
 def test_a_network_that_is_cut_loses_nothing(queue, how):
     with Relay(queue.broker.ports["amqp"]) as relay:
-        queue.sends(url=queue.url(relay.port))
+        queue.sends("--heartbeat", 2, url=queue.url(relay.port))  # so that the broker soon misses it
         producer = queue.submits(0, 400)
         wait_until(lambda: len(queue.sink.got) >= 80, "80 messages arrive")
         if how == "silent":
@@ -575,7 +581,7 @@ def test_what_failed_stays_and_is_listed_sent_again_or_dropped(queue):
     assert producer.ended() == ""
     assert producer.said("outcome") == set(range(30))
     wait_until(lambda: queue.count()["failed"] == len(refused), "all that was refused is kept")
-    assert queue.waits() == 0
+    wait_until(lambda: queue.waits() == 0, "all is over")
     for _ in range(2):
         listing = Worker("list", queue.url(), queue.name, "failed")
         assert listing.ended() == ""
@@ -612,14 +618,14 @@ def test_what_failed_stays_as_long_as_it_is_to_and_is_told_who_waits(queue):
         assert {line.split()[2] for line in producer.lines if line.startswith("outcome")} == {"rejected"}
         worker.end(signal.SIGTERM)
         if expiration:
-            assert queue.count()["failed"] == 10
+            wait_until(lambda: queue.count()["failed"] == 10, "all that was refused is kept")
             with queue.channel() as channel:
                 while (found := channel.basic_get(f"{queue.name}.dead", auto_ack=True))[0]:
                     assert found[1].expiration == expiration
                     assert abs(found[1].headers["postroad_failed"] - time.time()) < DEADLINE * 10
         else:
             wait_until(lambda: queue.count()["failed"] == 0, "nothing is kept")
-    assert queue.waits() == 0
+    wait_until(lambda: queue.waits() == 0, "all is over")
 
 
 def test_what_is_no_mail_is_listed_and_stays_until_it_is_dropped(queue):
@@ -639,7 +645,7 @@ def test_what_is_no_mail_is_listed_and_stays_until_it_is_dropped(queue):
     dropped = Worker("drop", queue.url(), queue.name, "failed")
     assert dropped.ended() == ""
     assert dropped.lines == ["dropped 0"] * 2
-    assert queue.count()["failed"] == 0
+    wait_until(lambda: queue.count()["failed"] == 0, "nothing is kept")
     worker.end(signal.SIGTERM)
     assert queue.sink.got == {}
 
@@ -714,7 +720,7 @@ def test_what_the_broker_takes_no_more_is_with_somebody(queue):
         queue.all_arrive({2, 3, 4})
         wait_until(lambda: queue.waits() == 0, "all is over")
         assert dead(queue) == ["the broker takes no more than 100000 octets (max_message_size)"]
-        assert queue.sink.twice() <= queue.doubted()  # the connection ends for the first of them
+        queue.doubles_are_doubted()  # the connection ends for the first of them
 
 
 def test_what_is_too_large_to_be_divided_is_with_somebody(queue):
@@ -865,7 +871,7 @@ def test_those_who_look_at_the_same_time_see_everything(queue):
 def test_a_full_shard_stops_no_other(queue):
     full = shard("d1.test")
     others = [n for n in range(40) if shard(f"d{n % 5}.test") != full]
-    producer = queue.submits(0, 40, 5, "--patience", 2500, "--asks").ready()
+    producer = queue.submits(0, 40, 5, "--patience", 8000, "--asks").ready()
     policy = f"full_{queue.name}"
     limits = '{"max-length": 1, "overflow": "reject-publish"}'
     control(queue.broker, "set_policy", "-p", "postroad", policy, rf"^{queue.name}\.{full}$", limits)
@@ -889,7 +895,7 @@ def test_shards_that_are_full_or_gone_lose_nothing_and_stop_no_other(queue):
     """With somebody who sends meanwhile, and queues that other processes have."""
     queue.sends()
     full = {shard("d1.test"), shard("d2.test")}
-    others = {n for n in range(60) if shard(f"d{n % 5}.test") not in full}
+    others = {n for n in range(40) if shard(f"d{n % 5}.test") not in full}
     assert others
     assert len(full) > 1
     policy = f"full_{queue.name}"
@@ -897,13 +903,13 @@ def test_shards_that_are_full_or_gone_lose_nothing_and_stop_no_other(queue):
     limits = '{"max-length": 1, "overflow": "reject-publish"}'
     control(queue.broker, "set_policy", "-p", "postroad", policy, pattern, limits)
     try:
-        producer = queue.submits(0, 60, 5, "--patience", 2500)
+        producer = queue.submits(0, 40, 5, "--patience", 8000)
         producer.ended()
     finally:
         control(queue.broker, "clear_policy", "-p", "postroad", policy)
     queued = producer.said("queued")
     assert others <= queued
-    assert queued | producer.said("failed") == set(range(60))
+    assert queued | producer.said("failed") == set(range(40))
     queue.in_order(queued)
     wait_until(lambda: queue.waits() == 0, "all is over")
 
@@ -986,8 +992,8 @@ def test_who_submits_is_told_when_patience_ends_whatever_is_wrong(queue):
     broker = queue.broker
     with Relay(broker.ports["amqp"]) as relay:
 
-        def submits(first: int) -> Worker:
-            return queue.submits(first, 8, 5, "--patience", 1500, "--asks", url=queue.url(relay.port)).ready()
+        def submits(first: int, patience: int = 6000) -> Worker:  # in which the broker answers, or refuses
+            return queue.submits(first, 8, 5, "--patience", patience, "--asks", url=queue.url(relay.port)).ready()
 
         def fail(producer: Worker) -> set[str]:
             producer.goes_on()
@@ -1022,14 +1028,14 @@ def test_who_submits_is_told_when_patience_ends_whatever_is_wrong(queue):
         finally:
             control(broker, "set_vm_memory_high_watermark", "absolute", "1GB")
 
-        producer = submits(32)
+        producer = submits(32, 60_000)
         producer.goes_on()
         assert producer.ended() == ""
         assert producer.said("queued") == set(range(32, 40))
 
 
 def control(broker: ServerInfo, *command: str) -> None:
-    subprocess.run([str(broker.dir / "ctl"), "-q", *command], check=True, timeout=120, stdin=subprocess.DEVNULL)
+    subprocess.run([str(broker.dir / "ctl"), "-q", *command], check=True, timeout=300, stdin=subprocess.DEVNULL)
 
 
 def test_a_dead_letter_says_the_true_reason(queue):

@@ -69,7 +69,6 @@ def processes(rabbitmq: ServerInfo, request: pytest.FixtureRequest) -> Iterator[
         made = Processes(rabbitmq, request.node.name[5:], sink)
         yield made
         made.end()
-        sink.shutdown()
 
 
 def test_python_sends_what_a_process_submitted_that_was_killed(processes):
