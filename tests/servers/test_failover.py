@@ -132,7 +132,7 @@ def test_credentials_that_the_first_refuses_are_not_shown_to_the_next(postfix, e
     url = url_of(exim, "smtp://alice:wrong@localhost:{smtp}/", backup=f"localhost:{postfix.ports['submission']}")
     run = send_folder(one, url, exim.ca, "alice")
     assert run.errors() == ["authentication_rejected"], run.output
-    assert "submission/smtpd" not in postfix.log()
+    assert "auth=" not in postfix.log()  # of the end of a connection; others come from its start and from earlier tests
 
 
 # What was on its way when the first died: with TLS about 500 octets a message and 3,000 for a handshake.
