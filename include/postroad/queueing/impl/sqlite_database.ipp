@@ -2,10 +2,12 @@
 
 #include <postroad/core/error.hpp>
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <string>
@@ -77,41 +79,104 @@ inline std::string what_to_do(int system_error, const std::string& path) {
     }
 }
 
-/// The file at `path`, of that kind, under its own name: by another its lock would be another one. Made here if there
-/// is none, so that it is for this user only from its first moment; SQLite gives -wal and -shm the same mode. What is
-/// there may be anything: nothing but a file is taken, nor one that more may write to than `by`.
-inline std::string made_file(const std::string& path, const char* kind, writable_by by = writable_by::some) {
-    const auto refuse = [&](errc what, const std::string& why) {
-        throw error(what, "the " + std::string(kind) + " '" + escaped(path, 1000) + "' cannot be opened: " + why);
+/// Why a file that is there is not taken; `by`: who may write to it.
+struct file_refused {
+    errc what = {};
+    std::string why = {};
+};
+[[noreturn]] inline void refuse_file(const std::string& path, const char* kind, const file_refused& r) {
+    throw error(r.what, "the " + std::string(kind) + " '" + escaped(path, 1000) + "' cannot be opened: " + r.why);
+}
+/// For the system a name ends there, so this would be another file.
+inline void refuse_nul(const std::string& path, const char* kind) {
+    if (path.find('\0') != std::string::npos)
+        refuse_file(path, kind, {errc::invalid_option, "its name has a NUL in it"});
+}
+inline std::optional<file_refused> refusal_of(const std::string& path, writable_by by) {
+    struct ::stat found {};
+    const auto failed = [](int why, const char* hint) {
+        return file_refused{why_not(why), std::generic_category().message(why) + hint};
     };
-    // For the system a name ends there, so this would be another file.
-    if (path.find('\0') != std::string::npos) refuse(errc::invalid_option, "its name has a NUL in it");
-    struct ::stat log {};
+    if (::stat(path.c_str(), &found) != 0) return failed(errno, "");
+    if (S_ISDIR(found.st_mode)) return file_refused{errc::storage_unusable, "it is a folder: name a file in it"};
+    if (!S_ISREG(found.st_mode)) return file_refused{errc::storage_unusable, "it is no file: name another"};
+    // An empty one becomes a new one. SQLite takes one octet for none, and would write over it.
+    static constexpr ::off_t smallest_page = 512;
+    if (found.st_size > 0 && found.st_size < smallest_page)
+        return file_refused{errc::storage_damaged, "it is not a database: move it away, or name another file"};
+    if (::faccessat(AT_FDCWD, path.c_str(), R_OK | W_OK, AT_EACCESS) != 0)
+        return failed(errno, ": this user must be allowed to read and write it");
+    if (by == writable_by::some && (found.st_mode & S_IWOTH) != 0)
+        return file_refused{errc::storage_unusable, "anybody may write to it: take that from it (chmod o-w)"};
+    return {};
+}
+
+/// Whether there is nothing else than what SQLite writes to undo a transaction by (https://sqlite.org/fileformat2.html,
+/// section 3), or has put out of use.
+inline bool may_be_rolled_back(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    std::array<char, 8> begin{};
+    in.read(begin.data(), begin.size());
+    const std::string_view octets(begin.data(), static_cast<std::size_t>(in.gcount()));
+    static constexpr std::string_view none("\0\0\0\0\0\0\0\0", 8);
+    return octets.empty() || octets == "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" || octets == none;
+}
+
+/// The same of what is beside it, under names that SQLite takes for its own: it would be read, emptied or deleted.
+inline std::optional<file_refused> refusal_of_what_is_beside(const std::string& path) {
+    struct ::stat found {};
+    const auto what_stands = [](const char* suffix, const char* is) {
+        return file_refused{errc::storage_unusable,
+                            std::string("what stands at its ") + suffix + is + ": move that away"};
+    };
+    for (const auto* suffix : {"-wal", "-shm", "-journal"})
+        if (::stat((path + suffix).c_str(), &found) == 0 && !S_ISREG(found.st_mode))
+            return what_stands(suffix, " is no file");
+    if (!may_be_rolled_back(path + "-journal")) return what_stands("-journal", " is not of SQLite");
     // A log comes after its file. SQLite would throw it away with all that is in it.
-    if (::stat((path + "-wal").c_str(), &log) == 0 && log.st_size > 0 && !file_identity::of(path))
-        refuse(errc::storage_damaged, "it is gone, and its -wal is there: put it back, or move its -wal away");
-    // One that is there is not opened: to close it would take this process's locks off it.
+    if (::stat((path + "-wal").c_str(), &found) == 0 && found.st_size > 0) {
+        if (::stat(path.c_str(), &found) != 0)
+            return file_refused{errc::storage_damaged,
+                                "it is gone, and its -wal is there: put it back, or move its -wal away"};
+        if (found.st_size == 0)
+            return file_refused{errc::storage_damaged,
+                                "it is empty, and its -wal is not: put a copy in its place, or move its -wal away"};
+    }
+    return {};
+}
+
+/// The file at `path`, which is there, under its own name: by another its lock would be another one. It may be
+/// anything: nothing but a file is taken, nor one that more may write to than `by`. It is not opened: to close it would
+/// take this process's locks off it.
+inline std::string found_file(const std::string& path, const char* kind, writable_by by = writable_by::some) {
+    refuse_nul(path, kind);
+    std::error_code ec;
+    const auto real = std::filesystem::canonical(path, ec);
+    if (ec) {
+        std::error_code ignored;
+        const bool is_link = std::filesystem::is_symlink(path, ignored);
+        const auto hint = is_link ? ": it is a link, and leads to no file" : what_to_do(ec.value(), path);
+        refuse_file(path, kind, {why_not(ec.value()), ec.message() + hint});
+    }
+    if (const auto no = refusal_of(real.string(), by)) refuse_file(path, kind, *no);
+    if (const auto no = refusal_of_what_is_beside(real.string())) refuse_file(path, kind, *no);
+    return real.string();
+}
+
+/// The same, and made here if there is none, so that it is for this user only from its first moment; SQLite gives -wal
+/// and -shm the same mode.
+inline std::string made_file(const std::string& path, const char* kind, writable_by by = writable_by::some) {
+    refuse_nul(path, kind);
+    if (!file_identity::of(path))
+        if (const auto no = refusal_of_what_is_beside(path)) refuse_file(path, kind, *no);
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
     if (fd >= 0) {
         ::fchmod(fd, S_IRUSR | S_IWUSR);
         ::close(fd);
     } else if (const int why = errno; why != EEXIST) {
-        refuse(why_not(why), std::generic_category().message(why) + what_to_do(why, path));
+        refuse_file(path, kind, {why_not(why), std::generic_category().message(why) + what_to_do(why, path)});
     }
-    std::error_code ec;
-    const auto real = std::filesystem::canonical(path, ec);
-    if (ec) refuse(why_not(ec.value()), ec.message() + ": it is a link, and leads to no file");
-    struct ::stat found {};
-    if (::stat(real.c_str(), &found) != 0) refuse(why_not(errno), std::generic_category().message(errno));
-    if (S_ISDIR(found.st_mode)) refuse(errc::storage_unusable, "it is a folder: name a file in it");
-    if (!S_ISREG(found.st_mode)) refuse(errc::storage_unusable, "it is no file: name another");
-    if (::faccessat(AT_FDCWD, real.c_str(), R_OK | W_OK, AT_EACCESS) != 0) {
-        const int why = errno;
-        refuse(why_not(why), std::generic_category().message(why) + ": this user must be allowed to read and write it");
-    }
-    if (by == writable_by::some && (found.st_mode & S_IWOTH) != 0)
-        refuse(errc::storage_unusable, "anybody may write to it: take that from it (chmod o-w)");
-    return real.string();
+    return found_file(path, kind, by);
 }
 
 /// A connection to a file. Everything throws `error`, whose explanation names the file and says what to do.
@@ -142,6 +207,9 @@ public:
     }
     std::string text(const char* query);
     std::int64_t number(const char* query);
+    /// Before anything is written, in a snapshot: throws if it is another program's, which stays as it is, with its
+    /// log. Whether there is nothing in it.
+    bool is_empty_or_of(std::int64_t application);
 
     [[noreturn]] void fail(int rc) const {
         const auto said = std::string(db_ ? sqlite3_errmsg(db_.get()) : sqlite3_errstr(rc));
@@ -312,6 +380,20 @@ inline std::string database::text(const char* query) {
 
 inline std::int64_t database::number(const char* query) { return statement(*this, query).find().value_or(0); }
 
+inline bool database::is_empty_or_of(std::int64_t application) {
+    // Whoever is the last to close it would write the log into it.
+    struct ::stat log {};
+    const bool has_log = ::stat((path_ + "-wal").c_str(), &log) == 0 && log.st_size > 0;
+    sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log ? 1 : 0, nullptr);
+    const auto belongs_to = number("PRAGMA application_id");
+    const bool empty = number("SELECT count(*) FROM sqlite_master") == 0;
+    const bool unused = empty && belongs_to == 0 && number("PRAGMA user_version") == 0;
+    if (belongs_to != application && !unused)
+        refuse(errc::storage_damaged, "it is a database of another program: name another file");
+    sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
+    return empty;
+}
+
 /// A file beside the queue that one process at a time has locked; the kernel takes the lock off with the process.
 class process_lock {
 public:
@@ -328,7 +410,7 @@ public:
         // What somebody else put there is not followed, nor changed.
         fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, S_IRUSR | S_IWUSR);
         struct ::stat found {};
-        if (fd_ >= 0 && ::fstat(fd_, &found) == 0 && !S_ISREG(found.st_mode)) {
+        if (fd_ >= 0 && ::fstat(fd_, &found) == 0 && (!S_ISREG(found.st_mode) || found.st_size > 0)) {
             give_back();
             errno = EINVAL;
         }

@@ -16,7 +16,8 @@ namespace detail {
 class journal_view final : keeps_open {
 public:
     // Opened again later, whatever the working directory is then.
-    explicit journal_view(const std::string& path) : path_(std::filesystem::absolute(path).string()) {
+    explicit journal_view(const std::string& path)
+        : path_(found_file(std::filesystem::absolute(path).string(), "queue", writable_by::anybody)) {
         const auto no_fork = fork_register::get().hold();
         {
             database file(path_, SQLITE_OPEN_READWRITE);

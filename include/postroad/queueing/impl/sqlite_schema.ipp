@@ -115,11 +115,7 @@ public:
     explicit sqlite_schema(database& file) : file_(file) {}
 
     void prepare() {
-        // What belongs to somebody else is not touched.
-        const auto belongs_to = file_.number("PRAGMA application_id");
-        const bool empty = file_.number("SELECT count(*) FROM sqlite_master") == 0;
-        if (belongs_to != sqlite_application && !(empty && belongs_to == 0))
-            file_.refuse(errc::storage_damaged, "it is a database of another program: name another file");
+        const bool empty = refuse_others();
         if (empty) file_.execute("PRAGMA auto_vacuum = INCREMENTAL");
         if (file_.text("PRAGMA journal_mode = WAL") != "wal")
             file_.refuse(errc::storage_failed, "it cannot have a write-ahead log: put it on a disk of this machine");
@@ -130,9 +126,17 @@ public:
     }
 
 private:
+    static constexpr auto newest = static_cast<std::int64_t>(sqlite_migrations.size());
+
+    // As it is at one time: another process may make it just now.
+    bool refuse_others() {
+        const snapshot seen(file_);
+        const bool empty = file_.is_empty_or_of(sqlite_application);
+        refuse_unknown(version(), empty);
+        return empty;
+    }
     void migrate() {
-        const auto newest = static_cast<std::int64_t>(sqlite_migrations.size());
-        if (version() != newest) make_tables(newest);
+        if (version() != newest) make_tables();
         for (const auto& [table, columns] : sqlite_tables)
             if (file_.text(("SELECT group_concat(name || iif(pk > 0, ':' || type, ''), ' ') FROM pragma_table_info('" +
                             std::string(table) + "')")
@@ -141,9 +145,9 @@ private:
                                                         "` is not one of a queue: move it away, or name another file");
         for (const auto* sql : sqlite_indexes) file_.execute(sql);
     }
-    void make_tables(std::int64_t newest) {
+    void make_tables() {
         try {
-            bring_to(newest);
+            bring_to_newest();
         } catch (const error& e) {
             if (e.code() != errc::storage_full) throw;
             sqlite3_exec(file_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
@@ -155,17 +159,11 @@ private:
                          "(SQLITE_TMPDIR)");
         }
     }
-    void bring_to(std::int64_t newest) {
+    void bring_to_newest() {
         file_.execute("BEGIN IMMEDIATE");
         // Another process may have been faster.
         const auto found = version();
-        if (found < 0 || (found == 0 && file_.number("SELECT count(*) FROM sqlite_master") > 0))
-            file_.refuse(errc::storage_damaged, "it says that it has schema " + std::to_string(found) +
-                                                    ", which none has: move it away, and save what is left by sqlite3");
-        if (found > newest)
-            file_.refuse(errc::storage_damaged, "it was written by a newer version (schema " + std::to_string(found) +
-                                                    ", and this one knows " + std::to_string(newest) +
-                                                    "): look after it with that version");
+        refuse_unknown(found, file_.number("SELECT count(*) FROM sqlite_master") == 0);
         for (auto v = found; v < newest; ++v) file_.execute(sqlite_migrations[static_cast<std::size_t>(v)]);
         if (found == 1) fill_in();
         for (const auto* sql : sqlite_indexes) file_.execute(sql);
@@ -174,6 +172,15 @@ private:
         file_.execute("COMMIT");
     }
     std::int64_t version() { return file_.number("PRAGMA user_version"); }
+    void refuse_unknown(std::int64_t found, bool empty) {
+        if (found > newest)
+            file_.refuse(errc::storage_damaged, "it was written by a newer version (schema " + std::to_string(found) +
+                                                    ", and this one knows " + std::to_string(newest) +
+                                                    "): look after it with that version");
+        if (found < 0 || (found == 0) != empty)
+            file_.refuse(errc::storage_damaged, "it says that it has schema " + std::to_string(found) +
+                                                    ", which none has: move it away, and save what is left by sqlite3");
+    }
     // What the rows of version 1 have in their envelopes only.
     void fill_in() {
         statement next(file_, "SELECT place, envelope FROM jobs WHERE place > ? ORDER BY place LIMIT 1000");

@@ -28,17 +28,11 @@ public:
     sqlite_schema(database& file, local_parts compared) : file_(file), compared_(compared) {}
 
     void prepare() {
-        const auto belongs_to = file_.number("PRAGMA application_id");
-        const bool empty = file_.number("SELECT count(*) FROM sqlite_master") == 0;
-        if (belongs_to != application && !(empty && belongs_to == 0))
-            file_.refuse(errc::storage_damaged, "it is a database of another program: name another file");
+        refuse_others();
         if (file_.text("PRAGMA journal_mode = WAL") != "wal")
             file_.refuse(errc::storage_failed, "it cannot have a write-ahead log: put it on a disk of this machine");
         if (file_.number("PRAGMA user_version") == 0) make_tables();
-        const auto found = file_.number("PRAGMA user_version");
-        if (found != version)
-            file_.refuse(errc::storage_damaged, "it was written by another version (schema " + std::to_string(found) +
-                                                    "): use that one, or export and import it");
+        refuse_unless(version);
     }
     local_parts compared() {
         return file_.number("SELECT ignoring_case FROM rules") != 0 ? local_parts::ignoring_case
@@ -46,6 +40,17 @@ public:
     }
 
 private:
+    // As it is at one time: another process may make it just now.
+    void refuse_others() {
+        const queueing::detail::snapshot seen(file_);
+        refuse_unless(file_.is_empty_or_of(application) ? 0 : version);
+    }
+    void refuse_unless(std::int64_t expected) {
+        const auto found = file_.number("PRAGMA user_version");
+        if (found != expected)
+            file_.refuse(errc::storage_damaged, "it was written by another version (schema " + std::to_string(found) +
+                                                    "): use that one, or export and import it");
+    }
     void make_tables() {
         file_.execute("BEGIN IMMEDIATE");
         // Another process may have been faster.
