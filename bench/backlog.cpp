@@ -8,6 +8,9 @@
 #define WITH_SQLITE
 #endif
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <cstdio>
@@ -90,6 +93,13 @@ void copy(const std::string& path, job_id has, job_id n) {
     for (const auto* index : queueing::detail::sqlite_indexes) db.execute(index);
     db.execute(("UPDATE numbers SET jobs = " + std::to_string(n) + ", place = " + std::to_string(n)).c_str());
     db.execute("PRAGMA journal_mode = WAL");
+}
+
+// What was written without syncs is on the disk: else who begins to send would wait for that.
+void settle_on_disk(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || ::fsync(fd) != 0) std::abort();
+    ::close(fd);
 }
 
 // The first of 20,000 that are leased, of which none is accepted: they stay, and are failed.
@@ -179,6 +189,7 @@ int main(int argc, char** argv) {
     remove();
     fill(file, std::min(n, most_made));
     if (n > most_made) copy(file, most_made, n);
+    settle_on_disk(file);
     {
         const auto begin = clock::now();
         queueing::sqlite queue(options(file));

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
@@ -84,8 +85,10 @@ public:
     outbox(const outbox&) = delete;
     outbox& operator=(const outbox&) = delete;
 
-    void start() {
-        queue.start([this] {
+    /// `woken` is called with each wake-up, on the queue's thread.
+    void start(std::function<void()> woken = [] {}) {
+        queue.start([this, woken = std::move(woken)] {
+            woken();
             const std::scoped_lock lock(mutex_);
             ++wakes_;
             woken_.notify_all();

@@ -78,6 +78,9 @@ constexpr std::size_t many = 3000;
 constexpr std::int64_t most = 12'000;
 // Of the places of what is read next, and of 64 of these.
 constexpr std::int64_t most_to_read = 80'000;
+// Until the first of a backlog is given out: what waits for a time is walked past before; all that is read takes
+// 220,000.
+constexpr std::int64_t most_until_first = 120'000;
 
 void fill(outbox& box, std::size_t n, std::optional<time_point> due = {}) {
     std::promise<void> stored;
@@ -131,6 +134,31 @@ TEST_CASE("what is submitted while a backlog is read waits for a part of what is
         box.start();
         CHECK(late.waited() <= most_to_read);
         for (const auto& j : box.lease(many + 1)) box.queue.settle(j);
+        CHECK(box.drained());
+    }
+}
+
+TEST_CASE("the first of a backlog is given out once a few were read, and then the others") {
+    const counted steps_of_all;
+    const folder f;
+    for (const bool delayed : {false, true}) {
+        CAPTURE(delayed);
+        {
+            outbox box({.path = f.file()});
+            fill(box, many, delayed ? std::optional(clock::now()) : std::nullopt);
+        }
+        outbox box({.path = f.file()});
+        std::promise<std::int64_t> first;
+        box.start([&, given = false]() mutable {
+            std::vector<job> out;
+            if (!given) box.queue.lease(1, clock::now(), out);
+            if (out.empty()) return;
+            given = true;
+            box.queue.settle(out[0]);
+            first.set_value(steps);
+        });
+        CHECK(first.get_future().get() <= most_until_first);
+        for (const auto& j : box.lease(many - 1)) box.queue.settle(j);
         CHECK(box.drained());
     }
 }

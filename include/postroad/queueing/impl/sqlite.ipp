@@ -368,6 +368,7 @@ private:
     std::int64_t self_ = 0;        // who submits, in the file
     int quiet_ = 0;                // polls in a row without work
     bool discover_ = true;         // there may be classes without a lane
+    bool begins_ = false;          // to send, and has given out nothing yet
     bool untold_ = false;          // others may have kept outcomes for this process
     std::size_t uncollected_ = 0;  // outcomes that are to be erased, since they were told
     std::vector<job> abandoned_;

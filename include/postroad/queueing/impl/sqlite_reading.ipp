@@ -28,6 +28,7 @@ inline void sqlite_store::load() {
         met(e);
     }
     const std::scoped_lock lock(mutex_);
+    begins_ = begins_ && !shelf_.any_ready();
     loading_ = false;
     tell_ = true;
     load_ = load_ || more || failed;
@@ -63,7 +64,8 @@ inline bool sqlite_store::in_memory(std::int64_t place) const {
 
 inline std::size_t sqlite_store::room_in(const sqlite_shelf::lane& l) const {
     const std::scoped_lock lock(mutex_);
-    return l.room();
+    // Whoever has nothing yet gets the first before the others are read.
+    return begins_ ? std::min(l.room(), slice) : l.room();
 }
 
 // Whether it ended early, since somebody waits.

@@ -211,7 +211,7 @@ inline void sqlite_store::become_sender() {
     const std::scoped_lock lock(mutex_);
     unchecked_.emplace();
     epoch_ = file_.left().epoch;
-    sends_ = true;
+    sends_ = begins_ = true;
     shelf_.lanes().clear();
     expect_more();
 }
