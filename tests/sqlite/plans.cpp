@@ -122,6 +122,21 @@ TEST_CASE("whatever is asked of a queue in a file goes by an index") {
     CHECK(watched::sorts() == "");
 }
 
+TEST_CASE("whoever begins to send looks at no job but those that are next") {
+    const watched all;
+    const folder f;
+    {
+        outbox box({.path = f.file()});
+        fill(box, clock::now());
+    }
+    outbox box({.path = f.file()});
+    box.start();
+    (void)box.lease_one();
+    const auto scans = watched::scans();
+    CAPTURE(scans);
+    CHECK(scans.find("FROM jobs") == std::string::npos);
+}
+
 TEST_CASE("whatever is asked of a journal goes by an index") {
     const watched all;
     const folder f;
