@@ -3,8 +3,10 @@
 
 #include <postroad/queueing/sqlite_journal.hpp>
 
+#include <algorithm>
 #include <map>
 #include <mutex>
+#include <string_view>
 
 using namespace sqlite_test;
 using queueing::job_filter;
@@ -23,6 +25,14 @@ public:
     /// The statements that walked through all of a table, or sorted, since the last time.
     static std::string scans() { return take(scanned); }
     static std::string sorts() { return take(sorted); }
+    /// The most steps that a statement with these words in it took at once; 0: there was none.
+    static int most_steps(std::string_view words) {
+        const std::scoped_lock lock(mutex);
+        int most = 0;
+        for (const auto& [sql, n] : steps)
+            if (sql.find(words) != std::string::npos) most = std::max(most, n);
+        return most;
+    }
 
 private:
     static int ended(unsigned, void*, void* of, void*) {
@@ -31,6 +41,8 @@ private:
         note(scanned, s, SQLITE_STMTSTATUS_FULLSCAN_STEP);
         note(scanned, s, SQLITE_STMTSTATUS_AUTOINDEX);
         note(sorted, s, SQLITE_STMTSTATUS_SORT);
+        auto& most = steps[sqlite3_sql(s)];
+        most = std::max(most, sqlite3_stmt_status(s, SQLITE_STMTSTATUS_VM_STEP, 1));
         return 0;
     }
     static void note(std::map<std::string, int>& to, sqlite3_stmt* s, int what) {
@@ -50,6 +62,7 @@ private:
     static inline std::mutex mutex;
     static inline std::map<std::string, int> scanned;
     static inline std::map<std::string, int> sorted;
+    static inline std::map<std::string, int> steps;
 };
 
 job job_of(const char* tenant, const char* tag, const char* domain, time_point due) {
@@ -135,6 +148,10 @@ TEST_CASE("whoever begins to send looks at no job but those that are next") {
     const auto scans = watched::scans();
     CAPTURE(scans);
     CHECK(scans.find("FROM jobs") == std::string::npos);
+    // An index of all of them is no better.
+    const int looked = watched::most_steps("place < 0");
+    CHECK(looked > 0);
+    CHECK(looked < 36);
 }
 
 TEST_CASE("whatever is asked of a journal goes by an index") {

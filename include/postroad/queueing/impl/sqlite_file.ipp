@@ -70,10 +70,10 @@ struct sqlite_statements {
                        "SELECT EXISTS(SELECT 1 FROM jobs WHERE failed <= ?) OR EXISTS(SELECT 1 FROM keys WHERE until "
                        "<= ?) OR EXISTS(SELECT 1 FROM outcomes WHERE at <= ?)"};
     statement next_class{file, "SELECT place FROM jobs WHERE place >= ? ORDER BY place LIMIT 1"};
-    // Two ranges: by one condition it would go through all.
+    // Two ranges of the table: by one condition, or by an index, it would go through all.
     statement misplaced{file,
-                        "SELECT place FROM jobs WHERE place < 0 AND state < 2 UNION ALL SELECT place FROM jobs WHERE "
-                        "place >= ? AND state < 2 LIMIT 200"};
+                        "SELECT place FROM jobs NOT INDEXED WHERE place < 0 AND state < 2 UNION ALL SELECT place FROM "
+                        "jobs NOT INDEXED WHERE place >= ? AND state < 2 LIMIT 200"};
     statement fresh{
         file, "SELECT place, due IS NULL AND state < 2 FROM jobs WHERE place > ? AND place < ? ORDER BY place LIMIT ?"};
     statement delayed{file,
