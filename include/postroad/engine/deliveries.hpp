@@ -2,6 +2,7 @@
 // What was leased from the queue: by id, by the message that it is a part of, and when it is given up.
 
 #include <postroad/core/clock.hpp>
+#include <postroad/core/id_table.hpp>
 #include <postroad/engine/attempt.hpp>
 #include <postroad/engine/domains.hpp>
 #include <postroad/queueing/job.hpp>
@@ -42,28 +43,29 @@ struct delivery {
 class deliveries {
 public:
     delivery* find(job_id id) noexcept {
-        const auto found = all_.find(id);
-        return found == all_.end() ? nullptr : &found->second;
+        const auto* const found = all_.find(id);
+        return found ? found->get() : nullptr;
     }
     bool empty() const noexcept { return all_.empty(); }
     std::size_t size() const noexcept { return all_.size(); }
     template <class F>
     void each(F&& f) const {
-        for (const auto& entry : all_) f(entry.second);
+        all_.each([&](const auto& d) { f(std::as_const(*d)); });
     }
 
     template <class F>
     void each(F&& f) {
-        for (auto& entry : all_) f(entry.second);
+        all_.each([&](const auto& d) { f(*d); });
     }
 
     /// Null: one of that id is held already.
     delivery* put(std::unique_ptr<job> j) {
-        const auto [entry, is_new] = all_.try_emplace(j->id);
-        if (!is_new) return nullptr;
+        auto made = std::make_unique<delivery>();
+        delivery& d = *made;
+        if (!all_.insert(j->id, std::move(made))) return nullptr;
         if (j->whole != 0) parts_[j->whole].insert(j->id);
-        entry->second.what = std::move(j);
-        return &entry->second;
+        d.what = std::move(j);
+        return &d;
     }
     std::unique_ptr<job> take(delivery& d) {
         auto j = std::move(d.what);
@@ -75,7 +77,7 @@ public:
     }
     /// Of a message: it, or its parts.
     std::vector<job_id> of(job_id whole) const {
-        if (all_.contains(whole)) return {whole};
+        if (all_.find(whole)) return {whole};
         const auto p = parts_.find(whole);
         if (p == parts_.end()) return {};
         return {p->second.begin(), p->second.end()};
@@ -101,7 +103,7 @@ public:
     }
 
 private:
-    std::unordered_map<job_id, delivery> all_;
+    id_table<std::unique_ptr<delivery>> all_;  // by pointer: they stay where they are
     std::unordered_map<job_id, std::set<job_id>> parts_;
     std::set<std::pair<time_point, job_id>> deadlines_;
 };

@@ -1,11 +1,11 @@
 #pragma once
 // Jobs that wait, each in one line: it goes from the front, or from anywhere by its id, in one step.
 
+#include <postroad/core/id_table.hpp>
 #include <postroad/queueing/job.hpp>
 #include <postroad/scheduling/detail/chain.hpp>
 
 #include <optional>
-#include <unordered_map>
 
 namespace postroad::scheduling::detail {
 
@@ -21,10 +21,12 @@ public:
 
     /// Into `l`, which is known as `number`; false if it waits already.
     bool push_back(line& l, index number, job_id id) {
-        const auto [at, is_new] = by_id_.try_emplace(id, none);
-        if (!is_new) return false;
-        at->second = entries_.add({.id = id, .line = number});
-        l.push_back(entries_, at->second);
+        const auto at = entries_.add({.id = id, .line = number});
+        if (!by_id_.insert(id, {at})) {
+            entries_.erase(at);
+            return false;
+        }
+        l.push_back(entries_, at);
         return true;
     }
     job_id pop_front(line& l) {
@@ -33,16 +35,15 @@ public:
         return id;
     }
     void erase(line& l, job_id id) {
-        const auto found = by_id_.find(id);
-        l.erase(entries_, found->second);
-        entries_.erase(found->second);
-        by_id_.erase(found);
+        const auto at = by_id_.erase(id).number;
+        l.erase(entries_, at);
+        entries_.erase(at);
     }
     /// The number of the line that it waits in.
     std::optional<index> line_of(job_id id) const {
-        const auto found = by_id_.find(id);
-        if (found == by_id_.end()) return std::nullopt;
-        return entries_[found->second].line;
+        const auto* const at = by_id_.find(id);
+        if (!at) return std::nullopt;
+        return entries_[at->number].line;
     }
     template <class F>
     void for_each(const line& l, F&& f) const {
@@ -52,8 +53,13 @@ public:
     std::uint64_t looks() const noexcept { return entries_.looks(); }
 
 private:
+    struct place {
+        index number = none;
+        friend bool operator==(const place&, const place&) = default;
+    };
+
     slots<entry> entries_;
-    std::unordered_map<job_id, index> by_id_;
+    id_table<place> by_id_;
 };
 
 }  // namespace postroad::scheduling::detail
