@@ -88,11 +88,16 @@ std::string simulate(const py::dict& d) {
     const auto each = d["per_destination"].cast<std::size_t>();
     scheduling::rate pace;
     take<double>(d, "pace", [&](double n) { pace = {.messages = 1, .per = seconds(1 / n)}; });
+    const bool queued = d["queued"].cast<bool>();
     const gil_released released;
-    return to_json(testing::simulate(
-        std::move(w), pooling::keep_alive{.max_connections = connections, .per_destination = each, .first = each},
-        scheduling::fair{.per_destination = each, .mailer_pace = pace},
-        {.connections = connections, .per_destination = each}));
+    const auto simulated = [&](auto queue) {
+        queue.capacity = std::size_t(-1);
+        return to_json(testing::simulate(
+            std::move(w), pooling::keep_alive{.max_connections = connections, .per_destination = each, .first = each},
+            scheduling::fair{.per_destination = each, .mailer_pace = pace},
+            {.connections = connections, .per_destination = each}, std::move(queue)));
+    };
+    return queued ? simulated(testing::as_in_a_file()) : simulated(queueing::memory());
 }
 
 }  // namespace

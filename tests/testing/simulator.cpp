@@ -90,6 +90,34 @@ TEST_CASE("whatever hosts do, no rule is broken and nothing is lost") {
     }
 }
 
+TEST_CASE("as from a queue in a file, no rule is broken, and nothing is lost") {
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+        CAPTURE(seed);
+        const auto r = simulate(all_at_once(troubled_hosts(), 60, seed), pool_of_12(),
+                                fair{.per_destination = 5, .look_ahead = 32}, capped, as_in_a_file());
+        CHECK(broken(r) == "");
+        CHECK(r.accepted == 60 * troubled_hosts().size());
+    }
+}
+
+TEST_CASE("as from a queue in a file, the scheduler does not see who stands far behind") {
+    const auto when_all_is_out = [](auto queue) {
+        workload w;
+        w.hosts.resize(2);
+        w.next = [given = 0u]() mutable -> std::optional<arrival> {
+            if (given == 12'000) return std::nullopt;
+            return arrival{.domain = given++ / 6'000};
+        };
+        const auto r = simulate(std::move(w), keep_alive{.max_connections = 40, .per_destination = 20}, fair{},
+                                {.connections = 40, .per_destination = 20}, std::move(queue));
+        CHECK(broken(r) == "");
+        return r.all;
+    };
+    // The second host waits until all but 4,096 for the first have gone, which is a third of the time.
+    const auto at_once = when_all_is_out(queueing::memory());
+    CHECK(when_all_is_out(as_in_a_file()) > at_once + at_once / 5);
+}
+
 TEST_CASE("many domains at few hosts: look-ups that fail, expire and share limits") {
     for (std::uint64_t seed = 1; seed <= 5; ++seed) {
         CAPTURE(seed);

@@ -194,6 +194,7 @@ def _plan_command(args: argparse.Namespace) -> int:
         "connections": args.connections,
         "per_destination": min(args.per_destination, args.connections),
         "pace": args.pace,
+        "queued": args.queued,
         "seed": args.seed,
     }
     found = _simulated(plan)
@@ -263,6 +264,9 @@ def register(commands: Any) -> None:
     parser.add_argument("--domains", metavar="N", type=int, default=0, help="at those hosts (one at each)")
     parser.add_argument("--connections", metavar="N", type=int, default=16, help="at a time (16)")
     parser.add_argument("--per-destination", metavar="N", type=int, default=20, help="connections to one (20)")
+    parser.add_argument(
+        "--queued", action="store_true", help="from a queue in a file, as merge --queue and run send; else in memory"
+    )
     parser.add_argument("--pace", metavar="N", type=float, help="most letters a second")
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="equal seeds make equal plans (1)")
     parser.add_argument("--report", type=not_empty, metavar="FILE", help="write it as a page of HTML, with a plot")

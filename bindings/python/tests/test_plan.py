@@ -71,6 +71,15 @@ def test_messages_go_by_the_domains_of_recipients(capsys, hosts, tmp_path):
     assert slow["t100_s"] > 240 > 10 * fast["t100_s"]
 
 
+def test_from_a_queue_in_a_file_less_is_seen_at_a_time(capsys):
+    options = ("--messages", "20000", "--sites", "5000")
+    queued = planned(capsys, *options, "--queued")
+    assert queued["accepted"] == 20000
+    assert not queued["broken"]
+    # fewer of those that are seen go to one site
+    assert queued["connections"] > 1.2 * planned(capsys, *options)["connections"]
+
+
 def test_pace_and_limits_count(capsys, hosts):
     options = ("--messages", "600", "--hosts", hosts)
     assert planned(capsys, *options, "--pace", "2")["t100_s"] > 290

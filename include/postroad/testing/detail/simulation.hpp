@@ -46,6 +46,7 @@ public:
     simulation& operator=(const simulation&) = delete;
 
     simulation_report run() {
+        if constexpr (queueing::durable<Queueing>) queue_.start([this] { woken_ = true; });
         upcoming_ = work_.next();
         while (upcoming_ || open_jobs_ > 0) {
             if (!step()) break;
@@ -196,7 +197,15 @@ private:
     }
 
     void act() {
-        while (auto a = dispatcher_.poll()) std::visit([this](auto& what) { this->carry_out(what); }, *a);
+        do {
+            while (auto a = dispatcher_.poll()) std::visit([this](auto& what) { this->carry_out(what); }, *a);
+        } while (is_woken());
+    }
+    // By a queue that stores marks.
+    bool is_woken() {
+        if (!std::exchange(woken_, false)) return false;
+        dispatcher_.wake(now_);
+        return true;
     }
 
     void later(duration wait, happening what, std::uint64_t c, std::uint64_t j = 0) {
@@ -492,6 +501,7 @@ private:
     std::map<unsigned, std::vector<duration>> waits_;
     std::size_t open_jobs_ = 0;
     std::size_t idle_steps_ = 0;
+    bool woken_ = false;
     simulation_report report_;
 };
 
