@@ -22,12 +22,23 @@
 // expect STORAGE_LOST: postroad: the queueing policy's storage_lost would never be called: std::string storage_lost(
 // expect OPERABLE: postroad: the queueing policy has some of list, count, retry_now, hold, keep and drop, but not all
 // expect DURABLE: postroad: is_durable of the queueing policy is true, but it lacks something of
+// expect ON_WAKE: postroad: the session's on_wake would never be called: void on_wake(
+// expect IS_HERE: postroad: the session's is_here would never be called: bool is_here(
+// expect OBSERVE: postroad: the session's observe would never be called: void observe(
+// expect MAX_RECIPIENTS: postroad: the session's max_recipients would never be called: std::size_t max_recipients(
+// expect MAX_DOMAINS: postroad: the session's max_domains would never be called: std::size_t max_domains(
+// expect GREET_BY: postroad: the session's greet_by would never be called: void greet_by(
+// expect CHANNEL_BINDING: postroad: the session's channel_binding would never be called: void channel_binding(
+// expect TLS_FACTS: postroad: the session's tls_facts would never be called: void tls_facts(
+#include <postroad/net/link.hpp>
 #include <postroad/pooling/keep_alive.hpp>
 #include <postroad/pooling/traits.hpp>
 #include <postroad/queueing/direct.hpp>
 #include <postroad/queueing/traits.hpp>
 #include <postroad/scheduling/fifo.hpp>
 #include <postroad/scheduling/traits.hpp>
+#include <postroad/tls/insecure_none.hpp>
+#include <postroad/transport/traits.hpp>
 
 using namespace postroad;
 using pooling::connection_id, pooling::place, scheduling::host_event, scheduling::host_id;
@@ -112,6 +123,45 @@ struct queue : queueing::direct {
 #endif
 };
 
+struct bare {
+    void started(time_point) {}
+    void received(std::string_view, time_point) {}
+    void closed(error_code, std::string, time_point) {}
+    void secured(time_point) {}
+    void tick(time_point) {}
+    std::size_t output(std::span<std::string_view>) const { return 0; }
+    void consumed(std::size_t, time_point) {}
+    time_point deadline() const { return never; }
+    bool wants_tls() const { return false; }
+    bool done() const { return true; }
+#ifdef ON_WAKE
+    void on_wake() {}
+#endif
+#ifdef IS_HERE
+    void is_here() const {}
+#endif
+#ifdef OBSERVE
+    void observe(observer&, std::uint64_t) {}
+#endif
+#ifdef MAX_RECIPIENTS
+    std::optional<std::size_t> max_recipients() const { return 1; }
+#endif
+#ifdef MAX_DOMAINS
+    std::size_t max_domains(time_point) const { return 1; }
+#endif
+#ifdef GREET_BY
+    void greet_by(duration) {}
+#endif
+#ifdef CHANNEL_BINDING
+    void channel_binding(std::string) {}
+#endif
+#ifdef TLS_FACTS
+    void tls_facts(bool) {}
+#endif
+};
+
+template class net::link<bare, tls::insecure_none::engine_type>;
+template struct transport::session_traits<bare>;
 template struct pooling::pooling_traits<pool>;
 template struct scheduling::scheduling_traits<scheduler>;
 template struct queueing::queueing_traits<queue>;

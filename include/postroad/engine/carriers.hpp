@@ -39,6 +39,7 @@ public:
     using session_type = typename Transport::session_type;
     using engine_type = typename Tls::engine_type;
     using traits = transport::transport_traits<Transport>;
+    using session_traits = transport::session_traits<session_type>;
     static constexpr bool wired = Transport::needs_wire;
     using carrier = std::conditional_t<wired, wired_carrier<carriers>, local_carrier<carriers>>;
 
@@ -127,13 +128,12 @@ public:
                 c.connection = std::make_shared<wire>(
                     gate_->executor(), typename wire::link_type(std::move(session), start, engine_maker(o.to)), c);
                 if (observer_) watch(c);
-                if constexpr (requires { c.session().is_here(); })
-                    if (c.session().is_here()) return touch(c);
+                if (session_traits::is_here(c.session())) return touch(c);
                 const auto keep = c.connection;
                 keep->dial(o.to, o.to.addresses.all, transport::transport_traits<Transport>::dialing(transport_, o.to));
             } else {
                 c.here.emplace(traits::make_session(transport_, o.to, fresh_nonce(), o.known));
-                if constexpr (requires { c.here->on_wake(std::function<void()>()); }) c.here->on_wake(waker(o.id));
+                session_traits::on_wake(*c.here, waker(o.id));
                 touch(c);
             }
         } catch (...) {
@@ -248,10 +248,7 @@ private:
         touch(c);
         if (!in_turn_) wants_turn_();
     }
-    void watch(carrier& c) {
-        if constexpr (requires { c.session().observe(observer_.get(), c.id); })
-            c.session().observe(observer_.get(), c.id);
-    }
+    void watch(carrier& c) { session_traits::observe(c.session(), observer_.get(), c.id); }
 
     void take_events(carrier& c, time_point now) {
         while (!c.over) {
@@ -284,8 +281,8 @@ private:
     }
     static recipient_limits limits_of(session_type& s) {
         recipient_limits limits;
-        if constexpr (requires { s.max_recipients(); }) limits.recipients = s.max_recipients();
-        if constexpr (requires { s.max_domains(); }) limits.domains = s.max_domains();
+        limits.recipients = session_traits::max_recipients(s, limits.recipients);
+        limits.domains = session_traits::max_domains(s, limits.domains);
         return limits;
     }
     void close(carrier& c, const smtp::closed& why, time_point now) {

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,6 +24,27 @@ namespace postroad::net {
 
 template <wire_session Session, tls::engine Engine>
 class link {
+    static_assert(
+        !requires { &Session::greet_by; } ||
+            requires(Session s, time_point deadline) {
+                { s.greet_by(deadline) } -> std::same_as<void>;
+            },
+        "postroad: the session's greet_by would never be called: void greet_by(time_point) (net/wire_session.hpp)");
+    static_assert(
+        !requires { &Session::channel_binding; } ||
+            requires(Session s, std::string text) {
+                { s.channel_binding(text, text) } -> std::same_as<void>;
+            },
+        "postroad: the session's channel_binding would never be called: void channel_binding(std::string name, "
+        "std::string data) (net/wire_session.hpp)");
+    static_assert(
+        !requires { &Session::tls_facts; } ||
+            requires(Session s, tls::facts f) {
+                { s.tls_facts(f) } -> std::same_as<void>;
+            },
+        "postroad: the session's tls_facts would never be called: void tls_facts(tls::facts) "
+        "(net/wire_session.hpp)");
+
 public:
     /// Makes the engine when TLS starts.
     using engine_maker = std::function<std::unique_ptr<Engine>()>;
