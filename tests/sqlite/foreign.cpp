@@ -76,7 +76,8 @@ std::string octets_of_a_queue(const folder& f) {
 }  // namespace
 
 TEST_CASE("a file that is no database is left as it is, whatever its size") {
-    for (const std::size_t size : {1, 2, 10, 15, 16, 99, 100, 511, 512, 513, 1024, 4095, 4096, 4097, 65536}) {
+    for (const std::size_t size :
+         {1u, 2u, 10u, 15u, 16u, 99u, 100u, 511u, 512u, 513u, 1024u, 4095u, 4096u, 4097u, 65536u}) {
         CAPTURE(size);
         for (const auto* text : {"S", "x", "\n", "0"}) {
             CAPTURE(text);
@@ -94,7 +95,7 @@ TEST_CASE("what is left of a queue that was cut off is left as it is, and is no 
     const folder made;
     const auto whole = octets_of_a_queue(made);
     REQUIRE(whole.size() > 8192);
-    for (const std::size_t size : {1, 15, 16, 17, 99, 100, 101, 511, 512, 1024, 4095, 4096, 4097, 8192}) {
+    for (const std::size_t size : {1u, 15u, 16u, 17u, 99u, 100u, 101u, 511u, 512u, 1024u, 4095u, 4096u, 4097u, 8192u}) {
         CAPTURE(size);
         const folder f;
         write(f.file(), whole.substr(0, size));
