@@ -94,6 +94,11 @@ void fill(outbox& box, std::size_t n, std::optional<time_point> due = {}) {
     stored.get_future().get();
 }
 
+void leave_backlog(const folder& f, bool delayed) {
+    outbox box({.path = f.file()});
+    fill(box, many, delayed ? std::optional(clock::now()) : std::nullopt);
+}
+
 }  // namespace
 
 TEST_CASE("what is submitted while many are held, hurried or dropped waits for few of them") {
@@ -125,10 +130,7 @@ TEST_CASE("what is submitted while a backlog is read waits for a part of what is
     const folder f;
     for (const bool delayed : {false, true}) {
         CAPTURE(delayed);
-        {
-            outbox box({.path = f.file()});
-            fill(box, many, delayed ? std::optional(clock::now()) : std::nullopt);
-        }
+        leave_backlog(f, delayed);
         outbox box({.path = f.file()});
         latecomer late(box, 5000);
         box.start();
@@ -143,10 +145,7 @@ TEST_CASE("the first of a backlog is given out once a few were read, and then th
     const folder f;
     for (const bool delayed : {false, true}) {
         CAPTURE(delayed);
-        {
-            outbox box({.path = f.file()});
-            fill(box, many, delayed ? std::optional(clock::now()) : std::nullopt);
-        }
+        leave_backlog(f, delayed);
         outbox box({.path = f.file()});
         std::promise<std::int64_t> first;
         box.start([&, given = false]() mutable {

@@ -285,30 +285,31 @@ sys.meta_path.insert(0, Finder())
 """
 
 
+def interrupted(folder, module, *arguments):
+    """Python with those arguments, interrupted when it looks for that module."""
+    (folder / "sitecustomize.py").write_text(INTERRUPTING)
+    folders = [str(folder), str(Path(postroad.__file__).parent.parent)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders), "INTERRUPT_AT": module}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+
+
 @pytest.mark.skipif(sys.version_info < (3, 10), reason="what is being run is not known there")
 @pytest.mark.parametrize("module", ["postroad._interpreter", "postroad._core", "postroad._run", "postroad.__main__"])
 @pytest.mark.parametrize("script", [False, True], ids=["module", "script"])
 def test_the_command_that_is_interrupted_while_it_begins_says_nothing(tmp_path, module, script):
-    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
     command = ["-m", "postroad"]
     if script:
         command = [str(tmp_path / "postroad")]
         (tmp_path / "postroad").write_text("import sys\nfrom postroad.__main__ import main\nsys.exit(main())\n")
-    folders = [str(tmp_path), str(Path(postroad.__file__).parent.parent)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders), "INTERRUPT_AT": module}
-    done = subprocess.run(
-        [sys.executable, *command, "--version"], capture_output=True, text=True, timeout=60, env=environment
-    )
+    done = interrupted(tmp_path, module, *command, "--version")
     # what a shell shows as 130
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
 def test_a_program_that_imports_the_module_is_interrupted_as_ever(tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
-    folders = [str(tmp_path), str(Path(postroad.__file__).parent.parent)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders), "INTERRUPT_AT": "postroad._core"}
     program = "try:\n    import postroad\nexcept KeyboardInterrupt:\n    print('caught')\n"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=environment)
+    done = interrupted(tmp_path, "postroad._core", "-c", program)
     assert (done.returncode, done.stdout, done.stderr) == (0, "caught\n", "")
 
 
