@@ -74,14 +74,15 @@ public:
         line();
         say("250-villain\r\n" + std::string(extensions) + "250 HELP\r\n");
     }
-    // A transaction with one recipient, as any server takes it.
-    void take() {
+    // A transaction with one recipient, as any server takes it; `taking` comes before the last reply.
+    void take(const std::function<void()>& taking = [] {}) {
         for (auto l = line(); l != "DATA"; l = line()) {
             if (gone() || l == "QUIT") return hang_up();
             say("250 ok\r\n");
         }
         say("354 go\r\n");
         until(".");
+        taking();
         say("250 taken\r\n");
     }
     void forever(std::string_view text) {

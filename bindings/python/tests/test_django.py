@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import smtplib
-import time
 
 import django
 import postroad
 import pytest
+from conftest import until
 from django.conf import settings
 from django.core import mail
 from django.test import override_settings
@@ -26,10 +26,7 @@ def site(server):
 
 def taken(server, n):
     """The `n` messages that it took: it counts one when it has replied."""
-    end = time.monotonic() + 60
-    while len(server.messages) < n:
-        assert time.monotonic() < end, server.messages
-        time.sleep(0.01)
+    until(lambda: len(server.messages) >= n)
     assert len(server.messages) == n
     return server.messages
 
