@@ -9,6 +9,7 @@
 //   --mode M          lockstep, envelope, across, window or automatic (default envelope)
 //   --window N        transactions in flight per connection in mode window (default 16)
 //   --ca FILE         TLS from the first octet, with this certificate to trust
+//   --engine E        which library does TLS: mbedtls (default), or openssl with api async and parts memory
 //   --api A           how messages are handed over:
 //       async   async_send on this program's own io_context, in one thread (default)
 //       send    send(), blocking, in as many threads as there are connections
@@ -28,6 +29,9 @@
 #if __has_include(<sqlite3.h>)
 #include <postroad/queueing/sqlite.hpp>
 #define WITH_SQLITE
+#endif
+#ifdef WITH_OPENSSL
+#include <postroad/tls/openssl.hpp>
 #endif
 
 #include <sys/resource.h>
@@ -91,6 +95,7 @@ struct options {
     std::uint64_t in_flight = 0;
     std::uint64_t window = 16;
     std::string ca = {};
+    std::string engine = "mbedtls";
     std::string mode = "envelope";
     std::string api = "async";
     std::string parts = "memory";
@@ -144,6 +149,8 @@ options parse(int argc, char** argv) {
             o.window = number();
         else if (name == "--ca")
             o.ca = value();
+        else if (name == "--engine")
+            o.engine = value();
         else if (name == "--mode")
             o.mode = value();
         else if (name == "--api")
@@ -178,7 +185,10 @@ postroad::transport::smtp transport(const options& o) {
     return postroad::transport::smtp{url};
 }
 
-postroad::tls::automatic tls(const options& o) { return {.options = {.ca_file = o.ca}}; }
+template <class Policy = postroad::tls::automatic>
+Policy tls(const options& o) {
+    return {.options = {.ca_file = o.ca}};
+}
 
 // As many messages over one connection as there are: the others do the same.
 postroad::pooling::keep_alive pool(const options& o) {
@@ -241,22 +251,28 @@ private:
 template <class... Parts>
 void run_async(const options& o, const postroad::mail_ptr& mail, tally& results, Parts... parts) {
     asio::io_context context(1);
-    postroad::mailer mailer{postroad::one_thread(context), transport(o), pool(o), tls(o), std::move(parts)...};
+    postroad::mailer mailer{postroad::one_thread(context), transport(o), pool(o), std::move(parts)...};
     stream s(mailer, mail, o.messages, results);
     s.start(o.handed_over());
     context.run();
 }
 
 void run_with_parts(const options& o, const postroad::mail_ptr& mail, tally& results) {
+    if (o.engine == "openssl") {
+#ifdef WITH_OPENSSL
+        if (o.parts == "memory") return run_async(o, mail, results, tls<postroad::tls::openssl::automatic>(o));
+#endif
+        usage("OpenSSL is not there, or not with these parts");
+    }
     if (o.parts == "memory")
-        run_async(o, mail, results);
+        run_async(o, mail, results, tls(o));
     else if (o.parts == "direct")
-        run_async(o, mail, results, postroad::queueing::direct{});
+        run_async(o, mail, results, tls(o), postroad::queueing::direct{});
     else if (o.parts == "fair")
-        run_async(o, mail, results, postroad::scheduling::fair{});
+        run_async(o, mail, results, tls(o), postroad::scheduling::fair{});
 #ifdef WITH_SQLITE
     else if (o.parts == "sqlite")
-        run_async(o, mail, results, postroad::queueing::sqlite{o.store}, postroad::scheduling::fair{});
+        run_async(o, mail, results, tls(o), postroad::queueing::sqlite{o.store}, postroad::scheduling::fair{});
 #endif
     else
         usage("there are no such parts");
