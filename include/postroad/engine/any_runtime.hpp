@@ -15,6 +15,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -58,7 +60,7 @@ public:
     /// Tells who waits for a job, and observers, what became of one that never comes into the queue.
     virtual void conclude_outside(job&& j) = 0;
     /// Senders of what is not delivered, or late, get reports.
-    virtual void report_failures(report_options options) = 0;
+    virtual void report_by(report_writer write) = 0;
     /// Calls `f(now)` on the executor and carries out what follows from it.
     POSTROAD_DECL void use(std::function<void(time_point)> f);
     /// `to` is told what happens from now on; null: nobody is. Whom it replaces is let go.
@@ -71,11 +73,12 @@ public:
     POSTROAD_DECL void finish_by(std::function<mail_ptr(mail_ptr)> f);
     /// What finish_by() says of it, or itself.
     POSTROAD_DECL mail_ptr finished(mail_ptr mail) const;
-    using suppressor = std::function<std::vector<left_out>(const mail_object&, const std::string& tenant)>;
-    /// `f` says who must not get a message, before it is queued. On any thread, as those that send are.
+    /// Takes those who must not get a message out of its job, as leave_out() does. Nothing: everybody may.
+    using suppressor = std::function<std::optional<job>(job&, const std::string& tenant)>;
+    /// `f` is asked before a message is queued. On any thread, as those that send are.
     POSTROAD_DECL void suppress_by(suppressor f);
-    /// What suppress_by() says of it, or nobody.
-    POSTROAD_DECL std::vector<left_out> suppressed(const mail_object& mail, const std::string& tenant) const;
+    /// What suppress_by() says of it, or nothing.
+    POSTROAD_DECL std::optional<job> suppressed(job& j, const std::string& tenant) const;
 
     /// Ends a job early: see gate().
     POSTROAD_DECL void cancel(job_id id, cancel_kind kind);

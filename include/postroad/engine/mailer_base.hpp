@@ -27,6 +27,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -195,9 +196,12 @@ public:
     /// several at a time; what it throws refuses the message. Null: nobody is asked. The one before is let go.
     template <suppression::list L>
     void suppress_by(std::shared_ptr<L> list) {
-        runtime_->suppress_by([list = std::move(list)](const mail_object& mail, const std::string& tenant) {
+        runtime_->suppress_by([list = std::move(list)](job& j, const std::string& tenant) -> std::optional<job> {
+            if (!list) return {};
             const auto now = std::chrono::floor<std::chrono::seconds>(net::wall_clock_now());
-            return list ? engine::suppressed(*list, mail, tenant, now) : std::vector<engine::left_out>();
+            auto gone = engine::suppressed(*list, *j.mail, tenant, now);
+            if (gone.empty()) return {};
+            return engine::leave_out(j, std::move(gone));
         });
     }
 

@@ -16,6 +16,9 @@ namespace postroad::engine {
 /// Makes the report that the sender of a job gets, ready to be queued: with delivery_action::failed when the job is
 /// over, with delayed when it is late. Nothing if nobody wants one. On the executor.
 using reporter = std::function<std::optional<job>(const job&, delivery_action, time_point)>;
+/// Writes it, if somebody wants one. Handed to the engine, so that a program that never asks for reports has none of
+/// what writes them.
+using report_writer = std::function<std::optional<mail_object>(const job&, delivery_action, time_point)>;
 
 /// Both clocks at one moment.
 struct moment {

@@ -7,7 +7,6 @@
 #include <postroad/engine/carriers.hpp>
 #include <postroad/engine/dispatcher.hpp>
 #include <postroad/engine/entrance.hpp>
-#include <postroad/net/wall_clock.hpp>
 #include <postroad/tls/policy.hpp>
 
 #include <cstddef>
@@ -71,10 +70,10 @@ public:
         if (entrance_.enqueue(std::move(j), std::move(queued))) wake();
     }
 
-    void report_failures(report_options options) override {
-        on_executor([this, options = std::move(options)](time_point) {
-            dispatcher_.report_by([this, options](const job& about, delivery_action what, time_point now) {
-                return report_of(about, what, options, now);
+    void report_by(report_writer write) override {
+        on_executor([this, write = std::move(write)](time_point) {
+            dispatcher_.report_by([this, write](const job& about, delivery_action what, time_point now) {
+                return report_of(about, what, write(about, what, now), now);
             });
         });
     }
@@ -240,9 +239,8 @@ private:
                             .error = j.error ? j.error : r.error});
     }
 
-    std::optional<job> report_of(const job& about, delivery_action what, const report_options& options,
+    std::optional<job> report_of(const job& about, delivery_action what, std::optional<mail_object> mail,
                                  time_point now) {
-        auto mail = report_about(about, what, options, {now, net::wall_clock_now()});
         if (!mail) return {};
         job r{.id = next_id(), .mail = finished(std::make_shared<const mail_object>(*std::move(mail)))};
         r.submitted = now;

@@ -65,12 +65,18 @@ public:
     explicit operator bool() const noexcept { return state_ != nullptr; }
 
     /// Asks, or joins a question that is under way. Never throws what the function throws: that is an answer.
-    POSTROAD_DECL void ask(const credentials_request& request, credentials_handler done) const;
+    void ask(const credentials_request& request, credentials_handler done) const {
+        state_->ask(request, std::move(done));
+    }
 
 private:
     using asynchronous = std::function<void(const credentials_request&, credentials_handler)>;
-    struct call;
-    struct state;
+    // Virtual, so that a program whose credentials are in its URL has nothing of it but this.
+    struct state {
+        virtual ~state() = default;
+        virtual void ask(const credentials_request& request, credentials_handler done) = 0;
+    };
+    struct shared_state;
 
     POSTROAD_DECL static std::shared_ptr<state> make(asynchronous f);
 

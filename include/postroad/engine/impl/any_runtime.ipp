@@ -103,14 +103,14 @@ POSTROAD_DECL void any_runtime::suppress_by(suppressor f) {
     hooked_.store(true);
 }
 
-POSTROAD_DECL std::vector<left_out> any_runtime::suppressed(const mail_object& mail, const std::string& tenant) const {
+POSTROAD_DECL std::optional<job> any_runtime::suppressed(job& j, const std::string& tenant) const {
     if (!hooked_.load()) return {};
     std::shared_ptr<const suppressor> f;
     {
         const std::lock_guard lock(finishing_);
         f = suppress_;
     }
-    return f ? (*f)(mail, tenant) : std::vector<left_out>();
+    return f ? (*f)(j, tenant) : std::nullopt;
 }
 
 POSTROAD_DECL void any_runtime::cancel(job_id id, cancel_kind kind) {

@@ -60,11 +60,10 @@ POSTROAD_DECL mail_ptr prepare(const message& m) { return prepare(m.freeze(net::
 
 // Whether somebody is left.
 inline bool keep_suppressed_out(engine::any_runtime& r, job& j, const std::string& tenant) {
-    auto gone = r.suppressed(*j.mail, tenant);
-    if (gone.empty()) return true;
-    auto over = engine::leave_out(j, std::move(gone));
-    const bool any_left = over.waiter == nullptr;
-    r.conclude_outside(std::move(over));
+    auto over = r.suppressed(j, tenant);
+    if (!over) return true;
+    const bool any_left = over->waiter == nullptr;
+    r.conclude_outside(*std::move(over));
     return any_left;
 }
 
@@ -220,7 +219,9 @@ POSTROAD_DECL ticket mailer_base::submit_and_wait(const detail::any_mail& mail, 
 POSTROAD_DECL void mailer_base::report_failures(report_options options) {
     // One about nothing says what is wrong with the options, before there is a need for one.
     (void)compose_report({}, {}, options, net::wall_clock_now());
-    runtime_->report_failures(std::move(options));
+    runtime_->report_by([options = std::move(options)](const job& about, delivery_action what, time_point now) {
+        return engine::report_about(about, what, options, {now, net::wall_clock_now()});
+    });
 }
 
 POSTROAD_DECL void mailer_base::shutdown(duration patience) {
