@@ -54,6 +54,15 @@ public:
         if (slots_.size() > least && 8 * size_ < slots_.size()) resize(slots_.size() / 2);
         return value;
     }
+    /// The first in the order of the table; Value() if it is empty.
+    Value first() const noexcept { return taken_from(0); }
+    /// That behind the one of this number, which is there; Value() if it is the last.
+    Value behind(std::uint64_t id) const noexcept { return taken_from(place_of(id) + 1); }
+    void swap(id_table& other) noexcept {
+        slots_.swap(other.slots_);
+        std::swap(size_, other.size_);
+        std::swap(shift_, other.shift_);
+    }
     /// Calls `f(value)` for each, in no order. `f` must not change the table.
     template <class F>
     void each(F&& f) const {
@@ -81,6 +90,10 @@ private:
         auto i = first_of(id);
         while (slots_[i].is_taken() && slots_[i].id != id) i = next(i);
         return i;
+    }
+    Value taken_from(std::size_t i) const noexcept {
+        while (i < slots_.size() && !slots_[i].is_taken()) ++i;
+        return i < slots_.size() ? slots_[i].value : Value();
     }
     void resize(std::size_t size) {
         auto old = std::exchange(slots_, std::vector<slot>(size));

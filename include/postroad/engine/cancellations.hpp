@@ -9,7 +9,7 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <unordered_set>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -59,7 +59,7 @@ public:
         for (auto at = waiting.begin(); at != waiting.end();) {
             const auto end = at + std::min<std::ptrdiff_t>(waiting.end() - at, slice);
             const std::vector<job_id> some(at, end);
-            std::unordered_set<job_id> reported;
+            std::set<job_id> reported;
             if (book_.report) reported = out_.report_overdue(queueing_traits::overdue(queueing_, some), now);
             cancel_queued(some, errc::timed_out, now, reported);
             at = end;
@@ -71,8 +71,8 @@ private:
 
     // Messages of which nothing is held.
     void cancel_queued(const std::vector<job_id>& ids, errc why, time_point now,
-                       const std::unordered_set<job_id>& reported = {}) {
-        std::unordered_set<job_id> taken;
+                       const std::set<job_id>& reported = {}) {
+        std::set<job_id> taken;
         for (auto& j : queueing_traits::take_all(queueing_, ids)) {
             taken.insert(j.id);
             out_.cancelled(std::move(j), why, now, reported);
@@ -80,7 +80,7 @@ private:
         for (const auto id : ids)
             if (!taken.contains(id)) cancel_queued_parts(id, why, now, reported);
     }
-    void cancel_queued_parts(job_id whole, errc why, time_point now, const std::unordered_set<job_id>& reported = {}) {
+    void cancel_queued_parts(job_id whole, errc why, time_point now, const std::set<job_id>& reported = {}) {
         for (auto& part : queueing_traits::take_parts(queueing_, whole))
             out_.cancelled(std::move(part), why, now, reported);
     }

@@ -4,6 +4,7 @@
 
 #include <postroad/core/clock.hpp>
 #include <postroad/core/config.hpp>
+#include <postroad/core/id_map.hpp>
 #include <postroad/core/observer.hpp>
 #include <postroad/core/thrown.hpp>
 #include <postroad/engine/careful_observer.hpp>
@@ -21,7 +22,6 @@
 #include <optional>
 #include <string>
 #include <type_traits>
-#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -374,7 +374,7 @@ private:
     std::weak_ptr<const void> alive_;
     std::shared_ptr<const typename Tls::context_type> tls_context_;
     std::shared_ptr<careful_observer> observer_;
-    std::unordered_map<connection_id, std::unique_ptr<carrier>> all_;
+    id_map<std::unique_ptr<carrier>> all_;
     std::vector<std::pair<question_id, transport::located>> located_;  // answers that came
     std::vector<carrier*> touched_;
     std::vector<carrier*> round_;                 // those that touched_ held

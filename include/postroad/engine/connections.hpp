@@ -2,6 +2,7 @@
 // The connections of a mailer, as its decisions know them: at which site, in which state, with what on them.
 
 #include <postroad/core/clock.hpp>
+#include <postroad/core/id_map.hpp>
 #include <postroad/engine/attempt.hpp>
 #include <postroad/engine/sites.hpp>
 #include <postroad/queueing/job.hpp>
@@ -9,7 +10,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -90,7 +90,7 @@ private:
         if (c.is_open() && c.is_idle()) c.at->idle += by;
     }
 
-    std::unordered_map<connection_id, connection> all_;
+    id_map<connection> all_;
     connection_id last_ = 0;
 };
 

@@ -2,6 +2,7 @@
 // What was leased from the queue: by id, by the message that it is a part of, and when it is given up.
 
 #include <postroad/core/clock.hpp>
+#include <postroad/core/id_map.hpp>
 #include <postroad/core/id_table.hpp>
 #include <postroad/engine/attempt.hpp>
 #include <postroad/engine/domains.hpp>
@@ -11,7 +12,6 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -104,7 +104,7 @@ public:
 
 private:
     id_table<std::unique_ptr<delivery>> all_;  // by pointer: they stay where they are
-    std::unordered_map<job_id, std::set<job_id>> parts_;
+    id_map<std::set<job_id>> parts_;
     std::set<std::pair<time_point, job_id>> deadlines_;
 };
 

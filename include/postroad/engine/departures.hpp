@@ -13,8 +13,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <set>
 #include <string>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -156,8 +156,8 @@ public:
         release(d, now);
     }
     /// Reports about jobs that the queue gives up next: behind that nobody may be left to report it. Their ids.
-    std::unordered_set<job_id> report_overdue(std::vector<job> all, time_point now) {
-        std::unordered_set<job_id> reported;
+    std::set<job_id> report_overdue(std::vector<job> all, time_point now) {
+        std::set<job_id> reported;
         for (auto& j : all) {
             time_out(j);
             if (try_report(j, delivery_action::failed, now) != errc::queue_full) reported.insert(j.id);
@@ -165,7 +165,7 @@ public:
         return reported;
     }
     /// The same for a job that the queue has just given up.
-    void cancelled(job&& j, errc why, time_point now, const std::unordered_set<job_id>& reported = {}) {
+    void cancelled(job&& j, errc why, time_point now, const std::set<job_id>& reported = {}) {
         book_.deliveries.forget_deadline(j);
         j.error = why;
         if (why == errc::timed_out) {

@@ -3,6 +3,7 @@
 
 #include <postroad/core/clock.hpp>
 #include <postroad/core/config.hpp>
+#include <postroad/core/id_map.hpp>
 #include <postroad/core/ring.hpp>
 #include <postroad/engine/sites.hpp>
 #include <postroad/queueing/job.hpp>
@@ -126,7 +127,7 @@ private:
     // By pointer: they stay where they are.
     std::unordered_map<std::string, std::unique_ptr<domain>, hash, std::equal_to<>> all_;
     domain* last_ = nullptr;  // that of() gave out: many send to one
-    std::unordered_map<question_id, domain*> questions_;
+    id_map<domain*> questions_;
     ring<std::pair<time_point, question_id>> asked_;  // when their time is over, in order
     ring<domain*> wanted_;
     std::set<std::pair<time_point, domain*>> waits_;  // until they are overdue

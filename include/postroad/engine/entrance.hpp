@@ -3,6 +3,7 @@
 
 #include <postroad/core/clock.hpp>
 #include <postroad/core/error.hpp>
+#include <postroad/core/id_map.hpp>
 #include <postroad/core/random.hpp>
 #include <postroad/core/thrown.hpp>
 #include <postroad/queueing/policy.hpp>
@@ -13,7 +14,6 @@
 #include <mutex>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 namespace postroad::engine {
@@ -151,7 +151,7 @@ private:
     Queueing& queueing_;
     std::mutex mutex_;  // guards the three that follow
     line parked_;
-    std::unordered_map<job_id, typename line::iterator> by_id_;
+    id_map<typename line::iterator> by_id_;
     std::set<std::pair<time_point, job_id>> deadlines_;
     std::atomic<bool> parked_any_ = false;
     std::atomic<bool> closed_ = false;

@@ -2,6 +2,7 @@
 // Pool and scheduler together: which site gets a connection, which connection the next delivery. No I/O and no clock.
 
 #include <postroad/core/clock.hpp>
+#include <postroad/core/id_map.hpp>
 #include <postroad/core/ring.hpp>
 #include <postroad/core/thrown.hpp>
 #include <postroad/engine/ledger.hpp>
@@ -12,7 +13,6 @@
 #include <cstddef>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 namespace postroad::engine {
@@ -320,7 +320,7 @@ private:
     Pooling& pooling_;
     Scheduling& scheduling_;
     ring<host_id> hungry_;
-    std::unordered_map<host_id, ring<host_id>> limited_;  // by provider
+    id_map<ring<host_id>> limited_;  // by provider
     time_point paused_until_ = time_point::min();
     bool left_out_ = false;  // a question that would have come within the pause
     bool draining_ = false;

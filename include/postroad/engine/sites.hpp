@@ -4,6 +4,7 @@
 
 #include <postroad/core/clock.hpp>
 #include <postroad/core/config.hpp>
+#include <postroad/core/id_map.hpp>
 #include <postroad/core/ring.hpp>
 #include <postroad/engine/pace.hpp>
 #include <postroad/engine/verdict.hpp>
@@ -20,7 +21,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -278,7 +278,7 @@ private:
     void erase(site& s);
 
     bool lasts_;
-    std::unordered_map<host_id, site> sites_;
+    id_map<site> sites_;
     std::map<std::string, host_id, std::less<>> by_name_;
     std::map<std::string, provider, std::less<>> providers_;
     std::map<std::string, stream, std::less<>> streams_;

@@ -1,6 +1,7 @@
 #pragma once
 // Keeps connections for the next message, within hard caps: the default pool. See docs/pooling.md.
 
+#include <postroad/core/id_map.hpp>
 #include <postroad/pooling/policy.hpp>
 
 #include <algorithm>
@@ -8,7 +9,6 @@
 #include <cstddef>
 #include <deque>
 #include <set>
-#include <unordered_map>
 #include <utility>
 
 namespace postroad::pooling {
@@ -206,9 +206,9 @@ struct keep_alive {
         std::size_t limit = 1;
         time_point limited_until = time_point::min();
     };
-    std::unordered_map<connection_id, entry> connections_ = {};  ///< internal
-    std::unordered_map<host_id, site> sites_ = {};              ///< internal: that have connections or taught something
-    std::unordered_map<host_id, provider> providers_ = {};      ///< internal: that have connections or a limit
+    id_map<entry> connections_ = {};                            ///< internal
+    id_map<site> sites_ = {};                                   ///< internal: that have connections or taught something
+    id_map<provider> providers_ = {};                           ///< internal: that have connections or a limit
     std::set<std::pair<time_point, connection_id>> idle_ = {};  ///< internal: the one that expires first in front
     std::set<std::pair<time_point, host_id>> limits_ = {};      ///< internal: until when
 

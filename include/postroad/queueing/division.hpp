@@ -1,6 +1,7 @@
 #pragma once
 // A message whose recipients go different ways is divided. What a part is, and how one outcome comes of many.
 
+#include <postroad/core/id_map.hpp>
 #include <postroad/queueing/job.hpp>
 
 #include <algorithm>
@@ -8,7 +9,6 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -135,7 +135,7 @@ public:
     std::shared_ptr<gathering> add(job_id whole, std::unique_ptr<waiter> who, std::vector<recipient_outcome> known) {
         // Those that are over go when as many have come again.
         if (all_.size() >= sweep_at_) {
-            std::erase_if(all_, [](const auto& g) { return g.second->over(); });
+            all_.erase_if([](const auto& g) { return g.second->over(); });
             sweep_at_ = 2 * all_.size() + 16;
         }
         return all_[whole] = std::make_shared<gathering>(std::move(who), std::move(known));
@@ -145,7 +145,7 @@ public:
     }
 
 private:
-    std::unordered_map<job_id, std::shared_ptr<gathering>> all_;
+    id_map<std::shared_ptr<gathering>> all_;
     std::size_t sweep_at_ = 16;
 };
 

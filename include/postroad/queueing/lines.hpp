@@ -2,6 +2,7 @@
 // What queueing::memory and queueing::direct share: jobs that arrive on any thread, a line for each class of traffic,
 // and jobs that wait for a time or for somebody. A job is found by its id without looking at others.
 
+#include <postroad/core/id_map.hpp>
 #include <postroad/core/ring.hpp>
 #include <postroad/queueing/division.hpp>
 #include <postroad/queueing/policy.hpp>
@@ -12,7 +13,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -61,7 +61,7 @@ public:
     void put_back(job&& j) {
         const auto id = j.id;
         const auto at = delayed_.emplace(std::pair(j.due, id), std::move(j));
-        delayed_at_.insert_or_assign(id, at);
+        delayed_at_[id] = at;
     }
 
     /// Ids of parts are counted from 2^62, where no mailer without a durable queue gets to.
@@ -138,7 +138,7 @@ public:
 
     void keep(job&& j, job_state state) {
         const auto id = j.id;
-        kept_at_.insert_or_assign(id, kept_.emplace_hint(kept_.end(), ++last_kept_, kept{std::move(j), state}));
+        kept_at_[id] = kept_.emplace_hint(kept_.end(), ++last_kept_, kept{std::move(j), state});
     }
 
     std::vector<job> drop(const job_filter& which, time_point now) {
@@ -207,7 +207,7 @@ private:
         const place& operator[](std::size_t i) const noexcept { return places_[i]; }
 
         void push(job&& j) {
-            if (j.id < last_) strays_.insert_or_assign(j.id, gone_ + places_.size());
+            if (j.id < last_) strays_[j.id] = gone_ + places_.size();
             last_ = std::max(last_, j.id);
             places_.emplace_back(std::move(j), last_);
         }
@@ -248,8 +248,7 @@ private:
             for (auto i = places_.size(); i > 0; --i) {
                 auto next = places_.pop_front();
                 if (next.taken()) continue;
-                if (next.rest && next.rest->id < next.id)
-                    strays_.insert_or_assign(next.rest->id, places_.size() - i + 1);
+                if (next.rest && next.rest->id < next.id) strays_[next.rest->id] = places_.size() - i + 1;
                 places_.push_back(std::move(next));
             }
             taken_ = 0;
@@ -259,9 +258,9 @@ private:
     private:
         ring<place> places_;
         job_id last_ = 0;
-        std::uint64_t gone_ = 0;                            // from the front
-        std::unordered_map<job_id, std::uint64_t> strays_;  // those behind a higher id: where, the gone included
-        std::size_t taken_ = 0;                             // empty places
+        std::uint64_t gone_ = 0;        // from the front
+        id_map<std::uint64_t> strays_;  // those behind a higher id: where, the gone included
+        std::size_t taken_ = 0;         // empty places
     };
 
     struct kept {
@@ -385,10 +384,10 @@ private:
     std::atomic<std::uint64_t> octets_ = 0;
     by_due delayed_;
     by_age kept_;
-    std::unordered_map<job_id, by_due::iterator> delayed_at_;
-    std::unordered_map<job_id, by_age::iterator> kept_at_;
+    id_map<by_due::iterator> delayed_at_;
+    id_map<by_age::iterator> kept_at_;
     std::uint64_t last_kept_ = 0;
-    std::unordered_map<job_id, division> divided_;  // by whole
+    id_map<division> divided_;  // by whole
     job_id last_part_ = job_id{1} << 62;
 };
 

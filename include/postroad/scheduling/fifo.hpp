@@ -1,6 +1,7 @@
 #pragma once
 // First come, first served, as fast as connections take it: the default. See docs/scheduling.md.
 
+#include <postroad/core/id_map.hpp>
 #include <postroad/scheduling/detail/job_lines.hpp>
 #include <postroad/scheduling/doubt.hpp>
 #include <postroad/scheduling/policy.hpp>
@@ -8,7 +9,6 @@
 
 #include <cstddef>
 #include <optional>
-#include <unordered_map>
 
 namespace postroad::scheduling {
 
@@ -41,8 +41,8 @@ struct fifo {
     verdict judge(const job& j, time_point now) const { return judge_with(retry, in_doubt, j, now); }
     time_point wakeup() const noexcept { return never; }
 
-    std::unordered_map<host_id, detail::job_lines::line> lines_ = {};  ///< internal: by site
-    detail::job_lines jobs_ = {};                                      ///< internal: what is in them
+    id_map<detail::job_lines::line> lines_ = {};  ///< internal: by site
+    detail::job_lines jobs_ = {};                 ///< internal: what is in them
 };
 
 static_assert(scheduling_policy<fifo>);

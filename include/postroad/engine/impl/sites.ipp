@@ -5,6 +5,7 @@
 #include <postroad/core/random.hpp>
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace postroad::engine {
 
