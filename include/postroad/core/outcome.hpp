@@ -1,10 +1,10 @@
 #pragma once
 // What became of a message, recipient by recipient. See docs/outcomes.md.
 
+#include <postroad/core/algorithm.hpp>
 #include <postroad/core/config.hpp>
 #include <postroad/core/error.hpp>
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -68,10 +68,10 @@ struct [[nodiscard]] outcome {
 
     bool all_accepted() const noexcept { return all_are(status::accepted); }
     bool all_are(status s) const noexcept {
-        return !recipients.empty() && std::ranges::all_of(recipients, [s](const auto& r) { return r.status == s; });
+        return !recipients.empty() && postroad::all_of(recipients, [s](const auto& r) { return r.status == s; });
     }
     bool any_are(status s) const noexcept {
-        return std::ranges::any_of(recipients, [s](const auto& r) { return r.status == s; });
+        return postroad::any_of(recipients, [s](const auto& r) { return r.status == s; });
     }
     /// Throws not_accepted unless every recipient was accepted.
     void require_accepted() const;

@@ -2,12 +2,12 @@
 // One attempt: which recipients of a message each of its transactions asks about, and what became of them. Lists are of
 // places in the envelope; an empty one means all.
 
+#include <postroad/core/algorithm.hpp>
 #include <postroad/core/config.hpp>
 #include <postroad/core/outcome.hpp>
 #include <postroad/engine/verdict.hpp>
 #include <postroad/message/mail_object.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <tuple>
@@ -27,7 +27,7 @@ struct recipient_limits {
 inline bool is_unsettled(const recipient_outcome& r) noexcept {
     return r.status == status::not_attempted || r.status == status::deferred;
 }
-inline bool any_unsettled(const std::vector<recipient_outcome>& all) { return std::ranges::any_of(all, is_unsettled); }
+inline bool any_unsettled(const std::vector<recipient_outcome>& all) { return postroad::any_of(all, is_unsettled); }
 /// Whether each is accepted or rejected.
 inline bool all_settled(const outcome& o) { return !any_unsettled(o.recipients) && !o.any_are(status::in_doubt); }
 

@@ -2,6 +2,7 @@
 // The connections of a mailer, and the turn: in rounds, what their sessions say goes to the dispatcher, what it wants
 // goes to the sessions, and what they have to write is written. See docs/sans_io.md.
 
+#include <postroad/core/algorithm.hpp>
 #include <postroad/core/clock.hpp>
 #include <postroad/core/config.hpp>
 #include <postroad/core/id_map.hpp>
@@ -225,7 +226,7 @@ private:
     void forget_gone() {
         if (gone_.empty()) return;
         std::erase_if(touched_, [&](const carrier* c) {
-            return std::ranges::any_of(gone_, [&](const auto& g) { return g.get() == c; });
+            return postroad::any_of(gone_, [&](const auto& g) { return g.get() == c; });
         });
         gone_.clear();
     }

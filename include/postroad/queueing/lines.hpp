@@ -2,6 +2,7 @@
 // What queueing::memory and queueing::direct share: jobs that arrive on any thread, a line for each class of traffic,
 // and jobs that wait for a time or for somebody. A job is found by its id without looking at others.
 
+#include <postroad/core/algorithm.hpp>
 #include <postroad/core/id_map.hpp>
 #include <postroad/core/ring.hpp>
 #include <postroad/queueing/division.hpp>
@@ -98,7 +99,7 @@ public:
 
     time_point next_due() const {
         const std::scoped_lock lock(mutex_);
-        if (std::ranges::any_of(arrived_, [](const auto& line) { return !line.empty(); })) return time_point::min();
+        if (postroad::any_of(arrived_, [](const auto& line) { return !line.empty(); })) return time_point::min();
         return delayed_.empty() ? never : delayed_.begin()->first.first;
     }
 

@@ -1,6 +1,7 @@
 #pragma once
 // Takes out of a server's text what must not get into a log, a receipt or an error.
 
+#include <postroad/core/algorithm.hpp>
 #include <postroad/core/base64.hpp>
 #include <postroad/core/secret.hpp>
 
@@ -30,7 +31,7 @@ public:
     }
 
     bool finds(std::string_view text) const noexcept {
-        return std::ranges::any_of(hidden_, [&](const hidden& h) {
+        return postroad::any_of(hidden_, [&](const hidden& h) {
             return text.find(h.beginning()) != std::string_view::npos || text.find(h.end()) != std::string_view::npos;
         });
     }

@@ -2,6 +2,9 @@
 
 #include <postroad/engine/attempt.hpp>
 
+#include <postroad/core/algorithm.hpp>
+
+#include <algorithm>
 #include <cassert>
 #include <set>
 #include <string_view>
@@ -13,7 +16,7 @@ POSTROAD_DECL places to_ask(const outcome& o) {
         return doubtful ? r.status == status::in_doubt : is_unsettled(r);
     };
     places result;
-    if (std::ranges::all_of(o.recipients, wanted)) return result;
+    if (postroad::all_of(o.recipients, wanted)) return result;
     for (std::uint32_t i = 0; i < o.recipients.size(); ++i)
         if (wanted(o.recipients[i])) result.push_back(i);
     return result;

@@ -1,12 +1,12 @@
 #pragma once
 
+#include <postroad/core/algorithm.hpp>
 #include <postroad/message/address.hpp>
 #include <postroad/message/encoding.hpp>
 #include <postroad/message/utf8.hpp>
 
 #include <idn2.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -269,8 +269,7 @@ private:
             return 0;
         const auto end = text.find('?', charset + 3);
         const auto fits = [](char c) { return c > ' ' && c < 0x7f; };
-        if (end == text.npos || text.substr(end, 2) != "?=" || !std::ranges::all_of(text.substr(0, end), fits))
-            return 0;
+        if (end == text.npos || text.substr(end, 2) != "?=" || !postroad::all_of(text.substr(0, end), fits)) return 0;
         return end + 2;
     }
 
@@ -376,7 +375,7 @@ private:
     // Words that are partly quoted are one quoted string in SMTP, or none (RFC 5321 section 4.1.2).
     std::string local_part() const {
         const auto is_quoted = [&](const word& w) { return text_[w.at] == '"'; };
-        if (words_.size() == 1 || std::ranges::none_of(words_, is_quoted)) return joined();
+        if (words_.size() == 1 || postroad::none_of(words_, is_quoted)) return joined();
         std::string plain;
         std::string quoted = "\"";
         for (const auto& w : words_)

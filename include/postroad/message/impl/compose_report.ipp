@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/algorithm.hpp>
 #include <postroad/message/body_part.hpp>
 #include <postroad/message/delivery_report.hpp>
 #include <postroad/message/fields.hpp>
@@ -169,9 +170,9 @@ POSTROAD_DECL std::optional<mail_object> compose_report(const mail_object& about
     const auto who = detail::wanted_recipients(about.envelope, recipients);
     if (who.empty()) return {};
     const auto any_is = [&](delivery_action a) {
-        return std::ranges::any_of(who, [a](const auto& r) { return r.action == a; });
+        return postroad::any_of(who, [a](const auto& r) { return r.action == a; });
     };
-    const bool international = std::ranges::any_of(
+    const bool international = postroad::any_of(
         who, [](const auto& r) { return !detail::is_ascii(r.final) || !detail::is_ascii(r.original); });
     const auto first = any_is(delivery_action::failed)    ? delivery_action::failed
                        : any_is(delivery_action::delayed) ? delivery_action::delayed

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/algorithm.hpp>
 #include <postroad/message/composition.hpp>
 #include <postroad/message/encoding.hpp>
 #include <postroad/message/fields.hpp>
@@ -87,7 +88,7 @@ POSTROAD_DECL void composition::add_encoding(std::size_t first, std::size_t last
 POSTROAD_DECL void composition::add_body(std::size_t which) { items_.push_back({what::body, {}, which, which}); }
 
 POSTROAD_DECL bool composition::contains(std::string_view text) const {
-    return std::ranges::any_of(leaves_, [&](const leaf& l) {
+    return postroad::any_of(leaves_, [&](const leaf& l) {
         const auto* octets = l.source_.in_memory();
         const std::string_view body = l.kind_ == leaf::kind::octets ? octets ? *octets : std::string_view{} : l.text_;
         return body.find(text) != std::string_view::npos ||

@@ -2,6 +2,7 @@
 
 #include <postroad/smtp/scram.hpp>
 
+#include <postroad/core/algorithm.hpp>
 #include <postroad/core/base64.hpp>
 #include <postroad/core/number.hpp>
 #include <postroad/smtp/detail/hmac.hpp>
@@ -17,7 +18,7 @@ inline mbedtls_md_type_t md_type(scram_hash h) noexcept {
 }
 
 inline bool is_nonce_text(std::string_view text) noexcept {
-    return std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f && c != ','; });
+    return postroad::all_of(text, [](char c) { return c > 0x20 && c < 0x7f && c != ','; });
 }
 
 // Cuts "name=value," off the front of `message`; false if something else stands there.

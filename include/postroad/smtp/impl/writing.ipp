@@ -1,6 +1,7 @@
 #pragma once
 // What is written and in what order: commands, and contents in the form that the server takes.
 
+#include <postroad/core/algorithm.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/utf8.hpp>
 #include <postroad/smtp/session.hpp>
@@ -26,7 +27,7 @@ inline void append_number(std::string& to, std::uint64_t n) {
 
 inline bool needs_smtputf8(const mail_object& mail) noexcept {
     return mail.content.eight_bit_header() || !mail.envelope.reverse_path.ascii() ||
-           !std::ranges::all_of(mail.envelope.recipients, [](const address& a) { return a.ascii(); });
+           !postroad::all_of(mail.envelope.recipients, [](const address& a) { return a.ascii(); });
 }
 
 // Whether it can be written for a server without SMTPUTF8, with its domain as A-labels.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/algorithm.hpp>
 #include <postroad/core/number.hpp>
 #include <postroad/transport/url.hpp>
 
@@ -58,8 +59,8 @@ inline bool looks_like_number(std::string_view host) noexcept {
     const auto dot = host.rfind('.');
     const auto last = dot == std::string_view::npos ? host : host.substr(dot + 1);
     const bool hex = last.starts_with("0x");
-    return std::ranges::all_of(hex ? last.substr(2) : last,
-                               [hex](char c) { return hex ? hex_digit(c) >= 0 : c >= '0' && c <= '9'; });
+    return postroad::all_of(hex ? last.substr(2) : last,
+                            [hex](char c) { return hex ? hex_digit(c) >= 0 : c >= '0' && c <= '9'; });
 }
 
 inline bool is_url_host(std::string_view host) {
@@ -166,7 +167,7 @@ inline std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 inline bool is_option_name(std::string_view name) noexcept {
-    return !name.empty() && name.size() <= 32 && std::ranges::all_of(name, [](char c) {
+    return !name.empty() && name.size() <= 32 && postroad::all_of(name, [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
     });
 }
@@ -191,8 +192,8 @@ inline url_options parse_options(std::string_view query, std::span<const std::st
         // what is no name is not quoted: it may be the rest of a password with a ? in it
         if (!is_option_name(name) || equals == std::string_view::npos)
             refuse_option("options in the URL must be name=value, with & between them and names in lower case");
-        if (std::ranges::find(known, name) == known.end()) refuse_option_name(name, known);
-        if (std::ranges::any_of(options, [&](const auto& o) { return o.first == name; }))
+        if (!postroad::contains(known, name)) refuse_option_name(name, known);
+        if (postroad::any_of(options, [&](const auto& o) { return o.first == name; }))
             refuse_option("option \"" + name + "\" is given twice");
         auto value = percent_decoded(piece.substr(equals + 1));
         check_option_text(name, value);
@@ -203,7 +204,7 @@ inline url_options parse_options(std::string_view query, std::span<const std::st
 
 inline void check_url_characters(std::string_view url) {
     if (url.size() > max_url) refuse_url("the URL is longer than " + std::to_string(max_url) + " octets");
-    if (std::ranges::any_of(url, [](char c) { return (c >= 0 && c <= 0x20) || c == 0x7f; }))
+    if (postroad::any_of(url, [](char c) { return (c >= 0 && c <= 0x20) || c == 0x7f; }))
         refuse_url("the URL holds a space or control character; write its octets as %XX");
     if (url.find('#') != std::string_view::npos) refuse_url("the URL has a fragment; write # as %23");
 }
@@ -260,7 +261,7 @@ POSTROAD_DECL void check_options(const url_options& options) {
             detail::refuse_option("option \"" + o.first + "\" must be a number from 1 to " + std::to_string(highest));
     };
     const auto one_of = [](const auto& o, std::initializer_list<std::string_view> values) {
-        if (std::ranges::find(values, o.second) != values.end()) return;
+        if (postroad::contains(values, o.second)) return;
         std::string text;
         for (const auto v : values) text.append(text.empty() ? "" : ", ").append(v);
         detail::refuse_option("option \"" + o.first + "\" must be one of " + text);
@@ -308,7 +309,7 @@ POSTROAD_DECL std::vector<std::string> mechanism_list(std::string_view value) {
         auto name = postroad::detail::in_upper_case(std::string(value.substr(0, comma)));
         if (!postroad::smtp::is_known_mechanism(name))
             detail::refuse_option("option \"auth\": unknown mechanism \"" + escaped(name, 40) + "\"");
-        if (std::ranges::find(result, name) == result.end()) result.push_back(std::move(name));
+        if (!postroad::contains(result, name)) result.push_back(std::move(name));
         if (comma == std::string_view::npos) return result;
         value.remove_prefix(comma + 1);
     }
