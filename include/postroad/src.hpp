@@ -74,6 +74,7 @@
 #include <postroad/queueing/impl/stored_job.ipp>
 #include <postroad/queueing/impl/suppression.ipp>
 #include <postroad/queueing/impl/suppression_csv.ipp>
+#include <postroad/queueing/impl/suppression_list.ipp>
 #include <postroad/scheduling/impl/fair_lines.ipp>
 #include <postroad/scheduling/impl/retry_rules.ipp>
 #include <postroad/smtp/impl/advice.ipp>

@@ -10,7 +10,7 @@
 #include <postroad/engine/gate.hpp>
 #include <postroad/engine/suppressing.hpp>
 #include <postroad/engine/ticket.hpp>
-#include <postroad/message/delivery_report.hpp>
+#include <postroad/message/compose_report.hpp>
 #include <postroad/message/mail_object.hpp>
 #include <postroad/message/message.hpp>
 #include <postroad/message/signer.hpp>

@@ -3,7 +3,7 @@
 
 #include <postroad/core/clock.hpp>
 #include <postroad/core/config.hpp>
-#include <postroad/message/delivery_report.hpp>
+#include <postroad/message/compose_report.hpp>
 #include <postroad/queueing/job.hpp>
 
 #include <chrono>

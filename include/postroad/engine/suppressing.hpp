@@ -5,7 +5,7 @@
 #include <postroad/core/config.hpp>
 #include <postroad/core/outcome.hpp>
 #include <postroad/queueing/job.hpp>
-#include <postroad/queueing/suppression.hpp>
+#include <postroad/queueing/suppression_list.hpp>
 
 #include <cstdint>
 #include <string>

@@ -21,9 +21,6 @@ POSTROAD_DECL std::vector<reported_recipient> read_server_text(std::string_view 
 /// The first enhanced status code that stands alone in `text`; zero if there is none.
 POSTROAD_DECL enhanced_code status_within(std::string_view text) noexcept;
 
-/// Escaped, on one line, cut to max_report_text octets.
-POSTROAD_DECL std::string report_text(std::string_view value);
-
 }  // namespace postroad::detail
 
 #ifdef POSTROAD_HEADER_ONLY

@@ -1,12 +1,12 @@
 #pragma once
 
+#include <postroad/message/compose_report.hpp>
+
 #include <postroad/core/algorithm.hpp>
 #include <postroad/message/body_part.hpp>
-#include <postroad/message/delivery_report.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/header.hpp>
 #include <postroad/message/message.hpp>
-#include <postroad/message/server_text.hpp>
 #include <postroad/message/utf8.hpp>
 
 #include <algorithm>
@@ -16,6 +16,14 @@
 
 namespace postroad {
 namespace detail {
+
+inline constexpr std::array<std::pair<std::string_view, delivery_action>, 5> action_words{{
+    {"failed", delivery_action::failed},
+    {"delayed", delivery_action::delayed},
+    {"delivered", delivery_action::delivered},
+    {"relayed", delivery_action::relayed},
+    {"expanded", delivery_action::expanded},
+}};
 
 inline bool wants(const notify& n, delivery_action a) noexcept {
     const bool unsaid = n == notify{};
@@ -73,6 +81,8 @@ private:
     bool international_;
     std::string text_;
 };
+
+POSTROAD_DECL std::string report_text(std::string_view value) { return escaped(one_line(value), max_report_text); }
 
 inline enhanced_code status_of(const reported_recipient& r) noexcept {
     if (r.status) return r.status;
@@ -144,6 +154,12 @@ inline body_part returned_part(const mail_object& about, bool all) {
 }
 
 }  // namespace detail
+
+POSTROAD_DECL std::string_view to_string(delivery_action a) noexcept {
+    for (const auto& [word, action] : detail::action_words)
+        if (action == a) return word;
+    return "unknown";
+}
 
 POSTROAD_DECL reported_recipient reported(const recipient_outcome& r) {
     reported_recipient result{.final = r.address};

@@ -90,14 +90,6 @@ inline std::string typed_address(std::string_view value) {
     return is_utf8 ? reported_address(embedded_unicode_decoded(rest)) : reported_address(rest);
 }
 
-inline constexpr std::array<std::pair<std::string_view, delivery_action>, 5> action_words{{
-    {"failed", delivery_action::failed},
-    {"delayed", delivery_action::delayed},
-    {"delivered", delivery_action::delivered},
-    {"relayed", delivery_action::relayed},
-    {"expanded", delivery_action::expanded},
-}};
-
 /// In the From of what servers write.
 inline constexpr std::array<std::string_view, 5> names_of_servers{"mailer-daemon", "postmaster", "mdaemon@",
                                                                   "mail delivery system", "system administrator"};
@@ -273,12 +265,6 @@ private:
 };
 
 }  // namespace detail
-
-POSTROAD_DECL std::string_view to_string(delivery_action a) noexcept {
-    for (const auto& [word, action] : detail::action_words)
-        if (action == a) return word;
-    return "unknown";
-}
 
 POSTROAD_DECL std::optional<delivery_report> parse_delivery_report(std::string_view message) {
     detail::report_reader reader;

@@ -211,8 +211,6 @@ private:
     bool over_ = false;
 };
 
-POSTROAD_DECL std::string report_text(std::string_view value) { return escaped(one_line(value), max_report_text); }
-
 POSTROAD_DECL std::vector<reported_recipient> read_server_text(std::string_view text) {
     return server_text_reader().read(text);
 }

@@ -7,23 +7,12 @@
 #include <postroad/message/utf8.hpp>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <mutex>
 #include <utility>
 #include <vector>
 
 namespace postroad::suppression {
 namespace detail {
-
-/// "2026-03-01"
-POSTROAD_DECL std::string date_of(time t) {
-    const std::chrono::year_month_day d(std::chrono::floor<std::chrono::days>(t));
-    std::array<char, 32> text{};
-    const int size = std::snprintf(text.data(), text.size(), "%04d-%02u-%02u", static_cast<int>(d.year()),
-                                   static_cast<unsigned>(d.month()), static_cast<unsigned>(d.day()));
-    return {text.data(), static_cast<std::size_t>(std::max(size, 0))};
-}
 
 /// The id of a list, also of one that is written as the field has it: `News <news.example.com>`.
 inline std::string_view id_within(std::string_view list) {
@@ -65,19 +54,6 @@ inline std::string unquoted(std::string_view local) {
 }
 
 }  // namespace detail
-
-POSTROAD_DECL std::string_view to_string(reason r) noexcept {
-    return detail::reason_words[static_cast<std::size_t>(r)];
-}
-
-POSTROAD_DECL std::string describe(const entry& e) {
-    std::string text = escaped(e.address.str(), address::max_size) +
-                       " is suppressed: " + std::string(to_string(e.why)) + " since " + detail::date_of(e.added);
-    if (!e.of.tenant.empty()) text += ", for the tenant " + escaped(e.of.tenant);
-    if (!e.of.list.empty()) text += ", for the list " + escaped(e.of.list);
-    if (!e.source.empty()) text += " (" + escaped(e.source) + ")";
-    return text;
-}
 
 // One allocation where the address is ASCII, as nearly all are: it is done for each recipient.
 POSTROAD_DECL std::string key_of(const address& a, local_parts compared) {
