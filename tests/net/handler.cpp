@@ -5,6 +5,8 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/bind_executor.hpp>
 #include <asio/cancellation_signal.hpp>
+#include <asio/io_context.hpp>
+#include <asio/strand.hpp>
 
 #include <memory>
 #include <stdexcept>
@@ -226,8 +228,9 @@ TEST_CASE("handlers that are due together are called by one entry into their exe
     first({});
     second(errc::cancelled);
     CHECK(seen.empty());
-    CHECK(poll(io) == 1);
+    io.poll_one();
     CHECK(seen == "first second, failed ");
+    poll(io);
     later({});
     CHECK(poll(io) == 1);
     CHECK(seen == "first second, failed later ");
@@ -251,6 +254,34 @@ TEST_CASE("a handler that throws keeps no other that is due from being called, a
     CHECK(seen.empty());
     poll(io);
     CHECK(seen == "behind last ");
+}
+
+TEST_CASE("a handler that runs the context itself may wait there for those that are due behind it") {
+    asio::io_context io;
+    const auto calls = std::make_shared<net::due_calls>();
+    std::string seen;
+    const auto wait_for = [&](const std::string& what) {
+        while (seen.find(what) == std::string::npos && io.poll_one() > 0) {
+        }
+    };
+    any_handler<> first(
+        [&](error_code) {
+            wait_for("third ");
+            seen += "first ";
+        },
+        io.get_executor(), calls);
+    any_handler<> second(
+        [&](error_code) {
+            wait_for("third ");
+            seen += "second ";
+        },
+        io.get_executor(), calls);
+    any_handler<> third([&](error_code) { seen += "third "; }, io.get_executor(), calls);
+    first({});
+    second({});
+    third({});
+    poll(io);
+    CHECK(seen == "third second first ");
 }
 
 TEST_CASE("a handler with an executor of its own is not called with those of the mailer") {

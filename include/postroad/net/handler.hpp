@@ -40,7 +40,8 @@ struct any_pending : due {
 }  // namespace detail
 
 /// Handlers that have no executor but that of the mailer. Those whose results come together are called by one entry
-/// into it, in the order they came; when one throws, the rest by another. add() is thread-safe.
+/// into it, in the order they came; when one throws, or runs the context itself, the rest by another. add() is
+/// thread-safe.
 class due_calls : public std::enable_shared_from_this<due_calls> {
 public:
     due_calls() = default;
@@ -78,12 +79,9 @@ private:
     }
     void call() {
         take();
-        try {
-            while (first_) pop()->call();
-        } catch (...) {
-            if (first_) post_call(first_->executor());
-            throw;
-        }
+        // For those behind one that throws, or that runs the context until they were called.
+        if (first_ && first_->next) post_call(first_->executor());
+        while (first_) pop()->call();
     }
     // Behind those that are left: the one added last stands in front.
     void take() noexcept {
