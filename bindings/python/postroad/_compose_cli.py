@@ -86,6 +86,8 @@ def seconds_until(text: str, now: datetime) -> float:
 def _text_of(option: str, given: Optional[str]) -> Optional[str]:
     if given is None or not given.startswith("@"):
         return given
+    if given == "@":
+        raise _usage(f"{option} @ names no file: write @FILE, or @- for standard input")
     try:
         return octets_of(given[1:]).decode()
     except UnicodeDecodeError:
@@ -112,6 +114,8 @@ def _headers(given: Optional[Sequence[str]]) -> Iterator[Tuple[str, str]]:
 
 def _attach(message: Message, option: str, file: str) -> None:
     path = Path(file)
+    if option == "--inline" and re.search(r"[^!-;=?-~]", path.name):
+        raise _usage(f"--inline {file}: cid:NAME takes ASCII without spaces, < and >: give the file another name")
     # now, so that the OSError of one that cannot be read comes before anything is sent
     with path.open("rb") as opened:
         # what can be read only once is read here
@@ -348,26 +352,33 @@ def register(commands: Any) -> None:
         "account of the configuration is used. The text comes from standard input if neither --text nor --html is "
         "given. TEXT may be @FILE, and @- is standard input.",
     )
-    parser.add_argument("what", metavar="[URL] [FILE ...]", nargs="*", help="a message; - is standard input")
+    parser.add_argument(
+        "what", type=not_empty, metavar="[URL] [FILE ...]", nargs="*", help="a message; - is standard input"
+    )
     add_login(parser)
     group = parser.add_argument_group("addresses")
-    group.add_argument("--from", dest="sender", metavar="ADDRESS", help="the sender; of FILEs that of the envelope")
+    group.add_argument(
+        "--from", type=not_empty, dest="sender", metavar="ADDRESS", help="the sender; of FILEs that of the envelope"
+    )
     group.add_argument(
         "--to",
+        type=not_empty,
         dest="recipients",
         metavar="ADDRESS",
         action="append",
         help="recipient, repeatable; of FILEs instead of those in the header",
     )
     for name in ("cc", "bcc", "reply-to"):
-        group.add_argument(f"--{name}", metavar="ADDRESS", action="append", help="repeatable")
+        group.add_argument(f"--{name}", type=not_empty, metavar="ADDRESS", action="append", help="repeatable")
     group.add_argument("--bounces", metavar="ADDRESS", help='envelope sender, for reports of failure; "" for none')
     group = parser.add_argument_group("a message")
     group.add_argument("--subject", metavar="TEXT")
     group.add_argument("--text", metavar="TEXT", help="the text, or @FILE")
     group.add_argument("--html", metavar="TEXT", help="the HTML, or @FILE")
-    group.add_argument("--attach", metavar="FILE", action="append", help="repeatable")
-    group.add_argument("--inline", metavar="FILE", action="append", help="shown by the HTML as cid:NAME, repeatable")
+    group.add_argument("--attach", type=not_empty, metavar="FILE", action="append", help="repeatable")
+    group.add_argument(
+        "--inline", type=not_empty, metavar="FILE", action="append", help="shown by the HTML as cid:NAME, repeatable"
+    )
     group.add_argument("--header", metavar="FIELD", action="append", help="'X-Name: value', repeatable")
     group.add_argument("--sign", metavar="DOMAIN:SELECTOR:FILE", help="sign by DKIM with the key in FILE")
     group = parser.add_argument_group("sending")

@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 from . import _core
 from ._errors import InvalidInput
-from ._messages import octets
+from ._messages import mailboxes, octets
 from ._outbox import local_of
 from ._services import url_of
 
@@ -47,6 +47,7 @@ class Account:
 class Config:
     accounts: Mapping[str, Account] = field(default_factory=dict)
     aliases: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
+    """By their names in small letters: case tells no local names apart, as in aliases(5)."""
     account_by_default: str = ""
     sender: str = ""
     domain: str = ""
@@ -77,10 +78,11 @@ class Config:
             if found := self.expand(name, set()):
                 return found
             raise InvalidInput(f"the alias {name!r} leads to nobody: give it an address", code="invalid_config")
-        if name in passed or name not in self.aliases:
-            return [] if name in passed else [name]
-        passed.add(name)
-        return [a for to in self.aliases[name] for a in ([name] if to == name else self.expand(to, passed))]
+        known = name.lower()
+        if known in passed or known not in self.aliases:
+            return [] if known in passed else [name]
+        passed.add(known)
+        return [a for to in self.aliases[known] for a in ([to] if to.lower() == known else self.expand(to, passed))]
 
 
 def _matches(sender: str, patterns: Iterable[str]) -> bool:
@@ -124,6 +126,29 @@ def _texts(path: Path, key: str, value: object) -> Tuple[str, ...]:
     return tuple(_text(path, key, v) for v in (value if isinstance(value, list) else [value]))
 
 
+def _checked_sender(path: Path, where: str, given: str) -> str:
+    """Said here, where the file is known, and not of the message that it is first used for."""
+    try:
+        if given and len(mailboxes(where, given)) != 1:
+            raise wrong(path, f"{where} must be one address")
+    except InvalidInput as e:
+        raise e if e.code == "invalid_config" else wrong(path, str(e)) from None
+    return given
+
+
+def _checked_queue(path: Path, given: str) -> str:
+    if given and "://" not in given and not os.path.isabs(given):
+        raise wrong(path, f"queue must be a whole path, such as /var/spool/postroad/{given}: programs run anywhere")
+    return given
+
+
+def _alias(path: Path, name: str, given: object) -> Tuple[str, ...]:
+    found = _texts(path, name, given)
+    if "" in found:
+        raise wrong(path, f"the alias {name!r} leads to an empty text: give it an address")
+    return found
+
+
 def _value(path: Path, key: str, value: object, like: object) -> Any:
     if key in _COMMANDS:
         if not isinstance(value, str):
@@ -164,6 +189,7 @@ def _account(path: Path, name: str, given: object) -> Account:
     if not given.get("url"):
         raise wrong(path, f'accounts.{name} has no url: write one, such as "smtp://smtp.example.com"')
     account = Account(**{k: _value(path, f"{k}", v, known[k]) for k, v in given.items()})
+    _checked_sender(path, f"accounts.{name}.sender", account.sender)
     return replace(account, url=_checked_url(path, name, account.url))
 
 
@@ -190,8 +216,10 @@ def _with(config: Config, path: Path, given: Dict[str, Any]) -> Config:
         if not isinstance(given.get(key, {}), dict):
             raise wrong(path, f"{key} must be a table")
     accounts = {n: _account(path, n, a) for n, a in given.get("accounts", {}).items()}
-    aliases = {n: _texts(path, n, to) for n, to in given.get("aliases", {}).items()}
+    aliases = {n.lower(): _alias(path, n, to) for n, to in given.get("aliases", {}).items()}
     texts = {k: _value(path, k, given[k], "") for k in ("sender", "domain", "queue") if k in given}
+    _checked_sender(path, "sender", texts.get("sender", ""))
+    _checked_queue(path, texts.get("queue", ""))
     return replace(
         config,
         accounts={**config.accounts, **accounts},

@@ -86,7 +86,8 @@ def parse(arguments: Sequence[str]) -> Options:
     while given and given[0].startswith("-") and given[0] != "-":
         word = given.pop(0)
         if word == "--":
-            break
+            options.recipients = given
+            return options
         if word.startswith("--"):
             raise _usage(f"the option {word} is not known: sendmail has no long ones")
         letters = word[1:]
@@ -101,6 +102,8 @@ def parse(arguments: Sequence[str]) -> Options:
                 raise _usage(f"the option -{letter} needs a value")
             _take(options, letter, letters or (given.pop(0) if letter in _VALUED else ""))
             letters = ""
+    if misplaced := next((word for word in given if word.startswith("-")), None):
+        raise _usage(f"{misplaced} stands behind a recipient: write options first, and -- before such an address")
     options.recipients = given
     return options
 
@@ -165,7 +168,7 @@ class Origin:
     def delivered_to(self, address: str) -> List[str]:
         local, _, domain = address.partition("@")
         names = [local] if domain in ("", self.domain) else []
-        known = next((n for n in [address, *names] if n in self.config.aliases), address)
+        known = next((n for n in [address, *names] if n.lower() in self.config.aliases), address)
         return [_globally(a, self.qualified) for a in self.config.expand(known)]
 
     def sender(self, account: Account) -> str:

@@ -232,11 +232,19 @@ def output_of(command: Sequence[str], what: str) -> str:
     except (OSError, ValueError, IndexError) as e:
         why = getattr(e, "strerror", None) or "it names no program"
         raise InvalidInput(f"{what} {shown}: {why}", code="invalid_credentials") from None
-    line = done.stdout.decode("utf-8", "replace").partition("\n")[0].rstrip("\r")
-    if done.returncode != 0 or not line:
+    octets = done.stdout.partition(b"\n")[0].rstrip(b"\r")
+    if done.returncode != 0 or not octets:
         ended = f"ended with {done.returncode}" if done.returncode else "printed nothing"
         raise InvalidInput(f"{what} {shown} {ended}: run it by hand to see why", code="invalid_credentials")
-    return line
+    return _decoded(octets, f"{what} {shown}: what it prints")
+
+
+def _decoded(octets: bytes, what: str) -> str:
+    """A secret, whatever the locale. Editors put a byte order mark in front, which is no part of it."""
+    try:
+        return octets.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{what} is not UTF-8: convert it", code="invalid_credentials") from None
 
 
 def _from_keyring(user: str, url: str) -> str:
@@ -261,10 +269,11 @@ def _from_keyring(user: str, url: str) -> str:
 
 def _first_line(file: str) -> str:
     try:
-        return Path(file).expanduser().read_text().partition("\n")[0]
+        octets = Path(file).expanduser().read_bytes().partition(b"\n")[0].rstrip(b"\r")
     except (OSError, ValueError) as e:
-        why = getattr(e, "strerror", None) or "it is no text"
+        why = getattr(e, "strerror", None) or "it is no path"
         raise InvalidInput(f"the file of the password, {file}: {why}", code="invalid_credentials") from None
+    return _decoded(octets, f"the file of the password, {file}: it")
 
 
 def _tokens(command: Sequence[str]) -> Any:

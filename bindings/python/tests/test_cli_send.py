@@ -107,7 +107,13 @@ def test_what_is_attached_may_be_a_fifo_which_is_opened_once(server, stdin, tmp_
     assert [p.get_content() for p in arrived(server)[1].iter_attachments()] == [b"a,b\n"]
 
 
-@pytest.mark.parametrize("option", ["--queue", "--at", "--delay", "--report", "--account", "--user", "--password-file"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--queue", "--at", "--delay", "--report", "--account", "--user", "--password-file", "--attach", "--inline"),
+        *("--from", "--to", "--cc", "--bcc", "--reply-to"),
+    ],
+)
 def test_an_option_that_is_empty_is_not_taken_for_none(server, stdin, capsys, option):
     with pytest.raises(SystemExit) as ended:
         main(["send", "--from", "a@x.example", "--to", "b@x.example", option, "", server.url])
@@ -129,6 +135,8 @@ def test_an_option_that_is_empty_is_not_taken_for_none(server, stdin, capsys, op
         ["plan", "--recipients", ""],
         ["diagnose", "mx://", "--message", ""],
         ["check", ""],
+        ["send", ""],
+        ["send", "smtp://x.example", "--from", "", "one.eml"],
     ],
 )
 def test_an_argument_that_is_empty_is_refused_by_each_command(capsys, given):
@@ -188,6 +196,8 @@ def test_the_text_comes_from_standard_input(server, stdin):
         (["--from", "a@x.example", "--to", "no address"], 65, "--to"),
         (["--from", "a@x.example", "--to", "b@x.example", "--attach", "missing.pdf"], 66, "missing.pdf: No such file"),
         (["--from", "a@x.example", "--to", "b@x.example", "--text", "@missing"], 66, "missing: No such file"),
+        (["--from", "a@x.example", "--to", "b@x.example", "--text", "@"], 64, "--text @ names no file: write @FILE"),
+        (["--from", "a@x.example", "--to", "b@x.example", "--inline", "lögo.png"], 64, "give the file another name"),
         (["--from", "a@x.example", "--to", "b@x.example", "--header", "X-A"], 64, "X-Name: value"),
         (
             ["--from", "a@x.example", "--to", "b@x.example", "--header", "X-A: a\r\nBcc: e@x.example"],
@@ -358,6 +368,7 @@ def test_a_dry_run_asks_the_header_for_what_is_not_given_only(stdin, tmp_path, c
     assert "it may be given instead: --to" in capfdbinary.readouterr().err.decode()
 
 
+@pytest.mark.parametrize("octets", [b"secret-word\n", b"\xef\xbb\xbfsecret-word\r\n"], ids=["plain", "of an editor"])
 @pytest.mark.parametrize(
     "source",
     [
@@ -366,12 +377,22 @@ def test_a_dry_run_asks_the_header_for_what_is_not_given_only(stdin, tmp_path, c
     ],
     ids=["command", "file"],
 )
-def test_a_password_comes_from(start_sink, tmp_path, stdin, source):
+def test_a_password_comes_from(start_sink, tmp_path, stdin, source, octets):
     ca = tmp_path / "ca.pem"
-    (tmp_path / "secret").write_text("secret-word\n")
+    (tmp_path / "secret").write_bytes(octets)
     sink = start_sink("--starttls", "--auth", "ann:secret-word", "--require-auth", "--ca-out", str(ca))
     url = f"smtp://localhost:{sink.port}?ca={ca}"
     assert main(["send", "--user", "ann", *source(tmp_path), "--from", "a@x.example", "--to", "b@x.example", url]) == 0
+
+
+@pytest.mark.parametrize("source", ["--password-command", "--password-file"])
+def test_a_password_that_is_not_utf_8_is_refused_and_not_another_one_tried(server, tmp_path, stdin, capsys, source):
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"s\xfccret\n")
+    given = f"cat {secret}" if source == "--password-command" else str(secret)
+    message = ["--from", "a@x.example", "--to", "b@x.example"]
+    assert main(["send", server.url, "--user", "ann", source, given, *message]) == 64
+    assert "is not UTF-8: convert it" in capsys.readouterr().err
 
 
 def test_a_token_comes_from_a_command_and_is_renewed_once_it_is_refused(start_sink, tmp_path, stdin):
@@ -478,6 +499,11 @@ def test_a_configuration_in_another_charset_is_said_to_be_that(tmp_path, monkeyp
         ("sender = ", "it is no TOML"),
         ("sneder = 'a@x'", "did you mean 'sender'?"),
         ("sender = 7", "sender must be a text"),
+        ("sender = 'no address'", "sender: expected an address"),
+        ("sender = 'a@x.example, b@x.example'", "sender must be one address"),
+        ("[accounts.a]\nurl = 'smtp://x'\nsender = 'b'", "accounts.a.sender: expected an address"),
+        ("queue = 'out.db'", "queue must be a whole path, such as /var/spool/postroad/out.db"),
+        ("aliases.root = ''", "the alias 'root' leads to an empty text"),
         ("accounts = 1", "accounts must be a table"),
         ("accounts.a = 1", "accounts.a must be a table"),
         ("[accounts.a]\nuser = 'b'", "accounts.a has no url"),

@@ -39,9 +39,8 @@ def test_send_says_what_became_of_each_recipient(server, write, capsys):
 
 
 def test_send_takes_an_envelope(server, write, capsys):
-    assert (
-        main(["send", "--from", "", "--to", "c@x.example", "--to", "d@x.example", "--quiet", server.url, write()]) == 0
-    )
+    envelope = ["--bounces", "", "--to", "c@x.example", "--to", "d@x.example"]
+    assert main(["send", *envelope, "--quiet", server.url, write()]) == 0
     assert capsys.readouterr().out == ""
     assert [(m.sender, m.recipients) for m in server.messages] == [("", ["c@x.example", "d@x.example"])]
 

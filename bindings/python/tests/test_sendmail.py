@@ -141,6 +141,13 @@ def test_an_alias_may_stand_for_itself_and_for_local_names(server, configure, se
     assert server.messages[0].recipients == recipients
 
 
+@pytest.mark.parametrize("name", ["Root", "ROOT@web1.example.com", "root"])
+def test_case_tells_no_aliases_apart(server, configure, sendmail, name):
+    configure(server, '[aliases]\nrOOT = ["Root", "ann@x.example"]')
+    assert sendmail([name], b"Hello.\n") == 0
+    assert server.messages[0].recipients == ["Root@web1.example.com", "ann@x.example"]
+
+
 @pytest.mark.parametrize("aliases", ["root = []", 'root = "ann"\nann = "root"'])
 def test_an_alias_that_leads_to_nobody_is_named(server, configure, sendmail, capsys, aliases):
     configure(server, f"[aliases]\n{aliases}")
@@ -184,6 +191,7 @@ def test_an_account_goes_by_the_sender(make_server, configure, sendmail):
         (["--help"], b"", 64, "the option --help is not known"),
         ([], b"x\n", 65, "use -t"),
         (["-t"], b"Subject: x\n\nx\n", 65, "name nobody"),
+        (["bob@x.example", "-t"], b"x\n", 64, "-t stands behind a recipient: write options first"),
         (["-i", "-R", "foo", "a@x.example"], b"x\n", 64, "write full or hdrs"),
         (["-i", "rejected@x.example"], b"x\n", 69, "rejected@x.example rejected 550"),
         (["-i", "deferred@x.example"], b"x\n", 75, "deferred@x.example deferred 451"),
