@@ -31,19 +31,28 @@ class Caller:
         self._calls: _Calls = SimpleQueue()
         self._lock = threading.Lock()
         self._worker: Optional[Worker] = None
+        self._ended = False
 
     def begin(self) -> None:
         """For who calls call() later, when Python may start no thread any more."""
         with self._lock:
-            if self._worker is None:
+            if self._worker is None and not self._ended:
                 self._worker = Worker("postroad callbacks", _call_all, self._calls)
 
     def call(self, f: Callable[..., object], *args: Any) -> None:
-        self._calls.put((f, args))
+        """Behind the calls that are due; after end() in a thread of its own."""
+        with self._lock:
+            ended = self._ended
+            if not ended:
+                self._calls.put((f, args))
+        if ended:
+            Worker("postroad callback", call, f, *args)
 
     def end(self) -> None:
         """Ends the thread once it has made the calls that are due."""
-        self._calls.put(None)
+        with self._lock:
+            self._ended = True
+            self._calls.put(None)
 
     def join(self, timeout: float) -> None:
         if self._worker is not None:

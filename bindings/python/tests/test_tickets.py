@@ -35,6 +35,17 @@ def test_a_ticket_has_the_number_by_which_the_message_is_found(server, message, 
     assert entry.id == ticket.id
 
 
+def test_who_asks_to_be_called_when_the_mailer_is_closed_is_called(server, message):
+    mail = postroad.Mailer(server.url)
+    ticket = mail.submit(message)
+    ticket.wait(60)
+    ticket.add_done_callback(lambda _: None)  # whose thread has ended with the mailer
+    mail.close()
+    called = threading.Event()
+    ticket.add_done_callback(lambda _: called.set())
+    assert called.wait(60)
+
+
 def test_a_wait_that_takes_too_long_is_a_timeout_and_the_message_goes_on(make_server, message):
     server = make_server(stall="content")
     with postroad.Mailer(server.url) as mail:
