@@ -74,6 +74,24 @@ TEST_CASE("draining lets what a server has get its reply, and begins nothing new
     CHECK(more == 0);
 }
 
+TEST_CASE("of several that shut a mailer down, or drain it, none makes another wait longer") {
+    asio::io_context context;
+    mailer mail{one_thread(context), transport::discard{}};
+    error_code ec;
+    int shut = 0;
+    mail.async_send(hello(), {.delay = 1h}, [&](error_code e, const outcome&) { ec = e; });
+    mail.async_shutdown(0s, [&](error_code) { ++shut; });
+    SUBCASE("shut down") {
+        mail.async_shutdown(1h, [&](error_code) { ++shut; });
+    }
+    SUBCASE("drained") {
+        mail.async_drain(1h, [&](error_code) { ++shut; });
+    }
+    context.run_for(1min);
+    CHECK(shut == 2);
+    CHECK(ec == errc::shut_down);
+}
+
 TEST_CASE("a mailer signs each message, of any kind, as it is queued") {
     const testing::sink server;
     mailer mail{server.url()};

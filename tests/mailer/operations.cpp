@@ -7,6 +7,7 @@
 #include <postroad/testing/sink.hpp>
 
 #include <chrono>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -53,6 +54,20 @@ TEST_CASE("what waits in a mailer is listed, counted and dropped") {
     CHECK(mail.retry_now({.id = even_later.id()}) == 1);
     CHECK(even_later.wait().all_accepted());
     CHECK(mail.count().total() == 0);
+}
+
+TEST_CASE("who would wait for the mailer on its own thread is told so, also when it is shut down") {
+    mailer mail{transport::discard{}};
+    std::promise<error_code> said;
+    mail.async_shutdown(0s, [&](error_code) {
+        try {
+            (void)mail.count();
+            said.set_value({});
+        } catch (const error& e) {
+            said.set_value(e.code());
+        }
+    });
+    CHECK(said.get_future().get() == errc::would_deadlock);
 }
 
 TEST_CASE("a tenant that is paused waits, and others do not") {

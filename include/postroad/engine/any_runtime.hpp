@@ -66,8 +66,9 @@ public:
     /// `to` is told what happens from now on; null: nobody is. Whom it replaces is let go.
     POSTROAD_DECL void observe(std::shared_ptr<observer> to);
     /// Takes no more jobs, lets those that are held finish (only what is under way, if it `drains`), and ends the
-    /// connections. After `patience` what is left is cancelled with errc::shut_down. `done` is called on the executor,
-    /// and says why nothing can be stored in the queue, if that is so: then only what is under way was waited for.
+    /// connections. After `patience` what is left is cancelled with errc::shut_down; of several, what ends first
+    /// counts. `done` is called on the executor, and says why nothing can be stored in the queue, if that is so: then
+    /// only what is under way was waited for.
     POSTROAD_DECL void shutdown(duration patience, bool drains, std::function<void(const std::string&)> done);
     /// `f` makes of each message what is queued instead. On any thread, as those that send are.
     POSTROAD_DECL void finish_by(std::function<mail_ptr(mail_ptr)> f);
@@ -139,6 +140,7 @@ private:
     std::unique_ptr<alarms> alarms_;
     std::uint64_t number_;  // tells it from other mailers of the process
     std::vector<std::function<void(const std::string&)>> when_shut_;
+    time_point stops_at_ = never;
     // Most mailers have none of the two: then nobody takes the lock for each message.
     std::atomic<bool> hooked_ = false;
     mutable std::mutex finishing_;  // guards the two that follow

@@ -212,7 +212,8 @@ public:
     POSTROAD_DECL void report_failures(report_options options);
 
     /// Takes no more messages, waits until those it holds have their outcome, and ends the connections with QUIT. What
-    /// is left after `patience` is cancelled with errc::shut_down. Throws `error` (errc::storage_failed) where the file
+    /// is left after `patience` is cancelled with errc::shut_down; where several shut it down or drain it, what ends
+    /// first counts. Throws `error` (errc::storage_failed) where the file
     /// of its queue is not there any more: then it waits only for what a server has, and the file, should it come
     /// back, knows nothing of that.
     POSTROAD_DECL void shutdown(duration patience = std::chrono::seconds(30));
@@ -260,6 +261,7 @@ private:
                                         error_code& ec) const;
     POSTROAD_DECL ticket submit_and_wait(const detail::any_mail& mail, const send_options& options) const;
     POSTROAD_DECL void shut_and_wait(duration patience, bool drains);
+    POSTROAD_DECL void check_outside() const;
     POSTROAD_DECL void stop() noexcept;
 
     std::shared_ptr<detail::own_thread> thread_;

@@ -6,7 +6,6 @@
 
 #include <asio/steady_timer.hpp>
 
-#include <algorithm>
 #include <chrono>
 
 namespace postroad::engine {
@@ -179,14 +178,14 @@ POSTROAD_DECL void any_runtime::ring(time_point due) {
 }
 
 POSTROAD_DECL void any_runtime::stop_at(time_point when) {
+    if (when >= stops_at_) return;  // nobody who shuts it down makes others wait longer
+    stops_at_ = when;
     alarms_->shutdown.expires_at(when);
     alarms_->shutdown.async_wait(detail::ring_of{shared_from_this(), &any_runtime::stop_rung, when});
 }
 
 POSTROAD_DECL void any_runtime::stop_rung(time_point) { stop(); }
 
-POSTROAD_DECL void any_runtime::stop_soon(time_point now) {
-    stop_at(std::min(alarms_->shutdown.expiry(), after(now, farewell)));
-}
+POSTROAD_DECL void any_runtime::stop_soon(time_point now) { stop_at(after(now, farewell)); }
 
 }  // namespace postroad::engine

@@ -148,8 +148,6 @@ POSTROAD_DECL void entry::shut_down(duration patience, bool drains, net::any_han
 // What `f(runtime, now)` returns on the mailer's executor.
 template <class Result>
 Result ask(engine::any_runtime& r, std::function<Result(engine::any_runtime&, time_point)> f) {
-    if (r.gate()->inside())
-        throw error(errc::would_deadlock, "this blocks, and may not be called on the mailer's thread");
     const auto answer = std::make_shared<std::promise<Result>>();
     r.use([&r, answer, f = std::move(f)](time_point now) {
         try {
@@ -238,15 +236,23 @@ POSTROAD_DECL void mailer_base::shut_and_wait(duration patience, bool drains) {
     if (auto why = done->get_future().get(); !why.empty()) throw error(errc::storage_failed, std::move(why));
 }
 
+// Not by the gate, which is shut when the mailer is.
+POSTROAD_DECL void mailer_base::check_outside() const {
+    if (detail::runs_on(base_))
+        throw error(errc::would_deadlock, "this blocks, and may not be called on the mailer's thread");
+}
 POSTROAD_DECL std::vector<queueing::job_info> mailer_base::ask(lister* f, queueing::job_filter which,
                                                                std::size_t limit) const {
+    check_outside();
     return detail::ask<std::vector<queueing::job_info>>(
         *runtime_, [f, which = std::move(which), limit](auto& r, time_point now) { return f(r, which, limit, now); });
 }
 POSTROAD_DECL queueing::queue_counts mailer_base::ask(counter* f) const {
+    check_outside();
     return detail::ask<queueing::queue_counts>(*runtime_, f);
 }
 POSTROAD_DECL std::size_t mailer_base::ask(changer* f, queueing::job_filter which) const {
+    check_outside();
     return detail::ask<std::size_t>(
         *runtime_, [f, which = std::move(which)](auto& r, time_point now) { return f(r, which, now); });
 }
