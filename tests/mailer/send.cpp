@@ -355,6 +355,14 @@ TEST_CASE("bad input is an error before anything is sent") {
     CHECK(ec == errc::no_recipients);
     (void)mail.send(mail_ptr{}, ec);
     CHECK(ec == errc::invalid_message);
+    for (const auto* odd : {"bob@x.example\xc2\xa0", "bob@\xe2\x98\x83.example"}) {
+        mail_object m{.envelope = {.reverse_path = address("ann@x.example"), .recipients = {address(odd)}}};
+        (void)mail.send(m, ec);
+        CHECK(ec == errc::invalid_address);
+        std::swap(m.envelope.reverse_path, m.envelope.recipients[0]);
+        (void)mail.send(m, ec);
+        CHECK(ec == errc::invalid_address);
+    }
     CHECK(s.state().counts().connections_ever == 0);
     CHECK_THROWS_AS(mailer{"smtp://localhost\r\n"}, error);
     CHECK_THROWS_AS(mailer{"smtp://localhost?tsl=no"}, error);

@@ -128,6 +128,7 @@ def test_half_an_envelope_is_read_from_the_topmost_resent_fields(server):
         (b"To: b@x.example\n\nHi", {"recipients": ["b@x.example"]}, "no_sender"),
         (PLAIN, {"recipients": []}, "no_recipients"),
         (PLAIN, {"recipients": ["a@b@c"]}, "invalid_address"),
+        (PLAIN, {"recipients": ["b@x.example\u00a0"]}, "invalid_address"),
         (PLAIN, {"recipients": ["b@x.example>\r\nRCPT TO:<c@x.example"]}, "invalid_address"),
         (PLAIN, {"sender": "a@x.example, b@x.example"}, "invalid_address"),
         (PLAIN, {"sender": "a\ud800@x.example"}, "invalid_address"),

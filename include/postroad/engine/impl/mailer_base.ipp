@@ -45,11 +45,21 @@ private:
 
 namespace detail {
 
+// With SMTPUTF8 it could be said to a server, and nobody could look it up.
+inline void check_domain(const address& a) {
+    if (!a.ascii() && a.ascii_domain().empty())
+        throw error(errc::invalid_address, "the domain of '" + escaped(a.str(), 300) +
+                                               "' has no form in ASCII (RFC 5891), so it is no domain");
+}
+
 POSTROAD_DECL mail_ptr prepare(mail_ptr mail) {
     if (!mail) throw error(errc::invalid_message, "there is no message");
     if (mail->envelope.recipients.empty()) throw error(errc::no_recipients, "the envelope names no recipient");
-    for (const auto& r : mail->envelope.recipients)
+    check_domain(mail->envelope.reverse_path);
+    for (const auto& r : mail->envelope.recipients) {
         if (r.null()) throw error(errc::invalid_address, "a recipient is the null address <>");
+        check_domain(r);
+    }
     smtp::check(mail->envelope);
     return mail;
 }
