@@ -186,6 +186,38 @@ TEST_CASE("a full disk refuses messages by name, and takes them again when there
     CHECK(outbox({.path = f.file()}).queue.size() == 0);
 }
 
+TEST_CASE("that nothing can go since the disk is full is told by count(), until there is room") {
+    auto& d = disk::use();
+    const folder f;
+    outbox box({.path = f.file()});
+    box.start();
+    (void)box.add();
+    const auto sent = box.lease_one();
+    const auto troubles = [&] {
+        queueing::queue_counts counts;
+        box.queue.count(clock::now(), counts);
+        return counts.troubles;
+    };
+    CHECK(troubles().empty());
+    d.limit(0);
+    box.queue.mark(sent.id);
+    REQUIRE(box.wait([&] { return !troubles().empty(); }));
+    const auto found = troubles().at(0);
+    CHECK(found.name == f.file());
+    CHECK(found.error == errc::storage_full);
+    CHECK(found.why.find("there is no room") != std::string::npos);
+    CHECK(found.waiting == 1);
+    d.heal();
+    std::vector<job_id> marks;
+    CHECK(box.wait([&] {
+        box.queue.marked(marks);
+        return !marks.empty();
+    }));
+    CHECK(troubles().empty());
+    box.queue.settle(sent);
+    CHECK(box.drained());
+}
+
 TEST_CASE("a disk that cannot be written any more refuses messages for now, and takes them again when it can") {
     auto& d = disk::use();
     const folder f;

@@ -62,7 +62,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A server, or a domain, that keeps mail waiting in a queue that lasts."""
+    """A server, or a domain, that keeps mail waiting in a queue that lasts; or its file, that cannot be written."""
 
     name: str
     code: str

@@ -14,12 +14,12 @@ import signal
 import socket
 import sys
 import threading
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Type
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type
 
 from ._config import load
 from ._errors import Error, InvalidInput, printable
 from ._events import Event
-from ._jobs import Counts, Queue
+from ._jobs import Counts, Queue, Trouble
 from ._mailer import Mailer
 from ._messages import seconds
 from ._report import Report, options_of, reporting
@@ -158,9 +158,10 @@ class Sender:
     def counts(self) -> Dict[str, Counts]:
         return {name: mailer.count() for name, mailer in self.mailers.items()}
 
-    def is_ready(self, troubled: List[str]) -> bool:
+    def is_ready(self, troubles: Sequence[Trouble]) -> bool:
         """Whether mail can go out at all: among many domains some are always down."""
-        return bool(self.mailers) and not ("*" in troubled if self.is_direct else troubled)
+        hinders = [t for t in troubles if not self.is_direct or t.name == "*" or _is_of_storage(t)]
+        return bool(self.mailers) and not hinders
 
     def status(self) -> Dict[str, Any]:
         """For people and monitors."""
@@ -180,8 +181,15 @@ def _name_of(queue: str) -> str:
     return queue.split("://")[0] + "://" + queue.rpartition("@")[2] if "://" in queue else queue
 
 
+def _is_of_storage(trouble: Trouble) -> bool:
+    """Whether nothing at all can go, since the file of the queue cannot be written."""
+    return trouble.code.startswith("storage_")
+
+
 def _is_drained(counts: Counts) -> bool:
-    """Nothing can be sent now: all is sent, waits for its time, or for a site in trouble."""
+    """Nothing can be sent now: all is sent, waits for its time, for a site in trouble, or for room on the disk."""
+    if any(map(_is_of_storage, counts.troubles)):
+        return True
     stuck = sum(t.waiting for t in counts.troubles)
     return counts.by_state["sending"] == 0 and counts.by_state["waiting"] <= stuck
 
@@ -264,9 +272,9 @@ def _answer(sender: Sender, path: str) -> Tuple[int, bytes, str]:
     if path == "/health":
         code, found = 200, {"healthy": True}
     elif path == "/ready":
-        troubled = [t.name for c in sender.counts().values() for t in c.troubles]
-        ready = sender.is_ready(troubled)
-        code, found = 200 if ready else 503, {"ready": ready, "troubles": troubled}
+        troubles = [t for c in sender.counts().values() for t in c.troubles]
+        ready = sender.is_ready(troubles)
+        code, found = 200 if ready else 503, {"ready": ready, "troubles": [t.name for t in troubles]}
     elif path == "/status":
         code, found = 200, sender.status()
     else:
@@ -347,8 +355,12 @@ def _stops(args: argparse.Namespace, sender: Sender, orders: List[str], ordered:
             orders.remove("reread")
             sender.log("rereading")
             return False
-        if args.drain and all(map(_is_drained, sender.counts().values())):
-            return True
+        if args.drain:
+            counts = sender.counts()
+            if all(map(_is_drained, counts.values())):
+                for t in (t for c in counts.values() for t in c.troubles):
+                    sender.log("trouble", name=t.name, why=t.why, waiting=t.waiting)
+                return True
 
 
 def register(commands: Any) -> None:

@@ -7,6 +7,7 @@ import codecs
 import json
 import os
 import pty
+import resource
 import shutil
 import signal
 import socket
@@ -32,13 +33,15 @@ SECRET = "correct-horse-battery"
 class Run:
     """A process that runs the command."""
 
-    def __init__(self, *arguments, env=None):
+    def __init__(self, *arguments, env=None, most_octets=None):
         self.process = subprocess.Popen(
             [sys.executable, "-m", "postroad", "run", "--log", "json", *map(str, arguments)],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **(env or {})},
         )
+        if most_octets is not None:
+            resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (most_octets, most_octets))
         self.said = []
 
     def until(self, event, **members):
@@ -148,6 +151,16 @@ def test_a_server_in_trouble_does_not_keep_a_drain_from_its_end(start, tmp_path)
     run = start("--drain", "--queue", path, "smtp+insecure://127.0.0.1:1")
     assert run.rest() == 75
     assert postroad.Queue(path).count().total == 1
+
+
+def test_a_disk_without_room_does_not_keep_a_drain_from_its_end_and_is_named(server, start, tmp_path):
+    path = tmp_path / "q.db"
+    submit(path, *(f"{n}@x.example" for n in range(100)))
+    # what SQLite needs to open it, and little more
+    run = start("--drain", "--grace", "1", "--queue", path, server.url, most_octets=48 * 1024)
+    assert run.rest() == 75
+    assert str(path) in next(said["name"] for said in run.said if said["event"] == "trouble")
+    assert run.said[-1]["left"] == postroad.Queue(path).count().total > 0
 
 
 def test_a_password_is_read_anew(start, start_sink, tmp_path):

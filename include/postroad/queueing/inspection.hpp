@@ -60,7 +60,7 @@ struct job_filter {
     POSTROAD_DECL bool matches(const job_info& j) const;
 };
 
-/// A site, or a domain, that keeps mail waiting.
+/// A site, or a domain, that keeps mail waiting, or the file of a queue that cannot be written.
 struct trouble {
     std::string name = {};  ///< "*": all domains, since who locates them answers nobody
     error_code error = {};

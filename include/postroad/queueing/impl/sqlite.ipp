@@ -179,7 +179,15 @@ public:
 
     void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out);
     stored_page page(const job_filter& which, std::size_t limit, std::int64_t after, time_point now);
-    void count(time_point now, queue_counts& counts) { view_.count(now, leased_places(), counts); }
+    void count(time_point now, queue_counts& counts) {
+        view_.count(now, leased_places(), counts);
+        const std::scoped_lock lock(mutex_);
+        if (!unwritten_) return;
+        auto t = *unwritten_;
+        t.since = std::max(now - unwritten_since_, duration::zero());
+        t.waiting = static_cast<std::size_t>(std::max(held_, std::int64_t{0}));
+        counts.troubles.push_back(std::move(t));
+    }
     std::size_t retry_now(const job_filter& which, time_point now);
     std::size_t hold(const job_filter& which, time_point now);
     std::vector<job> drop(const job_filter& which, time_point now);
@@ -301,8 +309,10 @@ private:
         error_code messages = {};
         error_code changes = {};  // and reports
         std::string why = {};     // of messages
+        std::string changes_why = {};
     };
     void write(std::vector<job>& jobs, std::vector<pending>& changes);
+    void note_unwritten(error_code ec, const std::string& why);
     came_of write_what_fits(const arrivals& all, std::size_t n, std::vector<pending>& changes);
     void write_unreported(std::vector<pending>& changes);
     attempted attempt(const arrivals& some, std::span<pending> changes);
@@ -396,6 +406,8 @@ private:
     bool load_ = false;
     bool loading_ = false;
     bool failing_ = false;
+    std::optional<trouble> unwritten_ = {};  // nothing is sent until what became of messages can be written
+    time_point unwritten_since_ = {};
     bool damaged_ = false;   // something of the file cannot be read
     std::string gone_ = {};  // why, where it is not there
     bool tell_ = false;

@@ -13,11 +13,13 @@ inline void sqlite_store::write(std::vector<job>& jobs, std::vector<pending>& ch
         std::stable_partition(jobs.begin(), jobs.end(), [](const job& j) { return j.reports; }) - jobs.begin();
     std::vector<spot> spots(jobs.size());
     std::vector<error_code> refused(jobs.size());
-    const auto [ec, changes_ec, why] = write_what_fits({jobs, spots, refused}, static_cast<std::size_t>(n), changes);
+    const auto [ec, changes_ec, why, changes_why] =
+        write_what_fits({jobs, spots, refused}, static_cast<std::size_t>(n), changes);
     if (ec || changes_ec) file_.make_room();
     {
         const std::scoped_lock lock(mutex_);
         failing_ = static_cast<bool>(changes_ec);
+        note_unwritten(changes_ec, changes_why);
         // What is over cannot be stored any more, and nothing else can begin.
         damaged_ = damaged_ || changes_ec == errc::storage_damaged;
     }
@@ -33,6 +35,13 @@ inline void sqlite_store::write(std::vector<job>& jobs, std::vector<pending>& ch
         refused.erase(refused.begin(), refused.begin() + n);
     }
     written(jobs, spots, refused);
+}
+
+inline void sqlite_store::note_unwritten(error_code ec, const std::string& why) {
+    if (!ec) return unwritten_.reset();
+    tell_ = true;
+    if (!unwritten_) unwritten_since_ = file_.clocks.steady(file_.clocks.now());
+    unwritten_ = {.name = options_.path, .error = ec, .why = why, .next_try = poll_interval};
 }
 
 // All at once, or what of it there is room for.
@@ -52,6 +61,7 @@ inline sqlite_store::came_of sqlite_store::write_what_fits(const arrivals& all, 
             c.why = std::move(alone.why);
         }
     }
+    c.changes_why = std::move(last.why);
     if (last.had_too_much() && !reports.jobs.empty() && !changes.empty()) write_unreported(changes);
     return c;
 }
