@@ -50,6 +50,7 @@ public:
 
 private:
     void answer(postroad::smtp::credentials c) {
+        if (c.empty()) return refuse("what it returned is empty");
         try {
             postroad::smtp::check(c);
         } catch (const error& e) {

@@ -50,8 +50,7 @@ class process_check {
 public:
     bool here() const { return process_id() == made_in_; }
     void operator()() const {
-        if (!here())
-            throw std::runtime_error("this belongs to the process that fork() was called in; make a new Mailer");
+        if (!here()) throw std::runtime_error("this belongs to the process that fork() was called in; make a new one");
     }
 
 private:

@@ -101,6 +101,13 @@ def test_what_is_no_answer_is_an_error_without_the_secret(secured, message, answ
     assert SECRET not in shown.replace(repr(answer), "")
 
 
+@pytest.mark.parametrize("answer", [("", ""), ""])
+def test_an_answer_that_is_empty_is_no_wrong_input(secured, message, answer):
+    with postroad.Mailer(credentials=Source(answer), **secured) as mail:
+        with pytest.raises(postroad.AuthenticationError, match="empty"):
+            mail.send(message)
+
+
 def test_after_an_error_the_next_connection_asks_again(secured, message):
     source = Source(OSError(), ("ann", SECRET))
     with postroad.Mailer(credentials=source, **secured) as mail:
