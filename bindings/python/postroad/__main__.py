@@ -235,6 +235,7 @@ def _parsed(given: Sequence[str]) -> argparse.Namespace:
     parser = _parser()
     args, rest = parser.parse_known_args(given)
     if rest and (not hasattr(args, "what") or any(r.startswith("-") and r != "-" for r in rest)):
+        parser.prog += f" {args.command}"
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:
         args.what = [*args.what, *rest]

@@ -379,6 +379,8 @@ def destination(given: Sequence[str], args: argparse.Namespace, config: Config) 
         if args.account:
             raise InvalidInput("a URL and --account are both given: give one of them", code="contradiction")
         return url_of(given[0]), Account(), given[1:]
+    if given and not config.accounts and not Path(given[0]).exists():
+        url_of(given[0])  # a name that is nearly one of a service is told which
     account = config.account(args.account, getattr(args, "sender", None))
     return account.url, account, given
 

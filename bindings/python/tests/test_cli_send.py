@@ -600,6 +600,18 @@ def test_without_a_server_it_says_where_to_write_one(stdin, capsys):
     assert os.environ["POSTROAD_CONFIG"] in capsys.readouterr().err
 
 
+def test_a_service_that_is_mistyped_is_guessed(stdin, capsys):
+    assert main(["send", "gmial", "--from", "a@x.example", "--to", "b@x.example"]) == 64
+    assert 'did you mean "gmail"?' in capsys.readouterr().err
+
+
+def test_an_option_that_is_not_known_leads_to_the_help_of_its_command(stdin, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["send", "smtp://x.example", "--jsn"])
+    assert ended.value.code == 64
+    assert "--jsn; see postroad send --help" in capsys.readouterr().err
+
+
 def test_aliases_that_go_round_end():
     config = _config.Config(aliases={"a": ("b", "x@x.example"), "b": ("a", "y@x.example")})
     assert config.expand("a") == ["y@x.example", "x@x.example"]
