@@ -51,6 +51,20 @@ TEST_CASE("what is submitted to a file that was moved or deleted is refused, unt
     }
 }
 
+TEST_CASE("what is submitted to a file that was emptied is refused, and its log does not hide that") {
+    const folder f;
+    outbox box({.path = f.file()});
+    box.start();
+    CHECK_FALSE(submit_one(box));
+    fs::resize_file(f.file(), 0);
+    auto refused = outbox::make(mail_with("Subject: x\r\n\r\nhello\r\n"));
+    std::promise<told> over;
+    auto end = over.get_future();
+    refused.waiter = std::make_unique<promised>(std::move(over));
+    CHECK(box.submit(std::move(refused)) == errc::storage_failed);
+    CHECK(end.get().result.details.explanation.find("was emptied") != std::string::npos);
+}
+
 TEST_CASE("who sends is told what is wrong with the file") {
     const folder f;
     mailer mail{transport::discard{}, queueing::sqlite(f.file())};

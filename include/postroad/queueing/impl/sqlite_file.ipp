@@ -6,6 +6,7 @@
 #include <postroad/queueing/impl/sqlite_schema.ipp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -14,6 +15,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <sys/stat.h>
 
 namespace postroad::queueing::detail {
 
@@ -145,8 +148,11 @@ public:
     /// Why nothing can be stored, where it is not there any more under its name; otherwise empty.
     std::string gone() const { return has_moved() ? moved() : std::string(); }
     // These two on any thread.
-    bool is_there() const { return file_identity::of(path_) == is_; }
+    bool is_there() const { return file_identity::of(path_) == is_ && !is_emptied(); }
     std::string moved() const {
+        if (is_emptied())
+            return "the queue '" + escaped(path_, 1000) +
+                   "' was emptied while it is open: end the processes that have it open, and put a copy of it back";
         return "the queue '" + escaped(path_, 1000) +
                "', its -wal or its -shm was moved, deleted or replaced while it is open: put it back, or end the "
                "processes that "
@@ -617,10 +623,11 @@ private:
     };
     connection& on() {
         if (on_) return *on_;
-        if (file_identity::of(path_) != is_) refuse_moved();
+        if (!is_there()) refuse_moved();
         clocks.look();
         on_ = std::make_unique<connection>(path_, clocks, parts_);
         (void)on_->sql.counters.find();
+        has_octets_ = true;
         beside_ = files_beside::of(path_);
         return *on_;
     }
@@ -638,11 +645,17 @@ private:
         if (has_moved()) refuse_moved();
     }
     [[noreturn]] void refuse_moved() const { throw error(errc::storage_failed, moved()); }
+    // SQLite would go on with what it remembers of it, and write nothing that lasts.
+    bool is_emptied() const {
+        struct ::stat found {};
+        return has_octets_ && ::stat(path_.c_str(), &found) == 0 && found.st_size == 0;
+    }
     bool has_moved() const { return !is_there() || (on_ && files_beside::of(path_) != beside_); }
 
     const keeping kept_;
     const std::string path_;
     const std::optional<file_identity> is_;
+    std::atomic<bool> has_octets_ = false;  // once it was open
     files_beside beside_;
     std::shared_ptr<stored_parts> parts_;
     std::unique_ptr<connection> on_;
