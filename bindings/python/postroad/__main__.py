@@ -278,6 +278,8 @@ def _status_of(args: argparse.Namespace) -> int:
 
 
 def _said(args: argparse.Namespace, e: Exception) -> str:
+    if isinstance(e, FileNotFoundError) and e.filename is None:
+        return "the working directory is gone: change to another"
     if isinstance(e, OSError) and not isinstance(e, Error):
         return f"{e.filename or args.command}: {e.strerror}"
     return failure(e)

@@ -223,7 +223,14 @@ def path_of(what: str, path: Union[str, os.PathLike[str]]) -> Path:
 
 def lasting(name: bytes) -> bytes:
     """The same file whatever the working directory is later. Not by abspath(), to which link/.. is nothing."""
-    return name if os.path.isabs(name) else os.path.join(os.getcwdb(), name)
+    if os.path.isabs(name):
+        return name
+    try:
+        return os.path.join(os.getcwdb(), name)
+    except FileNotFoundError as e:
+        raise FileNotFoundError(
+            e.errno, "the working directory is gone: change to another", os.fsdecode(name)
+        ) from None
 
 
 def names_a_broker(queue: object) -> bool:

@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Callable, Container, Iterable, List, NoRet
 from . import _core
 from ._errors import InvalidInput
 from ._literals import SuppressionReason, words
-from ._messages import check_flags, check_function, check_several, choice, instance, octets, path_of, seconds
+from ._messages import check_flags, check_function, check_several, choice, instance, lasting, octets, path_of, seconds
 from ._reports import octets_of
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class SuppressionList:
         check_flags(ignore_case=ignore_case)
         within = seconds("bounces_within", bounces_within)
         self._path = path_of("path", path)
-        self._core = _core.Suppression(os.fsencode(self._path), ignore_case, bounces, int(within or 0))
+        self._core = _core.Suppression(lasting(os.fsencode(self._path)), ignore_case, bounces, int(within or 0))
 
     def __repr__(self) -> str:
         return f"<postroad.SuppressionList {self._path}>"

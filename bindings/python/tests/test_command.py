@@ -45,6 +45,25 @@ def test_send_takes_an_envelope(server, write, capsys):
     assert [(m.sender, m.recipients) for m in server.messages] == [("", ["c@x.example", "d@x.example"])]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--queue", "q.db", "discard://"],
+        ["suppress", "s.db", "add", "a@x.example"],
+        ["merge", "discard://", "x", "y"],
+    ],
+)
+def test_a_working_directory_that_is_gone_is_said(tmp_path, arguments):
+    (tmp_path / "gone").mkdir()
+    code = (
+        f"import os, sys; os.chdir({str(tmp_path / 'gone')!r}); os.rmdir(os.getcwd())\n"
+        f"from postroad.__main__ import main; sys.exit(main({arguments!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode in (66, 73)
+    assert "the working directory is gone" in done.stderr
+
+
 def test_send_reads_standard_input(server, monkeypatch):
     monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=io.BytesIO(PLAIN)))
     assert main(["send", server.url, "-"]) == 0
