@@ -241,6 +241,11 @@ def broker_arguments(
     queue: object, name: Optional[str], shards: Optional[int], ca_file: Union[str, os.PathLike[str], None]
 ) -> Dict[str, Any]:
     """What says more of a queue at a broker than its URL."""
+    # said without it: what is no broker's may hold a password all the same
+    if isinstance(queue, str) and "://" in queue and not names_a_broker(queue):
+        raise InvalidInput(
+            "queue must be a file, or begin with amqp:// or amqps://, in small letters", code="invalid_url"
+        )
     if not names_a_broker(queue) and (name, shards, ca_file) != (None, None, None):
         raise InvalidInput(
             "queue_name, queue_shards and queue_ca_file are of use with a queue at a broker only, amqp://...",

@@ -125,9 +125,10 @@ def captures() -> Optional[Captured]:
 
 def local_of(url: object) -> Tuple[Optional[str], Optional[bytes]]:
     """Which transport without a server a URL names, and the path of a Maildir."""
-    if not isinstance(url, str) or not url.startswith(_KINDS):
+    if not isinstance(url, str) or not url.lower().startswith(_KINDS):
         return None, None
     kind, rest = url.split("://", 1)
+    kind = kind.lower()
     if kind != "maildir":
         if rest:
             raise InvalidInput(f"nothing may stand behind {kind}://", code="invalid_url")

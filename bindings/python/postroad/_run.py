@@ -111,7 +111,7 @@ class Sender:
         args = self._args
         config = load()
         url, account = server_given(args.url, args, config)
-        self.is_direct = url.startswith("mx:")
+        self.is_direct = url.lower().startswith("mx:")
         queues = args.queue or ([config.queue] if config.queue else [])
         if not queues:
             raise InvalidInput("no queue is named: --queue FILE", code="invalid_option")

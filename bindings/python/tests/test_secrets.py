@@ -317,3 +317,13 @@ def test_the_command_takes_a_token(start_sink, message, tmp_path, monkeypatch):
     (tmp_path / "mail.eml").write_bytes(bytes(message))
     url = f"smtp+insecure://localhost:{sink.port}?insecure_authentication=true"
     assert main(["send", "--user", "ann", url, str(tmp_path / "mail.eml")]) == 0
+
+
+@pytest.mark.parametrize(
+    "url", ["AMQP://ann:secret-word@x", "redis://ann:secret-word@x", "amqp+tls://ann:secret-word@x"]
+)
+def test_what_is_no_url_of_a_broker_is_no_file_either(url):
+    for made in (lambda: postroad.Mailer("discard://", queue=url), lambda: postroad.Queue(url)):
+        with pytest.raises(postroad.InvalidInput, match="begin with amqp://") as e:
+            made()
+        assert "secret-word" not in str(e.value)

@@ -207,6 +207,7 @@ def test_a_mailer_of_memory_keeps_what_it_is_given():
 
 def test_a_mailer_of_discard_accepts_and_one_of_a_maildir_writes(tmp_path):
     assert postroad.send("discard://", compose()).all_accepted
+    assert postroad.send("Discard://", compose()).all_accepted
     with postroad.Mailer("discard://") as mail, pytest.raises(AttributeError):
         mail.outbox  # noqa: B018
     folder = tmp_path / "in box?"
