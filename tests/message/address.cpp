@@ -331,6 +331,30 @@ TEST_CASE("one mailbox is one, whatever is beside it") {
     CHECK(postroad::parse_mailbox("\"a, b@y\" <a@x>").name == "a, b@y");
 }
 
+TEST_CASE("one mailbox in a form that most have is the same as in a list of two") {
+    for (const std::string text :
+         {"a@x.example", "  a@x.example ", "Ann Lee <a@x.example>", "Ann <a.b+c@x.example>", "a@[192.0.2.1]",
+          "A 1 B <a@\u00fc.example>", "=?utf-8?q?x?=@x.example", "Ann  Lee <a@x.example>", "Ann <\"a b\"@x.example>",
+          "\"a b\"@x.example", "Ann (c) <a@x.example>", "=?utf-8?q?Ann?= <a@x.example>", "Ann Lee  <a@x.example>",
+          "<a@x.example>", "B. Lee <a@x.example>"}) {
+        CAPTURE(text);
+        for (const auto syntax : {address_syntax::current, address_syntax::obsolete}) {
+            const auto two = parse_mailboxes(text + "," + text, syntax);
+            REQUIRE(two.size() == 2);
+            CHECK(parse_mailboxes(text, syntax) == std::vector{two.front()});
+            CHECK(two.front() == two.back());
+        }
+    }
+}
+
+TEST_CASE("what is almost one mailbox is none") {
+    for (const auto* text : {"Ann Lee <a@x.example", "Ann a@x.example>", "Ann <postmaster>", "postmaster",
+                             "Ann <a@x.example> <b@x.example>", "Ann <@x.example>", "Ann <>"}) {
+        CAPTURE(text);
+        CHECK_THROWS_AS((void)parse_mailboxes(text), postroad::error);
+    }
+}
+
 TEST_CASE("what other programs write is taken where asked") {
     const struct {
         const char* text;
@@ -504,9 +528,9 @@ TEST_CASE("names in charsets that we do not know go on as they came, and all oth
 TEST_CASE("an encoded word in Q may hold what separates addresses, in existing mail") {
     using postroad::address_syntax;
     const auto* list = "=?utf-8?Q?Lee,_Ann_(x)?= <a@x.example>, b@x.example";
-    const auto found = postroad::parse_mailboxes(list, address_syntax::obsolete);
+    const auto found = parse_mailboxes(list, address_syntax::obsolete);
     REQUIRE(found.size() == 2);
     CHECK(found[0].name == "Lee, Ann (x)");
     CHECK(found[0].address.str() == "a@x.example");
-    CHECK_THROWS_AS((void)postroad::parse_mailboxes(list), postroad::error);
+    CHECK_THROWS_AS((void)parse_mailboxes(list), postroad::error);
 }

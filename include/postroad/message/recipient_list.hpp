@@ -16,12 +16,18 @@ namespace postroad::detail {
 class recipient_list {
 public:
     void add(const address& a) {
-        auto key = std::string(a.local()) + '@' + in_lower_case(std::string(a.domain()));
-        if (seen_.insert(std::move(key)).second) list_.push_back(a);
+        // most messages have one recipient, which is like no other
+        if (list_.empty()) return list_.push_back(a);
+        if (list_.size() == 1 && seen_.empty()) seen_.insert(key_of(list_.front()));
+        if (seen_.insert(key_of(a)).second) list_.push_back(a);
     }
     std::vector<address> take() { return std::move(list_); }
 
 private:
+    static std::string key_of(const address& a) {
+        return std::string(a.local()) + '@' + in_lower_case(std::string(a.domain()));
+    }
+
     std::set<std::string, std::less<>> seen_;
     std::vector<address> list_;
 };

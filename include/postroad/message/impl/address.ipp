@@ -516,7 +516,43 @@ POSTROAD_DECL std::string address::ascii_domain() const {
     return name;
 }
 
+namespace detail {
+
+inline bool is_plain_name(std::string_view text) noexcept {
+    char last = ' ';
+    for (const char c : text) {
+        if (c == ' ' ? last == ' ' : !is_alphanumeric(static_cast<unsigned char>(c))) return false;
+        last = c;
+    }
+    return last != ' ';
+}
+
+/// What most fields hold, `a@x.example` or `Ann Lee <a@x.example>`, read without the parser's words. Nothing of all
+/// else, and of what is wrong.
+inline std::optional<mailbox> plain_mailbox(std::string_view text) {
+    while (text.starts_with(' ')) text.remove_prefix(1);
+    while (text.ends_with(' ')) text.remove_suffix(1);
+    mailbox m;
+    if (const auto angle = text.find(" <"); angle != std::string_view::npos) {
+        if (!text.ends_with('>') || !is_plain_name(text.substr(0, angle))) return {};
+        m.name = text.substr(0, angle);
+        text = text.substr(angle + 2, text.size() - angle - 3);
+    }
+    if (text.starts_with('"') || text.find('@') == std::string_view::npos) return {};
+    error_code ec;
+    m.address = address::parse(text, ec);
+    if (ec) return {};
+    return m;
+}
+
+}  // namespace detail
+
 POSTROAD_DECL mailbox_list parse_mailboxes(std::string_view field_value, address_syntax syntax) {
+    if (auto plain = detail::plain_mailbox(field_value)) {
+        mailbox_list one;
+        one.push_back(*std::move(plain));
+        return one;
+    }
     return detail::mailbox_parser(field_value, syntax).run();
 }
 

@@ -158,18 +158,26 @@ inline std::string header_that_travels(std::string_view header, const eml_option
     return kept;
 }
 
+/// Of a header that ends as it travels, in lines that do: the lines behind it need no look. 0: of any other.
+inline std::size_t size_of_ready_header(std::string_view text) noexcept {
+    const auto end = text.find("\r\n\r\n");
+    if (end == std::string_view::npos) return 0;
+    const auto scan = scan_lines(text.substr(0, end + 2));
+    return scan.only_crlf && scan.header_size == end + 2 ? end + 2 : 0;
+}
+
 }  // namespace detail
 
 POSTROAD_DECL mail_object parse_eml(std::string text, const eml_options& options) {
-    auto scan = detail::scan_lines(text);
-    if (!scan.only_crlf) {
+    auto header_size = detail::size_of_ready_header(text);
+    if (header_size == 0) {
         text = detail::with_crlf(text);
-        scan = detail::scan_lines(text);
+        header_size = detail::scan_lines(text).header_size;
     }
     mail_object result;
-    const auto header = std::string_view(text).substr(0, scan.header_size);
+    const auto header = std::string_view(text).substr(0, header_size);
     auto kept = detail::header_that_travels(header, options, result.envelope);
-    if (kept != header) text.replace(0, scan.header_size, kept);
+    if (kept != header) text.replace(0, header_size, kept);
     result.content = content::from_text(std::move(text));
     return result;
 }

@@ -30,6 +30,7 @@ POSTROAD_DECL std::string one_line(std::string_view value) {
 
 POSTROAD_DECL std::vector<header_field> split_fields(std::string_view header) {
     std::vector<header_field> fields;
+    fields.reserve(16);  // what most messages have
     for (std::size_t at = 0; at < header.size();) {
         const auto start = at;
         do at = std::min(find_octet(header, '\n', at) + 1, header.size());
