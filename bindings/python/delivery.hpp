@@ -45,6 +45,7 @@ inline wishes wishes_from(const py::dict& given_wishes) {
     using std::chrono::seconds;
     const auto& d = given_wishes;
     wishes w;
+    if (d.empty()) return w;
     take<double>(d, "delay", [&](double v) { w.queued.delay = python::seconds(v); });
     take<double>(d, "give_up_after", [&](double v) { w.queued.give_up_after = python::seconds(v); });
     take<std::uint8_t>(d, "traffic_class", [&](std::uint8_t v) { w.queued.traffic_class = v; });

@@ -81,8 +81,7 @@ inline mail_object frozen(composed_message m, const eml_options& options) {
     return mail;
 }
 
-inline mail_object mail_of(given_message m, const given_envelope& given) {
-    const auto options = options_of(given);
+inline mail_object mail_of(given_message m, const eml_options& options) {
     if (auto* composed = std::get_if<composed_message>(&m)) return frozen(std::move(*composed), options);
     try {
         if (const auto* file = std::get_if<message_file>(&m)) return read_eml(file->path, options);
@@ -99,6 +98,10 @@ inline mail_object mail_of(given_message m, const given_envelope& given) {
             d.explanation.resize(d.explanation.size() - option.size());
         throw error(e.code(), std::move(d));
     }
+}
+
+inline mail_object mail_of(given_message m, const given_envelope& given) {
+    return mail_of(std::move(m), options_of(given));
 }
 
 }  // namespace postroad::python

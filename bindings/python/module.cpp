@@ -15,7 +15,9 @@
 #endif
 #include "local.hpp"
 #include "mailers.hpp"
+#include "many.hpp"
 #include "operation.hpp"
+#include "receipts.hpp"
 #include "settings.hpp"
 #ifdef POSTROAD_WITH_SQLITE
 #include "stored.hpp"
@@ -60,19 +62,6 @@
 
 namespace postroad::python {
 namespace {
-
-py::tuple result_parts(const operation& op) {
-    py::list recipients;
-    for (const auto& r : op.result().recipients)
-        recipients.append(py::make_tuple(text(r.address), text(to_string(r.status)), text(to_string(r.where)),
-                                         r.reply.code ? py::cast(r.reply.code) : py::none(),
-                                         r.reply.enhanced ? py::cast(to_string(r.reply.enhanced)) : py::none(),
-                                         text(r.reply.text), r.error ? py::cast(code_name(r.error)) : py::none(),
-                                         text(r.why), op.whose() == smtp::whose_server::strangers));
-    const auto error =
-        op.error() ? py::object(error_parts(op.error(), op.result().details, op.whose())) : py::object(py::none());
-    return py::make_tuple(error, py::tuple(recipients), op.result().attempts);
-}
 
 given_envelope envelope_from(const std::optional<py::bytes>& sender, const std::optional<std::vector<py::bytes>>& to) {
     given_envelope e;
@@ -220,6 +209,12 @@ public:
         return op;
     }
 
+    std::unique_ptr<many> begin_many(std::shared_ptr<receipt_maker> receipts, given_envelope envelope,
+                                     const py::dict& options) {
+        return std::make_unique<many>([this] { return usable(); }, made_.whose, std::move(receipts),
+                                      std::move(envelope), wishes_from(options));
+    }
+
     std::shared_ptr<operation> submit(const py_message& message, given_envelope envelope, const py::dict& options,
                                       bool wait) {
         auto m = usable();
@@ -301,6 +296,7 @@ public:
 
     void observe(std::shared_ptr<events> to) {
         ask([&](any_mailer& m) {
+            if (own_.empty()) return m.observe(std::move(to));
             auto all = own_;
             all.push_back(std::move(to));
             m.observe(std::make_shared<observers>(std::move(all)));
@@ -420,7 +416,7 @@ PYBIND11_MODULE(_core, m) {
 
     py::class_<completions, std::shared_ptr<completions>>(m, "Completions")
         .def(py::init<>())
-        .def("get", &completions::get, py::arg("timeout"), py::arg("several") = 1);
+        .def("get", &completions::get, py::arg("timeout"));
 
     py::class_<operation, std::shared_ptr<operation>>(m, "Operation")
         .def("id", &operation::id)
@@ -429,8 +425,25 @@ PYBIND11_MODULE(_core, m) {
         .def("wait", &operation::wait, py::arg("timeout"))
         .def("on_done", &operation::on_done, py::arg("callback"))
         .def("on_queued", &operation::on_queued, py::arg("callback"))
-        .def("cancel", &operation::cancel)
-        .def("result", &result_parts);
+        .def("cancel", &operation::cancel);
+
+    py::class_<receipt_maker, std::shared_ptr<receipt_maker>>(m, "ReceiptMaker")
+        .def(py::init<py::object, py::object, py::tuple, py::object>(), py::arg("receipt"), py::arg("outcome"),
+             py::arg("statuses"), py::arg("error"))
+        .def("of", &receipt_maker::of, py::arg("operation"), py::arg("index"));
+
+    py::class_<many>(m, "Many")
+        .def(
+            "start",
+            [](many& self, const py_message& message, std::size_t index) {
+                self.start(message, index);
+                return self.ended(0.0, 1);
+            },
+            py::arg("message"), py::arg("index"))
+        .def("begin", &many::start, py::arg("message"), py::arg("index"))
+        .def("ended", &many::ended, py::arg("timeout"), py::arg("several") = 1)
+        .def("on_ended", &many::tell, py::arg("callback"))
+        .def("cancel", &many::cancel);
 
     define_events(m);
     define_suppression(m);
@@ -475,6 +488,13 @@ PYBIND11_MODULE(_core, m) {
             },
             py::arg("message"), py::arg("sender"), py::arg("recipients"), py::arg("options"),
             py::arg("completions") = py::none(), py::arg("tag") = 0)
+        .def(
+            "many",
+            [](core_mailer& self, std::shared_ptr<receipt_maker> receipts, const optional_bytes& sender,
+               const optional_list& to, const py::dict& options) {
+                return self.begin_many(std::move(receipts), envelope_from(sender, to), options);
+            },
+            py::arg("receipts"), py::arg("sender"), py::arg("recipients"), py::arg("options"), py::keep_alive<0, 1>())
         .def(
             "submit",
             [](core_mailer& self, const py_message& message, const optional_bytes& sender, const optional_list& to,

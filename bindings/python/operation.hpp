@@ -12,6 +12,7 @@
 #include <asio/post.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -27,9 +28,8 @@
 #ifdef __GLIBCXX__
 #include <cxxabi.h>
 #endif
-#if defined(_WIN32)
-#include <process.h>
-#else
+#if !defined(_WIN32)
+#include <pthread.h>
 #include <unistd.h>
 #endif
 
@@ -37,24 +37,27 @@ namespace postroad::python {
 
 namespace py = pybind11;
 
-inline int process_id() {
+/// Tells a process from those it was forked from; getpid() does, by a system call each time.
+inline unsigned forks() {
 #if defined(_WIN32)
-    return _getpid();
+    return 0;
 #else
-    return static_cast<int>(getpid());
+    static std::atomic<unsigned> count = 0;
+    static const bool counted = pthread_atfork(nullptr, nullptr, [] { ++count; }) == 0;
+    return counted ? count.load() : static_cast<unsigned>(getpid());
 #endif
 }
 
 /// The threads of a mailer do not exist in a process forked from the one that made it.
 class process_check {
 public:
-    bool here() const { return process_id() == made_in_; }
+    bool here() const { return forks() == made_in_; }
     void operator()() const {
         if (!here()) throw std::runtime_error("this belongs to the process that fork() was called in; make a new one");
     }
 
 private:
-    int made_in_ = process_id();
+    unsigned made_in_ = forks();
 };
 
 inline duration seconds(double s) { return std::chrono::duration_cast<duration>(std::chrono::duration<double>(s)); }
@@ -114,40 +117,76 @@ class completions {
 public:
     void put(std::size_t tag) {
         bool wakes;
+        std::shared_ptr<py::object> told;
         {
             const std::scoped_lock lock(mutex_);
+            if (tags_.empty()) told = told_;
             tags_.push_back(tag);
-            // Whoever was woken by the first of several waits for the last of them.
-            wakes = tags_.size() == 1 || tags_.size() == several_;
+            wakes = tags_.size() >= wakes_at_;
+            if (wakes) wakes_at_ = nobody_waits;
         }
         if (wakes) changed_.notify_one();
+        if (told) call(*told);
     }
-    /// Where it has to wait it goes on for a moment until there are `several`: being woken costs more than a message.
-    std::optional<std::size_t> get(std::optional<double> patience, std::size_t several) {
+    std::optional<std::size_t> get(std::optional<double> patience) {
         check_process_();
-        if (const auto tag = pop(several); tag || patience == 0.0) return tag;
-        if (!wait_for(mutex_, changed_, patience, [this] { return !tags_.empty(); })) return std::nullopt;
-        if (several > 1) (void)wait_for(mutex_, changed_, moment, [&] { return tags_.size() >= several; });
-        return pop(1);
-    }
-
-private:
-    static constexpr double moment = 0.001;
-
-    std::optional<std::size_t> pop(std::size_t several) {
+        if (patience != 0.0) (void)wait(patience, 1);
         const std::scoped_lock lock(mutex_);
-        several_ = several;
         if (tags_.empty()) return std::nullopt;
         const auto tag = tags_.front();
         tags_.pop_front();
         return tag;
+    }
+    /// All that are there. Where it has to wait it does so for a moment until there are `several`: being woken costs
+    /// more than a message.
+    std::vector<std::size_t> take(std::optional<double> patience, std::size_t several) {
+        check_process_();
+        if (patience != 0.0 && !wait(std::min(patience.value_or(moment), moment), several)) (void)wait(patience, 1);
+        const std::scoped_lock lock(mutex_);
+        std::vector<std::size_t> all(tags_.begin(), tags_.end());
+        tags_.clear();
+        return all;
+    }
+    /// Has `f` called with the first of those that nobody took yet, on the mailer's thread. `f` must not block.
+    void tell(const py::object& f) {
+        auto told = shared_object(f);
+        const std::scoped_lock lock(mutex_);
+        told_.swap(told);
+    }
+
+private:
+    static constexpr double moment = 0.001;
+    static constexpr auto nobody_waits = static_cast<std::size_t>(-1);
+
+    static void call(const py::object& f) {
+        const py::gil_scoped_acquire gil;
+        try {
+            f();
+        } catch (py::error_already_set& e) {
+            e.discard_as_unraisable("postroad completions");
+        }
+    }
+    /// Until there are so many, or for `patience`: whether there are any.
+    bool wait(std::optional<double> patience, std::size_t several) {
+        const auto enough = [this, several] {
+            if (tags_.size() >= several) return true;
+            wakes_at_ = several;
+            return false;
+        };
+        if (!wait_for(mutex_, changed_, patience, enough)) {
+            const std::scoped_lock lock(mutex_);
+            wakes_at_ = nobody_waits;
+            return !tags_.empty();
+        }
+        return true;
     }
 
     process_check check_process_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<std::size_t> tags_;
-    std::size_t several_ = 1;
+    std::size_t wakes_at_ = nobody_waits;
+    std::shared_ptr<py::object> told_;
 };
 
 /// Any thread may call any member. Nothing here takes the GIL while it holds mutex_, since Python's threads take them
@@ -163,30 +202,35 @@ public:
     /// On the mailer's thread: the message is in the queue, or was refused.
     void queued(error_code refusal, const ticket& t) {
         bool cancel = false;
+        callbacks told;
         {
             const std::scoped_lock lock(mutex_);
             refused_ = bool(refusal);
             if (!refusal) ticket_ = t;
+            if (!refusal) told.swap(on_queued_);
             cancel = cancelled_;
         }
         changed_.notify_all();
         if (cancel) t.cancel();
-        if (!refusal) tell(on_queued_);
+        call(std::move(told));
         t.async_wait([self = shared_from_this()](error_code ec, outcome o) { self->finish(ec, std::move(o)); });
     }
 
     /// On the mailer's thread: this is what became of it.
     void finish(error_code ec, outcome o) {
+        callbacks told_of_queue, told;
         {
             const std::scoped_lock lock(mutex_);
             error_ = ec;
             outcome_ = std::move(o);
             done_ = true;
+            told_of_queue.swap(on_queued_);
+            told.swap(on_done_);
         }
         changed_.notify_all();
         if (to_) to_->put(tag_);
-        tell(on_queued_);
-        tell(on_done_);
+        call(std::move(told_of_queue));
+        call(std::move(told));
     }
 
     /// Its number in the queue; nothing where it has none.
@@ -255,12 +299,7 @@ private:
         }
         f();
     }
-    void tell(callbacks& waiting) {
-        callbacks now;
-        {
-            const std::scoped_lock lock(mutex_);
-            now.swap(waiting);
-        }
+    static void call(callbacks now) {
         if (now.empty()) return;
         const py::gil_scoped_acquire gil;
         for (auto& f : std::exchange(now, {})) {

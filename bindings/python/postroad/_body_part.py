@@ -44,6 +44,8 @@ def file_of(path: os.PathLike[str]) -> _core.File:
 
 def given_message(message: MessageLike) -> _core.Given:
     """What the C++ part takes: octets, a file that it reads while it sends, or what it composed."""
+    if isinstance(message, bytes):
+        return message
     composed = getattr(message, "_core", None)
     if isinstance(composed, _core.Message):
         return composed

@@ -1,11 +1,13 @@
-from typing import Any, Callable, Dict, List, Literal, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Literal, Optional, Tuple, Type, Union
+
+from ._errors import Error, Receipt, RecipientOutcome, Status
 
 version: str
 libraries: Dict[str, str]
 
 class Completions:
     def __init__(self) -> None: ...
-    def get(self, timeout: Optional[float], several: int = 1) -> Optional[int]: ...
+    def get(self, timeout: Optional[float]) -> Optional[int]: ...
 
 class Operation:
     def id(self) -> Optional[int]: ...
@@ -15,13 +17,23 @@ class Operation:
     def on_done(self, callback: Callable[[], object]) -> None: ...
     def on_queued(self, callback: Callable[[], object]) -> None: ...
     def cancel(self) -> None: ...
-    def result(
+
+class ReceiptMaker:
+    def __init__(
         self,
-    ) -> Tuple[
-        Optional[Tuple[str, Tuple[str, ...], str, str, str, str, str]],
-        Tuple[Tuple[str, str, str, Optional[int], Optional[str], str, Optional[str], str, bool], ...],
-        int,
-    ]: ...
+        receipt: Type[Receipt],
+        outcome: Type[RecipientOutcome],
+        statuses: Tuple[Status, ...],
+        error: Callable[[Tuple[str, Tuple[str, ...], str, str, str, str, str]], Error],
+    ) -> None: ...
+    def of(self, operation: Operation, index: Optional[int]) -> Receipt: ...
+
+class Many:
+    def start(self, message: Given, index: int) -> List[Receipt]: ...
+    def begin(self, message: Given, index: int) -> Operation: ...
+    def ended(self, timeout: Optional[float], several: int = 1) -> List[Receipt]: ...
+    def on_ended(self, callback: Callable[[], object]) -> None: ...
+    def cancel(self) -> None: ...
 
 class Events:
     def __init__(self, keeps: bool) -> None: ...
@@ -177,6 +189,13 @@ class Mailer:
         completions: Optional[Completions] = None,
         tag: int = 0,
     ) -> Operation: ...
+    def many(
+        self,
+        receipts: ReceiptMaker,
+        sender: Optional[bytes],
+        recipients: Optional[List[bytes]],
+        options: Dict[str, Any],
+    ) -> Many: ...
     def submit(
         self,
         message: Given,

@@ -92,11 +92,12 @@ class Queued(TypedDict, total=False):
 
 
 def _queued(options: Queued) -> Dict[str, Any]:
+    wishes: Dict[str, Any] = {}
+    if not options:
+        return wishes
     check_names(options, Queued)
-    wishes: Dict[str, Any] = {
-        "delay": seconds("delay", options.get("delay"), zero=True),
-        "give_up_after": seconds("give_up_after", options.get("give_up_after")),
-    }
+    wishes["delay"] = seconds("delay", options.get("delay"), zero=True)
+    wishes["give_up_after"] = seconds("give_up_after", options.get("give_up_after"))
     grade = options.get("traffic_class", 0)
     if isinstance(grade, bool) or not isinstance(grade, int):
         raise TypeError(f"traffic_class must be an int, not {type(grade).__name__}")

@@ -238,7 +238,10 @@ class Receipt:
 
     @property
     def all_accepted(self) -> bool:
-        return bool(self.recipients) and len(self.accepted) == len(self.recipients)
+        for r in self.recipients:
+            if r.status is not Status.ACCEPTED:
+                return False
+        return bool(self.recipients)
 
     def require_accepted(self) -> None:
         """Raises `error` if there is one, NotAccepted unless every recipient was accepted."""

@@ -50,7 +50,7 @@ from ._messages import (
     sender_octets,
 )
 from ._outbox import Outbox, captures, local_of
-from ._receipts import Receipt
+from ._receipts import MAKER, Receipt
 from ._secrets import keeps_secrets
 from ._services import url_of
 from ._stats import Stats, stats_of
@@ -63,11 +63,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from ._core import Given, Operation
+    from ._core import Completions, Operation
     from ._core import Mailer as CoreMailer
     from ._credentials import CredentialsSource, Questions
     from ._events import EventFunction
-    from ._many import Start
+    from ._many import Many
     from ._merge import Merged
     from ._messages import Mailbox, Mailboxes, MessageLike
     from .templates import Template
@@ -421,8 +421,8 @@ class Mailer(Operations):
         """
         check_many(messages)
         check_flags(progress=progress)
-        start = self._starting(sender, recipients, wishes_of(delivery, options))
-        receipts = each_sent(iter(messages), self._bound(limit), start, self._cancel)
+        many = self._many(sender, recipients, wishes_of(delivery, options))
+        receipts = each_sent(iter(messages), self._bound(limit), many, self._cancel)
         return reported(receipts) if progress else receipts
 
     def asend_many(
@@ -443,8 +443,8 @@ class Mailer(Operations):
         contextlib.aclosing(), otherwise by asyncio, soon.
         """
         check_many(messages)
-        start = self._starting(sender, recipients, wishes_of(delivery, options))
-        return each_sent_async(messages, self._bound(limit), start, self._cancel)
+        many = self._many(sender, recipients, wishes_of(delivery, options))
+        return each_sent_async(messages, self._bound(limit), many, self._cancel)
 
     def merge(
         self,
@@ -597,9 +597,11 @@ class Mailer(Operations):
         sender: Optional[Mailbox],
         recipients: Optional[Mailboxes],
         wishes: Dict[str, Any],
+        ended: Optional[Completions] = None,
+        tag: int = 0,
     ) -> Operation:
         given = given_message(message)
-        return self._core.start(given, sender_octets(sender), recipient_octets(recipients), wishes)
+        return self._core.start(given, sender_octets(sender), recipient_octets(recipients), wishes, ended, tag)
 
     def _submit(
         self,
@@ -615,18 +617,12 @@ class Mailer(Operations):
     def _bound(self, limit: int) -> int:
         return min(count("limit", limit, MOST) or 1, self._capacity)
 
-    def _starting(self, sender: Optional[Mailbox], recipients: Optional[Mailboxes], wishes: Dict[str, Any]) -> Start:
-        """What begins to send one of many."""
-        envelope = sender_octets(sender), recipient_octets(recipients)
+    def _many(self, sender: Optional[Mailbox], recipients: Optional[Mailboxes], wishes: Dict[str, Any]) -> Many:
+        return self._core.many(MAKER, sender_octets(sender), recipient_octets(recipients), wishes)
 
-        def start(message: Given, ended: Optional[_core.Completions], index: int) -> Operation:
-            return self._core.start(message, *envelope, wishes, ended, index)
-
-        return start
-
-    def _cancel(self, operation: Operation) -> None:
+    def _cancel(self, many: Many) -> None:
         if not self.inherited:
-            operation.cancel()
+            many.cancel()
 
     def _expect(self, ticket: Ticket) -> None:
         self._caller.begin()

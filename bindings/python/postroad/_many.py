@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from collections import deque
 from email.message import Message
 from functools import partial
 from typing import (
@@ -14,28 +15,38 @@ from typing import (
     AsyncIterable,
     AsyncIterator,
     Callable,
-    Dict,
+    Deque,
     Iterable,
     Iterator,
+    List,
     Optional,
+    Protocol,
     Union,
 )
 
-from . import _core
 from ._body_part import given_message
 from ._errors import Error, InvalidInput, Receipt
-from ._receipts import receipt_of
 from ._threads import waiting
 
 if TYPE_CHECKING:
     from ._core import Given, Operation
     from ._messages import MessageLike
 
-    Start = Callable[[Given, Optional[_core.Completions], int], Operation]
-
 
 # For so many that end one wakes up, where nothing is left to start.
 _TOGETHER = 32
+# In asyncio others have their turn after so many seconds of nothing but starting messages.
+_TURN = 0.001
+
+
+class Many(Protocol):
+    """What begins to send each of many messages, and has receipts of those that ended."""
+
+    def begin(self, message: Given, index: int) -> Operation: ...
+    def start(self, message: Given, index: int) -> List[Receipt]: ...
+    def ended(self, timeout: Optional[float], several: int = 1) -> List[Receipt]: ...
+    def on_ended(self, callback: Callable[[], object]) -> None: ...
+    def cancel(self) -> None: ...
 
 
 def _given(message: MessageLike) -> Given:
@@ -58,16 +69,16 @@ def check_many(messages: object) -> None:
 
 
 def each_sent(
-    messages: Iterator[MessageLike], limit: int, start: Start, cancel: Callable[[Operation], object]
+    messages: Iterator[MessageLike], limit: int, many: Many, cancel: Callable[[Many], object]
 ) -> Iterator[Receipt]:
-    ended = _core.Completions()
-    under_way: Dict[int, Operation] = {}
+    ready: Deque[Receipt] = deque()
     failure: Optional[BaseException] = None
     index = 0
+    under_way = 0  # those in `ready`, too
     more = True
     try:
         while more or under_way:
-            if more and len(under_way) < limit:
+            if more and under_way < limit:
                 try:
                     message = next(messages)
                 except StopIteration:
@@ -78,22 +89,21 @@ def each_sent(
                     more = False
                     continue
                 try:
-                    under_way[index] = start(_given(message), ended, index)
+                    ready.extend(many.start(_given(message), index))
                 except Error as e:
-                    yield Receipt(error=e, index=index)
+                    ready.append(Receipt(error=e, index=index))
                 del message
+                under_way += 1
                 index += 1
-            if more and len(under_way) < limit:
-                tag = ended.get(0.0)
-            else:
-                tag = waiting(ended.get, None, min(len(under_way) // 2, _TOGETHER))
-            if tag is not None:
-                yield receipt_of(under_way.pop(tag), tag)
+            elif not ready:
+                ready.extend(waiting(many.ended, None, max(1, min(under_way // 2, _TOGETHER))))
+            if ready:
+                under_way -= 1
+                yield ready.popleft()
         if failure is not None:
             raise failure
     finally:
-        for operation in under_way.values():
-            cancel(operation)
+        cancel(many)
 
 
 async def _each(
@@ -103,60 +113,66 @@ async def _each(
         async for message in messages:
             yield message
         return
+    turn = time.monotonic()
     for message in messages:
         yield message
-        await asyncio.sleep(0)  # others have their turn while this one is sent
+        if time.monotonic() - turn > _TURN:
+            await asyncio.sleep(0)
+            turn = time.monotonic()
 
 
-def _tell(loop: asyncio.AbstractEventLoop, ended: asyncio.Queue[Union[Receipt, int, None]], index: int) -> None:
+def _tell(loop: asyncio.AbstractEventLoop, news: asyncio.Event) -> None:
     # a loop that is closed raises it: nobody waits there
     with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(ended.put_nowait, index)
+        loop.call_soon_threadsafe(news.set)
 
 
 async def each_sent_async(
     messages: Union[Iterable[MessageLike], AsyncIterable[MessageLike]],
     limit: int,
-    start: Start,
-    cancel: Callable[[Operation], object],
+    many: Many,
+    cancel: Callable[[Many], object],
 ) -> AsyncIterator[Receipt]:
     loop = asyncio.get_running_loop()
-    ended: asyncio.Queue[Union[Receipt, int, None]] = asyncio.Queue()  # None: `messages` is at its end
+    ready: Deque[Receipt] = deque()
+    news = asyncio.Event()  # of receipts, or that `messages` is at its end
     room = asyncio.Semaphore(limit)
-    under_way: Dict[int, Operation] = {}
+    under_way = 0  # those in `ready`, too
     source = _each(messages)
+    many.on_ended(partial(_tell, loop, news))
 
     async def feed() -> None:
+        nonlocal under_way
         index = 0
         await room.acquire()
         async for message in source:
             try:
-                operation = start(_given(message), None, index)
+                ready.extend(many.start(_given(message), index))
             except Error as e:
-                ended.put_nowait(Receipt(error=e, index=index))
-            else:
-                under_way[index] = operation
-                operation.on_done(partial(_tell, loop, ended, index))
+                ready.append(Receipt(error=e, index=index))
+            if ready:
+                news.set()
             del message
+            under_way += 1
             index += 1
             await room.acquire()
 
     feeding = loop.create_task(feed())
-    feeding.add_done_callback(lambda _: ended.put_nowait(None))
-    fed = False
+    feeding.add_done_callback(lambda _: news.set())
     try:
-        while not fed or under_way or not ended.empty():
-            news = await ended.get()
-            if news is None:
-                fed = True
+        while under_way or not feeding.done():
+            if not ready:
+                news.clear()
+                ready.extend(many.ended(0.0))
+            if not ready:
+                await news.wait()
                 continue
-            receipt = news if isinstance(news, Receipt) else receipt_of(under_way.pop(news), news)
+            under_way -= 1
             room.release()
-            yield receipt
+            yield ready.popleft()
         await feeding
     finally:
-        for operation in under_way.values():
-            cancel(operation)
+        cancel(many)
         if not feeding.done():
             feeding.cancel()
             await asyncio.wait({feeding})

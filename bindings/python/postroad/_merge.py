@@ -23,7 +23,6 @@ from .templates import Letter, Template
 
 if TYPE_CHECKING:
     from ._core import Operation
-    from ._many import Start
     from ._messages import Mailbox, Mailboxes, MessageLike
 
 _GRACE = 5.0
@@ -39,9 +38,15 @@ class Sender(Protocol):
     @property
     def inherited(self) -> bool: ...
 
-    def _starting(
-        self, sender: Optional[Mailbox], recipients: Optional[Mailboxes], wishes: Dict[str, Any]
-    ) -> Start: ...
+    def _start(
+        self,
+        message: MessageLike,
+        sender: Optional[Mailbox],
+        recipients: Optional[Mailboxes],
+        wishes: Dict[str, Any],
+        ended: Optional[_core.Completions],
+        tag: int,
+    ) -> Operation: ...
 
     def _submit(
         self,
@@ -252,8 +257,8 @@ class Merge:
     def _begin(self, ready: _Ready) -> str:
         assert self._mailer is not None
         wishes = self._wishes_of(ready.letter)
-        begin = self._mailer._starting(None, list(ready.letter.recipients), wishes)
-        operation = begin(ready.letter.message._core, self._ended, ready.row)
+        letter = ready.letter
+        operation = self._mailer._start(letter.message, None, list(letter.recipients), wishes, self._ended, ready.row)
         self._under_way[ready.row] = (ready, operation)
         return ""
 

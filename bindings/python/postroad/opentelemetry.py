@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Mapping, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, Union
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ._callbacks import Caller
     from ._configurations import MailerOptions
     from ._core import Given, Operation
-    from ._many import Start
+    from ._many import Many
     from ._messages import Mailbox, Mailboxes, MessageLike
 
 __all__ = ["Mailer"]
@@ -72,9 +72,16 @@ class Mailer(_Mailer):
         _observe(self, meter, meter_provider)
 
     def _start(
-        self, message: MessageLike, sender: Optional[Mailbox], recipients: Optional[Mailboxes], wishes: Any
+        self,
+        message: MessageLike,
+        sender: Optional[Mailbox],
+        recipients: Optional[Mailboxes],
+        wishes: Any,
+        ended: Optional[_core.Completions] = None,
+        tag: int = 0,
     ) -> Operation:
-        return self._telling.watched("send", lambda: _Mailer._start(self, message, sender, recipients, wishes))
+        given = (message, sender, recipients, wishes, ended, tag)
+        return self._telling.watched("send", lambda: _Mailer._start(self, *given))
 
     def _submit(
         self,
@@ -86,14 +93,26 @@ class Mailer(_Mailer):
     ) -> Operation:
         return self._telling.watched("submit", lambda: _Mailer._submit(self, message, sender, recipients, wishes, wait))
 
-    def _starting(self, sender: Optional[Mailbox], recipients: Optional[Mailboxes], wishes: Any) -> Start:
-        begin = super()._starting(sender, recipients, wishes)
-        telling = self._telling
+    def _many(self, sender: Optional[Mailbox], recipients: Optional[Mailboxes], wishes: Any) -> Many:
+        return _WatchedMany(super()._many(sender, recipients, wishes), self._telling)
 
-        def start(message: Given, ended: Optional[_core.Completions], index: int) -> Operation:
-            return telling.watched("send", lambda: begin(message, ended, index))
 
-        return start
+class _WatchedMany:
+    """Many messages, of which each is watched."""
+
+    def __init__(self, many: Many, telling: _Telling) -> None:
+        self._many = many
+        self._telling = telling
+        self.ended = many.ended
+        self.on_ended = many.on_ended
+        self.cancel = many.cancel
+
+    def begin(self, message: Given, index: int) -> Operation:
+        return self._telling.watched("send", lambda: self._many.begin(message, index))
+
+    def start(self, message: Given, index: int) -> List[Receipt]:
+        self.begin(message, index)
+        return self.ended(0.0)
 
 
 class _Telling:

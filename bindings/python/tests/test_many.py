@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import os
+import pickle
 import sys
 from email.message import EmailMessage
 from pathlib import Path
@@ -164,6 +166,37 @@ def test_ending_the_iteration_cancels_what_is_under_way(make_server):
         receipts.close()
         server.resume.set()
     assert [m.recipients for m in server.messages] == [["r0@x.example"]]
+
+
+def test_whoever_follows_many_is_told_once_until_he_takes_them(server):
+    told = []
+    with postroad.Mailer(server.url) as mail:
+        many = mail._many(None, None, {})
+        many.on_ended(lambda: told.append(True))
+        for index in range(5):
+            many.begin(bytes(compose()), index)
+    assert told == [True]
+    receipts = many.ended(0.0)
+    assert sorted(r.index for r in receipts) == list(range(5))
+    assert all(r.all_accepted for r in receipts)
+    assert many.ended(0.0) == []
+
+
+def test_a_receipt_of_many_is_what_its_class_makes(server):
+    with postroad.Mailer(server.url) as mail:
+        (receipt,) = mail.send_many([compose("bob@x.example, rejected@x.example")])
+    again = postroad.Receipt(
+        tuple(postroad.RecipientOutcome(**vars(r)) for r in receipt.recipients), receipt.attempts, None, 0
+    )
+    assert again == receipt
+    assert repr(again) == repr(receipt)
+    assert hash(again) == hash(receipt)
+    assert [set(vars(made)) for made in (receipt, *receipt.recipients)] == [
+        {field.name for field in dataclasses.fields(made)} for made in (receipt, *receipt.recipients)
+    ]
+    assert pickle.loads(pickle.dumps(receipt)) == receipt
+    with pytest.raises(AttributeError):
+        receipt.attempts = 7
 
 
 @pytest.mark.parametrize("limit", [0, -1])

@@ -384,7 +384,7 @@ import contextlib
 from postroad.__main__ import main
 server = Server(stall="content")
 postroad._mailer._GRACE = 60.0
-start, close = postroad._core.Mailer.start, postroad._core.Mailer.close
+start, close = postroad._core.Many.start, postroad._core.Mailer.close
 begun = threading.Semaphore(0)
 second = len(sys.argv) > 2
 def resume(core):
@@ -393,16 +393,16 @@ def resume(core):
             pass
     server.resume.set()
 def starting(*given):
-    operation = start(*given)
+    receipts = start(*given)
     begun.release()
-    return operation
+    return receipts
 def closing(core, *limits):
     if second:
         os.kill(os.getpid(), signal.SIGINT)
     else:
         threading.Thread(target=resume, args=(core,)).start()
     close(core, *limits)
-postroad._core.Mailer.start, postroad._core.Mailer.close = starting, closing
+postroad._core.Many.start, postroad._core.Mailer.close = starting, closing
 def tell():
     server.stalled.wait()
     for _ in range(3):  # also of what waits behind it something becomes
