@@ -1,5 +1,6 @@
-// Records of who wants reports on TLS, and lines of counts: read or refused; what was read is as it may be, and comes
-// back from what is written.
+// Records of who wants reports on TLS, lines of counts and of places that rest: read or refused; what was read is as it
+// may be, and comes back from what is written.
+#include <postroad/net/report_rests.hpp>
 #include <postroad/net/tls_report.hpp>
 #include <postroad/net/tls_rpt.hpp>
 
@@ -18,6 +19,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             if (url.find_first_of(" \r\n\"") != std::string::npos) std::abort();
         for (const auto& a : record->mail)
             if (a.find_first_of("\r\n") != std::string::npos) std::abort();
+    }
+    report_rests rests;
+    if (rests.read_line(text)) {
+        report_rests same;
+        const auto line = rests.text({});
+        if (!same.read_line(line) || same.text({}) != line) std::abort();
     }
     tls_results all;
     if (!all.read_line(text)) {

@@ -8,6 +8,7 @@
 
 #ifdef POSTROAD_WITH_TLS_REPORTS
 #include <postroad/diagnose_direct.hpp>
+#include <postroad/net/report_rests.hpp>
 #include <postroad/net/tls_report_https.hpp>
 #include <postroad/net/tls_report_mail.hpp>
 #include <postroad/net/tls_rpt.hpp>
@@ -16,7 +17,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,15 +34,29 @@ using net::tls_watch;
 
 net::report_day day_of(int number) { return net::report_day(std::chrono::days(number)); }
 
+template <class To>
+void read_lines(To& to, std::string_view lines, const char* what) {
+    for (std::size_t n = 1; !lines.empty(); ++n) {
+        const auto line = lines.substr(0, lines.find('\n'));
+        if (!to.read_line(line)) throw error(errc::storage_damaged, "line " + std::to_string(n) + " is no " + what);
+        lines.remove_prefix(std::min(line.size() + 1, lines.size()));
+    }
+}
+
 void read_all(tls_watch& to, std::string_view lines) {
-    to.use([&](net::tls_results& results) {
-        for (std::size_t n = 1; !lines.empty(); ++n) {
-            const auto line = lines.substr(0, lines.find('\n'));
-            if (!results.read_line(line))
-                throw error(errc::storage_damaged, "line " + std::to_string(n) + " is no count of how TLS went");
-            lines.remove_prefix(std::min(line.size() + 1, lines.size()));
-        }
-    });
+    to.use([&](net::tls_results& results) { read_lines(results, lines, "count of how TLS went"); });
+}
+
+std::chrono::sys_seconds second_of(std::int64_t number) {
+    return std::chrono::sys_seconds(std::chrono::seconds(number));
+}
+
+// As post() names it.
+net::report_answer answer_of(const std::string& name) {
+    return name == "taken"     ? net::report_answer::taken
+           : name == "refused" ? net::report_answer::refused
+           : name == "away"    ? net::report_answer::away
+                               : net::report_answer::later;
 }
 
 std::vector<std::pair<int, std::string>> ended(tls_watch& of, int today) {
@@ -91,6 +108,7 @@ std::pair<const char*, std::string> post(const std::string& octets, const std::s
         {.ca_file = std::move(ca_file), .private_addresses = for_tests, .addresses = std::move(addresses)});
     return {a.is_taken()     ? "taken"
             : a.is_refused() ? "refused"
+            : a.status == 0  ? "away"
                              : "later",
             a.why.empty() ? "HTTP " + std::to_string(a.status) : a.why};
 }
@@ -137,6 +155,30 @@ void define_tls_results(py::module_& m) {
     py::class_<tls_report_places>(m, "TlsReportPlaces")
         .def(py::init<const std::string&>(), py::arg("by"))
         .def("of", &tls_report_places::of, py::arg("domain"));
+    py::class_<net::report_rests>(m, "ReportRests")
+        .def(py::init([](const std::string& lines) {
+                 net::report_rests rests;
+                 read_lines(rests, lines, "place that rests");
+                 return rests;
+             }),
+             py::arg("lines"))
+        .def(
+            "until",
+            [](const net::report_rests& self, const std::string& place, std::int64_t now) {
+                const auto until = self.until(place, second_of(now));
+                return until ? std::optional(until->time_since_epoch().count()) : std::nullopt;
+            },
+            py::arg("place"), py::arg("now"))
+        .def(
+            "answered",
+            [](net::report_rests& self, const std::string& place, const std::string& answer, std::int64_t now) {
+                self.answered(place, answer_of(answer), second_of(now));
+            },
+            py::arg("place"), py::arg("answer"), py::arg("now"))
+        .def(
+            "text",
+            [](const net::report_rests& self, std::int64_t now) { return py::bytes(self.text(second_of(now))); },
+            py::arg("now"));
     m.attr("libraries")["zlib"] = zlibVersion();
     m.def("post_tls_report", &post, py::arg("octets"), py::arg("url"), py::arg("ca_file"), py::arg("addresses"));
 }

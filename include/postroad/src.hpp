@@ -61,6 +61,7 @@
 #include <postroad/net/impl/executor.ipp>
 #include <postroad/net/impl/eyeballs.ipp>
 #include <postroad/net/impl/mta_sts.ipp>
+#include <postroad/net/impl/report_rests.ipp>
 #include <postroad/net/impl/sts_cache.ipp>
 #include <postroad/net/impl/tls_report.ipp>
 #include <postroad/net/impl/tls_results.ipp>

@@ -1,4 +1,5 @@
 // The code of docs/tls.md about reports.
+#include <postroad/net/report_rests.hpp>
 #include <postroad/net/tls_report.hpp>
 #include <postroad/net/tls_rpt.hpp>
 #include <postroad/net/tls_watch.hpp>
@@ -34,7 +35,30 @@ postroad::net::tls_results counted() {
     return results;
 }
 
+int tries = 0;
+postroad::net::report_answer try_to_tell(const std::string&) {
+    ++tries;
+    return postroad::net::report_answer::refused;
+}
+
+//[report_rests
+postroad::net::report_answer give(postroad::net::report_rests& rests, const std::string& place,
+                                  std::chrono::sys_seconds now) {
+    if (rests.until(place, now)) return postroad::net::report_answer::later;
+    const auto answer = try_to_tell(place);
+    rests.answered(place, answer, now);
+    return answer;
+}
+//]
+
 }  // namespace
+
+TEST_CASE("a place that fails is left alone") {
+    postroad::net::report_rests rests;
+    CHECK(give(rests, "reports@example.org", today) == postroad::net::report_answer::refused);
+    CHECK(give(rests, "reports@example.org", today) == postroad::net::report_answer::later);
+    CHECK(tries == 1);
+}
 
 TEST_CASE("a mailer is watched") {
     using mx = postroad::transport::basic_mx<postroad::testing::scripted_resolver>;

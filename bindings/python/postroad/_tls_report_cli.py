@@ -32,6 +32,7 @@ def _run(args: argparse.Namespace) -> int:
         contact=args.contact,
         organization=args.organization,
         sign=signer_of(args.sign),
+        suppression=args.suppressed,
         **proof(args, url, account),
     ):
         write(json.dumps(dataclasses.asdict(told), default=str) if args.json else printable(_line(told)))
@@ -47,7 +48,8 @@ def register(commands: Any) -> None:
         help="tell domains how TLS with their servers went",
         usage="postroad tls-report --contact ADDRESS [options] FOLDER [URL]",
         description="Sends the reports (RFC 8460) about the days that are over of what `postroad run --tls-results "
-        "FOLDER` counted: once a day, at a time of your own. The status is 75 where some are to be tried again.",
+        "FOLDER` counted: once a day, at a time of your own. The status is 75 where some are to be tried again; places "
+        "that failed are left alone for a while, longer each time.",
     )
     p.add_argument("folder", metavar="FOLDER", type=not_empty)
     p.add_argument("what", metavar="URL", nargs="*", help=URL_HELP)
@@ -55,5 +57,8 @@ def register(commands: Any) -> None:
     p.add_argument("--contact", type=not_empty, metavar="ADDRESS", required=True, help="sender of the reports")
     p.add_argument("--organization", metavar="NAME", default="", help="who reports, for people")
     p.add_argument("--sign", type=not_empty, metavar="DOMAIN:SELECTOR:FILE", help="a key that signs the mail")
+    p.add_argument(
+        "--suppressed", type=not_empty, metavar="FILE", help="a SuppressionList, told of reports that come back"
+    )
     p.add_argument("--json", action="store_true", help="print JSON, an object a line")
     p.set_defaults(run=_run)
