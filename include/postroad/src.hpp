@@ -110,6 +110,7 @@
 #include <postroad/tls/impl/mbedtls_engine.ipp>
 #include <postroad/tls/impl/names.ipp>
 #include <postroad/tls/impl/policies.ipp>
+#include <postroad/transport/impl/generic_name.ipp>
 #include <postroad/transport/impl/maildir_writer.ipp>
 #include <postroad/transport/impl/mx_lookup.ipp>
 #include <postroad/transport/impl/mx_sources.ipp>

@@ -87,6 +87,8 @@ struct world {
         dns.txt("mail.example.com", "v=spf1 ip4:203.0.113.0/24 -all");
         dns.txt("s1._domainkey.example.com", published);
         dns.txt("_dmarc.example.com", "v=DMARC1; p=reject");
+        dns.mx("mail.example.com", 10, "in.example.com").address("in.example.com", "203.0.113.8");
+        dns.mx("example.com", 10, "in.example.com");
     }
     void ptr(const std::string& name) {
         const auto at = net::reverse_name("203.0.113.7");
@@ -104,7 +106,7 @@ struct world {
 TEST_CASE("a sender that has all is good everywhere") {
     world w;
     const auto all = look_at_sender(w.facts, asking(w.dns));
-    REQUIRE(all.size() == 6);
+    REQUIRE(all.size() == 8);
     for (const auto& f : all) {
         CAPTURE(f.about);
         CAPTURE(f.text);
@@ -144,6 +146,69 @@ TEST_CASE("an address needs a name that leads back to it, and EHLO says that nam
     SUBCASE("a resolver that fails") {
         w.dns.fail(net::reverse_name("203.0.113.7"), net::record_type::ptr);
         CHECK(w.find("PTR").how == finding_kind::notice);
+    }
+}
+
+TEST_CASE("a name that all neighbours of the address have one like is told") {
+    world w;
+    for (const auto* name : {"203-0-113-7.isp.example", "dsl7.isp.example"}) {
+        w.ptr(name);
+        w.dns.address(name, "203.0.113.7");
+        const auto f = w.find("PTR");
+        CHECK(f.how == finding_kind::notice);
+        CHECK(f.text.find(name) != std::string::npos);
+        CHECK(f.advice.find("Comcast") != std::string::npos);
+    }
+    CHECK(w.find("PTR").text.find("\"dsl\" stands in names of homes") != std::string::npos);
+}
+
+TEST_CASE("the domains of a sender take mail themselves") {
+    world w;
+    const auto of_path = [&] { return w.find("MX"); };
+    CHECK(of_path().text == "mail.example.com takes mail: in.example.com");
+    SUBCASE("without MX records it is the domain's own address") {
+        w.dns.forget("mail.example.com").address("mail.example.com", "203.0.113.9");
+        CHECK(of_path().how == finding_kind::good);
+        CHECK(of_path().text == "mail.example.com takes mail: it has an address");
+    }
+    SUBCASE("no such name, or nothing there") {
+        w.dns.forget("mail.example.com");
+        CHECK(of_path().how == finding_kind::bad);
+        CHECK(of_path().advice.find("5.1.8") != std::string::npos);
+        w.dns.txt("mail.example.com", "v=spf1 -all");
+        CHECK(of_path().how == finding_kind::bad);
+    }
+    SUBCASE("it says that it takes none") {
+        w.dns.forget("mail.example.com").mx("mail.example.com", 0, "");
+        CHECK(of_path().how == finding_kind::bad);
+        CHECK(of_path().text.find("takes no mail by intent") != std::string::npos);
+        CHECK(of_path().advice.find("5.7.27") != std::string::npos);
+    }
+    SUBCASE("servers without an address, or with one that strangers cannot reach") {
+        w.dns.forget("in.example.com");
+        CHECK(of_path().how == finding_kind::bad);
+        w.dns.address("in.example.com", "10.0.0.8");
+        CHECK(of_path().how == finding_kind::bad);
+        w.dns.mx("mail.example.com", 20, "in2.example.com").address("in2.example.com", "2606:4700::1");
+        CHECK(of_path().how == finding_kind::good);
+    }
+    SUBCASE("a resolver that fails says nothing of it") {
+        w.dns.fail("in.example.com", net::record_type::a);
+        CHECK(of_path().how == finding_kind::notice);
+        w.dns.fail("mail.example.com", net::record_type::mx);
+        CHECK(of_path().how == finding_kind::notice);
+    }
+    SUBCASE("a null reverse path has none, and that of From is looked at all the same") {
+        w.facts.reverse_path = "";
+        w.dns.forget("example.com");
+        CHECK(of_path().text.find("example.com has") == 0);
+        CHECK(of_path().how == finding_kind::bad);
+    }
+    SUBCASE("one domain is told once, an address literal not at all") {
+        w.facts.reverse_path = "bounce@example.com";
+        CHECK(look_at_sender(w.facts, asking(w.dns)).size() == 7);
+        w.facts.reverse_path = "bounce@[203.0.113.7]";
+        CHECK(of_path().text.find("example.com takes") == 0);
     }
 }
 

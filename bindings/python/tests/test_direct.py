@@ -330,7 +330,7 @@ def test_diagnosis_looks_at_the_sender(dns, sink, tmp_path, capsys):
     dns.add("d.example", "A", "127.0.0.1")
     dns.add("sender.example", "TXT", "v=spf1 ip4:1.2.3.4 -all").add("out.sender.example", "A", "1.2.3.4")
     dns.add("4.3.2.1.in-addr.arpa", "PTR", "out.sender.example")
-    dns.add("_dmarc.sender.example", "TXT", "v=DMARC1; p=reject")
+    dns.add("_dmarc.sender.example", "TXT", "v=DMARC1; p=reject").add("sender.example", "MX", "10 out.sender.example")
     subprocess.run(["openssl", "genrsa", "-out", tmp_path / "key.pem", "2048"], check=True, capture_output=True)
     public = ["openssl", "rsa", "-in", tmp_path / "key.pem", "-pubout", "-outform", "DER"]
     key = base64.b64encode(subprocess.run(public, check=True, capture_output=True).stdout).decode()
@@ -344,7 +344,7 @@ def test_diagnosis_looks_at_the_sender(dns, sink, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     of_sender = {s["text"].partition(":")[0]: s["grade"] for s in found["steps"] if s["phase"] == "policy"}
     assert of_sender == {
-        **{"PTR": "good", "EHLO": "good", "SPF": "good", "DKIM": "good", "DMARC": "good"},
+        **{"PTR": "good", "EHLO": "good", "MX": "good", "SPF": "good", "DKIM": "good", "DMARC": "good"},
         "one click": "notice",
     }
     # of another key nothing is good, and the shell is told
@@ -353,6 +353,17 @@ def test_diagnosis_looks_at_the_sender(dns, sink, tmp_path, capsys):
     command[command.index("--dkim") + 1] = f"sender.example:s1:{other}"
     assert main(command) == 69
     assert "the key of another pair" in capsys.readouterr().out
+
+
+def test_diagnosis_tells_a_name_of_all_neighbours_and_a_sender_who_cannot_be_answered(dns, sink):
+    name = "dsl-1-2-3-4.isp.example"
+    dns.add("d.example", "A", "127.0.0.1").add(name, "A", "1.2.3.4").add("4.3.2.1.in-addr.arpa", "PTR", name)
+    url = mx_url(dns, sink, name=name, own="1.2.3.4")
+    found = postroad.diagnose(url, sender="ann@sender.example", recipients=["bob@d.example"])
+    said = {s.text.partition(":")[0]: s for s in found.steps if s.phase == "policy"}
+    assert (said["PTR"].grade, said["MX"].grade) == ("notice", "bad")
+    assert "it is made of the address" in said["PTR"].text
+    assert "sender.example has neither MX records nor an address" in said["MX"].text
 
 
 def test_what_is_sent_is_captured_in_tests():

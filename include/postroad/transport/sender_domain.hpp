@@ -1,6 +1,7 @@
 #pragma once
-// What large receivers look at before they take mail of a domain: names of the address that it comes from, SPF, DKIM,
-// DMARC, and unsubscribing with one click. Asks the DNS and nobody else. See docs/direct.md.
+// What large receivers look at before they take mail of a domain: names of the address that it comes from, whether the
+// domain takes mail itself, SPF, DKIM, DMARC, and unsubscribing with one click. Asks the DNS and nobody else. See
+// docs/direct.md.
 
 #include <postroad/core/config.hpp>
 #include <postroad/message/dkim.hpp>
@@ -31,13 +32,13 @@ enum class finding_kind : unsigned char {
 };
 
 struct finding {
-    std::string about = {};  ///< "PTR", "EHLO", "SPF", "DKIM", "DMARC", "one click"
+    std::string about = {};  ///< "PTR", "EHLO", "MX", "SPF", "DKIM", "DMARC", "one click"
     finding_kind how = finding_kind::good;
     std::string text = {};
     std::string advice = {};  ///< with who demands it, since when
 };
 
-/// One finding for each, in that order. Texts are safe to print.
+/// One finding for each, "MX" of the reverse path and of From, in that order. Texts are safe to print.
 POSTROAD_DECL std::vector<finding> look_at_sender(const examined_sender& facts, const dns_lookup& ask);
 
 /// The record of DMARC that counts for a domain: its own, or that of the nearest domain above that has one.

@@ -4,6 +4,7 @@
 #include <postroad/message/dkim_check.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/utf8.hpp>
+#include <postroad/transport/generic_name.hpp>
 #include <postroad/transport/sender_domain.hpp>
 
 #include <algorithm>
@@ -105,6 +106,8 @@ public:
         path_domain_ = domain_of(facts_.reverse_path);
         names();
         greeting();
+        takes_mail(path_domain_);
+        if (from_domain_ != path_domain_) takes_mail(from_domain_);
         spf();
         if (from_domain_.empty()) return std::move(found_);
         const auto record = find_dmarc(from_domain_, ask_);
@@ -116,6 +119,8 @@ public:
     }
 
 private:
+    enum class reach : unsigned char { none, there, unknown };
+
     void say(std::string about, finding_kind how, std::string text, std::string advice = {}) {
         found_.push_back({std::move(about), how, std::move(text), std::move(advice)});
     }
@@ -149,11 +154,19 @@ private:
             const auto name = net::read_name(rdata);
             if (!name) continue;
             names += (names.empty() ? "" : ", ") + *name;
-            if (leads_back(*name)) return say("PTR", finding_kind::good, facts_.address + " is " + *name);
+            if (leads_back(*name)) return own_name(*name);
         }
         if (names.empty()) return say("PTR", finding_kind::bad, facts_.address + " has no name in the DNS", demand);
         say("PTR", finding_kind::bad, facts_.address + " is called " + names + ", which does not lead back to it",
             demand);
+    }
+    void own_name(const std::string& name) {
+        const auto text = facts_.address + " is " + name;
+        const auto why = why_generic(name, facts_.address);
+        if (why.empty()) return say("PTR", finding_kind::good, text);
+        say("PTR", finding_kind::notice, text + ", which looks as if each neighbour of it had such a name: " + why,
+            "Yahoo and Comcast want a name of your own, and Microsoft and T-Online refuse what they take for a dynamic "
+            "address. Whoever gave you the address sets its PTR: to the name of the server, in your domain.");
     }
     void greeting() {
         if (facts_.client_name.starts_with('['))
@@ -166,6 +179,55 @@ private:
             "EHLO says " + facts_.client_name + ", which is not " + facts_.address + " in the DNS",
             "T-Online, Orange and United Internet compare the two. Give the name an address record, or say the name "
             "of the PTR.");
+    }
+
+    // What cannot be answered is refused by many.
+    void takes_mail(const std::string& domain) {
+        constexpr std::size_t most_servers = 20;
+        if (domain.empty() || domain.starts_with('[')) return;
+        const auto a = ask_(domain, net::record_type::mx);
+        if (a.status == net::dns_status::failed)
+            return say("MX", finding_kind::notice, "the servers of " + domain + " cannot be looked up: " + a.why);
+        if (a.records.empty()) return takes_mail_itself(domain);
+        auto found = reach::none;
+        bool null = true;
+        for (std::size_t i = 0; i < a.records.size() && i < most_servers; ++i) {
+            const auto r = net::read_mx(a.records[i]);
+            if (r && r->host.empty()) continue;
+            null = false;
+            const auto there = r ? is_reachable(r->host) : reach::none;
+            if (there == reach::there) return say("MX", finding_kind::good, domain + " takes mail: " + r->host);
+            if (there == reach::unknown) found = there;
+        }
+        if (null)
+            return say("MX", finding_kind::bad, domain + " takes no mail by intent (null MX)",
+                       "Receivers may refuse a sender that cannot be answered (5.7.27, RFC 7505 section 4.2): publish "
+                       "a server for it.");
+        unanswerable(domain, found, "has servers, but none with a public address");
+    }
+    // RFC 5321 section 5.1: its own address is the server.
+    void takes_mail_itself(const std::string& domain) {
+        const auto there = is_reachable(domain);
+        if (there == reach::there) return say("MX", finding_kind::good, domain + " takes mail: it has an address");
+        unanswerable(domain, there, "has neither MX records nor an address");
+    }
+    void unanswerable(const std::string& domain, reach found, const std::string& what) {
+        if (found == reach::unknown)
+            return say("MX", finding_kind::notice,
+                       "the addresses of the servers of " + domain + " cannot be looked up");
+        say("MX", finding_kind::bad, domain + ' ' + what,
+            "Many receivers refuse a sender whose domain takes no mail (450 or 550 5.1.8), and nothing that comes back "
+            "would arrive: publish an MX record for it.");
+    }
+    reach is_reachable(const std::string& host) const {
+        auto result = reach::none;
+        for (const auto type : {net::record_type::a, net::record_type::aaaa}) {
+            const auto a = ask_(host, type);
+            if (a.status == net::dns_status::failed) result = reach::unknown;
+            for (const auto& rdata : a.records)
+                if (const auto text = net::read_address(rdata); text && net::is_public(*text)) return reach::there;
+        }
+        return result;
     }
 
     void spf() {
