@@ -561,3 +561,47 @@ TEST_CASE("RDATA is read strictly") {
     CHECK_FALSE(net::to_labels(".a"));
     CHECK(net::to_labels("") == std::string(1, '\0'));
 }
+
+TEST_CASE("a provider whose rule names a family is asked for addresses of that one, and its neighbours for both") {
+    scripted_resolver dns;
+    auto r = rules();
+    r.providers = {{.provider = "p", .servers = {".p.example"}, .family = net::address_family::ipv4}};
+    for (const auto* host : {"a.p.example", "b.other.example"})
+        dns.mx("d.example", 10, host).address(host, "192.0.2.1").address(host, "2001:db8::1");
+    for (const auto& s : locate(dns, "d.example", r).where.servers)
+        CHECK(s.addresses.all.size() == (s.name == "a.p.example" ? 1 : 2));
+    const auto asked = dns.questions();
+    CHECK(std::ranges::find(asked, "AAAA a.p.example") == asked.end());
+    CHECK(std::ranges::find(asked, "AAAA b.other.example") != asked.end());
+    SUBCASE("by IPv6, and of all that no rule is about") {
+        r.providers = {{.provider = "*", .family = net::address_family::ipv6}};
+        CHECK(found(dns, "d.example", r).find("192.0.2.1") == std::string::npos);
+    }
+}
+
+TEST_CASE("mail to whoever has the other family only waits, and the sentence names the rule") {
+    scripted_resolver dns;
+    auto r = rules();
+    r.providers = {{.provider = "p", .servers = {".p.example"}, .family = net::address_family::ipv4},
+                   {.provider = "*", .family = net::address_family::ipv6}};
+    dns.mx("d.example", 10, "a.p.example").address("a.p.example", "2001:db8::1");
+    auto l = locate(dns, "d.example", r);
+    CHECK(l.error == errc::resolve_failed);
+    CHECK(l.why == "a.p.example has no address of IPv4, by which mail goes there by the rule for p (4.4.4)");
+    SUBCASE("the next server takes it") {
+        dns.mx("d.example", 20, "b.example").address("b.example", "2001:db8::2");
+        CHECK(found(dns, "d.example", r) == "b.example@0 2001:db8::2");
+    }
+    SUBCASE("it is not known whether it has any: mail waits all the same") {
+        dns.forget("a.p.example").record("a.p.example", record_type::txt, "").fail("a.p.example", record_type::aaaa);
+        l = locate(dns, "d.example", r);
+        CHECK(l.error == errc::resolve_failed);
+        CHECK(l.why.find("4.4.3") != std::string::npos);
+    }
+    SUBCASE("address literals") {
+        CHECK(found(dns, "[ipv6:2001:db8::1]", r) == "2001:db8::1@0 2001:db8::1");
+        l = locate(dns, "[192.0.2.1]", r);
+        CHECK(l.error == errc::resolve_failed);
+        CHECK(l.why == "192.0.2.1 has no address of IPv6, by which mail goes there by the rule for all others (4.4.4)");
+    }
+}

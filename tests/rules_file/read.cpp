@@ -38,6 +38,7 @@ messages_per_connection = 20
 pace = "30/min"
 recipients = 100
 pipelining = "lockstep"
+family = "ipv4"
 page = "https://a.example/limits"
 seen = 2026-11-28
 
@@ -50,7 +51,8 @@ servers = [".b.example", ".c.example"]
                                              .servers = {".a.example"},
                                              .limits = {5, 20, {30, 1min}},
                                              .recipients = 100,
-                                             .pipelining = smtp::pipelining::lockstep});
+                                             .pipelining = smtp::pipelining::lockstep,
+                                             .family = net::address_family::ipv4});
     CHECK(all[1] == transport::provider_rule{.provider = "b", .servers = {".b.example", ".c.example"}});
     CHECK(parse_provider_rules("").empty());
 }

@@ -13,7 +13,7 @@ import postroad
 import pytest
 from conftest import compose, until
 from dns_server import mx_url
-from postroad import Mailer, Status, _core, testing
+from postroad import Error, Mailer, Status, _core, testing
 from postroad.__main__ import main
 
 
@@ -364,6 +364,20 @@ def test_diagnosis_tells_a_name_of_all_neighbours_and_a_sender_who_cannot_be_ans
     assert (said["PTR"].grade, said["MX"].grade) == ("notice", "bad")
     assert "it is made of the address" in said["PTR"].text
     assert "sender.example has neither MX records nor an address" in said["MX"].text
+
+
+def test_a_rule_says_by_which_family_its_servers_are_connected(dns, sink, tmp_path):
+    file = tmp_path / "rules.toml"
+    file.write_text('[[provider]]\nname = "p"\nservers = [".p.example"]\nfamily = "ipv4"\n')
+    dns.add("d.example", "MX", "10 mx.p.example").add("mx.p.example", "A", "127.0.0.1").add(
+        "mx.p.example", "AAAA", "::2"
+    )
+    dns.add("six.example", "MX", "10 six.p.example").add("six.p.example", "AAAA", "::2")
+    with Mailer(mx_url(dns, sink), rules=file) as mail:
+        assert mail.send(compose(to="bob@d.example")).all_accepted
+        with pytest.raises(Error, match="no address of IPv4, by which mail goes there by the rule for p"):
+            mail.send(compose(to="bob@six.example"))
+    assert ("mx.p.example", "AAAA") not in dns.questions
 
 
 def test_what_is_sent_is_captured_in_tests():

@@ -111,6 +111,8 @@ private:
     void find_tlsa(host& h);
     void ask(host& h, std::string name, net::record_type type);
     void ask_tlsa(host& h, const std::string& base) { ask(h, tlsa_name(base), net::record_type::tlsa); }
+    net::address_family family_for(const host& h) const;
+    std::string why_family(const host& h) const;
     bool is_other_family(host& h, const question& q, const net::dns_answer& a);
     void alias_of(host& h, const net::dns_answer& a);
     void tlsa_of(host& h, const question& q, net::dns_answer& a);

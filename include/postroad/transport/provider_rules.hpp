@@ -4,6 +4,7 @@
 #include <postroad/core/config.hpp>
 #include <postroad/core/limits.hpp>
 #include <postroad/core/outcome.hpp>
+#include <postroad/net/dialing.hpp>
 #include <postroad/smtp/session.hpp>
 #include <postroad/transport/policy.hpp>
 
@@ -44,6 +45,8 @@ struct provider_rule {
     /// Of mx_options::sources: what no binding is about leaves for its servers from one of them. Empty: as bindings
     /// say.
     std::string group = {};
+    /// Its servers are connected by that one only, whatever addresses they have.
+    net::address_family family = net::address_family::any;
 
     friend bool operator==(const provider_rule&, const provider_rule&) = default;
 };

@@ -215,7 +215,7 @@ private:
 
     provider_rule rule_of(const toml::table& t) const {
         check_keys(t, {"name", "servers", "connections", "messages_per_connection", "pace", "recipients", "pipelining",
-                       "group", "reply", "page", "seen"});
+                       "group", "family", "reply", "page", "seen"});
         provider_rule rule;
         for (const auto& [key, value] : t) {
             const auto k = key.str();
@@ -227,6 +227,7 @@ private:
             if (k == "recipients") rule.recipients = number(value, k);
             if (k == "pipelining") rule.pipelining = one_of(value, k, modes);
             if (k == "group") rule.group = text(value, k);
+            if (k == "family") rule.family = one_of(value, k, families);
             if (k == "reply") rule.replies = replies(value);
             if (k == "page") (void)text(value, k);
             if (k == "seen") (void)day(value, k);
@@ -346,6 +347,8 @@ private:
                                                                     {"envelope", postroad::smtp::pipelining::envelope},
                                                                     {"across", postroad::smtp::pipelining::across},
                                                                     {"window", postroad::smtp::pipelining::window}}};
+    static constexpr words<net::address_family, 2> families = {
+        {{"ipv4", net::address_family::ipv4}, {"ipv6", net::address_family::ipv6}}};
     static constexpr words<reading::term, 2> terms = {
         {{"later", reading::term::later}, {"for good", reading::term::for_good}}};
     static constexpr words<reply_subject, 5> subjects = {{{"recipient", reply_subject::recipient},

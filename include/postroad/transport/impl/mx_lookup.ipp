@@ -39,6 +39,9 @@ POSTROAD_DECL void mx_lookup::literal(std::string_view text) {
     if (octets.size() != (tagged ? 16U : 4U))
         return fail(errc::domain_unknown, escaped(domain_) + " is no address (5.1.2)");
     as_found.records.push_back(octets);
+    const auto family = family_for(h);
+    if (family != net::address_family::any && tagged != (family == net::address_family::ipv6))
+        return fail(errc::resolve_failed, why_family(h));
     h.missing = 1;
     hosts_.push_back(std::move(h));
     address_of(hosts_.front(), as_found);
@@ -131,8 +134,9 @@ POSTROAD_DECL void mx_lookup::servers(net::dns_answer& a) {
             ask(h, h.name, type);
             ++h.missing;
         };
-        if (rules_->family != net::address_family::ipv4) want(net::record_type::aaaa);
-        if (rules_->family != net::address_family::ipv6) want(net::record_type::a);
+        const auto family = family_for(h);
+        if (family != net::address_family::ipv4) want(net::record_type::aaaa);
+        if (family != net::address_family::ipv6) want(net::record_type::a);
     }
 }
 
@@ -152,11 +156,29 @@ POSTROAD_DECL void mx_lookup::ask(host& h, std::string name, net::record_type ty
     about_.emplace_back(questions_.back(), static_cast<std::size_t>(&h - hosts_.data()));
 }
 
+// What all mail leaves by goes before what the provider's rule says.
+POSTROAD_DECL net::address_family mx_lookup::family_for(const host& h) const {
+    if (rules_->family != net::address_family::any) return rules_->family;
+    const auto* const rule = rule_for(rules_->providers, h.name);
+    return rule ? rule->family : net::address_family::any;
+}
+
+POSTROAD_DECL std::string mx_lookup::why_family(const host& h) const {
+    const auto* const rule = rule_for(rules_->providers, h.name);
+    return h.name + " has no address of " + (family_for(h) == net::address_family::ipv4 ? "IPv4" : "IPv6") +
+           ", by which mail " +
+           (rules_->family != net::address_family::any ? "leaves here"
+            : rule->provider == "*"                    ? "goes there by the rule for all others"
+                                                       : "goes there by the rule for " + escaped(rule->provider, 60)) +
+           " (4.4.4)";
+}
+
 // Who has addresses of the other family only cannot be reached from here, which is our fault and not the domain's.
 POSTROAD_DECL bool mx_lookup::is_other_family(host& h, const question& q, const net::dns_answer& a) {
     using net::record_type;
-    if (rules_->family == net::address_family::any) return false;
-    const bool by_four = rules_->family == net::address_family::ipv4;
+    const auto family = family_for(h);
+    if (family == net::address_family::any) return false;
+    const bool by_four = family == net::address_family::ipv4;
     if (q.type == (by_four ? record_type::a : record_type::aaaa)) {
         if (a.status != net::dns_status::no_data) return false;
         ask(h, h.name, by_four ? record_type::aaaa : record_type::a);
@@ -164,7 +186,8 @@ POSTROAD_DECL bool mx_lookup::is_other_family(host& h, const question& q, const 
     }
     --h.missing;
     h.other_family = a.status == net::dns_status::found;
-    h.why = h.name + " has no address of " + (by_four ? "IPv4" : "IPv6") + ", by which mail leaves here (4.4.4)";
+    h.unknown = a.status == net::dns_status::failed;
+    h.why = h.unknown ? "the addresses of " + h.name + " cannot be looked up (4.4.3): " + a.why : why_family(h);
     return true;
 }
 

@@ -70,6 +70,11 @@ POSTROAD_DECL mx_table::mx_table(mx_options o) : options(std::move(o)), seed(pos
     postroad::smtp::check_client_name(options.client_name);
     net::check(options.dialing);
     check(options.providers);
+    for (const auto& p : options.providers)
+        if (options.dialing.family != p.family && options.dialing.family != net::address_family::any &&
+            p.family != net::address_family::any)
+            throw error(errc::contradiction, "by the rule for " + escaped(p.provider, 60) +
+                                                 " mail goes there by the family that dialing.family leaves out");
     if (options.processes == 0) throw error(errc::invalid_option, "at least one process sends, this one");
     // What options() gives is as it was given: whoever makes another transport of it would divide it again.
     auto own_part = options.sources;
