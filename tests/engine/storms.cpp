@@ -26,6 +26,10 @@ enum class way : unsigned char {
     greeting_refused,
     login_refused,
     certificate,
+    hello_421,
+    hello_garbage,
+    auth_421,
+    auth_garbage,
     ready_then_421,   // with the last reply of the opening
     over_when_ready,  // the same, in one segment
     ready_then_ends,  // on MAIL, without a word
@@ -42,8 +46,8 @@ enum class way : unsigned char {
     end_ends,  // in doubt
     garbage,
 };
-constexpr int ways = 18;
-constexpr int first_behind_mail = 11;
+constexpr int ways = 22;
+constexpr int first_behind_mail = static_cast<int>(way::rcpt_421);
 
 template <class Queueing, class Scheduling>
 class storm {
@@ -108,6 +112,10 @@ private:
             case way::greeting_refused: return rig_.close(id, errc::greeting_refused, phase::greeting);
             case way::login_refused: ++logins_; return rig_.close(id, errc::authentication_rejected, phase::auth);
             case way::certificate: return rig_.close(id, errc::tls_certificate, phase::tls);
+            case way::hello_421: return rig_.close(id, errc::service_closing, phase::hello);
+            case way::hello_garbage: return rig_.close(id, errc::malformed_reply, phase::hello);
+            case way::auth_421: ++logins_; return rig_.close(id, errc::service_closing, phase::auth);
+            case way::auth_garbage: ++logins_; return rig_.close(id, errc::malformed_reply, phase::auth);
             case way::ready_then_421: rig_.ready(id); return end(id, errc::service_closing);
             case way::over_when_ready: rig_.ready(id, 0); return rig_.close(id, errc::service_closing);
             case way::ready_then_ends:
