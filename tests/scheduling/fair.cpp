@@ -35,6 +35,16 @@ struct one_connection {
             s.admit(j, h, now);
         }
     }
+    /// The same, of messages that a server was asked about before: "a0+".
+    void add_again(const std::string& tenant, host_id h, int n) {
+        while (n-- > 0) {
+            job j{.id = ++last};
+            j.tenant = tenant;
+            j.result.attempts = 1;
+            name[last] = tenant + std::to_string(h) + "+";
+            s.admit(j, h, now);
+        }
+    }
     /// What the next turn carries, and where it goes: "a0 a0 ".
     std::string turn() {
         const auto h = s.turn(now);
@@ -119,6 +129,47 @@ TEST_CASE("tenants at one destination alternate") {
     c.add("a", 0, 6);
     c.add("b", 0, 6);
     CHECK(c.turn() == "a0 b0 a0 b0 ");
+}
+
+TEST_CASE("what is fresh passes what is tried again, and that goes on behind each third of it") {
+    one_connection c{{.burst = 8}};
+    c.add_again("a", 0, 1000);
+    CHECK(c.turn() == "a0+ a0+ a0+ a0+ a0+ a0+ a0+ a0+ ");
+    c.add("a", 0, 1);
+    CHECK(c.turn().starts_with("a0 a0+ "));
+    c.add("a", 0, 1000);
+    CHECK(c.turn() == "a0 a0 a0 a0+ a0 a0 a0 a0+ ");
+    auto got = c.count(400);
+    CHECK(got.at("a0+") == 100);
+    // Of neither anything is left behind.
+    got = c.count(10'000);
+    CHECK(got.at("a0") == 1000 - 6 - 300);
+    CHECK(got.at("a0+") == 1000 - 8 - 7 - 2 - 100);
+    CHECK(c.turn() == "");
+}
+
+TEST_CASE("a message that somebody waits for passes ten thousand that are tried again, of its own tenant and site") {
+    one_connection c{{.burst = 16}};
+    c.add_again("shop", 0, 10'000);
+    int before = 0;
+    for (int i = 0; i < 100; ++i) {
+        c.add("shop", 0, 1);
+        const auto text = c.turn();
+        before = std::max(before, static_cast<int>(std::ranges::count(text.substr(0, text.find("shop0 ")), ' ')));
+    }
+    CHECK(before <= 1);
+}
+
+TEST_CASE("to try again costs a tenant nothing of its share, and gains it nothing") {
+    one_connection c{{.burst = 4}};
+    c.add("a", 0, 1000);
+    c.add_again("a", 0, 1000);
+    c.add("b", 0, 1000);
+    c.add_again("d", 0, 1000);
+    const auto got = c.count(300);
+    CHECK(got.at("a0") + got.at("a0+") == 100);
+    CHECK(got.at("b0") == 100);
+    CHECK(got.at("d0+") == 100);
 }
 
 TEST_CASE("a tenant that was away has no claim on what it did not use") {
@@ -292,6 +343,27 @@ TEST_CASE("what is paused by destination, tenant or tag waits until it is resume
         CHECK(std::ranges::count(c.turn(), ' ') == 3);
         CHECK(c.turn() == "");
     }
+}
+
+TEST_CASE("what is tried again is withdrawn, listed, paused and shed as what is fresh") {
+    fair s{.burst = 8};
+    job again{.id = 1};
+    again.result.attempts = 2;
+    again.tag = "n";
+    job fresh{.id = 2};
+    fresh.tag = "n";
+    for (const auto* j : {&again, &fresh, &again}) s.admit(*j, 0, t0);
+    const selection news{.by = selection::kind::tag, .name = "n"};
+    CHECK(s.list(news) == std::vector<job_id>{2, 1});
+    CHECK(s.backlog(0) == 2);
+    s.withdraw(2, 0);
+    CHECK(s.backlog(0) == 1);
+    CHECK(s.list(news) == std::vector<job_id>{1});
+    s.pause(news);
+    CHECK_FALSE(s.turn(t0).has_value());
+    s.resume(news);
+    CHECK(s.shed(0) == job_id(1));
+    CHECK(s.lines_.size() == 0);
 }
 
 TEST_CASE("withdrawn jobs are not given, listed or waited for") {

@@ -54,12 +54,17 @@ struct flow {
     index tag = 0;
     std::uint8_t grade = 0;  // its class
     place to = {};
-    job_lines::line jobs = {};
-    link in_turns = {};        // in the line of its tenant
-    link at_site = {};         // in a line of its site, unless it is paused
-    link held = {};            // in the line of what it waits for:
-    may_go why = may_go::yes;  // then not in turns, except the first of those that wait for their provider
-    std::uint64_t pause = 0;   // that holds it
+    job_lines::line fresh = {};
+    job_lines::line again = {};  // those that a server was asked about before
+    unsigned fresh_in_row = 0;   // that went since one of the others
+    link in_turns = {};          // in the line of its tenant
+    link at_site = {};           // in a line of its site, unless it is paused
+    link held = {};              // in the line of what it waits for:
+    may_go why = may_go::yes;    // then not in turns, except the first of those that wait for their provider
+    std::uint64_t pause = 0;     // that holds it
+
+    std::size_t size() const noexcept { return fresh.size + again.size; }
+    bool empty() const noexcept { return fresh.empty() && again.empty(); }
 };
 
 // Classes share as in weighted fair queueing: what goes moves its class on by 1 / weight, and the class goes next that
@@ -98,6 +103,9 @@ class fair_lines {
 public:
     /// Most messages that a tenant is in debt with, in turns: those that went beside its turns.
     static constexpr long max_debt = 4;
+    /// In a flow a message that is tried again goes behind so many that are fresh: these wait for one at most, and a
+    /// site that put off very much does not keep out what comes now.
+    static constexpr unsigned fresh_before_again = 3;
 
     void admit(const job& j, place to, std::uint8_t grade);
     void withdraw(job_id id, host_id site);
@@ -106,14 +114,8 @@ public:
         if (pauses_.empty()) return false;
         return pause_of({.tenant = tenants.find(j.tenant), .tag = tags.find(j.tag), .to = {.site = site}}).has_value();
     }
-    /// In the line that `j` stands in, or would.
-    std::size_t jobs_before(const job& j, host_id site, std::uint8_t g) const {
-        const auto tenant = tenants.find(j.tenant);
-        const auto tag = tags.find(j.tag);
-        if (tenant == none || tag == none) return 0;
-        const auto found = by_kind_.find({tenant, tag, site, g});
-        return found == by_kind_.end() ? 0 : flows_[found->second].jobs.size;
-    }
+    /// In the flow that `j` stands in, or would.
+    std::size_t jobs_before(const job& j, host_id site, std::uint8_t g) const;
     /// Of a tenant, wherever they go.
     std::size_t jobs_of(index tenant) const { return tenant < tenant_lines_.size() ? tenant_lines_[tenant].jobs : 0; }
 
@@ -204,6 +206,13 @@ private:
     void leave_site(index i);
     void hold(index i, may_go why);
     void release(index i);
+    static bool is_again(const job& j) noexcept { return j.result.attempts > 0; }
+    // The lines of a flow, by number.
+    static index line_number(index flow, bool again) noexcept { return 2 * flow + (again ? 1 : 0); }
+    job_lines::line& line(index number) {
+        return number % 2 == 0 ? flows_[number / 2].fresh : flows_[number / 2].again;
+    }
+    static job_lines::line& next_line(flow& f) noexcept;
     job_id take(index i);
     void charge(const flow& f, const std::vector<unsigned>& weights, long quantum);
     void drop(index i);

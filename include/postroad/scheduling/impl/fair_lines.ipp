@@ -39,22 +39,23 @@ POSTROAD_DECL index names::find(const std::string& name) const {
 POSTROAD_DECL void fair_lines::admit(const job& j, place to, std::uint8_t g) {
     const auto i = flow_of(j, to, g);
     auto& f = flows_[i];
-    if (jobs_.push_back(f.jobs, i, j.id)) {
+    const auto number = line_number(i, is_again(j));
+    if (jobs_.push_back(line(number), number, j.id)) {
         ++lines_of(f.tenant).jobs;
         if (f.at_site.in_line && f.why != may_go::tenant_waits) ++sites_.at(f.to.site).live;
     }
-    if (f.jobs.empty()) return drop(i);  // the job waits elsewhere already
+    if (f.empty()) return drop(i);  // the job waits elsewhere already
     enter(i);
 }
 
 POSTROAD_DECL void fair_lines::withdraw(job_id id, host_id site) {
-    const auto i = jobs_.line_of(id);
-    if (!i || flows_[*i].to.site != site) return;
-    auto& f = flows_[*i];
-    jobs_.erase(f.jobs, id);
+    const auto number = jobs_.line_of(id);
+    if (!number || flows_[*number / 2].to.site != site) return;
+    auto& f = flows_[*number / 2];
+    jobs_.erase(line(*number), id);
     --tenant_lines_[f.tenant].jobs;
     if (f.at_site.in_line && f.why != may_go::tenant_waits) --sites_.at(f.to.site).live;
-    if (f.jobs.empty()) drop(*i);
+    if (f.empty()) drop(*number / 2);
 }
 
 POSTROAD_DECL std::vector<job_id> fair_lines::list(const selection& what) const {
@@ -65,7 +66,9 @@ POSTROAD_DECL std::vector<job_id> fair_lines::list(const selection& what) const 
         const auto own = what.by == selection::kind::destination ? k.site
                          : what.by == selection::kind::tenant    ? k.tenant
                                                                  : k.tag;
-        if (own == number) jobs_.for_each(flows_[i].jobs, [&](job_id id) { all.push_back(id); });
+        if (own != number) continue;
+        for (const auto* const jobs : {&flows_[i].fresh, &flows_[i].again})
+            jobs_.for_each(*jobs, [&](job_id id) { all.push_back(id); });
     }
     return all;
 }
@@ -246,7 +249,7 @@ POSTROAD_DECL void fair_lines::enter_site(index i) {
     }
     if (lane->flows.empty()) lane->pass = std::max(lane->pass, s.pass);
     lane->flows.push_back(flows_, i);
-    s.live += f.jobs.size;
+    s.live += f.size();
 }
 
 POSTROAD_DECL chain<&flow::at_site>& fair_lines::lane_of(const flow& f) {
@@ -258,7 +261,7 @@ POSTROAD_DECL void fair_lines::leave_site(index i) {
     if (!f.at_site.in_line) return;
     auto& s = sites_.at(f.to.site);
     if (f.why == may_go::tenant_waits) return s.for_tenants.erase(flows_, i);
-    s.live -= f.jobs.size;
+    s.live -= f.size();
     lane_of(f).erase(flows_, i);
 }
 
@@ -308,9 +311,26 @@ POSTROAD_DECL void fair_lines::release(index i) {
     }
 }
 
+POSTROAD_DECL std::size_t fair_lines::jobs_before(const job& j, host_id site, std::uint8_t g) const {
+    const auto tenant = tenants.find(j.tenant);
+    const auto tag = tags.find(j.tag);
+    if (tenant == none || tag == none) return 0;
+    const auto found = by_kind_.find({tenant, tag, site, g});
+    if (found == by_kind_.end()) return 0;
+    const auto& f = flows_[found->second];
+    if (is_again(j)) return f.again.size + std::min(f.fresh.size, fresh_before_again * (f.again.size + 1));
+    return f.fresh.size + std::min(f.again.size, f.fresh.size / fresh_before_again);
+}
+
+POSTROAD_DECL job_lines::line& fair_lines::next_line(flow& f) noexcept {
+    const bool again = f.fresh.empty() || (!f.again.empty() && f.fresh_in_row >= fresh_before_again);
+    f.fresh_in_row = again ? 0 : std::min(f.fresh_in_row + 1, fresh_before_again);
+    return again ? f.again : f.fresh;
+}
+
 POSTROAD_DECL job_id fair_lines::take(index i) {
     auto& f = flows_[i];
-    const auto id = jobs_.pop_front(f.jobs);
+    const auto id = jobs_.pop_front(next_line(f));
     --tenant_lines_[f.tenant].jobs;
     if (f.why != may_go::tenant_waits) {
         --sites_.at(f.to.site).live;
@@ -318,7 +338,7 @@ POSTROAD_DECL job_id fair_lines::take(index i) {
         lane.erase(flows_, i);
         lane.push_back(flows_, i);
     }
-    if (f.jobs.empty()) drop(i);
+    if (f.empty()) drop(i);
     return id;
 }
 
