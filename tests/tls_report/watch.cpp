@@ -87,6 +87,16 @@ TEST_CASE("a session counts once for each domain that has mail on it") {
     CHECK(counted(t.w) == "a.example no-policy-found a.example 2+0, b.example no-policy-found b.example 1+0");
 }
 
+TEST_CASE("an international domain is told in A-labels, however its recipients are written") {
+    watched t;
+    t.w.located("xn--exmple-cua.example", {mx}, {});
+    t.dial("mx.a.example:25");
+    t.tls();
+    for (const auto* to : {"x@ex\u00e4mple.example", "y@xn--exmple-cua.example", "z@EX\u00c4MPLE.example"}) t.rcpt(to);
+    t.close();
+    CHECK(counted(t.w) == "xn--exmple-cua.example no-policy-found xn--exmple-cua.example 1+0");
+}
+
 TEST_CASE("domains that mail went to once make room for those of today") {
     auto today = day;
     tls_watch w({.today = [&] { return today; }});
