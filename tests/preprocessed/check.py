@@ -23,10 +23,10 @@ SEPARATE = "-DPOSTROAD_SEPARATE_COMPILATION"
 # Lines that are not empty and weak symbols, with the C++ library of g++ 12 and Asio 1.22. Other versions have other
 # headers.
 RECORDED = {
-    "header-only, lines": 142000,
-    "header-only, symbols": 21700,
-    "separate, lines": 101500,
-    "separate, symbols": 2300,
+    "header-only, lines": 147400,
+    "header-only, symbols": 19800,
+    "separate, lines": 102600,
+    "separate, symbols": 1980,
 }
 MACROS = {"_GLIBCXX_RELEASE": "12", "ASIO_VERSION": "1022"}
 
