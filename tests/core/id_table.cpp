@@ -5,14 +5,14 @@
 #include <cstdint>
 #include <memory>
 #include <random>
-#include <unordered_map>
+#include <map>
 
 using postroad::id_table;
 
 TEST_CASE("a table of numbers holds what a map does, whatever comes and goes") {
     std::mt19937 dice(7);
     id_table<int> table;
-    std::unordered_map<std::uint64_t, int> map;
+    std::map<std::uint64_t, int> map;
     // Ranges that are alike in their lower bits, those that are alike in the upper ones, and the ends of all numbers.
     const auto number = [&]() -> std::uint64_t {
         const std::uint64_t n = dice() % 300;
@@ -38,6 +38,9 @@ TEST_CASE("a table of numbers holds what a map does, whatever comes and goes") {
     std::size_t seen = 0;
     table.each([&](int) { ++seen; });
     CHECK(seen == map.size());
+    auto wanted = map.begin();
+    for (const auto id : table.ids()) CHECK(id == (wanted++)->first);
+    CHECK(wanted == map.end());
 }
 
 TEST_CASE("a table of numbers that is empty has nothing") {

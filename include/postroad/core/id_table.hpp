@@ -1,6 +1,7 @@
 #pragma once
 // What is found by a number: a table without a node for each entry, which is what a message would pay for.
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -58,6 +59,15 @@ public:
     Value first() const noexcept { return taken_from(0); }
     /// That behind the one of this number, which is there; Value() if it is the last.
     Value behind(std::uint64_t id) const noexcept { return taken_from(place_of(id) + 1); }
+    /// All of them, the lowest first.
+    std::vector<std::uint64_t> ids() const {
+        std::vector<std::uint64_t> all;
+        all.reserve(size_);
+        for (const auto& s : slots_)
+            if (s.is_taken()) all.push_back(s.id);
+        std::ranges::sort(all);
+        return all;
+    }
     void swap(id_table& other) noexcept {
         slots_.swap(other.slots_);
         std::swap(size_, other.size_);
@@ -71,7 +81,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t least = 16;
+    static constexpr std::size_t least = 4;  // many have one or two
     struct slot {
         std::uint64_t id = 0;
         Value value = Value();

@@ -267,10 +267,10 @@ private:
         } else if (is_half_full()) {
             return out_.put_off(d, waits_until(never, now), now);
         }
-        to.waiting.insert(d.what->id);
+        to.waiting.insert(d.what->id, true);
     }
     void look_up(domain& to, time_point now) {
-        for (const auto id : std::exchange(to.waiting, {}))
+        for (const auto id : std::exchange(to.waiting, {}).ids())
             if (delivery* const d = book_.deliveries.find(id)) look_up(to, *d, now);
     }
     static smtp::closed unanswered(const domain& to) {
@@ -312,7 +312,7 @@ private:
         const bool for_good = failed.error == condition::permanent;
         book_.domains.not_found(d, failed.error,
                                 for_good ? failed.details.explanation : describe(failed.error, failed.details), now);
-        for (const auto id : std::exchange(d.waiting, {})) {
+        for (const auto id : std::exchange(d.waiting, {}).ids()) {
             delivery* const waiting = book_.deliveries.find(id);
             if (!waiting) continue;
             if (for_good)

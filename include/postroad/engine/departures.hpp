@@ -200,7 +200,7 @@ public:
     /// It waits for resume() of its place.
     void set_aside(delivery& d, time_point now) {
         leave_site(d, now);
-        d.to->waiting.insert(d.what->id);
+        d.to->waiting.insert(d.what->id, true);
     }
 
 private:

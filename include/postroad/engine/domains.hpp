@@ -4,6 +4,7 @@
 #include <postroad/core/clock.hpp>
 #include <postroad/core/config.hpp>
 #include <postroad/core/id_map.hpp>
+#include <postroad/core/id_table.hpp>
 #include <postroad/core/ring.hpp>
 #include <postroad/engine/sites.hpp>
 #include <postroad/queueing/job.hpp>
@@ -49,11 +50,11 @@ struct domain {
     bool wants_answer = false;      // its question waits for others
     time_point overdue_at = never;  // when it will have waited for its answer for longest_stay
     bool overdue = false;
-    std::set<job_id> waiting = {};  // deliveries that wait for a location, or for resume()
-    std::size_t held = 0;           // deliveries, wherever they are
-    std::size_t sent_back = 0;      // that wait in the queue for its location
-    unsigned failures = 0;          // in a row
-    std::uint64_t counted_in = 0;   // the row of failures of all domains that it is counted in
+    id_table<bool> waiting = {};   // deliveries that wait for a location, or for resume()
+    std::size_t held = 0;          // deliveries, wherever they are
+    std::size_t sent_back = 0;     // that wait in the queue for its location
+    unsigned failures = 0;         // in a row
+    std::uint64_t counted_in = 0;  // the row of failures of all domains that it is counted in
     time_point rests_until = time_point::min();
     error_code error = {};
     std::string why = {};

@@ -1,6 +1,7 @@
 #pragma once
 // Classes, tenants and destinations in turn, each destination as fast as it bears. See docs/scheduling.md.
 
+#include <postroad/core/id_map.hpp>
 #include <postroad/core/ring.hpp>
 #include <postroad/scheduling/breaker.hpp>
 #include <postroad/scheduling/concurrency.hpp>
@@ -17,7 +18,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -242,14 +242,14 @@ struct basic_fair {
     };
     using alarm = detail::alarm;
 
-    detail::fair_lines lines_ = {};                               ///< internal
-    std::unordered_map<host_id, detail::fair_site> sites_ = {};   ///< internal
-    std::unordered_map<host_id, provider_state> providers_ = {};  ///< internal
-    detail::fair_streams<Pacer> streams_ = {};                    ///< internal
-    std::vector<tenant_state> tenants_ = {};                      ///< internal
-    typename Pacer::state mailer_state_ = {};                     ///< internal
-    detail::alarms alarms_ = {};                                  ///< internal
-    ring<host_id> ripe_ = {};                                     ///< internal
+    detail::fair_lines lines_ = {};             ///< internal
+    id_map<detail::fair_site> sites_ = {};      ///< internal
+    id_map<provider_state> providers_ = {};     ///< internal
+    detail::fair_streams<Pacer> streams_ = {};  ///< internal
+    std::vector<tenant_state> tenants_ = {};    ///< internal
+    typename Pacer::state mailer_state_ = {};   ///< internal
+    detail::alarms alarms_ = {};                ///< internal
+    ring<host_id> ripe_ = {};                   ///< internal
 
     /// Internal, as all that follows.
     std::size_t last_class() const noexcept { return std::clamp<std::size_t>(weights.size(), 1, 256) - 1; }
@@ -258,8 +258,7 @@ struct basic_fair {
     }
     long quantum() const noexcept { return static_cast<long>(std::clamp<std::size_t>(burst, 1, 1'000'000)); }
     detail::fair_site& site_of(pooling::place h) {
-        const auto [at, is_new] =
-            sites_.try_emplace(h.site, detail::fair_site{.provider = h.provider, .stream = h.stream});
+        const auto [at, is_new] = sites_.emplace(h.site, detail::fair_site{.provider = h.provider, .stream = h.stream});
         if (is_new) ++providers_[h.provider].sites;
         if (is_new) streams_.joined(h.stream);
         return at->second;
@@ -372,7 +371,7 @@ struct basic_fair {
         switch (a.what) {
             case alarm::kind::mailer:
                 // Whoever it is: the next turn is anybody's.
-                if (!sites_.empty()) ripe_.push_back(sites_.begin()->first);
+                if (!sites_.empty()) ripe_.push_back(static_cast<host_id>(sites_.begin()->first));
                 return;
             case alarm::kind::site:
                 sites_.at(a.which).rings_at = never;

@@ -4,6 +4,7 @@
 // it, and put back when that has changed.
 
 #include <postroad/core/config.hpp>
+#include <postroad/core/id_map.hpp>
 #include <postroad/core/ring.hpp>
 #include <postroad/pooling/policy.hpp>
 #include <postroad/queueing/job.hpp>
@@ -225,9 +226,9 @@ private:
     slots<flow> flows_;
     job_lines jobs_;
     std::unordered_map<kind, index, hash_of_kind> by_kind_;
-    std::unordered_map<host_id, site_lines> sites_;
-    std::unordered_map<host_id, provider_lines> providers_;
-    std::unordered_map<std::uint64_t, chain<&flow::held>> pauses_;
+    id_map<site_lines> sites_;
+    id_map<provider_lines> providers_;
+    id_map<chain<&flow::held>> pauses_;
     std::vector<tenant_lines> tenant_lines_;
     std::vector<grade> grades_;
     double pass_ = 0;       // of the class that was served last

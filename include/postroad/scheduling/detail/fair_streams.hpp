@@ -3,6 +3,7 @@
 // stream stands in one line: with each message one site goes on, however many wait.
 
 #include <postroad/core/clock.hpp>
+#include <postroad/core/id_map.hpp>
 #include <postroad/core/limits.hpp>
 #include <postroad/core/ring.hpp>
 #include <postroad/pooling/policy.hpp>
@@ -11,7 +12,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <unordered_map>
 #include <utility>
 
 namespace postroad::scheduling::detail {
@@ -87,7 +87,7 @@ public:
     }
 
 private:
-    std::unordered_map<host_id, stream> all_;
+    id_map<stream> all_;
 };
 
 }  // namespace postroad::scheduling::detail

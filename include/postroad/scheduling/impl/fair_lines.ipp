@@ -133,7 +133,7 @@ POSTROAD_DECL void fair_lines::pause(const selection& what) {
     const auto number = what.by == selection::kind::destination ? what.host
                         : what.by == selection::kind::tenant    ? tenants.use(what.name)
                                                                 : tags.use(what.name);
-    pauses_.try_emplace(pause_key(what.by, number));
+    (void)pauses_[pause_key(what.by, number)];
 }
 
 POSTROAD_DECL std::vector<host_id> fair_lines::resume(const selection& what) {

@@ -1,6 +1,7 @@
 #pragma once
 // The loop of the simulator: events in the order of time, actions of the dispatcher carried out, rules checked.
 
+#include <postroad/core/id_map.hpp>
 #include <postroad/engine/dispatcher.hpp>
 #include <postroad/testing/simulated_hosts.hpp>
 #include <postroad/transport/discard.hpp>
@@ -9,7 +10,6 @@
 #include <charconv>
 #include <memory>
 #include <queue>
-#include <unordered_map>
 #include <variant>
 
 namespace postroad::testing::detail {
@@ -496,7 +496,7 @@ private:
     std::vector<message> messages_;
     std::vector<tenant> tenants_;
     std::map<std::pair<unsigned, std::string>, std::uint32_t> tenant_numbers_;
-    std::unordered_map<pooling::connection_id, connection> connections_;
+    id_map<connection> connections_;
     std::vector<duration> accepted_at_;
     std::map<unsigned, std::vector<duration>> waits_;
     std::size_t open_jobs_ = 0;
