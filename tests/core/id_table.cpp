@@ -3,9 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <random>
-#include <map>
 
 using postroad::id_table;
 

@@ -1,4 +1,6 @@
 // Several servers for a destination, and messages that take several transactions.
+#include <postroad/scheduling/fair.hpp>
+
 #include <doctest/doctest.h>
 
 #include "rig.hpp"
@@ -442,4 +444,35 @@ TEST_CASE("a delayed job costs nothing until it is due") {
     CHECK(r.d.deadline() == r.now + 1h);
     r.pass(1h);
     CHECK(r.did() == "open 1 a.example");
+}
+
+TEST_CASE_TEMPLATE("servers that say nothing leave room for those that work", Scheduling, fifo, scheduling::fair) {
+    rig<keep_alive, memory, Scheduling> r(keep_alive{.max_connections = 4});
+    (void)r.add("good.example");
+    CHECK(r.did() == "open 1 good.example");
+    r.ready(1);
+    CHECK(r.did() == "give 1 #1");
+    r.accept(1, 1);
+    r.close(1);
+    CHECK(r.did() == "done #1 accepted x1");
+
+    (void)r.add("dead1.example");
+    (void)r.add("dead2.example");
+    CHECK(r.did() == "open 2 dead1.example, open 3 dead2.example");
+    r.pass(keep_alive::silence);
+    (void)r.add("new1.example");
+    (void)r.add("new2.example");
+    CHECK(r.did() == "");
+    (void)r.add("good.example");
+    CHECK(r.did() == "open 4 good.example");
+    r.ready(4);
+    CHECK(r.did() == "give 4 #6");
+    r.accept(4, 6);
+    CHECK(r.did() == "done #6 accepted x1");
+
+    // One speaks after all: there is room for others, for which what is idle makes way.
+    r.ready(2);
+    CHECK(r.did() == "give 2 #2, open 5 new2.example, quit 4");
+    r.close(4);
+    CHECK(r.did() == "open 6 new1.example");
 }

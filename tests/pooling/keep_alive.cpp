@@ -325,6 +325,39 @@ TEST_CASE("one_shot opens a connection for each message, up to its limit") {
     CHECK(p.wakeup() == never);
 }
 
+TEST_CASE("keep_alive lets servers that say nothing take half of its connections") {
+    const auto unknown = [](postroad::pooling::host_id h) {
+        place to(h);
+        to.works = false;
+        return to;
+    };
+    keep_alive p{.max_connections = 4};
+    for (connection_id id = 1; id <= 2; ++id) {
+        CHECK(p.acquire(unknown(static_cast<postroad::pooling::host_id>(id)), t0) == decision{advice::open});
+        p.opening(id, unknown(static_cast<postroad::pooling::host_id>(id)));
+    }
+    SUBCASE("those that do not take long count for nothing") {
+        CHECK(p.acquire(unknown(3), t0 + keep_alive::silence - 1ns) == decision{advice::open});
+    }
+    SUBCASE("the rest is for servers that work, and for others once one has said something") {
+        CHECK(p.acquire(unknown(3), t0 + keep_alive::silence) == decision{advice::wait_to_try});
+        CHECK(p.acquire(place(4), t0 + keep_alive::silence) == decision{advice::open});
+        CHECK(p.carried(1) == fate::keep);
+        CHECK(p.acquire(unknown(3), t0 + keep_alive::silence) == decision{advice::open});
+        p.opening(3, unknown(3));
+        CHECK(p.acquire(unknown(4), t0 + 2 * keep_alive::silence) == decision{advice::wait_to_try});
+        p.closed(2);
+        CHECK(p.acquire(unknown(4), t0 + 2 * keep_alive::silence) == decision{advice::open});
+    }
+    SUBCASE("a pool of one tries them one by one") {
+        p.max_connections = 1;
+        CHECK(p.acquire(unknown(3), t0 + keep_alive::silence) == decision{advice::wait_to_try});
+        p.closed(1);
+        p.closed(2);
+        CHECK(p.acquire(unknown(3), t0 + keep_alive::silence) == decision{advice::open});
+    }
+}
+
 TEST_CASE("keep_alive keeps connections by site and limits by provider") {
     const place a(1, 100), b(2, 100), c(3, 101);
     keep_alive p{.max_connections = 9, .per_destination = 2};

@@ -127,6 +127,7 @@ public:
         match_.pull(c, now);
         match_.feed(s, now);
         match_.feed_hungry(now);
+        match_.try_others(now);
     }
 
     /// A transaction ended; its session, to which `came` were submitted in all, now takes `room` more. What is on its
@@ -185,6 +186,7 @@ public:
         match_.feed(s, now);
         match_.feed_changed(now);
         match_.feed_hungry(now);
+        match_.try_others(now);
         if (s.held == 0 && s.connections.empty()) book_.sites.rest(s, now);
     }
 

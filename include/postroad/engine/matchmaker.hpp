@@ -80,6 +80,18 @@ public:
         }
     }
 
+    /// The opening of a connection has come to an end: those that wait to be tried, in turn, until one finds that too
+    /// many are silent still.
+    void try_others(time_point now) {
+        for (auto left = untried_.size(); left > 0 && !untried_.empty(); --left) {
+            site* const s = sites_.find(untried_.pop_front());
+            if (!s) continue;
+            s->untried = false;
+            feed(*s, now);
+            if (s->untried) return;
+        }
+    }
+
     /// The first of those that are opened before there is a message is ready: the others follow.
     void warm(connection& c, time_point now) {
         for (auto n = std::exchange(c.at->warm, 0); n > 1; --n) {
@@ -214,6 +226,9 @@ private:
             } else if (d.what == pooling::advice::wait_here) {
                 limit(s);
                 break;
+            } else if (d.what == pooling::advice::wait_to_try) {
+                wait_to_try(s);
+                break;
             } else if (d.what == pooling::advice::evict) {
                 replace(d.which, s);
             } else {
@@ -249,6 +264,7 @@ private:
                     scheduling_traits::limit(scheduling_, s.place());
                     limit(s);
                 } else {
+                    if (d.what == pooling::advice::wait_to_try) wait_to_try(s);
                     scheduling_.hold(s.place());
                 }
             }
@@ -272,6 +288,9 @@ private:
     }
     void limit(site& s) {
         if (!std::exchange(s.limited, true)) limited_[s.group->id].push_back(s.id);
+    }
+    void wait_to_try(site& s) {
+        if (!std::exchange(s.untried, true)) untried_.push_back(s.id);
     }
     // A connection is gone or idle: one of those that the limit of its provider keeps waiting may go.
     void make_room(const site& at, time_point now) {
@@ -321,6 +340,7 @@ private:
     Scheduling& scheduling_;
     ring<host_id> hungry_;
     id_map<ring<host_id>> limited_;  // by provider
+    ring<host_id> untried_;
     time_point paused_until_ = time_point::min();
     bool left_out_ = false;  // a question that would have come within the pause
     bool draining_ = false;

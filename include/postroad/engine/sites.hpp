@@ -133,6 +133,7 @@ struct site {
     std::size_t idle = 0;       // of those that are open
     bool hungry = false;        // waits for the pool's limit over all sites
     bool limited = false;       // waits for a limit of its own
+    bool untried = false;       // waits until fewer are silent
     bool changed = false;       // has something new
     std::size_t warm = 0;       // connections that are opened before there is a message
     std::size_t held = 0;       // deliveries
@@ -153,6 +154,7 @@ struct site {
 
     pooling::place place() const noexcept {
         pooling::place at{id, group->id, group->limits};
+        at.works = std::ranges::any_of(servers, &server::worked);
         if (!stream) return at;
         at.stream = stream->id;
         at.stream_pace = stream->pace;

@@ -52,6 +52,9 @@ struct keep_alive {
         const bool limited = now < p.limited_until && p.count >= p.limit;
         const bool full = limited || p.count >= cap;
         if (full && p.idle == 0) return {advice::wait_here};
+        asked_at_ = now;
+        // Servers that say nothing leave half of the room to those that work.
+        if (!h.works && silent(now) >= std::max<std::size_t>(max_connections / 2, 1)) return {advice::wait_to_try};
         if (!full && connections_.size() < max_connections) return {advice::open};
         const auto oldest = std::ranges::find_if(
             idle_, [&](const auto& i) { return !full || connections_.at(i.second).to.provider == h.provider; });
@@ -63,7 +66,8 @@ struct keep_alive {
 
     void opening(connection_id id, place h) {
         auto& s = sites_[h.site];
-        connections_.emplace(id, entry{.to = h, .number = ++s.opened});
+        connections_.emplace(id, entry{.to = h, .number = ++s.opened, .since = asked_at_});
+        if (!h.works) tries_.emplace(asked_at_, id);
         ++s.count;
         auto& p = providers_[h.provider];
         ++p.count;
@@ -73,7 +77,7 @@ struct keep_alive {
     fate carried(connection_id id) {
         const auto c = connections_.find(id);
         if (c == connections_.end()) return fate::close;
-        opened(c->second);
+        opened(id, c->second);
         return ++c->second.messages < allowed(c->second) ? fate::keep : fate::close;
     }
 
@@ -81,7 +85,7 @@ struct keep_alive {
         const auto found = connections_.find(id);
         if (found == connections_.end()) return fate::close;
         auto& c = found->second;
-        opened(c);
+        opened(id, c);
         auto& s = sites_.at(c.to.site);
         if (s.taught <= now) unlearn(s);
         if (c.messages >= allowed(c)) return fate::close;
@@ -130,7 +134,7 @@ struct keep_alive {
         if (found == connections_.end()) return;
         auto& c = found->second;
         unpark(id, c);
-        opened(c);
+        opened(id, c);
         const auto h = c.to;
         connections_.erase(found);
         if (const auto s = sites_.find(h.site); --s->second.count == 0 && s->second.taught == time_point::min())
@@ -172,6 +176,8 @@ struct keep_alive {
         return needed > now ? needed : time_point::min();
     }
 
+    /// A server that lets itself be waited for longer, where it is not known to work, may say nothing at all.
+    static constexpr duration silence = std::chrono::seconds(5);
     /// Rests that are shorter say nothing about how long a server waits.
     static constexpr duration shortest_rest = std::chrono::seconds(2);
 
@@ -179,6 +185,7 @@ struct keep_alive {
     struct entry {
         place to = {};
         std::uint64_t number = 0;  // of its site's
+        time_point since = time_point::min();
         std::size_t messages = 0;
         time_point parked = time_point::min();
         time_point until = never;            // while idle
@@ -187,6 +194,7 @@ struct keep_alive {
         bool taught = false;
         bool is_open = false;
         bool is_idle = false;
+        bool is_silent = false;
     };
     struct site {
         std::deque<connection_id> idle = {};  // the one used last at the back
@@ -211,11 +219,24 @@ struct keep_alive {
     id_map<provider> providers_ = {};                           ///< internal: that have connections or a limit
     std::set<std::pair<time_point, connection_id>> idle_ = {};  ///< internal: the one that expires first in front
     std::set<std::pair<time_point, host_id>> limits_ = {};      ///< internal: until when
+    std::set<std::pair<time_point, connection_id>> tries_ = {};  ///< internal: being opened where it may not work
+    std::size_t silent_ = 0;                                     ///< internal: that were among these for too long
+    time_point asked_at_ = time_point::min();                    ///< internal: before opening()
 
     /// Internal, as all that follows.
     std::size_t most() const noexcept { return per_destination > 0 ? per_destination : max_connections; }
-    void opened(entry& c) {
-        if (!std::exchange(c.is_open, true)) --providers_.at(c.to.provider).opening;
+    void opened(connection_id id, entry& c) {
+        if (std::exchange(c.is_open, true)) return;
+        --providers_.at(c.to.provider).opening;
+        if (c.is_silent) --silent_;
+        tries_.erase({c.since, id});
+    }
+    std::size_t silent(time_point now) {
+        for (; !tries_.empty() && after(tries_.begin()->first, silence) <= now; tries_.erase(tries_.begin())) {
+            connections_.at(tries_.begin()->second).is_silent = true;
+            ++silent_;
+        }
+        return silent_;
     }
     std::size_t allowed(const entry& c) const {
         const auto said = least_said(sites_.at(c.to.site).most, c.to.limits.messages_per_connection);

@@ -24,6 +24,8 @@ struct place {
     /// A part of a provider's mail with a pace of its own, as transport::location says; 0: none.
     host_id stream = 0;
     rate stream_pace = {};
+    /// A server of it has answered to a message since the last that failed.
+    bool works = true;
 
     constexpr place() = default;
     constexpr place(host_id site_and_provider) : site(site_and_provider), provider(site_and_provider) {}
@@ -33,11 +35,12 @@ struct place {
 
 /// What to do for a destination that has something to send.
 enum class advice : unsigned char {
-    reuse,      ///< take the idle connection `which`; it is busy now
-    open,       ///< open one, and say so by opening()
-    evict,      ///< close the idle connection `which`, of another destination; once it is gone, one is opened
-    wait,       ///< the limit over all destinations is reached: something ends or becomes idle first
-    wait_here,  ///< the limit of this destination is reached: one of its connections moves on first, or time passes
+    reuse,        ///< take the idle connection `which`; it is busy now
+    open,         ///< open one, and say so by opening()
+    evict,        ///< close the idle connection `which`, of another destination; once it is gone, one is opened
+    wait,         ///< the limit over all destinations is reached: something ends or becomes idle first
+    wait_here,    ///< the limit of this destination is reached: one of its connections moves on first, or time passes
+    wait_to_try,  ///< connections to destinations that say nothing take their part of the limit: one of those first
 };
 
 struct decision {
