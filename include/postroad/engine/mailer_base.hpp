@@ -213,9 +213,8 @@ public:
 
     /// Takes no more messages, waits until those it holds have their outcome, and ends the connections with QUIT. What
     /// is left after `patience` is cancelled with errc::shut_down; where several shut it down or drain it, what ends
-    /// first counts. Throws `error` (errc::storage_failed) where the file
-    /// of its queue is not there any more: then it waits only for what a server has, and the file, should it come
-    /// back, knows nothing of that.
+    /// first counts. Throws `error` (errc::storage_failed) where the file of its queue is not there any more: then it
+    /// waits only for what a server has, and the file, should it come back, knows nothing of that.
     POSTROAD_DECL void shutdown(duration patience = std::chrono::seconds(30));
     /// As shutdown(); completes with (error_code).
     template <asio::completion_token_for<void(error_code)> Token>

@@ -70,27 +70,15 @@ public:
     }
     /// Those that wait for the pool's limit over all sites, in turn, until one finds it reached again.
     void feed_hungry(time_point now) {
-        if constexpr (takes_turns) return take_turns(now);
-        for (auto left = hungry_.size(); left > 0 && !hungry_.empty(); --left) {
-            site* const s = sites_.find(hungry_.pop_front());
-            if (!s) continue;
-            s->hungry = false;
-            feed(*s, now);
-            if (s->hungry) return;
-        }
+        if constexpr (takes_turns)
+            take_turns(now);
+        else
+            feed_line(hungry_, &site::hungry, now);
     }
 
     /// The opening of a connection has come to an end: those that wait to be tried, in turn, until one finds that too
     /// many are silent still.
-    void try_others(time_point now) {
-        for (auto left = untried_.size(); left > 0 && !untried_.empty(); --left) {
-            site* const s = sites_.find(untried_.pop_front());
-            if (!s) continue;
-            s->untried = false;
-            feed(*s, now);
-            if (s->untried) return;
-        }
-    }
+    void try_others(time_point now) { feed_line(untried_, &site::untried, now); }
 
     /// The first of those that are opened before there is a message is ready: the others follow.
     void warm(connection& c, time_point now) {
@@ -171,6 +159,16 @@ public:
     }
 
 private:
+    // In turn, until one waits again, as `waits` says.
+    void feed_line(ring<host_id>& line, bool site::*waits, time_point now) {
+        for (auto left = line.size(); left > 0 && !line.empty(); --left) {
+            site* const s = sites_.find(line.pop_front());
+            if (!s) continue;
+            s->*waits = false;
+            feed(*s, now);
+            if (s->*waits) return;
+        }
+    }
     // Whether it may get one more ahead of what is under way, and how far that goes.
     bool takes_another(connection& c, time_point now) {
         if (!c.automatic) return true;

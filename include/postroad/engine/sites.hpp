@@ -2,6 +2,7 @@
 // What is known of sites and their servers: which of them may be opened, which rests after a failure and how long, what
 // it taught, and when nobody needs it any more. No I/O and no clock.
 
+#include <postroad/core/algorithm.hpp>
 #include <postroad/core/clock.hpp>
 #include <postroad/core/config.hpp>
 #include <postroad/core/id_map.hpp>
@@ -154,7 +155,7 @@ struct site {
 
     pooling::place place() const noexcept {
         pooling::place at{id, group->id, group->limits};
-        at.works = std::ranges::any_of(servers, &server::worked);
+        at.works = works();
         if (!stream) return at;
         at.stream = stream->id;
         at.stream_pace = stream->pace;
@@ -163,6 +164,9 @@ struct site {
     /// Connections that are not on their way out.
     std::size_t live() const noexcept { return opening + open; }
     bool in_trouble() const noexcept { return since != never; }
+    bool works() const noexcept {
+        return postroad::any_of(servers, [](const server& v) { return v.worked; });
+    }
     /// Its provider is left alone.
     bool rests(time_point now) const noexcept { return group->rest.until > now; }
 };

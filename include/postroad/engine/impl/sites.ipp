@@ -71,7 +71,7 @@ POSTROAD_DECL std::optional<std::size_t> sites::may_open(site& s, time_point now
         return std::nullopt;
     }
     auto next = never;
-    const bool works = std::ranges::any_of(s.servers, &server::worked);
+    const bool works = s.works();
     // After failures the first connection is on trial: the next one waits for what comes of it.
     const bool failed = postroad::any_of(s.servers, [](const server& v) { return v.failures > 0; });
     if (!works && failed && s.open > 0) return std::nullopt;
@@ -121,9 +121,9 @@ POSTROAD_DECL std::size_t sites::choose(site& s, const std::vector<bool>& usable
 }
 
 POSTROAD_DECL bool sites::is_silent(const site& s, time_point now) const noexcept {
-    return s.opening > 0 && s.servers.size() > 1 && std::ranges::none_of(s.servers, &server::worked) &&
-           postroad::all_of(s.servers,
-                            [&](const server& v) { return v.opening == 0 || after(v.opening_since, silence) <= now; });
+    return s.opening > 0 && s.servers.size() > 1 && !s.works() && postroad::all_of(s.servers, [&](const server& v) {
+               return v.opening == 0 || after(v.opening_since, silence) <= now;
+           });
 }
 
 POSTROAD_DECL void sites::opening(site& s, std::size_t server, time_point now) {
