@@ -4,6 +4,7 @@
 
 #include <postroad/core/algorithm.hpp>
 #include <postroad/core/base64.hpp>
+#include <postroad/core/hex.hpp>
 #include <postroad/smtp/detail/hmac.hpp>
 #include <postroad/smtp/saslprep.hpp>
 
@@ -49,16 +50,9 @@ inline std::string_view token_status(std::string_view json) noexcept {
 }
 
 inline std::string cram_md5_digest(std::string_view key, std::string_view challenge) {
-    static constexpr char hex[] = "0123456789abcdef";
     digest d;
-    std::string result;
-    if (!hmac(MBEDTLS_MD_MD5, key)({challenge}, d)) return result;
-    for (const char c : d.view()) {
-        const auto u = static_cast<unsigned char>(c);
-        result += hex[u >> 4];
-        result += hex[u & 15];
-    }
-    return result;
+    if (!hmac(MBEDTLS_MD_MD5, key)({challenge}, d)) return {};
+    return postroad::detail::in_hex(d.view());
 }
 
 }  // namespace detail

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <postroad/core/hex.hpp>
 #include <postroad/core/number.hpp>
 #include <postroad/tls/names.hpp>
 #include <postroad/transport/generic_name.hpp>
@@ -32,16 +33,6 @@ std::vector<std::string_view> runs(std::string_view text, Is is) {
 inline bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 inline bool is_letter(char c) noexcept { return c >= 'a' && c <= 'z'; }
 
-inline std::string in_hex(std::string_view octets) {
-    static constexpr char digits[] = "0123456789abcdef";
-    std::string text;
-    for (const char c : octets) {
-        const auto octet = static_cast<unsigned char>(c);
-        text += {digits[octet >> 4], digits[octet & 15]};
-    }
-    return text;
-}
-
 // Three octets of four are enough: many names leave one out.
 inline bool has_numbers_of(std::string_view name, std::string_view octets) {
     constexpr std::size_t enough = 3;
@@ -67,7 +58,7 @@ inline bool has_all_of(std::string_view name, std::string_view octets) {
         const auto text = std::to_string(static_cast<unsigned char>(c));
         decimal += std::string(3 - text.size(), '0') + text;
     }
-    auto hex = in_hex(octets);
+    auto hex = postroad::detail::in_hex(octets);
     if (octets.size() == 4 && together.find(decimal) != std::string::npos) return true;
     if (together.find(hex) != std::string::npos) return true;
     std::ranges::reverse(hex);
