@@ -2,16 +2,14 @@
 //
 // Usage:  curl_client --file MESSAGE.eml --port N --messages N --connections C [--ca FILE]
 
+#include "given.hpp"
+
 #include <curl/curl.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iterator>
-#include <map>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -57,27 +55,17 @@ std::size_t send_all(const std::string& url, const std::string& ca, const std::s
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::map<std::string_view, std::string> options{{"--port", "2525"}, {"--messages", "1000"}, {"--connections", "1"}};
-    for (int i = 1; i + 1 < argc; i += 2) options[argv[i]] = argv[i + 1];
-    std::ifstream file(options["--file"], std::ios::binary);
-    const std::string content(std::istreambuf_iterator<char>(file), {});
-    if (content.empty()) {
-        std::fprintf(stderr, "curl_client: the file of --file cannot be read\n");
-        return 2;
-    }
-    const std::size_t messages = std::strtoul(options["--messages"].c_str(), nullptr, 10);
-    const std::size_t connections = std::strtoul(options["--connections"].c_str(), nullptr, 10);
-
-    const std::string ca = options["--ca"];
-    const std::string url = (ca.empty() ? "smtp" : "smtps") + ("://127.0.0.1:" + options["--port"]) + "/client.example";
+    const auto given = options_of("curl_client", argc, argv);
+    const std::string url = (given.ca.empty() ? "smtp" : "smtps") + ("://127.0.0.1:" + given.port) + "/client.example";
 
     curl_global_init(CURL_GLOBAL_DEFAULT);
     std::atomic<std::size_t> accepted = 0;
     std::vector<std::thread> threads;
-    for (std::size_t i = 0; i < connections; ++i)
-        threads.emplace_back(
-            [&, share = (messages + i) / connections] { accepted += send_all(url, ca, content, share); });
+    for (std::size_t i = 0; i < given.connections; ++i)
+        threads.emplace_back([&, share = (given.messages + i) / given.connections] {
+            accepted += send_all(url, given.ca, given.content, share);
+        });
     for (auto& t : threads) t.join();
     std::printf("{\"messages\":%zu}\n", accepted.load());
-    return accepted == messages ? 0 : 1;
+    return accepted == given.messages ? 0 : 1;
 }

@@ -2,18 +2,15 @@
 //
 // Usage:  vmime_client --file MESSAGE.eml --port N --messages N --connections C
 
+#include "given.hpp"
+
 #include <vmime/platforms/posix/posixHandler.hpp>
 #include <vmime/vmime.hpp>
 
 #include <atomic>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
-#include <fstream>
-#include <iterator>
-#include <map>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -35,20 +32,15 @@ void send_all(const std::string& url, const std::string& content, std::size_t me
 }  // namespace
 
 int main(int argc, char** argv) {
-    std::map<std::string_view, std::string> options{{"--port", "2525"}, {"--messages", "1000"}, {"--connections", "1"}};
-    for (int i = 1; i + 1 < argc; i += 2) options[argv[i]] = argv[i + 1];
-    std::ifstream file(options["--file"], std::ios::binary);
-    const std::string content(std::istreambuf_iterator<char>(file), {});
-    const auto messages = std::strtoul(options["--messages"].c_str(), nullptr, 10);
-    const auto connections = std::strtoul(options["--connections"].c_str(), nullptr, 10);
+    const auto given = options_of("vmime_client", argc, argv);
     vmime::platform::setHandler<vmime::platforms::posix::posixHandler>();
 
     std::atomic<bool> failed = false;
     std::vector<std::thread> threads;
-    for (std::size_t i = 0; i < connections; ++i)
-        threads.emplace_back([&, share = (messages + i) / connections] {
+    for (std::size_t i = 0; i < given.connections; ++i)
+        threads.emplace_back([&, share = (given.messages + i) / given.connections] {
             try {
-                send_all("smtp://127.0.0.1:" + options["--port"], content, share);
+                send_all("smtp://127.0.0.1:" + given.port, given.content, share);
             } catch (const std::exception& e) {
                 std::fprintf(stderr, "vmime_client: %s\n", e.what());
                 failed = true;
