@@ -144,7 +144,7 @@ TEST_CASE("it may answer when the mailer is gone") {
     l->threads.clear();
 }
 
-TEST_CASE("E12 every session has a nonce of its own, also in the next run") {
+TEST_CASE("every session has a nonce of its own, also in the next run") {
     const auto l = std::make_shared<library>();
     for (int run = 0; run < 3; ++run) {
         mailer mail{by_library{l, "at once"}, pooling::one_shot{}};

@@ -435,7 +435,7 @@ TEST_CASE(
         }
 }
 
-TEST_CASE("43 a refusal that comes within the content is the outcome, also when a reset follows it") {
+TEST_CASE("a refusal that comes within the content is the outcome, also when a reset follows it") {
     for (const bool resets : {false, true}) {
         CAPTURE(resets);
         villain v([&](victim_of& c, int) {
@@ -490,7 +490,7 @@ TEST_CASE("what ends the session in one segment with the last reply of its openi
     }
 }
 
-TEST_CASE("37 a 421 that waits when the connection was idle costs no message") {
+TEST_CASE("a 421 that waits when the connection was idle costs no message") {
     villain v([](victim_of& c, int n) {
         c.greet();
         if (n > 0) {
@@ -510,7 +510,7 @@ TEST_CASE("37 a 421 that waits when the connection was idle costs no message") {
     CHECK(v.served() == 2);
 }
 
-TEST_CASE("44 a server that answers each of thousands of recipients before it reads on does not deadlock") {
+TEST_CASE("a server that answers each of thousands of recipients before it reads on does not deadlock") {
     villain v([](victim_of& c, int) {
         c.greet();
         const std::string words(400, 'x');

@@ -23,7 +23,7 @@ sink stalls_at(const std::string& phase, int time) {
 
 }  // namespace
 
-TEST_CASE("E6 a message that was given up leaves the only connection to the next one") {
+TEST_CASE("a message that was given up leaves the only connection to the next one") {
     for (const std::string phase : {"mail", "rcpt", "data", "content"}) {
         CAPTURE(phase);
         const auto s = stalls_at(phase, 1);
@@ -43,7 +43,7 @@ TEST_CASE("E6 a message that was given up leaves the only connection to the next
     }
 }
 
-TEST_CASE("E6 shutdown with nothing to send does not wait for a server that is silent") {
+TEST_CASE("shutdown with nothing to send does not wait for a server that is silent") {
     for (const std::string phase : {"greeting", "hello", "mail", "rcpt", "data", "content", "quit"}) {
         CAPTURE(phase);
         const auto s = stalls_at(phase, 1);

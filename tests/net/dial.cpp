@@ -217,7 +217,7 @@ TEST_CASE("what cannot be dialled is thrown, and the connection is as it was") {
     CHECK(w.boss.ends == 0);
 }
 
-TEST_CASE("64 addresses that refuse or keep silent are passed over, and each is named in the end") {
+TEST_CASE("addresses that refuse or keep silent are passed over, and each is named in the end") {
     world w;
     SUBCASE("the second one answers") {
         w.serve();
@@ -284,7 +284,7 @@ TEST_CASE("what is abandoned between attempts leaves nothing pending") {
     CHECK(open_files() == before);
 }
 
-TEST_CASE("65 a session runs through a proxy, which looks the name up") {
+TEST_CASE("a session runs through a proxy, which looks the name up") {
     for (const auto speaks : {proxy_speaks::socks5, proxy_speaks::socks5_with_login, proxy_speaks::http})
         for (const auto does : {proxy_does::grant, proxy_does::grant_with_first_words}) {
             CAPTURE(static_cast<int>(speaks));
@@ -305,7 +305,7 @@ TEST_CASE("65 a session runs through a proxy, which looks the name up") {
         }
 }
 
-TEST_CASE("65 TLS is with the server behind the proxy, from the start or behind STARTTLS") {
+TEST_CASE("TLS is with the server behind the proxy, from the start or behind STARTTLS") {
     for (const auto when : {tls::start::immediately, tls::start::by_starttls})
         for (const auto speaks : {proxy_speaks::socks5, proxy_speaks::http}) {
             CAPTURE(static_cast<int>(when));
@@ -325,7 +325,7 @@ TEST_CASE("65 TLS is with the server behind the proxy, from the start or behind 
         }
 }
 
-TEST_CASE("65 a proxy that refuses, hangs up or keeps silent ends the session with its reason") {
+TEST_CASE("a proxy that refuses, hangs up or keeps silent ends the session with its reason") {
     for (const auto speaks : {proxy_speaks::socks5, proxy_speaks::http})
         for (const auto does : {proxy_does::refuse, proxy_does::hang_up, proxy_does::keep_silent}) {
             CAPTURE(static_cast<int>(speaks));

@@ -94,7 +94,7 @@ TEST_CASE("an attempt that fails is followed at once") {
                                  "; 1.1.1.3: " + make_error_code(std::errc::host_unreachable).message());
 }
 
-TEST_CASE("64 a name with very many addresses costs a bounded number of attempts and words") {
+TEST_CASE("a name with very many addresses costs a bounded number of attempts and words") {
     const auto limit = net::eyeballs::max_addresses;
     CHECK(order(many(limit)).size() == limit);
     CHECK(order(many(limit + 1)).size() == limit);

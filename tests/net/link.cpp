@@ -336,7 +336,7 @@ TEST_CASE("what the peer sends behind the end is not read") {
     CHECK_FALSE(w.a.session().error);
 }
 
-TEST_CASE("65 behind a proxy everything waits until the way is open, however the octets are cut") {
+TEST_CASE("behind a proxy everything waits until the way is open, however the octets are cut") {
     const net::proxy p{.host = "proxy.example", .port = 1080};
     const std::string asks("\5\1\0", 3), method("\5\0", 2);
     const std::string granted("\5\0\0\1\0\0\0\0\0\0", 10);
@@ -364,7 +364,7 @@ TEST_CASE("65 behind a proxy everything waits until the way is open, however the
     }
 }
 
-TEST_CASE("65 a proxy that refuses, ends or keeps silent closes the session") {
+TEST_CASE("a proxy that refuses, ends or keeps silent closes the session") {
     const net::proxy p{.kind = net::proxy_kind::http_connect, .host = "proxy.example", .port = 3128};
     struct row {
         std::string what;

@@ -67,7 +67,7 @@ const std::string connect_request = "CONNECT mx.example:25 HTTP/1.1\r\nHost: mx.
 
 }  // namespace
 
-TEST_CASE("65 SOCKS5 hands the name of the server to the proxy") {
+TEST_CASE("SOCKS5 hands the name of the server to the proxy") {
     for (const bool drip : {false, true}) {
         CAPTURE(drip);
         tunnel t(socks, mx);
@@ -145,7 +145,7 @@ TEST_CASE("SOCKS5 that refuses or babbles fails") {
     }
 }
 
-TEST_CASE("65 a proxy that answers before it was asked skips no step") {
+TEST_CASE("a proxy that answers before it was asked skips no step") {
     const std::string early = "it answered before it was asked";
     tunnel unasked(socks, mx);
     unasked.received("\5\0"s);
@@ -171,7 +171,7 @@ TEST_CASE("CONNECT names the server, and authenticates if there is a user") {
     CHECK(taken(six) == "CONNECT [2001:db8::1]:25 HTTP/1.1\r\nHost: [2001:db8::1]:25\r\n\r\n");
 }
 
-TEST_CASE("65 CONNECT is open after 2yz, and what follows the answer is the server's") {
+TEST_CASE("CONNECT is open after 2yz, and what follows the answer is the server's") {
     for (const auto* answer : {"HTTP/1.1 200 Connection established\r\n\r\n", "HTTP/1.0 200\r\n\r\n",
                                "HTTP/1.1 204 \r\nContent-Length: 100\r\nX: y\r\n\r\n", "HTTP/1.1 200 ok\nX: y\n\n",
                                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ok\r\n\r\n"}) {
@@ -215,7 +215,7 @@ TEST_CASE("CONNECT that is refused fails with the code and without the words") {
     }
 }
 
-TEST_CASE("65 the answer to CONNECT is bounded") {
+TEST_CASE("the answer to CONNECT is bounded") {
     const std::string start = "HTTP/1.1 200 ok\r\nX: ";
     const auto answer = [&](std::size_t size) {
         return start + std::string(size - start.size() - 4, 'x') + "\r\n\r\n";
@@ -251,7 +251,7 @@ TEST_CASE("a stream that ends before the way is open fails") {
     CHECK(open.now() == state::open);
 }
 
-TEST_CASE("65 a name that would break the line of CONNECT is refused") {
+TEST_CASE("a name that would break the line of CONNECT is refused") {
     for (const auto* name : {"", "a b", "mx.example\r\nX: y", "fe80::1%eth0", "mx/", "m\xc3\xbc.example"}) {
         CAPTURE(name);
         for (const auto& p : {socks, http}) CHECK_THROWS_AS(tunnel(p, {.name = name, .port = 25}), error);

@@ -47,7 +47,7 @@ smtp::transaction letter(std::uint64_t id) {
 
 }  // namespace
 
-TEST_CASE("E6 what was cancelled has seconds to end, however far it had come and whatever still comes") {
+TEST_CASE("what was cancelled has seconds to end, however far it had come and whatever still comes") {
     for (const std::string heard : {"", "250 ok\r\n", "250 ok\r\n250 ok\r\n", "250 ok\r\n250 ok\r\n354 go\r\n"}) {
         CAPTURE(heard);
         auto s = opened();
@@ -67,7 +67,7 @@ TEST_CASE("E6 what was cancelled has seconds to end, however far it had come and
     }
 }
 
-TEST_CASE("E6 beside another transaction a cancelled one is in no hurry") {
+TEST_CASE("beside another transaction a cancelled one is in no hurry") {
     auto s = opened();
     s.submit(letter(7), t0);
     write(s, t0);
@@ -81,7 +81,7 @@ TEST_CASE("E6 beside another transaction a cancelled one is in no hurry") {
     CHECK(s.deadline() == t0 + 7s);
 }
 
-TEST_CASE("E6 a connection that is drained in time is used on") {
+TEST_CASE("a connection that is drained in time is used on") {
     auto s = opened();
     s.submit(letter(7), t0);
     write(s, t0);
@@ -93,7 +93,7 @@ TEST_CASE("E6 a connection that is drained in time is used on") {
     if (!s.done()) CHECK(s.deadline() > t0 + 6s);
 }
 
-TEST_CASE("E6 what we cancel ourselves says nothing of the server") {
+TEST_CASE("what we cancel ourselves says nothing of the server") {
     const auto lesson_of = [](smtp::session& s) {
         while (const auto e = s.poll())
             if (const auto* c = std::get_if<smtp::closed>(&*e)) return c->lesson;
@@ -121,7 +121,7 @@ TEST_CASE("E6 what we cancel ourselves says nothing of the server") {
     }
 }
 
-TEST_CASE("E6 a server that breaks off under what began ahead teaches it") {
+TEST_CASE("a server that breaks off under what began ahead teaches it") {
     auto s = opened();
     s.submit(letter(7), t0);
     write(s, t0);
