@@ -4,10 +4,19 @@
 #include <postroad/testing/sink.hpp>
 
 #include <doctest/doctest.h>
+#include <asio/use_future.hpp>
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <future>
 #include <memory>
+#include <span>
+#include <stdexcept>
 #include <string>
+#include <system_error>
+#include <vector>
 
 using namespace postroad;
 using namespace std::chrono_literals;
@@ -19,6 +28,19 @@ message hello() { return message{}.from("ann@example.com").to("bob@example.org")
 
 sink stalls_at(const std::string& phase, int time) {
     return sink{{.faults = {testing::parse_fault(phase + ":" + std::to_string(time) + ":|stall")}}};
+}
+
+// Half a megabyte, of which `good` octets can be read.
+source breaks_after(std::uint64_t good) {
+    return source::generated(500000, [good]() -> source::read_function {
+        return [left = good](std::span<char> to) mutable -> std::size_t {
+            if (left == 0) throw std::runtime_error("the disk is gone");
+            const auto n = std::min<std::uint64_t>(left, to.size());
+            std::fill_n(to.begin(), n, 'x');
+            left -= n;
+            return n;
+        };
+    });
 }
 
 }  // namespace
@@ -53,5 +75,26 @@ TEST_CASE("shutdown with nothing to send does not wait for a server that is sile
         (void)mail.send(hello(), is_sent ? send_options{} : send_options{.give_up_after = 100ms}, ec);
         CHECK(bool(ec) == !is_sent);
         mail.shutdown(1h);  // hangs otherwise
+    }
+}
+
+TEST_CASE("contents that cannot be read leave the only connection to the messages behind them") {
+    using smtp::pipelining;
+    for (const auto mode : {pipelining::lockstep, pipelining::envelope, pipelining::across, pipelining::window}) {
+        CAPTURE(static_cast<int>(mode));
+        const sink s;
+        auto o = transport::smtp(s.url()).options();
+        o.pipelining = mode;
+        mailer mail{transport::smtp(o), pooling::keep_alive{.max_connections = 1}};
+        std::vector<std::future<outcome>> good, bad;
+        for (int i = 0; i < 20; ++i) {
+            bad.push_back(mail.async_send(hello().attach(breaks_after(std::uint64_t(i) * 20000), {.name = "log"}),
+                                          asio::use_future));
+            good.push_back(mail.async_send(hello(), asio::use_future));
+        }
+        for (auto& g : good) g.get().require_accepted();
+        for (auto& b : bad) CHECK_THROWS_WITH_AS(b.get(), "a file cannot be read", std::system_error);
+        CHECK(s.messages().size() == good.size());
+        CHECK(s.violations().empty());
     }
 }

@@ -25,8 +25,7 @@ message simple() { return message{}.from("a@x").to("b@y"); }
 
 }  // namespace
 
-TEST_CASE(
-    "what could end a line, and what is no UTF-8, is refused in every field, and the octet named (rows 12 to 14)") {
+TEST_CASE("what could end a line, and what is no UTF-8, is refused in every field, and the octet named") {
     const struct {
         std::string value;
         std::size_t at;

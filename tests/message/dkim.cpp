@@ -116,7 +116,7 @@ TEST_CASE("the signature stands on top, and nothing else changes") {
     CHECK(c.longest_line() <= 78);
 }
 
-TEST_CASE("fields are signed from the bottom up and once more than they are there (row 55)") {
+TEST_CASE("fields are signed from the bottom up and once more than they are there") {
     auto s = any();
     s.fields = {
         .names = {"X-Own", "Subject", "Absent"}, .oversigned = {"From", "Subject", "Cc"}, .kept_absent = {"To"}};

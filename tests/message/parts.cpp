@@ -300,7 +300,7 @@ TEST_CASE("sources of any size around a block give the same octets in memory and
     }
 }
 
-TEST_CASE("names of files are read by old and new readers (row 53)") {
+TEST_CASE("names of files are read by old and new readers") {
     const auto named = [](const std::string& name) {
         return body_of(simple().attach(source::memory("x"), {.name = name}));
     };
@@ -342,7 +342,7 @@ TEST_CASE("names of files are read by old and new readers (row 53)") {
     CHECK(failure_of([&] { named(std::string(256, 'a')); }).code == errc::invalid_header);
 }
 
-TEST_CASE("nothing breaks out of a name, a type or a parameter (row 14)") {
+TEST_CASE("nothing breaks out of a name, a type or a parameter") {
     const auto why = [](part p) { return failure_of([&] { (void)simple().attach(source::memory("x"), p); }).text; };
     CHECK(why({.name = "a\r\nX: y"}) == "file name: a line end is not allowed at octet 1");
     CHECK(why({.name = std::string("a\0b", 3)}) == "file name: a control character is not allowed at octet 1");
@@ -413,7 +413,7 @@ TEST_CASE("media types come from the name, in any case") {
     CHECK(postroad::media_type_of("a.eml") == "application/octet-stream");  // would be message/rfc822, a composite
 }
 
-TEST_CASE("no boundary occurs in the text, even if the text is a message of ours (row 51)") {
+TEST_CASE("no boundary occurs in the text, even if the text is a message of ours") {
     const auto inner = simple().text("t").html("h").freeze(now).content;
     const std::string text(inner.text());
     const auto outer = text_of(simple().text(text).html(text).freeze(now).content);
@@ -461,7 +461,7 @@ TEST_CASE("fields of threads, lists and machines") {
     CHECK(field(again, "In-Reply-To") == "<2@x>");
 }
 
-TEST_CASE("nothing breaks out of fields of threads and lists (row 13)") {
+TEST_CASE("nothing breaks out of fields of threads and lists") {
     const auto code = [](auto a) { return failure_of(a).code; };
     CHECK(code([] { simple().in_reply_to("<a@x>\r\nX: y"); }) == errc::invalid_header);
     CHECK(code([] { simple().in_reply_to(""); }) == errc::invalid_header);

@@ -117,7 +117,7 @@ TEST_CASE("parts of a digest are messages") {
         "Content-Transfer-Encoding: quoted-printable\r\n\r\nein =C3=A4 unter vielen\r\n--b--\r\n");
 }
 
-TEST_CASE("lines of 998 octets pass and lines of 999 are encoded (row 49)") {
+TEST_CASE("lines of 998 octets pass and lines of 999 are encoded") {
     const std::string head = "Content-Type: text/plain\n\n";
     const auto fits = head + std::string(998, 'x') + "\n";
     CHECK(as(transfer::eight_bit, fits).size() == fits.size() + 3);
@@ -296,7 +296,7 @@ TEST_CASE("a header in UTF-8 becomes ASCII without its body, signed or streamed"
     CHECK_THROWS_AS((void)content::from_text("To: \xc3\xa4@x\n\nx\n").with_ascii_header(), postroad::error);
 }
 
-TEST_CASE("what is encoded already in lines that are too long is cut anew, and means the same (row 49)") {
+TEST_CASE("what is encoded already in lines that are too long is cut anew, and means the same") {
     const auto head = [](const char* encoding) {
         return std::string("Content-Transfer-Encoding: ") + encoding + "\r\n\r\n";
     };
