@@ -89,7 +89,7 @@ def _text_of(option: str, given: Optional[str]) -> Optional[str]:
     if given == "@":
         raise _usage(f"{option} @ names no file: write @FILE, or @- for standard input")
     try:
-        return octets_of(given[1:]).decode()
+        return octets_of(given[1:]).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidInput(f"{option} {given}: it is not UTF-8: convert it", code="invalid_message") from None
 

@@ -196,7 +196,7 @@ def _account(path: Path, name: str, given: object) -> Account:
 def _read(path: Path) -> Dict[str, Any]:
     try:
         with path.open("rb") as f:
-            return tomllib.load(f)
+            return tomllib.loads(f.read().decode("utf-8-sig"))
     except FileNotFoundError:
         return {}
     except OSError as e:

@@ -6,9 +6,10 @@ import contextlib
 import csv
 import io
 import json
+import re
 import sys
 from pathlib import Path
-from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Union
+from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
 
 from ._errors import InvalidInput
 from ._messages import holds_surrogate
@@ -34,9 +35,13 @@ def bad_text(values: Iterable[Any]) -> bool:
 def read_csv(lines: IO[str]) -> Iterator[Row]:
     """Rows by the names in the first line; delimited by comma, semicolon, tab or bar, whichever is most there."""
     header = lines.readline()
+    # Excel names the delimiter so
+    named = re.fullmatch(r"sep=(.)\s*", header)
+    if named:
+        header = lines.readline()
     if not header.strip():
         raise InvalidInput("the first line must name the columns, and is empty", code="invalid_rows")
-    delimiter = _delimiter(header)
+    delimiter = named[1] if named else _delimiter(header)
     try:
         names = [n.strip() for n in next(csv.reader([header], delimiter=delimiter, strict=True))]
     except csv.Error as e:
@@ -48,15 +53,16 @@ def read_csv(lines: IO[str]) -> Iterator[Row]:
     # strict, lest a quote that is not closed swallows other rows unseen; what stands behind it may be text of that row,
     # and is no row of its own
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    first = 3 if named else 2  # line of the file
     while True:
-        line = reader.line_num + 2
+        line = reader.line_num + first
         try:
             values = next(reader)
         except StopIteration:
             return
         except csv.Error as e:
             yield BadRow(f"line {line}: {e}")
-            for n in range(line + 1, reader.line_num + 2):
+            for n in range(line + 1, reader.line_num + first):
                 yield BadRow(f"line {n}: it stands behind a quote of line {line} that is not closed")
             continue
         if values:
@@ -71,13 +77,29 @@ def _by_name(names: List[str], values: List[str], line: int) -> Row:
     return dict(zip(names, values))
 
 
+def _no_number(name: str) -> None:
+    raise BadRow(f"it is no JSON: {name} is no number of JSON")
+
+
+def _each_once(members: List[Tuple[str, Any]]) -> Dict[str, Any]:
+    """Of a name that stands twice nobody can say which value is meant."""
+    found = dict(members)
+    if len(found) < len(members):
+        names = [name for name, _ in members]
+        raise BadRow(f"{next(name for name in names if names.count(name) > 1)!r} stands there twice")
+    return found
+
+
 def read_jsonl(lines: Iterable[str]) -> Iterator[Row]:
     """An object of JSON on each line; empty lines are left out."""
     for n, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            found = json.loads(line)
+            found = json.loads(line, parse_constant=_no_number, object_pairs_hook=_each_once)
+        except BadRow as e:
+            yield BadRow(f"line {n}: {e}")
+            continue
         except (ValueError, RecursionError) as e:
             yield BadRow(f"line {n}: it is no JSON: {getattr(e, 'msg', e)}")
             continue

@@ -60,8 +60,9 @@ def _shown(value: object) -> object:
 
 
 def _shielded(value: object) -> object:
-    """A value within a field of addresses: a name is quoted where it must be, so that it never becomes an address."""
-    text = str(_shown(value))
+    """A value within a field of addresses: a name is quoted where it must be, so that it never becomes an address;
+    spaces around either are of whoever wrote the row."""
+    text = str(_shown(value)).strip(" \t")
     if _ADDRESS.fullmatch(text) or not _SPECIAL.search(text):
         return text
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -189,7 +190,7 @@ class Template:
         self._inliner = _inliner(inline_css)
         jinja = _jinja()
         self._env: Environment = jinja.Environment(
-            loader=jinja.FileSystemLoader(self._folder),
+            loader=jinja.FileSystemLoader(self._folder, encoding="utf-8-sig"),
             undefined=jinja.StrictUndefined,
             autoescape=lambda name: name is not None and name.endswith(".html"),
             keep_trailing_newline=True,
@@ -408,7 +409,7 @@ def _fields(path: Path) -> List[Tuple[str, str, str]]:
     begin another field."""
     fields: List[Tuple[str, str, str]] = []
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as e:
         _wrong(f"{path.name} is not UTF-8: convert it", e)
     for n, line in enumerate(lines, 1):

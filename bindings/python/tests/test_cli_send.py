@@ -485,6 +485,17 @@ def test_an_account_says_where_mail_goes(server, start_sink, tmp_path, stdin, co
     assert sink.stop()["messages"] == 2
 
 
+def test_a_byte_order_mark_is_no_part_of_a_text_or_a_configuration(server, tmp_path, monkeypatch, stdin):
+    file, text = tmp_path / "notepad.toml", tmp_path / "text"
+    file.write_text("\ufeffsender = 'ann@x.example'\r\n")
+    text.write_text("\ufeffHello")
+    monkeypatch.setenv("POSTROAD_CONFIG", str(file))
+    assert main(["send", server.url, "--to", "b@x.example", "--text", f"@{text}", "--html", f"@{text}"]) == 0
+    received, m = arrived(server)
+    assert received.sender == "ann@x.example"
+    assert [p.get_content().strip() for p in m.iter_parts()] == ["Hello", "Hello"]
+
+
 def test_a_configuration_in_another_charset_is_said_to_be_that(tmp_path, monkeypatch, stdin, capsys):
     file = tmp_path / "latin.toml"
     file.write_bytes(b"sender = 'J\xf6rg <j@x.example>'")

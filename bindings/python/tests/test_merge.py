@@ -463,6 +463,30 @@ def test_each_row_behind_a_quote_that_is_not_closed_is_named():
     assert why[1:4] == [f"line {n}: it stands behind a quote of line 3 that is not closed" for n in (4, 5, 6)]
 
 
+@pytest.mark.parametrize("delimiter", ";,\t|")
+def test_a_first_line_by_which_excel_names_the_delimiter_is_no_header(delimiter):
+    text = f"sep={delimiter}\r\nemail{delimiter}name\r\nb@x.example{delimiter}Bob\r\n"
+    assert list(_rows.read_csv(io.StringIO(text, newline=""))) == [{"email": "b@x.example", "name": "Bob"}]
+
+
+def test_a_bad_row_behind_that_line_has_the_number_of_its_line():
+    (row,) = _rows.read_csv(io.StringIO("sep=;\nemail;name\nb@x.example\n", newline=""))
+    assert str(row) == "line 3: 1 fields where the first line names 2"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"email": "b@x.example", "name": NaN}', "line 1: it is no JSON: NaN is no number of JSON"),
+        ('{"email": "b@x.example", "name": -Infinity}', "line 1: it is no JSON: -Infinity is no number of JSON"),
+        ('{"email": "b@x.example", "email": "c@x.example"}', "line 1: 'email' stands there twice"),
+        ('{"email": "b@x.example", "who": {"a": 1, "a": 2}}', "line 1: 'a' stands there twice"),
+    ],
+)
+def test_what_json_leaves_open_is_refused_by_row(text, why):
+    assert [str(r) for r in _rows.read_jsonl([text])] == [why]
+
+
 def test_rows_that_can_be_read_only_once_are(server, template, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     reading, writing = os.pipe()

@@ -49,6 +49,21 @@ def test_a_letter_has_what_the_files_say(write):
     assert m.get_body(["html"]).get_content().strip() == "<p>Dear <b>Bob</b>"
 
 
+def test_a_byte_order_mark_is_no_part_of_a_template(write):
+    mark = "\ufeff"
+    head = f"{mark}Subject: Hello\nFrom: shop@example.com\n"
+    path = write(txt=f"{mark}Dear {{% include 'end' %}}", html=f"{mark}<p>Dear", head=head, end=f"{mark}Bob")
+    m = read(Template(path).render(ROW, to="bob@example.org"))
+    assert m["Subject"] == "Hello"
+    assert [p.get_content().strip() for p in m.iter_parts()] == ["Dear Bob", "<p>Dear"]
+
+
+def test_spaces_around_the_address_of_a_row_are_no_part_of_it(write):
+    path = write(txt="x", head="Subject: x\nFrom: a@x.example\nTo: {{ name }} <{{ email }}>\n")
+    letter = Template(path).render({"email": " bob@example.org\t", "name": " Bob Lee "}, to="bob@example.org")
+    assert read(letter)["To"] == "Bob Lee <bob@example.org>"
+
+
 def test_a_field_of_your_own_may_stand_twice(write):
     path = write(txt="x", head="From: a@x.example\nX-Tag: {{ name }}\nX-Tag: two\n")
     assert read(Template(path).render(ROW, to="b@x.example")).get_all("X-Tag") == ["Bob", "two"]
