@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import email
+import io
 import json
 import os
 import re
@@ -51,6 +52,7 @@ from ._shell import (
     not_empty,
     octets_of,
     proof,
+    refuse_mbox,
     say,
     status_of,
     worse,
@@ -109,6 +111,7 @@ def _check(args: argparse.Namespace) -> int:
     for file in args.files:
         try:
             content = octets_of(file)
+            refuse_mbox(io.BytesIO(content))
             found = _core.examine(content, None, None)
         except Error as e:
             complain(f"{file}: {failure(e)}")

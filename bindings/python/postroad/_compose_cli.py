@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import re
@@ -37,6 +38,7 @@ from ._shell import (
     octets_of,
     printing,
     proof,
+    refuse_mbox,
     say,
     status_of,
     verdict,
@@ -193,12 +195,14 @@ class _Contents:
             try:
                 # what can be read only once is read here
                 content = Path(file) if file != "-" and Path(file).is_file() else octets_of(file)
+                with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as lines:
+                    refuse_mbox(lines)
+            except Error as e:  # an OSError, too
+                self.failed(file, e)
+                continue
             except OSError as e:
                 complain(f"{file}: {e.strerror}")
                 self.status = worse(self.status, NO_FILE)
-                continue
-            except Error as e:
-                self.failed(file, e)
                 continue
             self.names.append(file)
             yield content

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import IO, Any, Dict, Iterator, List, NoReturn, Optional, Sequence, Tuple
+from typing import IO, Any, Dict, Iterable, Iterator, List, NoReturn, Optional, Sequence, Tuple
 from urllib.parse import unquote
 
 from ._config import Account, Config, words_of
@@ -80,6 +80,19 @@ def not_empty(text: str) -> str:
 
 def octets_of(file: str) -> bytes:
     return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+
+
+def refuse_mbox(lines: Iterable[bytes]) -> None:
+    """Raises InvalidInput where a message begins behind another: it would go to whom the first is for. In an mbox file
+    such a line of a text is written with > in front."""
+    before = b"x"
+    for n, line in enumerate(lines, 1):
+        if n == 1 and not line.startswith((b"From ", b"\xef\xbb\xbfFrom ")):
+            return
+        if not before.strip() and re.match(rb"From \S.* \d\d:\d\d", line):
+            text = f"it is an mbox of several messages, the second begins in line {n}: give each in a file of its own"
+            raise InvalidInput(text, code="invalid_message")
+        before = line
 
 
 _unwritten: List[str] = []

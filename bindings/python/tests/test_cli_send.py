@@ -247,6 +247,29 @@ def test_a_queue_that_cannot_be_opened_says_where_to_look(stdin, capsys, configu
     assert main(["sendmail", "-f", "ann@example.com", "bob@example.org"]) == 75
 
 
+MBOX = (
+    b"From ann@x.example Mon Jan  1 12:00:00 2024\nFrom: ann@x.example\nTo: bob@y.example\n\n>From here\nFrom there\n\n"
+    b"From where?\n"
+)
+SECOND = b"\nFrom cid@x.example Mon Jan  1 12:00:01 2024\nFrom: ann@x.example\nTo: dan@y.example\n\nfor Dan\n"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("command", ["send", "stdin", "check"])
+def test_several_messages_in_an_mbox_never_go_as_one(server, tmp_path, stdin, capsys, command, end):
+    several, one = tmp_path / "several.mbox", tmp_path / "one.mbox"
+    several.write_bytes((MBOX + SECOND).replace(b"\n", end))
+    one.write_bytes(MBOX.replace(b"\n", end))
+    if command == "stdin":
+        stdin(several.read_bytes())
+        status = main(["send", server.url, "-"])
+    else:
+        status = main(["send", server.url, str(several), str(one)] if command == "send" else ["check", str(several)])
+    assert status == 65
+    assert "an mbox of several messages, the second begins in line 10: give each" in capsys.readouterr().err
+    assert [m.recipients for m in server.messages] == ([["bob@y.example"]] if command == "send" else [])
+
+
 def test_files_and_a_composed_message_are_not_mixed(server, stdin, capsys):
     assert main(["send", "--subject", "Hi", server.url, "mail.eml"]) == 64
     assert "--subject composes a message, and mail.eml is one" in capsys.readouterr().err
