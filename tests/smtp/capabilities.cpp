@@ -48,7 +48,7 @@ TEST_CASE("case, tabs, runs of spaces and a stray CR do not matter") {
 
 TEST_CASE("what is no extension is ignored") {
     for (const auto* line : {"", " ", "X-FOO bar", "<html><body>", "PIPELININGX", "8BIT", "=", "AUTHX PLAIN", "LIMITS",
-                             "FUTURERELEASE", "FUTURERELEASE x y", "FUTURERELEASE 10", "AUTH", "AUTH=", "\xff\xfe"}) {
+                             "FUTURERELEASE", "FUTURERELEASE x y", "FUTURERELEASE 10", "\xff\xfe"}) {
         CAPTURE(line);
         CHECK(parsed({line}) == capabilities{});
     }
@@ -88,6 +88,15 @@ TEST_CASE("AUTH and the old AUTH= are merged, upper case and without duplicates"
     CHECK(parsed({"AUTH PLAIN LOGIN", "AUTH=LOGIN PLAIN CRAM-MD5"}).auth == names{"PLAIN", "LOGIN", "CRAM-MD5"});
     CHECK(parsed({"AUTH=PLAIN"}).auth == names{"PLAIN"});
     CHECK(parsed({"auth=scram-sha-256"}).auth == names{"SCRAM-SHA-256"});
+}
+
+TEST_CASE("AUTH without a mechanism is listed") {
+    for (const auto* line : {"AUTH", "auth=", "AUTH PL@IN"}) {
+        CAPTURE(line);
+        CHECK(parsed({line}).auth.empty());
+        CHECK(parsed({line}).auth_listed);
+    }
+    CHECK_FALSE(parsed({"AUTHX PLAIN"}).auth_listed);
 }
 
 TEST_CASE("a mechanism name of 20 characters is kept and one of 21 is not") {

@@ -342,6 +342,30 @@ TEST_CASE("credentials are asked for when AUTH is due, and sent once they are he
     CHECK(t.ready);
 }
 
+TEST_CASE("a server that lists AUTH without a mechanism is said to") {
+    for (const auto* line : {"AUTH", "AUTH=", "AUTH PL@IN"}) {
+        auto o = options(security::implicit);
+        o.credentials = password();
+        talk t(std::move(o));
+        t.hello({line});
+        CHECK(t.error() == errc::authentication_not_offered);
+        CHECK(t.over->details.explanation == "credentials are given and the server offers AUTH without a mechanism");
+    }
+}
+
+TEST_CASE("success before a mechanism has asked for all is no matter of who knows the password") {
+    auto o = options(security::implicit);
+    o.credentials = password();
+    o.credentials.mechanisms = {"LOGIN"};
+    talk t(std::move(o));
+    t.hello({"AUTH LOGIN"});
+    CHECK(t.client() == "AUTH LOGIN\r\n");
+    t.server("235 welcome");
+    CHECK(t.error() == errc::authentication_failed);
+    CHECK(t.over->details.explanation ==
+          "the server reported success before it had asked for the user and the password");
+}
+
 TEST_CASE("credentials are not asked for where AUTH is not offered") {
     talk t(asking());
     t.hello({});

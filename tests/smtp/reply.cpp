@@ -102,6 +102,22 @@ TEST_CASE("malformed replies: line ends without CR and octets that are NUL") {
     CHECK(read("250 o\0k\r\n"s).error == errc::malformed_reply);
 }
 
+TEST_CASE("malformed replies: what is wrong with a line that looks like a reply is said") {
+    CHECK(read("550-5.1.1 a\r\n450 4.1.1 b\r\n").explanation ==
+          "the lines of one reply have two codes, 550 and 450: \"450 4.1.1 b\"");
+    CHECK(read("250 ok\r\r\n").explanation == "a line of the reply holds a CR within: \"250 ok\\x0d\"");
+    CHECK(read("250 o\0k\r\n"s).explanation == "a line of the reply holds a NUL: \"250 o\\x00k\"");
+}
+
+TEST_CASE("an enhanced status code that not every line of a reply has is not lost") {
+    CHECK(read("550-no\r\n550 5.1.1 such user\r\n").replies == std::vector{"550 5.1.1 no\\x0asuch user"s});
+    CHECK(read("550-5.1.1 no\r\n550 such user\r\n").replies == std::vector{"550 5.1.1 no\\x0asuch user"s});
+    CHECK(read("550-5.1.1 no\r\n550 5.7.1 nor that\r\n").replies == std::vector{"550 5.1.1 no\\x0a"
+                                                                                "5.7.1 nor that"s});
+    // of the next reply nothing is left over
+    CHECK(read("550 5.1.1 no\r\n550 no\r\n").replies == std::vector{"550 5.1.1 no"s, "550 no"s});
+}
+
 TEST_CASE("unbounded replies: a line, its number and the whole end at their limits") {
     // sizes without CRLF
     const auto line = [](std::string_view start, std::size_t size) {

@@ -232,12 +232,24 @@ TEST_CASE_TEMPLATE("a server that talks in the clear is told apart from one that
           "TLS; smtp:// starts it by STARTTLS");
     CHECK(after(security::starttls, "500 what?\r\n") ==
           "the server agreed to STARTTLS and answered in the clear, \"500 what?\\x0d\\x0a\"");
+    CHECK(after(security::implicit, "HTTP/1.1 400 Bad") == "the server answered in the clear, \"HTTP/1.1 400 Bad\"");
+    CHECK(after(security::implicit, "* OK ready\r\n") == "the server answered in the clear, \"* OK ready\\x0d\\x0a\"");
+}
+
+TEST_CASE_TEMPLATE("a server that chooses a version of TLS that is too old is said to", E, ENGINES) {
+    E client(client_context<E>(), {.name = "mail.example.com", .security = security::implicit});
+    REQUIRE(client.handshake() == tls::progress::want_input);
+    // ServerHello of TLS 1.0
+    client.received(std::string("\x16\x03\x01\x00\x2a\x02\x00\x00\x26\x03\x01", 11) + std::string(32, 'r') +
+                    std::string("\x00\x00\x2f\x00", 4));
+    CHECK(client.handshake() == tls::progress::failed);
+    CHECK(client.explanation().find("wants a version of TLS older than is allowed") != std::string::npos);
 }
 
 TEST_CASE_TEMPLATE("garbage in the handshake is an error, and the name of the server is in it", E, ENGINES) {
     for (const auto& garbage :
-         {std::string(5, '\0'), std::string(200, '\xff'), std::string("HTTP/1.1 400 Bad"),
-          std::string("\x16\x03\x03\x00\x04\x02\x00\x00\x00", 9), std::string("\x15\x03\x03\x00\x02\x02\x28", 7)}) {
+         {std::string(5, '\0'), std::string(200, '\xff'), std::string("\x16\x03\x03\x00\x04\x02\x00\x00\x00", 9),
+          std::string("\x15\x03\x03\x00\x02\x02\x28", 7)}) {
         E client(client_context<E>(), {.name = "mail.example.com"});
         REQUIRE(client.handshake() == tls::progress::want_input);
         client.received(garbage);

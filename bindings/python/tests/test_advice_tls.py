@@ -123,12 +123,17 @@ def chain_of(length):
 
 
 LEAF = issue(CA)
+OUT_OF_DATE = issue(CA, name="R3", ca=True, begins=NOW - 3 * DAY, ends=NOW - DAY)
+HELLO_OF_TLS_1_0 = bytes([22, 3, 1, 0, 42, 2, 0, 0, 38, 3, 1]) + bytes(range(32)) + bytes([0, 0, 47, 0])
 SPEAKS_TLS_13 = not postroad.libraries["mbedTLS"].startswith("2.")
 CASES = {
     "?certificate=FILE": alert(116, starttls=True),
     "Ask who runs it": alert(46),
     "no certificate for this name": alert(112),
     "none of the versions" if SPEAKS_TLS_13 else "mbedTLS 3.6": alert(70),
+    "TLS 1.2 at least": Case(answer=HELLO_OF_TLS_1_0),
+    "web server": Case(answer=b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "IMAP": Case(answer=b"* OK ready\r\n"),
     "smtp://": Case(answer=b"220 mx\r\n"),
     "cannot do it": Case(answer=b"500 what?\r\n", starttls=True),
     "587 or 25": alert(40),
@@ -136,6 +141,7 @@ CASES = {
     "do not go on": looked_up(LEAF, revoked=LEAF, until=NOW + DAY),
     "newer list": looked_up(LEAF, revoked=CA, until=NOW - DAY),
     "renewed": shows(issue(CA, begins=NOW - 3 * DAY, ends=NOW - DAY)),
+    "chain of today": shows(issue(OUT_OF_DATE), OUT_OF_DATE),
     "clock": shows(issue(CA, begins=NOW + DAY, ends=NOW + 3 * DAY)),
     "new certificate": below(key=rsa.generate_private_key(65537, 1024)),
     "P-256": below(key=ed25519.Ed25519PrivateKey.generate()),

@@ -21,7 +21,8 @@ inline constexpr std::size_t max_reply_size = 64 * 1024;
 /// Cuts a stream into replies. A line is `code`, `code SP text` or `code-text`, ended by CRLF; the code is 2yz to 5yz
 /// with y in 0 to 5, or up to 9 in a refusal, the same on every line of a reply. An enhanced status code is taken off
 /// the text also where the server did not announce it (RFC 2034): Exim is one of those, and its class must fit the
-/// reply code. Anything else is errc::malformed_reply. After an error the stream is lost: call reset() for a new one.
+/// reply code; it is that of the first line that has one, and another one stays in its line. Anything else is
+/// errc::malformed_reply. After an error the stream is lost: call reset() for a new one.
 class reply_reader {
 public:
     /// The next whole reply in the octets given so far, or null. `input` is shortened by what was taken; octets of
@@ -39,6 +40,8 @@ public:
     void reset() noexcept;
 
 private:
+    static bool is_reply_line(std::string_view line) noexcept;
+    std::string fault_of(std::string_view line) const;
     bool add_line(std::string_view line, error_code& ec);
     void fail(errc e, std::string text, error_code& ec, std::string_view line = {});
 

@@ -48,6 +48,7 @@ struct advice_row {
 
 namespace source {
 inline constexpr std::string_view smtp = "https://www.rfc-editor.org/rfc/rfc5321#section-4.2.3";
+inline constexpr std::string_view replies = "https://www.rfc-editor.org/rfc/rfc5321#section-4.2.1";
 inline constexpr std::string_view size = "https://www.rfc-editor.org/rfc/rfc1870#section-6.1";
 inline constexpr std::string_view hello = "https://www.rfc-editor.org/rfc/rfc5321#section-4.1.1.1";
 inline constexpr std::string_view ports = "https://www.rfc-editor.org/rfc/rfc8314#section-3";
@@ -111,6 +112,12 @@ inline constexpr std::string_view not_an_account =
 inline constexpr std::string_view check_both =
     "Check both; some providers want an app password, or a token, and lock after many tries.";
 inline constexpr std::string_view not_smtp = "The server began with SMTP, and what it says now is none.";
+inline constexpr std::string_view no_ehlo =
+    "The server knows no EHLO: it has neither TLS nor logins, is no mail server (FTP begins with 220, too), or a "
+    "firewall "
+    "between changes SMTP.";
+inline constexpr std::string_view right_port_or_firewall =
+    "Look at host and port; if they are right, turn the inspection off.";
 inline constexpr std::string_view look_at_proxy = "Look at the proxy: name, port, user and what it lets through.";
 inline constexpr std::string_view slow_down = "Send less at a time, and the rest later.";
 inline constexpr std::string_view mend_records =
@@ -171,6 +178,8 @@ inline constexpr advice_row advice_table[] = {
      {"This is a web server, or the page by which a network lets people in.", use_submission, source::ports}},
     {{.whose = ours, .about = errc::malformed_reply, .found = "got \"ssh-"},
      {"This is an SSH server.", use_submission, source::ports}},
+    {{.about = errc::malformed_reply, .found = "have two codes|holds a cr|holds a nul"},
+     {"The server breaks the rules of replies.", "Its software must be mended: ask who runs it.", source::replies}},
     {{.about = errc::malformed_reply, .found = "without crlf"},
      {"The server ends its lines with LF alone, by which messages can be smuggled.",
       "Its software must be mended: ask who runs it.", source::lines}},
@@ -302,6 +311,9 @@ inline constexpr advice_row advice_table[] = {
      {not_an_account, check_both, source::auth}},
     {{.whose = ours, .about = errc::authentication_rejected, .found = "refuses the token|refused the token"},
      {"The token is out of date, or for another account or server.", "Get a new one.", source::auth}},
+    {{.whose = ours, .about = errc::authentication_not_offered, .found = "without a mechanism"},
+     {"The server lets nobody log in this way: some want TLS first.",
+      "Use smtp:// or smtps://, which have TLS; with TLS ask who runs it for a login by password.", source::auth}},
     {{.whose = ours, .about = errc::authentication_not_offered},
      {"A relay wants no login; a submission server does.",
       "Leave user and password out if this is a relay, or use the submission port, 587 or 465.", source::ports}},
@@ -309,12 +321,19 @@ inline constexpr advice_row advice_table[] = {
      {{},
       "Ask who runs the server for a login by password over TLS, for OAuth, or to relay for this machine's address.",
       source::auth}},
+    {{.whose = ours,
+      .about = errc::no_common_mechanism,
+      .found = "usable with these credentials: oauthbearer|usable with these credentials: xoauth2"},
+     {"The server does not offer what a token needs.", "Give a password instead of the token.", source::auth}},
     {{.whose = ours, .about = errc::no_common_mechanism},
      {{}, "Name one of the server's mechanisms: ?auth=NAME; OAuth needs a token instead of a password.", source::auth}},
     {{.whose = ours,
       .about = errc::authentication_failed,
       .found = "before it proved|does not know the password|signature"},
      {"The server may not be who it says it is.", "Send no password there; ask who runs it.", source::scram}},
+    {{.whose = ours, .about = errc::authentication_failed, .found = "before it had asked"},
+     {"The server lets in whoever says AUTH, so it may want no login.",
+      "Leave user and password out, or name another mechanism: ?auth=NAME.", source::auth}},
     {{.whose = ours, .about = errc::authentication_failed},
      {"The server's part of AUTH is broken.", "Name another mechanism: ?auth=NAME.", source::auth}},
     {{.whose = ours, .about = errc::unexpected_reply, .where = phase::auth},
@@ -348,11 +367,15 @@ inline constexpr advice_row advice_table[] = {
       "If it has older ones only, it must learn TLS 1.2; for TLS 1.3 alone postroad needs mbedTLS 3.6 or its OpenSSL "
       "engine.",
       source::keys}},
-    {{.about = errc::tls_handshake, .found = "protocol_version|insufficient_security"},
+    {{.about = errc::tls_handshake, .found = "protocol_version|insufficient_security|older than is allowed"},
      {"The server speaks none of the versions and suites that are safe.", "It must learn TLS 1.2 at least.",
       source::keys}},
     {{.whose = ours, .about = errc::tls_handshake, .found = "agreed to starttls"},
      {"The server offers STARTTLS and cannot do it.", "Look at its certificate and log.", source::starttls}},
+    {{.whose = ours, .about = errc::tls_handshake, .found = "in the clear, \"http/"},
+     {"This is a web server, or the page by which a network lets people in.", use_submission, source::ports}},
+    {{.whose = ours, .about = errc::tls_handshake, .found = "in the clear, \"* |in the clear, \"+ok"},
+     {"This is a server of IMAP or POP3, for reading mail.", use_submission, source::ports}},
     {{.whose = ours, .about = errc::tls_handshake, .found = "answered in the clear"},
      {{}, "If the port is 587 or 25, use smtp://.", source::ports}},
     {{.whose = theirs, .about = errc::tls_handshake, .found = "answered in the clear"},
@@ -362,6 +385,11 @@ inline constexpr advice_row advice_table[] = {
       "If the port is 587 or 25, use smtp://; else the server may lack TLS 1.2, or a cipher suite in common.",
       source::keys}},
     {{.about = errc::tls_handshake}, {{}, "The server may lack TLS 1.2, or a cipher suite in common.", source::keys}},
+    {{.about = errc::tls_certificate, .found = "that expired on"},
+     {{},
+      "The server sends a CA's certificate that is out of date: whoever runs it must send the chain of today; is the "
+      "clock here right?",
+      source::chain}},
     {{.about = errc::tls_certificate, .found = "expired on"},
      {{}, "The server's certificate must be renewed; is the clock here right?", source::chain}},
     {{.about = errc::tls_certificate, .found = "not valid before"},
@@ -691,6 +719,10 @@ inline constexpr advice_row advice_table[] = {
      {"The server may not speak LMTP.", "If it is a server of SMTP, use smtp:// or smtps://.", source::smtp}},
     {{.whose = ours, .about = errc::hello_refused, .said = "lhlo|use lhlo"},
      {"This is a server of LMTP.", "Use lmtp://.", source::smtp}},
+    {{.whose = ours, .about = errc::hello_refused, .said = "please login with user|please log in with user"},
+     {"This is an FTP server.", use_submission, source::ports}},
+    {{.whose = ours, .about = errc::hello_refused, .code = 500}, {no_ehlo, right_port_or_firewall, source::hello}},
+    {{.whose = ours, .about = errc::hello_refused, .code = 502}, {no_ehlo, right_port_or_firewall, source::hello}},
     {{.whose = ours, .about = errc::hello_refused},
      {"The server does not take the name that this machine says in EHLO, or a firewall between changes SMTP.",
       "Give the full name of this machine: ?helo=NAME, or client_name; or turn the inspection off.", source::hello}},

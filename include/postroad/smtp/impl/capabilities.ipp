@@ -34,6 +34,7 @@ inline bool is_mechanism_name(std::string_view name) noexcept {
 }
 
 inline void parse_mechanisms(capabilities& c, std::string_view words) {
+    c.auth_listed = true;
     for (auto word = next_word(words); !word.empty(); word = next_word(words)) {
         if (c.auth.size() == capabilities::max_mechanisms) return;
         auto name = upper(word);

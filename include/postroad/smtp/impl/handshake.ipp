@@ -110,7 +110,8 @@ POSTROAD_DECL void session::channel_binding(std::string name, std::string data) 
 POSTROAD_DECL void session::begin_auth() {
     if (capabilities_.auth.empty())
         return part(errc::authentication_not_offered, phase::auth,
-                    "credentials are given and the server does not offer AUTH");
+                    capabilities_.auth_listed ? "credentials are given and the server offers AUTH without a mechanism"
+                                              : "credentials are given and the server does not offer AUTH");
     unsuited_ = options_.auth.beyond;
     remembered_ = unsuited_.size();
     no_initial_ = options_.auth.no_initial_response;
@@ -217,7 +218,9 @@ POSTROAD_DECL void session::on_auth(const reply& r) {
     if (r.code == 235) {
         if (!authenticator_->satisfied())
             return part(errc::authentication_failed, phase::auth,
-                        "the server reported success before it proved that it knows the password");
+                        authenticator_->reads_challenges()
+                            ? "the server reported success before it proved that it knows the password"
+                            : "the server reported success before it had asked for the user and the password");
         return become_open();
     }
     if (r.code == 334) return on_challenge(r);

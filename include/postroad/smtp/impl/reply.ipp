@@ -20,6 +20,12 @@ inline bool take_number(const char*& at, const char* end, std::uint16_t& value) 
     return at != first;
 }
 
+inline std::uint16_t code_of(std::string_view line) noexcept {
+    return static_cast<std::uint16_t>((line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0'));
+}
+
+inline constexpr const char* no_crlf = "a line of the reply ends without CRLF";
+
 }  // namespace detail
 
 POSTROAD_DECL enhanced_code take_enhanced_code(std::string_view& text, unsigned code) noexcept {
@@ -52,33 +58,45 @@ POSTROAD_DECL std::string reply_reader::explanation(const redaction& hidden) con
     return refused_.empty() ? explanation_ : explanation_ + '"' + escaped(hidden.of(refused_), 80) + '"';
 }
 
+// Refusals such as 571 and 591 are in use: the first digit says all that matters (RFC 5321 section 4.3.2).
+POSTROAD_DECL bool reply_reader::is_reply_line(std::string_view line) noexcept {
+    const auto digit = [&](std::size_t i) { return static_cast<unsigned>(line[i] - '0'); };
+    if (line.size() < 3 || digit(0) < 2 || digit(0) > 5 || digit(1) > (digit(0) >= 4 ? 9u : 5u) || digit(2) > 9)
+        return false;
+    return line.size() == 3 || line[3] == ' ' || line[3] == '-';
+}
+
+// Of a line without its LF.
+POSTROAD_DECL std::string reply_reader::fault_of(std::string_view line) const {
+    const bool ended = line.ends_with('\r');
+    if (ended) line.remove_suffix(1);
+    if (line.empty()) return ended ? "expected a reply such as \"250 ok\", got an empty line" : detail::no_crlf;
+    if (!is_reply_line(line)) return "expected a reply such as \"250 ok\", got ";
+    if (!ended) return std::string(detail::no_crlf) + ": ";
+    if (line.find('\r') != std::string_view::npos) return "a line of the reply holds a CR within: ";
+    if (line.find('\0') != std::string_view::npos) return "a line of the reply holds a NUL: ";
+    if (lines_ != 0 && detail::code_of(line) != reply_.code)
+        return "the lines of one reply have two codes, " + std::to_string(reply_.code) + " and " +
+               std::string(line.substr(0, 3)) + ": ";
+    return {};
+}
+
 // True when the line ends its reply.
 POSTROAD_DECL bool reply_reader::add_line(std::string_view line, error_code& ec) {
-    const auto malformed = [&] {
-        fail(errc::malformed_reply,
-             line.empty() ? "expected a reply such as \"250 ok\", got an empty line"
-                          : "expected a reply such as \"250 ok\", got ",
-             ec, line);
-        return false;
-    };
-    const auto digit = [&](std::size_t i) { return static_cast<unsigned>(line[i] - '0'); };
-    if (line.size() < 3 || digit(0) < 2 || digit(0) > 5 || digit(2) > 9) return malformed();
-    // Refusals such as 571 and 591 are in use: the first digit says all that matters (RFC 5321 section 4.3.2).
-    if (digit(1) > (digit(0) >= 4 ? 9u : 5u)) return malformed();
-    if (line.size() > 3 && line[3] != ' ' && line[3] != '-') return malformed();
-    if (line.find('\0') != std::string_view::npos) return malformed();
-    const auto code = static_cast<std::uint16_t>(digit(0) * 100 + digit(1) * 10 + digit(2));
-    if (lines_ != 0 && code != reply_.code) return malformed();
     if (lines_ == 0) reply_.text.clear();
     size_ += line.size();
     if (++lines_ > max_reply_lines || size_ > max_reply_size) {
         fail(errc::reply_too_long, "the reply exceeds 128 lines or 64 KiB", ec);
         return false;
     }
+    const auto code = detail::code_of(line);
     auto text = line;
     text.remove_prefix(line.size() > 3 ? 4 : 3);
-    const auto enhanced = take_enhanced_code(text, code);
-    if (lines_ == 1) reply_.enhanced = enhanced;
+    auto behind = text;
+    const auto enhanced = take_enhanced_code(behind, code);
+    if (lines_ == 1 || !reply_.enhanced) reply_.enhanced = enhanced;
+    // A line with a code of its own keeps it.
+    if (enhanced == reply_.enhanced) text = behind;
     if (lines_ > 1) reply_.text += '\n';
     reply_.code = code;
     reply_.text += text;
@@ -102,10 +120,9 @@ POSTROAD_DECL const reply* reply_reader::next(std::string_view& input, error_cod
         std::string_view line = piece;
         if (!line_.empty()) line = line_ += piece;
         input.remove_prefix(newline + 1);
-        if (line.find('\r') != line.size() - 1) {
-            fail(errc::malformed_reply,
-                 line.empty() ? "a line of the reply ends without CRLF" : "a line of the reply ends without CRLF: ", ec,
-                 line);
+        if (auto fault = fault_of(line); !fault.empty()) {
+            fail(errc::malformed_reply, std::move(fault), ec,
+                 line.substr(0, line.size() - (line.ends_with('\r') ? 1 : 0)));
             return nullptr;
         }
         const bool last = add_line(line.substr(0, line.size() - 1), ec);

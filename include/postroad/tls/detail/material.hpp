@@ -1,6 +1,7 @@
 #pragma once
 // Certificates, keys and pins as the settings name them, before any TLS library looks at them.
 
+#include <postroad/core/algorithm.hpp>
 #include <postroad/core/base64.hpp>
 #include <postroad/core/endpoint.hpp>
 #include <postroad/core/error.hpp>
@@ -323,11 +324,19 @@ inline bool looks_like_a_reply(std::string_view octets) noexcept {
     return octets.size() >= 4 && digit(0) && digit(1) && digit(2) && (octets[3] == ' ' || octets[3] == '-');
 }
 
-// What such a server said, and what that means.
-inline std::string reply_in_the_clear(std::string_view octets, security how) {
-    const auto said = "answered in the clear, \"" + escaped(octets, 40) + '"';
-    return how == security::implicit ? said + ": this port does not begin with TLS; smtp:// starts it by STARTTLS"
-                                     : "agreed to STARTTLS and " + said;
+// No record of TLS begins with text (RFC 8446 section 5.1).
+inline bool is_in_the_clear(std::string_view octets) noexcept {
+    return octets.size() >= 4 && postroad::all_of(octets.substr(0, 4), [](char c) { return c >= ' ' && c <= '~'; });
 }
+
+// What such a server said, and what that means.
+inline std::string answer_in_the_clear(std::string_view octets, security how) {
+    const auto said = "answered in the clear, \"" + escaped(octets, 40) + '"';
+    if (how != security::implicit) return "agreed to STARTTLS and " + said;
+    return looks_like_a_reply(octets) ? said + ": this port does not begin with TLS; smtp:// starts it by STARTTLS"
+                                      : said;
+}
+
+inline constexpr const char* older_version_hint = "; the server wants a version of TLS older than is allowed";
 
 }  // namespace postroad::tls::detail

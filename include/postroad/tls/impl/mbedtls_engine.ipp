@@ -64,10 +64,15 @@ inline std::string unreadable_reason(const last_message& m) {
 }
 
 // What to do, where the error alone does not say it.
-inline std::string hint([[maybe_unused]] int rc, bool alert, std::string_view message) {
+inline std::string hint(int rc, bool alert, std::string_view message) {
     static constexpr char protocol_version = 70;
     if (alert && message[1] == protocol_version && !mbedtls_has_tls_1_3)
         return "; this build of mbedTLS speaks TLS 1.2 only, perhaps the server wants TLS 1.3";
+#if MBEDTLS_VERSION_MAJOR >= 3
+    if (rc == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION) return older_version_hint;
+#else
+    if (rc == MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION) return older_version_hint;
+#endif
 #if MBEDTLS_VERSION_MAJOR >= 3
     if (has_pss_bug && rc == MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER)
         return "; mbedTLS before 3.6.7 fails with some TLS 1.2 servers that have an RSA certificate: update it, or set "
@@ -375,8 +380,8 @@ POSTROAD_DECL void mbedtls_engine::fail_handshake(int rc) {
     if (parts.client && detail::is_x509_error(rc))
         return fail(errc::tls_certificate,
                     "certificate of " + expected_ + " cannot be used: " + detail::mbedtls_text(rc));
-    if (detail::looks_like_a_reply(first_octets_))
-        return fail(errc::tls_handshake, peer + ' ' + detail::reply_in_the_clear(first_octets_, how_));
+    if (detail::is_in_the_clear(first_octets_))
+        return fail(errc::tls_handshake, peer + ' ' + detail::answer_in_the_clear(first_octets_, how_));
     const bool alert = rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && message.octets.size() >= 2;
     // Version and suite were agreed on before the server's certificate came.
     const bool ended_by_server = rc == MBEDTLS_ERR_SSL_CONN_EOF || rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE;

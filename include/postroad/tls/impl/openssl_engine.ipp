@@ -352,15 +352,16 @@ inline void openssl_engine::fail_handshake(int why) {
     if (offered_) context_->parts_->sessions.forget(server_);
     if (parts.client && parts.verify == verification::full && !lenient_ && !reasons_.empty())
         return fail(errc::tls_certificate, "certificate of " + expected_ + " " + reasons_);
-    if (detail::looks_like_a_reply(first_octets_))
-        return fail(errc::tls_handshake, peer + ' ' + detail::reply_in_the_clear(first_octets_, how_));
+    if (detail::is_in_the_clear(first_octets_))
+        return fail(errc::tls_handshake, peer + ' ' + detail::answer_in_the_clear(first_octets_, how_));
     const int reason = ERR_GET_REASON(ERR_peek_last_error());
     const bool hung_up = ended_ && (why != SSL_ERROR_SSL || reason == SSL_R_UNEXPECTED_EOF_WHILE_READING);
     const bool alert = why == SSL_ERROR_SSL && reason >= SSL_AD_REASON_OFFSET;
     // Version and suite were agreed on before the server's certificate came.
     const auto hint = parts.client && !offered_ && !certificate_.empty() && (hung_up || alert)
                           ? detail::client_certificate_hint(SSL_get_certificate(ssl_) != nullptr)
-                          : std::string();
+                      : reason == SSL_R_UNSUPPORTED_PROTOCOL ? std::string(detail::older_version_hint)
+                                                             : std::string();
     if (hung_up) return fail(errc::tls_handshake, peer + " closed the connection during the TLS handshake" + hint);
     const auto what = alert ? detail::alert_text(reason - SSL_AD_REASON_OFFSET) : detail::openssl_text();
     ERR_clear_error();
