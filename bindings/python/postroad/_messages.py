@@ -146,6 +146,9 @@ def message_octets(message: object) -> bytes:
         raise
     except (ValueError, LookupError, MessageError) as e:
         raise InvalidInput(f"the message cannot be written out: {e}", code="invalid_message", phase="prepare") from e
+    except (TypeError, AttributeError) as e:
+        text = f"the message cannot be written out: what it holds must be a text, or a list of messages: {e}"
+        raise InvalidInput(text, code="invalid_message", phase="prepare") from e
 
 
 def holds_surrogate(text: str) -> bool:

@@ -217,6 +217,22 @@ def test_a_legacy_message_with_text_that_it_cannot_encode_is_refused(server):
         assert mail.send(legacy).all_accepted
 
 
+@pytest.mark.parametrize("held", [["text"], [b"octets"], [None], {"a": 1}, 5])
+@pytest.mark.parametrize("kind", [Message, EmailMessage])
+@pytest.mark.parametrize("media_type", ["multipart/mixed", "text/plain"])
+def test_what_is_no_part_of_a_message_is_named(server, kind, media_type, held):
+    message = kind()
+    message["From"], message["To"], message["Content-Type"] = "a@x.example", "b@x.example", media_type
+    message.set_payload(held)
+    with postroad.Mailer(server.url) as mail:
+        with pytest.raises(postroad.InvalidInput, match="text, or a list of messages") as e:
+            mail.send(message)
+        assert e.value.code == "invalid_message"
+        good, bad = sorted(mail.send_many([compose(), message]), key=lambda r: r.index)
+    assert good.all_accepted
+    assert bad.error.code == "invalid_message"
+
+
 @pytest.mark.parametrize("where", ["Subject", "To", "text"])
 def test_a_lone_surrogate_in_a_message_is_a_value_error(server, where):
     message = Message()
