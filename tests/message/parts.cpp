@@ -347,6 +347,9 @@ TEST_CASE("nothing breaks out of a name, a type or a parameter") {
     CHECK(why({.name = "a\r\nX: y"}) == "file name: a line end is not allowed at octet 1");
     CHECK(why({.name = std::string("a\0b", 3)}) == "file name: a control character is not allowed at octet 1");
     CHECK(why({.name = "a\xe2\x80\xae.exe"}) == "file name: a control character is not allowed at octet 1");
+    CHECK(why({.name = "."}) == "file name: expected no directory at octet 0");
+    CHECK(why({.name = ".."}) == "file name: expected no directory at octet 0");
+    CHECK(why({.name = "..."}) == "nothing was thrown");
     CHECK(why({.name = "../a"}) == "file name: expected no directory at octet 2");
     CHECK(why({.name = "a\\b"}) == "file name: expected no directory at octet 1");
     CHECK(why({.name = "a\xff"}) == "file name: expected well-formed UTF-8 at octet 1");

@@ -278,6 +278,16 @@ TEST_CASE("an address of a link has its zone behind %25, as it is written") {
     CHECK(given.options().server.name == "fe80::1%VLAN10");
 }
 
+TEST_CASE("an IPv6 address without brackets is refused by what to write") {
+    const auto is_told = [](const failure& f) { return f.text.find("stands in brackets") != std::string::npos; };
+    for (const auto* host : {"::1", "2001:DB8::1", "::ffff:192.0.2.1", "u:p@::1", "fe80::1:25"}) {
+        CAPTURE(host);
+        CHECK(is_told(parse_complaint("smtp://"s + host)));
+    }
+    CHECK(is_told(failure_of([] { postroad::transport::smtp t("smtp://h?backup=2001%3Adb8%3A%3A1"); })));
+    CHECK_FALSE(is_told(parse_complaint("smtp://host:25:30")));
+}
+
 TEST_CASE("a host that is no name and no literal is refused") {
     for (const auto* host : {"",
                              ":25",

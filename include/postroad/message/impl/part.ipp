@@ -186,6 +186,7 @@ constexpr bool turns_direction(char32_t c) noexcept {
 inline void check_file_name(const std::string& name) {
     if (name.size() > part::max_file_name) refuse_field("file name", "expected at most 255 octets");
     check_value("file name", name);
+    if (name == "." || name == "..") refuse_field("file name", "expected no directory at octet 0");
     for (std::size_t at = 0; at < name.size();) {
         const auto start = at;
         const char32_t c = next_character(name, at);

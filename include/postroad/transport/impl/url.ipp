@@ -88,6 +88,10 @@ inline std::string literal_host(std::string_view inside) {
     return host;
 }
 
+inline bool is_bare_ipv6(std::string_view text) noexcept {
+    return text.find(':') != text.rfind(':') && text.find_first_not_of("0123456789abcdefABCDEF:.") == text.npos;
+}
+
 // Cuts the host off the front of `text`, and leaves ":port" or nothing.
 inline std::string take_host(std::string_view& text) {
     if (text.starts_with('[')) {
@@ -97,6 +101,7 @@ inline std::string take_host(std::string_view& text) {
         text.remove_prefix(end + 1);
         return host;
     }
+    if (is_bare_ipv6(text)) refuse_url("an IPv6 address in the URL stands in brackets, as in smtp://[2001:db8::1]:587");
     const auto name = text.substr(0, text.find(':'));
     text.remove_prefix(name.size());
     if (name.empty()) refuse_url("the URL names no host");
