@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import getpass
+import io
 import os
 import re
 import signal
@@ -58,7 +59,8 @@ class Parser(argparse.ArgumentParser):
 
 def complete_streams() -> None:
     """Gives those of stdin, stdout and stderr that whoever called has closed to nothing: else a connection, or a file,
-    would get that number, and what is printed."""
+    would get that number, and what is printed. What servers and files say may hold any character: one that the charset
+    of the locale lacks is written as its number."""
     for number, mode, stream in ((0, "r", sys.stdin), (1, "w", sys.stdout), (2, "w", sys.stderr)):
         if stream is not None:
             continue
@@ -69,6 +71,9 @@ def complete_streams() -> None:
         os.set_inheritable(number, True)  # for commands that print passwords
         made = open(number, mode, closefd=False)  # noqa: SIM115
         setattr(sys, ("stdin", "stdout", "stderr")[number], made)
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="backslashreplace")
 
 
 def not_empty(text: str) -> str:

@@ -182,6 +182,20 @@ def test_what_cannot_be_said_is_done(server, tmp_path):
         assert run_it("send", "--transcript", server.url, *files, stdout=subprocess.PIPE, stderr=full).returncode == 0
 
 
+@pytest.mark.parametrize("charset", ["ascii", "latin-1", "gbk"])
+def test_a_charset_that_lacks_what_a_server_says_stops_nothing(make_server, tmp_path, charset):
+    server = make_server(replies={"RCPT": "550 5.1.1 größe 日本 \U0001f600".encode().decode("latin-1")})
+    file = tmp_path / "größe.eml"
+    file.write_bytes(PLAIN)
+    environment = {**os.environ, "PYTHONIOENCODING": charset}
+    done = run_it("send", "--transcript", server.url, file, capture_output=True, env=environment)
+    assert done.returncode == 69
+    assert b"internal error" not in done.stderr
+    assert b"eml: bob@example.org rejected 550 5.1.1 gr" in done.stdout
+    for said in (done.stdout, done.stderr):
+        assert b"\\U0001f600" in said
+
+
 def test_the_text_comes_from_standard_input(server, stdin):
     stdin("Grüße\n".encode())
     assert main(["send", "--from", "a@x.example", "--to", "b@x.example", server.url]) == 0
