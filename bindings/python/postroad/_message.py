@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ._messages import MessageLike
 
+_OWN = "a str or addresses"  # of a field of one's own
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LAST = datetime(2262, 1, 1, tzinfo=timezone.utc)  # nanoseconds in 64 bits
 _SECOND = timedelta(seconds=1)
@@ -141,7 +142,8 @@ class Message:
             if isinstance(own, str):
                 self._set("header", name, own)
             else:
-                self._core.set_mailboxes("header", mailboxes(name, own), octets("a header", name, "invalid_header"))
+                where = octets("a header", name, "invalid_header")
+                self._core.set_mailboxes("header", mailboxes(name, own, _OWN), where)
         if date is not None:
             instance("date", date, datetime)
             offset = date.utcoffset()
@@ -220,7 +222,7 @@ class Message:
         if isinstance(value, str):
             self._core.header(where, octets(name, value, "invalid_header"), None, given)
         else:
-            self._core.header(where, b"", mailboxes(name, value), given)
+            self._core.header(where, b"", mailboxes(name, value, _OWN), given)
 
     def sign(
         self,

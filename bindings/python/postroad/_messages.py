@@ -279,7 +279,7 @@ def mailbox(where: str, given: object) -> Tuple[bytes, bytes, bytes]:
     return where.encode(), octets(where, name, "invalid_header"), octets(where, address, "invalid_address")
 
 
-def mailboxes(where: str, given: Mailboxes) -> List[Tuple[bytes, bytes, bytes]]:
+def mailboxes(where: str, given: Mailboxes, kinds: str = "addresses") -> List[Tuple[bytes, bytes, bytes]]:
     """Where each stands, its name and its address. A str is a list as it stands in a header; of all else each element
     is one mailbox, and never becomes two."""
     if isinstance(given, str):
@@ -289,7 +289,7 @@ def mailboxes(where: str, given: Mailboxes) -> List[Tuple[bytes, bytes, bytes]]:
     if isinstance(given, Address) or (isinstance(given, tuple) and _is_pair(given) and "@" not in given[0]):
         return [mailbox(where, given)]
     if isinstance(given, (bytes, bytearray)) or not isinstance(given, Iterable):
-        raise TypeError(f"{where} must be addresses, not {type(given).__name__}")
+        raise TypeError(f"{where} must be {kinds}, not {type(given).__name__}")
     return [mailbox(f"{where}[{n}]", one) for n, one in enumerate(given)]
 
 

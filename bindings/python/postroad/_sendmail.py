@@ -29,7 +29,7 @@ NAMES = ("sendmail", "mailq", "newaliases")
 
 # options with a value, as sendmail(8), Postfix and Exim have them; of those in the second the value is never apart
 _VALUED, _ATTACHED = "BCDFLNORVXbefhopr", "Adqx"
-_FLAGS = "GUimntv"
+_FLAGS = "GIUimntv"
 _MODES = {
     "s": "it speaks no SMTP on standard input: give the program the server in your configuration",
     "d": "it is no daemon: postroad run sends what is queued",
@@ -63,6 +63,8 @@ def _take(options: Options, letter: str, value: str) -> None:
         options.name = value
     elif letter == "b":
         options.mode = value
+    elif letter == "I":
+        options.mode = "i"
     elif letter == "N":
         options.notify = value
     elif letter == "R":

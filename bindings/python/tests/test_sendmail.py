@@ -172,6 +172,13 @@ def test_what_has_no_header_is_text(server, configure, sendmail, octets):
     assert m.get_payload() == "disk is full\r\n"
 
 
+@pytest.mark.parametrize("arguments", [["-bi"], ["-I"]])
+def test_aliases_need_no_table_of_their_own(server, configure, sendmail, arguments):
+    configure(server)
+    assert sendmail(arguments, b"") == 0
+    assert not server.messages
+
+
 def test_an_account_goes_by_the_sender(make_server, configure, sendmail):
     usual, work = make_server(), make_server()
     configure(usual, f'account = "relay"\n[accounts.work]\nurl = "{work.url}"\nsenders = ["*@work.example"]')

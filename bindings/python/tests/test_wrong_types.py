@@ -32,6 +32,14 @@ MAIL = b"From: ann@example.com\r\nTo: bob@example.org\r\n\r\nHi\r\n"
             lambda _: postroad.Message(from_="a@x.example", to="b@x.example", text="", headers=["X-Own"]),
             "headers must be",
         ),
+        (
+            lambda _: postroad.Message(from_="a@x.example", to="b@x.example", text="", headers={"X-Priority": 1}),
+            "X-Priority must be a str or addresses, not int",
+        ),
+        (
+            lambda _: postroad.Message(from_="a@x.example", to="b@x.example", text="").add_header("X-Own", None),
+            "X-Own must be a str or addresses, not NoneType",
+        ),
         (lambda _: postroad.Delivery(notify=[None]), "notify must be a str"),
         (
             lambda _: postroad.write_report(MAIL, ["bob@example.org"], reporting_mta="mx.example"),
