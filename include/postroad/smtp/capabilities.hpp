@@ -47,8 +47,8 @@ struct capabilities {
     std::optional<std::uint64_t> size = {};
     /// SASL mechanisms, upper case, in the server's order, without duplicates. `AUTH=` of old servers is merged.
     std::vector<std::string> auth = {};
-    bool auth_listed =
-        false;  ///< whether AUTH stands there, be it without a mechanism, as Exchange has it in the clear
+    /// Whether AUTH stands there, be it without a mechanism, as Exchange has it in the clear.
+    bool auth_listed = false;
     /// DELIVERBY: the shortest time that may be asked for; zero if the server names none (RFC 2852).
     std::optional<std::chrono::seconds> deliverby = {};
     std::optional<future_release> futurerelease = {};

@@ -114,8 +114,7 @@ inline constexpr std::string_view check_both =
 inline constexpr std::string_view not_smtp = "The server began with SMTP, and what it says now is none.";
 inline constexpr std::string_view no_ehlo =
     "The server knows no EHLO: it has neither TLS nor logins, is no mail server (FTP begins with 220, too), or a "
-    "firewall "
-    "between changes SMTP.";
+    "firewall between changes SMTP.";
 inline constexpr std::string_view right_port_or_firewall =
     "Look at host and port; if they are right, turn the inspection off.";
 inline constexpr std::string_view look_at_proxy = "Look at the proxy: name, port, user and what it lets through.";
