@@ -14,7 +14,8 @@ import signal
 import socket
 import sys
 import threading
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type
+import time
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple, Type
 
 from ._config import load
 from ._errors import Error, InvalidInput, printable
@@ -31,6 +32,8 @@ from ._tls_results import TlsResults
 _LOGGED = ("retry", "late", "closed", "outcome", "lost", "decision")
 _SAVED = 60.0
 """Seconds from one save of the counts to the next."""
+_LOOKED = 5.0
+"""Seconds from one look at whether files can be written to the next."""
 _SIGNALS = {signal.SIGTERM: "stop", signal.SIGINT: "stop"}
 if hasattr(signal, "SIGHUP"):
     _SIGNALS[signal.SIGHUP] = "reread"
@@ -92,6 +95,7 @@ class Sender:
         self.mailers: Dict[str, Mailer] = {}
         self.tls_results: Optional[TlsResults] = None
         self.is_direct = False
+        self._unwritable: Set[str] = set()  # queues of which that was said
 
     def open(self) -> None:
         """Raises Error and OSError; then none is open."""
@@ -155,6 +159,19 @@ class Sender:
         except OSError as e:
             self.log("cannot save", error=str(e))
 
+    def look(self) -> None:
+        """Says once that the file of a queue cannot be written, and once that it can again."""
+        for name, mailer in self.mailers.items():
+            if "://" in name:
+                continue
+            trouble = _storage_trouble(mailer)
+            if trouble is not None and name not in self._unwritable:
+                self._unwritable.add(name)
+                self.log("trouble", name=name, **trouble)
+            elif trouble is None and name in self._unwritable:
+                self._unwritable.remove(name)
+                self.log("trouble over", name=name)
+
     def counts(self) -> Dict[str, Counts]:
         return {name: mailer.count() for name, mailer in self.mailers.items()}
 
@@ -184,6 +201,15 @@ def _name_of(queue: str) -> str:
 def _is_of_storage(trouble: Trouble) -> bool:
     """Whether nothing at all can go, since the file of the queue cannot be written."""
     return trouble.code.startswith("storage_")
+
+
+def _storage_trouble(mailer: Mailer) -> Optional[Dict[str, object]]:
+    """What the log says of it; None: its file can be written."""
+    try:
+        found = next(filter(_is_of_storage, mailer.count().troubles), None)
+    except Error as e:  # the file is gone
+        return {"code": e.code, "why": str(e)}
+    return None if found is None else {"code": found.code, "why": found.why, "waiting": found.waiting}
 
 
 def _is_drained(counts: Counts) -> bool:
@@ -344,11 +370,15 @@ def _reread(sender: Sender, orders: List[str], ordered: threading.Event) -> None
 
 def _stops(args: argparse.Namespace, sender: Sender, orders: List[str], ordered: threading.Event) -> bool:
     """Waits for an order, or the end of --drain; False: the settings are to be read again."""
+    saved = time.monotonic()
     while True:
-        ordered.wait(0.2 if args.drain else None if sender.tls_results is None else _SAVED)
+        ordered.wait(0.2 if args.drain else _LOOKED)
         ordered.clear()
         if not args.drain:
-            sender.save()
+            sender.look()
+            if time.monotonic() - saved >= _SAVED:
+                saved = time.monotonic()
+                sender.save()
         if "stop" in orders:
             return True
         if "reread" in orders:

@@ -163,6 +163,22 @@ def test_a_disk_without_room_does_not_keep_a_drain_from_its_end_and_is_named(ser
     assert run.said[-1]["left"] == postroad.Queue(path).count().total > 0
 
 
+def test_a_disk_without_room_is_said_once_and_that_there_is_room_again_once(server, start, tmp_path):
+    path = tmp_path / "q.db"
+    submit(path, *(f"{n}@x.example" for n in range(100)))
+    run = start("--grace", "1", "--queue", path, server.url)
+    no_limit = resource.RLIM_INFINITY
+    resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (48 * 1024, no_limit))
+    trouble = run.until("trouble")
+    assert trouble["name"] == str(path)
+    assert trouble["code"].startswith("storage_")
+    assert trouble["why"]
+    resource.prlimit(run.process.pid, resource.RLIMIT_FSIZE, (no_limit, no_limit))
+    assert run.until("trouble over")["name"] == str(path)
+    assert run.end() == 0
+    assert [said["event"] for said in run.said if "trouble" in said["event"]] == ["trouble", "trouble over"]
+
+
 def test_a_password_is_read_anew(start, start_sink, tmp_path):
     sink = start_sink("--auth", f"ann:{SECRET}", "--require-auth")
     url = f"smtp+insecure://127.0.0.1:{sink.port}?insecure_authentication=true"
