@@ -6,17 +6,21 @@ import argparse
 import dataclasses
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 from ._errors import InvalidInput, printable
+from ._import import take
 from ._jobs import Job, JobFilter, Queue
 from ._literals import JobState, words
-from ._shell import GOOD, complain, not_empty, write
+from ._messages import names_a_broker
+from ._progress import Bar
+from ._shell import BAD_MESSAGE, GOOD, complain, not_empty, write
 from ._watch import watch
 
 _MOST = 1000
 _CHANGES = ["retry", "release", "hold", "drop"]
-_ACTIONS = ["list", "failed", "count", "show", "summary", "watch", *_CHANGES, "export", "compact"]
+_ACTIONS = ["list", "failed", "count", "show", "summary", "watch", *_CHANGES, "export", "import", "compact"]
 
 
 def _line(job: Job) -> str:
@@ -84,8 +88,11 @@ def _refuse_useless(args: argparse.Namespace, which: JobFilter) -> None:
         raise InvalidInput("failed is list --state failed: leave --state out", code="invalid_option")
     if args.action == "release" and args.state is not None:
         raise InvalidInput("release is retry --state held: leave --state out", code="invalid_option")
-    if (args.action == "export") != (args.folder is not None):
-        why = "export needs a FOLDER" if args.folder is None else "a FOLDER goes with export only"
+    if (args.action in ("export", "import")) != (args.folder is not None):
+        why = f"{args.action} needs a FOLDER" if args.folder is None else "a FOLDER goes with export and import only"
+        raise InvalidInput(why, code="invalid_option")
+    if args.action == "import" and which:
+        why = f"import takes all messages: --{next(iter(which))} is of use with export"
         raise InvalidInput(why, code="invalid_option")
     if args.action == "watch" and args.json:
         raise InvalidInput("watch has no JSON: list and summary have", code="invalid_option")
@@ -145,7 +152,22 @@ def _lines(args: argparse.Namespace) -> Iterator[str]:
         yield from _shown(args, {"changed": changed}, iter([str(changed)]))
 
 
+def _import(args: argparse.Namespace) -> int:
+    """Takes messages from elsewhere. Raises Error and OSError."""
+    _refuse_useless(args, _which(args))
+    if names_a_broker(args.file):
+        raise InvalidInput("messages are imported into a queue in a file only", code="invalid_option")
+    with Bar(0, shown=not args.json) as bar:
+        taken = take(args.file, Path(args.folder), complain, bar.step)
+    text = f"{taken.imported} messages imported, {taken.known} known, {taken.refused} refused"
+    for shown in _shown(args, dataclasses.asdict(taken), iter([text])):
+        write(shown)
+    return BAD_MESSAGE if taken.refused else GOOD
+
+
 def look(args: argparse.Namespace) -> int:
+    if args.action == "import":
+        return _import(args)
     for line in _lines(args):
         write(line)
     return GOOD
@@ -157,8 +179,9 @@ def register(commands: Any) -> None:
         "queue",
         help="look after a queue in a file or at a broker",
         description="Lists, counts, shows, sums up or watches what is in FILE, the queue of a Mailer; lets it go now "
-        "(retry; release: only what is held), holds it until then, or drops it; export copies it into FOLDER; compact "
-        "gives free room in FILE back to the disk. At a broker, amqp://..., what waits to be sent is only counted.",
+        "(retry; release: only what is held), holds it until then, or drops it; export copies it into FOLDER; import "
+        "takes what an export, an mbox, a Maildir or a folder of .eml files holds; compact gives free room in FILE "
+        "back to the disk. At a broker, amqp://..., what waits to be sent is only counted.",
     )
     queue.add_argument("file", metavar="FILE|URL")
     queue.add_argument("--queue-name", type=not_empty, metavar="NAME", help="of a queue at a broker")
@@ -171,7 +194,13 @@ def register(commands: Any) -> None:
 def add_looking(queue: argparse.ArgumentParser) -> None:
     """Adds what is done, and with which messages."""
     queue.add_argument("action", choices=_ACTIONS, nargs="?", default="list")
-    queue.add_argument("folder", nargs="?", type=not_empty, metavar="FOLDER", help="of export: where to")
+    queue.add_argument(
+        "folder",
+        nargs="?",
+        type=not_empty,
+        metavar="FOLDER",
+        help="of export: where to; of import: whence, or a file",
+    )
     queue.add_argument("--id", type=int, metavar="N", help="the message of that number")
     queue.add_argument("--whole", type=int, metavar="N", help="the parts of the message of that number")
     queue.add_argument("--state", choices=words(JobState))

@@ -81,6 +81,8 @@ def test_queue(printed, server, letter, tmp_path):
     assert printed("queue_count", "queue", path, "count")[0]["waiting"] == 2
     printed("queue_summary", "queue", path, "summary")
     assert printed("queue_export", "queue", path, "export", tmp_path / "out") == [{"exported": 2}]
+    found = printed("queue_import", "queue", tmp_path / "other.db", "import", tmp_path / "out")
+    assert found == [{"imported": 2, "known": 0, "refused": 0}]
     for action in ("hold", "release", "hold", "retry", "drop"):
         assert printed("queue_changed", "queue", path, action, "--all") == [{"changed": 2}]
     printed("queue_compact", "queue", path, "compact")
