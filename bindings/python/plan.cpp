@@ -82,8 +82,12 @@ testing::workload planned(const py::dict& d) {
                                    .seed = number("seed")});
 }
 
-std::string simulate(const py::dict& d) {
+std::string simulate(const py::dict& d, const py::function& progress) {
     auto w = planned(d);
+    w.progress = [&progress](std::size_t over) {
+        const py::gil_scoped_acquire held;
+        progress(over);
+    };
     const auto connections = d["connections"].cast<std::size_t>();
     const auto each = d["per_destination"].cast<std::size_t>();
     scheduling::rate pace;
@@ -106,5 +110,5 @@ std::string simulate(const py::dict& d) {
 PYBIND11_MODULE(_plan, m) {
     using namespace postroad::python;
     translate_errors();
-    m.def("simulate", &simulate, py::arg("plan"));
+    m.def("simulate", &simulate, py::arg("plan"), py::arg("progress"));
 }

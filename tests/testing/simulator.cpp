@@ -170,6 +170,15 @@ TEST_CASE("equal arguments make equal reports, and another seed another") {
     CHECK(run(1) != run(2));
 }
 
+TEST_CASE("how far it is is told after each ten thousand messages that come, and that are over") {
+    auto w = all_at_once(std::vector<host_model>(5), 5000);
+    std::vector<std::size_t> told;
+    w.progress = [&told](std::size_t over) { told.push_back(over); };
+    const auto r = simulate(std::move(w), keep_alive{.max_connections = 100}, fair{});
+    CHECK(r.accepted == 25'000);
+    CHECK(told == std::vector<std::size_t>{0, 0, 10'000, 20'000});
+}
+
 TEST_CASE("of fewer domains than hosts each is at one, and all messages go there") {
     auto w = make_workload({.hosts = 10, .domains = 5, .bulk = 500, .transactional = 50});
     REQUIRE(w.domains.size() == 5);

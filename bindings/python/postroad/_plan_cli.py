@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import statistics
 import sys
-import threading
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, DefaultDict, Dict, List, Optional, Sequence, Tuple
@@ -17,6 +15,7 @@ from ._errors import InvalidInput
 from ._jobs import Queue
 from ._messages import seconds
 from ._plan_page import page_of, plot_in_terminal
+from ._progress import Bar
 from ._report import check_writable, figure_class, write_page
 from ._rows import KINDS, BadRow, as_row, read_file
 from ._shell import FAILED, GOOD, complain, not_empty, write
@@ -169,13 +168,8 @@ def _checked(args: argparse.Namespace) -> None:
 def _simulated(plan: Dict[str, Any]) -> Dict[str, Any]:
     from . import _plan
 
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL) if main else None  # it keeps nothing that could be lost
-    try:
-        found: Dict[str, Any] = json.loads(_plan.simulate(plan))
-    finally:
-        if main:
-            signal.signal(signal.SIGINT, before)
+    with Bar(plan["messages"]) as bar:
+        found: Dict[str, Any] = json.loads(_plan.simulate(plan, bar.reach))
     return found
 
 

@@ -30,16 +30,21 @@ class Bar:
             sys.stderr.write("\n")
 
     def step(self, good: bool) -> None:
-        self._done += 1
         self._missed += not good
+        self.reach(self._done + 1)
+
+    def reach(self, done: int) -> None:
+        """So many are over."""
+        self._done = done
         if self._rich is not None:
-            self._rich.update(self._rich.task_ids[0], advance=1, state=self._state())
+            self._rich.update(self._rich.task_ids[0], completed=done, state=self._state())
         elif self._on and time.monotonic() - self._shown > 0.1:
             self._shown = time.monotonic()
             self._line()
 
     def _state(self) -> str:
-        return f"{self._missed} not accepted, {self._rate():.0f}/s"
+        missed = f"{self._missed} not accepted, " if self._missed else ""
+        return f"{missed}{self._rate():.0f}/s"
 
     def _rate(self) -> float:
         return self._done / max(time.monotonic() - self._start, 1e-9)

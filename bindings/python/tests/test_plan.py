@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import textwrap
 import types
 
 import postroad
@@ -102,6 +104,32 @@ def test_a_terminal_gets_a_plot(capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     assert main(["plan", "--messages", "2000", "--sites", "50"]) == 0
     assert "seconds" in capsys.readouterr().out
+
+
+def test_a_terminal_shows_how_far_it_is_and_a_pipe_gets_nothing(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    options = ("plan", "--messages", "20000", "--sites", "50")
+    assert main([*options]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert main([*options]) == 0
+    assert "20000 of 20000 done" in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_it():
+    code = """
+        import os, signal, sys
+        from postroad import _progress
+        from postroad.__main__ import main
+        reach = _progress.Bar.reach
+        def interrupted(self, done):
+            reach(self, done)
+            os.kill(os.getpid(), signal.SIGINT)
+        _progress.Bar.reach = interrupted
+        sys.exit(main(["plan", "--messages", "100000000"]))
+    """
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 130, ended.stderr
 
 
 def test_a_plotext_of_another_interface_is_none(capsys, monkeypatch):

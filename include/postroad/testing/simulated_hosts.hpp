@@ -81,6 +81,9 @@ struct workload {
     /// The next message, in the order of time, or none.
     std::function<std::optional<arrival>()> next = {};
     std::uint64_t seed = 1;  ///< of what hosts do at random
+    /// Is told how many messages are over, each time that 10,000 more have come or are. What it throws ends the
+    /// simulation.
+    std::function<void(std::size_t over)> progress = {};
 };
 
 /// What is checked at every step, beside that nothing is lost, sent twice, on two connections at a time or slept

@@ -70,6 +70,7 @@ public:
 private:
     static constexpr time_point start = time_point{} + std::chrono::hours(1);
     static constexpr duration timeout = std::chrono::seconds(30);
+    static constexpr std::size_t told_each = 10'000;
     static constexpr std::size_t batch = 1000;  // messages that come together are leased in between
 
     enum class happening : unsigned char { opened, unreachable, answered, left, idle_too_long, located };
@@ -158,6 +159,7 @@ private:
             ++open_jobs_;
             upcoming_ = work_.next();
             if (messages_.size() % batch == 0) dispatcher_.wake(now_);
+            if (messages_.size() % told_each == 0) tell_progress();
         }
         dispatcher_.wake(now_);
     }
@@ -295,6 +297,11 @@ private:
             --tenants_[m.tenant].waiting;
             ++report_.failed;
         }
+        if (over() % told_each == 0) tell_progress();
+    }
+    std::size_t over() const noexcept { return messages_.size() - open_jobs_; }
+    void tell_progress() const {
+        if (work_.progress) work_.progress(over());
     }
 
     // At most T * rate + ahead in any time T, by the virtual scheduling of ITU-T I.371.
