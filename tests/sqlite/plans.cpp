@@ -4,6 +4,8 @@
 #include <postroad/queueing/sqlite_journal.hpp>
 
 #include <algorithm>
+#include <atomic>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <string_view>
@@ -25,6 +27,8 @@ public:
     /// The statements that walked through all of a table, or sorted, since the last time.
     static std::string scans() { return take(scanned); }
     static std::string sorts() { return take(sorted); }
+    /// The pages that statements looked at, since the last time.
+    static int pages() { return looked.exchange(0); }
     /// The most steps that a statement with these words in it took at once; 0: there was none.
     static int most_steps(std::string_view words) {
         const std::scoped_lock lock(mutex);
@@ -41,6 +45,12 @@ private:
         note(scanned, s, SQLITE_STMTSTATUS_FULLSCAN_STEP);
         note(scanned, s, SQLITE_STMTSTATUS_AUTOINDEX);
         note(sorted, s, SQLITE_STMTSTATUS_SORT);
+        for (const int what : {SQLITE_DBSTATUS_CACHE_HIT, SQLITE_DBSTATUS_CACHE_MISS}) {
+            int n = 0;
+            int highest = 0;
+            sqlite3_db_status(sqlite3_db_handle(s), what, &n, &highest, 1);
+            looked += n;
+        }
         auto& most = steps[sqlite3_sql(s)];
         most = std::max(most, sqlite3_stmt_status(s, SQLITE_STMTSTATUS_VM_STEP, 1));
         return 0;
@@ -63,6 +73,7 @@ private:
     static inline std::map<std::string, int> scanned;
     static inline std::map<std::string, int> sorted;
     static inline std::map<std::string, int> steps;
+    static inline std::atomic<int> looked = 0;
 };
 
 job job_of(const char* tenant, const char* tag, const char* domain, time_point due) {
@@ -152,6 +163,46 @@ TEST_CASE("whoever begins to send looks at no job but those that are next") {
     const int looked = watched::most_steps("place < 0");
     CHECK(looked > 0);
     CHECK(looked < 36);
+}
+
+TEST_CASE("how many messages wait, and how many failed, is known without counting them") {
+    const watched all;
+    const auto now = clock::now();
+    // Of so many that failed and so many that wait. The least of some: the queue's own thread looks at a few beside it.
+    const auto pages_for = [&](std::size_t n) {
+        const folder f;
+        outbox box({.path = f.file()});
+        box.start();
+        const auto add = [&] {
+            for (std::size_t i = 1; i < n; ++i) {
+                auto j = outbox::make(mail_with("x"));
+                REQUIRE_FALSE(box.queue.enqueue(j));
+            }
+            (void)box.add();
+        };
+        add();
+        for (auto& j : box.lease(n, now)) {
+            j.error = errc::timed_out;
+            box.queue.settle(j);
+        }
+        REQUIRE(box.drained());
+        add();
+        auto least = std::numeric_limits<int>::max();
+        for (int i = 0; i < 5; ++i) {
+            queueing::queue_counts counts;
+            (void)watched::pages();
+            box.queue.count(now, counts);
+            least = std::min(least, watched::pages());
+            CHECK(counts.of(job_state::failed) == n);
+            CHECK(counts.of(job_state::waiting) == n);
+        }
+        return least;
+    };
+    const auto few = pages_for(400);
+    const auto many = pages_for(4000);
+    CAPTURE(few);
+    CAPTURE(many);
+    CHECK(many < few + 10);
 }
 
 TEST_CASE("whatever is asked of a journal goes by an index") {

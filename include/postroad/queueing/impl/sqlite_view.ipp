@@ -216,7 +216,7 @@ public:
         look([&](connection& c) {
             std::array<std::int64_t, job_states> n = {};
             auto& waiting = n[bit_of(job_state::waiting)];
-            // All are counted by pages; so what waits, of which there may be many, is what is left.
+            // What waits, of which there may be many, is what is left of all.
             waiting = c.all.find().value_or(0);
             const auto add = [&](job_state s, std::int64_t some) {
                 n[bit_of(s)] += some;
@@ -254,10 +254,15 @@ private:
             : file(path, SQLITE_OPEN_READONLY), rows(file, clocks, parts) {}
         database file;
         sqlite_rows rows;
-        statement all{file, "SELECT count(*) FROM jobs"};
-        statement others{file,
-                         "SELECT state, count(*) FROM jobs INDEXED BY lines WHERE state > 0 GROUP BY state UNION ALL "
-                         "SELECT -1, count(*) FROM jobs INDEXED BY lines WHERE state < 0"};
+        // Kept with each transaction, but that a message in parts is one: of these all jobs are counted, by pages.
+        statement all{file,
+                      "SELECT iif(EXISTS(SELECT 1 FROM jobs INDEXED BY wholes WHERE whole IS NOT NULL), (SELECT "
+                      "count(*) FROM jobs), (SELECT jobs + failed FROM numbers))"};
+        statement others{
+            file,
+            "SELECT state, count(*) FROM jobs INDEXED BY lines WHERE state BETWEEN 1 AND 3 GROUP BY state "
+            "UNION ALL SELECT -1, count(*) FROM jobs INDEXED BY lines WHERE state < 0 UNION ALL SELECT -1, "
+            "count(*) FROM jobs INDEXED BY lines WHERE state > 4 UNION ALL SELECT 4, failed FROM numbers"};
         statement delayed{file,
                           "SELECT count(*) FROM jobs INDEXED BY lines WHERE state = 0 AND (due IS NOT NULL) = 1 AND "
                           "due > ?"};
