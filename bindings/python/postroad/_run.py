@@ -184,12 +184,12 @@ class Sender:
         """For people and monitors."""
         return {
             name: {
-                **mailer.count().by_state,
-                "oldest": mailer.count().oldest,
-                "troubles": [dataclasses.asdict(t) for t in mailer.count().troubles],
-                "stats": dataclasses.asdict(mailer.stats()),
+                **counts.by_state,
+                "oldest": counts.oldest,
+                "troubles": [dataclasses.asdict(t) for t in counts.troubles],
+                "stats": dataclasses.asdict(self.mailers[name].stats()),
             }
-            for name, mailer in self.mailers.items()
+            for name, counts in self.counts().items()
         }
 
 
