@@ -244,6 +244,9 @@ class _HealthServer(http.server.ThreadingHTTPServer):
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, handler)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Who asks may leave before the answer, as load balancers do: no news, and no line of the log."""
+
 
 @contextlib.contextmanager
 def _health(sender: Sender, place: Optional[str]) -> Iterator[None]:

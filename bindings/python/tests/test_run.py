@@ -11,6 +11,7 @@ import resource
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import textwrap
@@ -279,6 +280,19 @@ def test_health_can_be_asked_for(start, make_server, server, tmp_path):
     with urllib.request.urlopen(head, timeout=60) as reply:
         assert (reply.status, reply.read()) == (200, b"")
     assert run.end(signal.SIGINT) == 0
+
+
+def test_who_asks_for_health_and_leaves_before_the_answer_is_no_news(start, server, tmp_path):
+    run = start("--queue", tmp_path / "q.db", "--health", "127.0.0.1:0", server.url)
+    port = run.until("listening")["port"]
+    for said in (b"", b"GET /status HTTP/1.1\r\n"):
+        with socket.create_connection(("127.0.0.1", port)) as asking:
+            asking.sendall(said)
+            asking.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # ends by RST
+    # as it has asked, too
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as reply:
+        assert reply.status == 200
+    assert run.end() == 0  # each line is JSON, or this raises
 
 
 def test_a_site_in_trouble_is_not_ready(start, make_server, tmp_path):
