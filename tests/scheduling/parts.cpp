@@ -7,6 +7,7 @@
 #include <postroad/scheduling/retry_rules.hpp>
 
 #include <chrono>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,18 @@ TEST_CASE("the pacer lets as many ahead as it is told, and no more in any time")
     CHECK(sent <= 100 + 4);
     CHECK(sent >= 98);
     CHECK(p.forget_at(s) > t0 + 9s);
+}
+
+TEST_CASE("a pacer lets go whatever comes where it lets any number ahead") {
+    const pacer p{.ahead = std::numeric_limits<unsigned>::max()};
+    for (const auto per : {duration(24h), duration::max()}) {
+        const rate r{1, per};
+        pacer::state s;
+        for (int i = 0; i < 3; ++i) {
+            CHECK(p.ready_at(s, r) <= t0);
+            p.reserve(s, r, t0);
+        }
+    }
 }
 
 TEST_CASE("before a pace begins nothing goes, and what may go ahead is earned from then on") {
@@ -307,4 +320,10 @@ TEST_CASE("extreme rules make no nonsense of the waits") {
         .growth = 4'000'000'000, .longest_wait = duration::max(), .jitter = 7, .give_up = duration::max()};
     CHECK(endless.judge(tried({refused(421, {})}, 50), t0).at == never);
     CHECK(retry_rules{.unknown = -1h, .jitter = 0}.judge(tried({refused(451, {})}), t0).at == t0);
+    CHECK(retry_rules{.longest_wait = -1h}.judge(tried({refused(451, {})}), t0).at == t0);
+}
+
+TEST_CASE("jitter that is no number makes no wait shorter") {
+    const retry_rules rules{.jitter = std::numeric_limits<double>::quiet_NaN()};
+    CHECK(rules.judge(tried({refused(451, {})}), t0).at == t0 + 30min);
 }

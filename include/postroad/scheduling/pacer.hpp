@@ -37,7 +37,7 @@ struct pacer {
     time_point ready_at(const state& s, rate r) const noexcept {
         if (!r.limited()) return time_point::min();
         if (s.empty_at == time_point::min()) return r.begins;
-        return std::max(r.begins, s.empty_at - credit(r));
+        return std::max(r.begins, after(s.empty_at, -credit(r)));
     }
     time_point forget_at(const state& s) const noexcept { return s.empty_at; }
     void reserve(state& s, rate r, time_point now) const noexcept {
@@ -46,7 +46,7 @@ struct pacer {
 
 private:
     // What may go ahead is earned from the beginning on.
-    duration credit(rate r) const noexcept { return r.interval() * (std::max(ahead, 1u) - 1); }
+    duration credit(rate r) const noexcept { return r.time_of(std::max(ahead, 1u) - 1); }
 };
 
 static_assert(pacer_part<pacer>);

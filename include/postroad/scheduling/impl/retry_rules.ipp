@@ -60,7 +60,7 @@ POSTROAD_DECL duration retry_rules::floor(refusal r, unsigned made) const noexce
     const auto factor = std::max(growth, 1u);
     for (unsigned i = 1; i < made && wait < longest_wait && factor > 1; ++i)
         wait = wait > longest_wait / factor ? longest_wait : wait * factor;
-    return std::clamp(wait, duration::zero(), longest_wait);
+    return std::max(std::min(wait, longest_wait), duration::zero());
 }
 
 POSTROAD_DECL verdict retry_rules::judge(const job& j, time_point now) const {
@@ -71,7 +71,8 @@ POSTROAD_DECL verdict retry_rules::judge(const job& j, time_point now) const {
         if (may_be_tried(r))
             wait = std::min(wait, floor(is_kept_waiting(j) ? refusal::unreachable : classify(r), made));
     if (wait == duration::max()) return {};
-    const auto share = std::clamp(jitter, 0.0, 1.0) * detail::fraction(seed ^ postroad::detail::scrambled(j.id) ^ made);
+    const auto part = jitter > 0 ? std::min(jitter, 1.0) : 0.0;  // none, too, where it is no number
+    const auto share = part * detail::fraction(seed ^ postroad::detail::scrambled(j.id) ^ made);
     const auto more = static_cast<duration::rep>(static_cast<double>(wait.count()) * share);
     verdict v{verdict::kind::retry, after(after(now, wait), duration(more))};
     if (is_too_old(j, v.at, give_up)) return {};
