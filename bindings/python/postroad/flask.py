@@ -11,7 +11,7 @@ def order():
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from flask import Flask, current_app
 
@@ -38,9 +38,17 @@ def _mailer() -> Mailer:
     return shared(arguments)
 
 
+def _options(given: Dict[str, Any]) -> Dict[str, Any]:
+    """What is of use: in memory nobody waits, and no key is kept."""
+    if not current_app.testing:
+        return given
+    return {name: value for name, value in given.items() if name not in ("delay", "idempotency_key")}
+
+
 class Mail:
     """The extension. `app.config["POSTROAD"]` holds the arguments of Mailer. Each process keeps one mailer, made
-    when the first mail is sent. With `app.testing` mail goes to memory, see `mailer.outbox`.
+    when the first mail is sent. With `app.testing` mail goes to memory, at once and whatever its `idempotency_key`, see
+    `mailer.outbox`.
 
     app: the application; or call init_app() later.
     """
@@ -60,8 +68,8 @@ class Mail:
 
     def send(self, message: MessageLike, **options: Any) -> Receipt:
         """As Mailer.send(), with its `options`, of `message`."""
-        return self.mailer.send(message, **options)
+        return self.mailer.send(message, **_options(options))
 
     def submit(self, message: MessageLike, **options: Any) -> Ticket:
         """As Mailer.submit(), with its `options`, of `message`."""
-        return self.mailer.submit(message, **options)
+        return self.mailer.submit(message, **_options(options))

@@ -39,6 +39,19 @@ def test_an_application_that_is_tested_sends_to_memory():
         assert mail.mailer.outbox[0].recipients == ("bob@example.org",)
 
 
+def test_how_a_mail_is_queued_is_of_no_matter_in_tests():
+    app = flask.Flask("site")
+    app.config["POSTROAD"] = {"url": "smtp://smtp.example.com", "queue": "outbox.db"}
+    app.testing = True
+    mail = Mail(app)
+    with app.app_context():
+        mail.mailer.outbox.clear()
+        for _ in range(2):
+            mail.submit(compose(), idempotency_key="order 7", delay=3600, tag="orders").wait(60).require_accepted()
+        mail.send(compose(), idempotency_key="order 7", delay=3600)
+        assert len(mail.mailer.outbox) == 3
+
+
 def test_settings_that_are_missing_are_said():
     app = flask.Flask("site")
     mail = Mail(app)
