@@ -347,6 +347,18 @@ def test_admins_are_told(site, server):
     assert job.recipients == (("ops@example.com", "not_attempted"),)
 
 
+def test_admins_are_told_however_much_waits_in_the_queue(site):
+    site.submit(*[f"reader{i}@x.example" for i in range(101)])
+    site.program(
+        """
+        import logging
+        from postroad.django import AdminEmailHandler
+        AdminEmailHandler().handle(logging.makeLogRecord({"levelno": logging.ERROR, "levelname": "ERROR", "msg": "no"}))
+        """
+    )
+    assert ("ops@example.com", "not_attempted") in postroad.Queue(site.queue).jobs(limit=102)[-1].recipients
+
+
 def test_options_of_an_alias_are_those_of_a_mailer(server, tmp_path):
     """As Django 6.1 makes a backend of MAILERS."""
     site = Site(tmp_path, "smtp+insecure://127.0.0.1:1")

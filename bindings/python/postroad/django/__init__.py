@@ -105,8 +105,11 @@ class EmailBackend(BaseEmailBackend):  # type: ignore[misc]
 
     def hurries(self) -> None:
         """It waits for nothing from now on, neither for servers nor for room."""
+        if self._waits:  # in a queue that lasts others' mail takes room, too
+            self._arguments["capacity"] = 100
         self._waits = False
-        self._arguments.update(capacity=100, when_full="refuse")
+        if self._arguments.get("when_full") is not None:
+            self._arguments["when_full"] = "refuse"
 
     def open(self) -> bool:
         if self._own is not None and self._own.inherited:
@@ -207,8 +210,9 @@ class MemoryBackend(EmailBackend):
 
 
 class AdminEmailHandler(log.AdminEmailHandler):  # type: ignore[misc]
-    """As Django's, for LOGGING; but who logs never waits for a server: at most 100 mails are under way, and what comes
-    beyond is not sent. Where another backend than EmailBackend is set, as in tests, it is Django's own."""
+    """As Django's, for LOGGING; but who logs never waits for a server. With a queue mails are stored as others are;
+    without, at most 100 are under way, and what comes beyond is not sent. Where another backend than EmailBackend is
+    set, as in tests, it is Django's own."""
 
     @keeps_secrets
     def send_mail(self, subject: str, message: str, *args: Any, **kwargs: Any) -> None:
