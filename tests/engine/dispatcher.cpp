@@ -522,6 +522,51 @@ TEST_CASE("a refusal while another connection works fails nobody, and the pool o
     CHECK(r.did() == "open 4 a.example");
 }
 
+TEST_CASE("a server that worked and asks for time is asked three times before what waits for it fails") {
+    rig<> r(keep_alive{.max_connections = 1, .messages_per_connection = 1});
+    const auto busy = [&](connection_id id) {
+        r.d.closed(id, {errc::service_closing, {.where = phase::hello, .reply = "421 4.7.0 too many"}}, r.now);
+    };
+    const auto one_more = [&](connection_id id, job_id j) {
+        r.ready(id);
+        (void)r.did();
+        r.accept(id, j);
+        r.close(id);
+    };
+    r.add_many(3);
+    one_more(1, 1);
+    (void)r.did();
+    busy(2);
+    CHECK(r.did() == "");
+    r.pass(1s);
+    CHECK(r.did() == "open 3 a.example");
+    one_more(3, 2);
+    (void)r.did();
+    busy(4);
+    r.pass(1s);
+    busy(5);
+    r.pass(1s);
+    CHECK(r.did() == "open 5 a.example, open 6 a.example");
+    busy(6);
+    CHECK(r.did() == "done #3 not_attempted x0 service_closing");
+}
+
+TEST_CASE("a server that never worked and asks for time is asked once, and one that is down, too") {
+    rig<> r(keep_alive{.max_connections = 1, .messages_per_connection = 1});
+    r.add_many(2);
+    r.d.closed(1, {errc::greeting_refused, {.where = phase::greeting, .reply = "450 4.3.2 later"}}, r.now);
+    CHECK(r.did() ==
+          "open 1 a.example, done #1 not_attempted x0 greeting_refused, done #2 not_attempted x0 greeting_refused");
+    r.pass(5s);
+    r.add_many(2);
+    r.ready(2);
+    (void)r.did();
+    r.accept(2, 3);
+    r.close(2);
+    r.refuse(3);
+    CHECK(r.did() == "done #3 accepted x1, quit 2, open 3 a.example, done #4 not_attempted x0 timed_out");
+}
+
 TEST_CASE("after a refusal a pool without memory opens again after a rest, not at once") {
     rig<one_shot> r(one_shot{.max_connections = 2});
     r.add_many(3);

@@ -41,7 +41,8 @@ inline constexpr duration pause_after_failure = std::chrono::seconds(60);
 inline constexpr duration first_login_rest = std::chrono::minutes(1);
 /// When nothing is heard from a server so long, the next one may be tried beside it.
 inline constexpr duration silence = std::chrono::seconds(2);
-/// Failures in a row of one server after which what waits is judged, where the queue does not last.
+/// Failures in a row of one server after which what waits is judged, where the queue does not last, unless one is
+/// enough.
 inline constexpr unsigned enough_failures = 3;
 /// Where a message was on each of those connections, which may be what broke it: not before it went on for so long.
 inline constexpr duration patience_with_breaks = std::chrono::seconds(30);
@@ -70,6 +71,7 @@ struct server {
     unsigned failures = 0;  // in a row
     bool gave_up = false;   // no use in asking it again for what waits now
     bool worked = false;    // it answered to a MAIL, and went on, since its last failure
+    bool is_busy = false;   // it had worked, and has asked for time since, at each opening
     carried_job broken_by = {};
     std::size_t opening = 0;
     time_point opening_since = time_point::min();
@@ -213,7 +215,8 @@ public:
     /// A server answered to MAIL, and goes on: it works.
     POSTROAD_DECL void worked(site& s, std::size_t server) noexcept;
     /// An opening failed. `others`: the server has connections that work. `enough`: so many failures in a row say that
-    /// it will say the same again. Returns whether every server of the site has failed what waits there.
+    /// it will say the same again; of one that worked and asks for time (4yz), `enough_failures` at least. Returns
+    /// whether every server of the site has failed what waits there.
     POSTROAD_DECL bool failed(site& s, std::size_t server, const smtp::closed& why, ruling what, bool others,
                               unsigned enough, time_point now);
     /// A connection, which was ready at that time, ended with its first message after the server had answered to MAIL:

@@ -153,10 +153,12 @@ POSTROAD_DECL bool sites::failed(site& s, std::size_t server, const smtp::closed
     ++v.failures;
     v.failed_at = now;
     v.rests_until = after(now, rest_after(v.failures, s.id * 64 + server));
+    const bool asks_for_time = what == ruling::outage && why.details.reply.starts_with('4');
+    v.is_busy = asks_for_time && (v.worked || v.is_busy);
     // It wants fewer connections; those that it has go on.
     if (others) return false;
     v.worked = false;
-    v.gave_up = v.gave_up || v.failures >= enough;
+    v.gave_up = v.gave_up || v.failures >= (v.is_busy ? std::max(enough, enough_failures) : enough);
     if (!s.in_trouble()) {
         s.since = now;
         ring(s, after(now, longest_stay));
