@@ -21,9 +21,10 @@ HERE = pathlib.Path(__file__).resolve().parent
 INCLUDE = HERE.parent.parent / "include"
 COMPILERS = ["g++", "clang++"]
 MAX_LINES = 20
+COMMON = "#include <postroad/mailer.hpp>\n#include <postroad/transport/discard.hpp>"
 
 
-# What each compiler is told so that it need not parse what all cases include.
+# What each compiler is told so that it need not parse for each mistake what its file includes: by compiler and file.
 precompiled = {}
 
 
@@ -31,20 +32,27 @@ def command_of(compiler):
     return [compiler, "-std=c++20", "-DASIO_STANDALONE", f"-I{INCLUDE}"]
 
 
-def precompile(compiler, folder):
-    """Parses once what all cases include."""
-    header = pathlib.Path(folder, compiler.replace("+", "x"), "common.hpp")
-    header.parent.mkdir()
-    header.write_text("#include <postroad/mailer.hpp>\n#include <postroad/transport/discard.hpp>\n", encoding="utf-8")
+def precompile(compiler, folder, source):
+    """Parses once what a file includes: for files of one mistake what they share. Of many mistakes each would instantiate
+    again what the bodies of inline functions use, which says nothing of mistakes in policies: they are told that the
+    library is compiled elsewhere."""
+    several = len(cases(source)) > 1
+    text, flags = COMMON, []
+    if several:
+        text = "\n".join(re.findall(r"^#include .+", source.read_text(encoding="utf-8"), re.M))
+        flags = ["-DPOSTROAD_SEPARATE_COMPILATION"]
+    header = pathlib.Path(folder, compiler.replace("+", "x"), source.stem if several else "common", "common.hpp")
     made = f"{header}.gch"
-    subprocess.run([*command_of(compiler), "-xc++-header", str(header), "-o", made], check=True)
-    precompiled[compiler] = ["-include-pch", made] if "clang" in compiler else ["-Winvalid-pch", "-include", str(header)]
+    if not header.exists():
+        header.parent.mkdir(parents=True)
+        header.write_text(text + "\n", encoding="utf-8")
+        subprocess.run([*command_of(compiler), *flags, "-xc++-header", str(header), "-o", made], check=True)
+    used = ["-include-pch", made] if "clang" in compiler else ["-Winvalid-pch", "-include", str(header)]
+    precompiled[compiler, source] = [*flags, *used]
 
 
 def compile_source(compiler, source, *flags):
-    # What a case defines must come before what it includes.
-    common = [] if "#define" in source.read_text(encoding="utf-8") else precompiled.get(compiler, [])
-    command = [*command_of(compiler), "-fsyntax-only", *common, *flags, str(source)]
+    command = [*command_of(compiler), "-fsyntax-only", *precompiled.get((compiler, source), []), *flags, str(source)]
     environment = os.environ | {"LC_ALL": "C"}
     run = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=source.parent)
     return run.returncode == 0, run.stderr
@@ -135,7 +143,9 @@ def main():
     sources = [HERE / f"{pathlib.Path(name).stem}.cpp" for name in names] or sorted(HERE.glob("*.cpp"))
     pairs = [(source, compiler, name) for source in sources for name in cases(source) for compiler in COMPILERS]
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(precompile, COMPILERS, [folder] * len(COMPILERS)))
+        # What a file defines must come before what it includes.
+        helped = [source for source in sources if "#define" not in source.read_text(encoding="utf-8")]
+        list(pool.map(lambda compiler: [precompile(compiler, folder, source) for source in helped], COMPILERS))
         results = list(pool.map(lambda pair: check(pair[1], pair[0], pair[2]), pairs))
     failed = 0
     for (source, compiler, name), (problems, message) in zip(pairs, results):
