@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,8 @@ inline notify notify_of(const std::vector<std::string>& events) {
     return n;
 }
 
+inline returned returned_of(std::string_view text) { return text == "full" ? returned::full : returned::headers; }
+
 inline address submitter_of(const std::string& text) {
     try {
         return text.empty() ? address() : address(text);
@@ -41,35 +44,46 @@ inline address submitter_of(const std::string& text) {
     }
 }
 
-inline wishes wishes_from(const py::dict& given_wishes) {
+/// How each argument is taken, by its name; what two of them say of `deliver_by` is left to who has read all.
+inline const auto& ways_to_take() {
     using std::chrono::seconds;
-    const auto& d = given_wishes;
+    using take_one = void (*)(wishes&, py::handle);
+    static const std::unordered_map<std::string_view, take_one> ways = {
+        {"delay", [](wishes& w, py::handle v) { w.queued.delay = python::seconds(v.cast<double>()); }},
+        {"give_up_after", [](wishes& w, py::handle v) { w.queued.give_up_after = python::seconds(v.cast<double>()); }},
+        {"traffic_class", [](wishes& w, py::handle v) { w.queued.traffic_class = v.cast<std::uint8_t>(); }},
+        {"tenant", [](wishes& w, py::handle v) { w.queued.tenant = v.cast<std::string>(); }},
+        {"tag", [](wishes& w, py::handle v) { w.queued.tag = v.cast<std::string>(); }},
+        {"idempotency_key", [](wishes& w, py::handle v) { w.queued.idempotency_key = v.cast<std::string>(); }},
+        {"notify", [](wishes& w, py::handle v) { w.each.notify = notify_of(v.cast<std::vector<std::string>>()); }},
+        {"original_recipient", [](wishes& w, py::handle v) { w.each.original_recipient = v.cast<std::string>(); }},
+        {"returned", [](wishes& w, py::handle v) { w.mail.returned = returned_of(v.cast<std::string_view>()); }},
+        {"envelope_id", [](wishes& w, py::handle v) { w.mail.envelope_id = v.cast<std::string>(); }},
+        {"deliver_by",
+         [](wishes& w, py::handle v) { w.mail.deliver_by = deliver_by{.within = seconds(v.cast<long long>())}; }},
+        {"hold_for", [](wishes& w, py::handle v) { w.mail.hold_for = seconds(v.cast<long long>()); }},
+        {"hold_until",
+         [](wishes& w, py::handle v) { w.mail.hold_until = std::chrono::sys_seconds(seconds(v.cast<long long>())); }},
+        {"priority", [](wishes& w, py::handle v) { w.mail.priority = v.cast<int>(); }},
+        {"require_tls", [](wishes& w, py::handle v) { w.mail.require_tls = v.cast<bool>(); }},
+        {"submitter", [](wishes& w, py::handle v) { w.mail.submitter = submitter_of(v.cast<std::string>()); }},
+    };
+    return ways;
+}
+
+inline wishes wishes_from(const py::dict& given_wishes) {
     wishes w;
-    if (d.empty()) return w;
-    take<double>(d, "delay", [&](double v) { w.queued.delay = python::seconds(v); });
-    take<double>(d, "give_up_after", [&](double v) { w.queued.give_up_after = python::seconds(v); });
-    take<std::uint8_t>(d, "traffic_class", [&](std::uint8_t v) { w.queued.traffic_class = v; });
-    take<std::string>(d, "tenant", [&](std::string v) { w.queued.tenant = std::move(v); });
-    take<std::string>(d, "tag", [&](std::string v) { w.queued.tag = std::move(v); });
-    take<std::string>(d, "idempotency_key", [&](std::string v) { w.queued.idempotency_key = std::move(v); });
-    take<std::vector<std::string>>(d, "notify", [&](const auto& v) { w.each.notify = notify_of(v); });
-    take<std::string>(d, "original_recipient", [&](std::string v) { w.each.original_recipient = std::move(v); });
-    take<std::string>(d, "returned", [&](const std::string& v) {
-        w.mail.returned = v == "full" ? returned::full : returned::headers;
-    });
-    take<std::string>(d, "envelope_id", [&](std::string v) { w.mail.envelope_id = std::move(v); });
-    take<long long>(d, "deliver_by", [&](long long v) { w.mail.deliver_by = deliver_by{.within = seconds(v)}; });
+    // Few are given: each of them is looked for among the names, not each name among them.
+    for (const auto& [name, value] : given_wishes) {
+        const auto way = ways_to_take().find(name.cast<std::string_view>());
+        if (way != ways_to_take().end() && !value.is_none()) way->second(w, value);
+    }
     if (auto& by = w.mail.deliver_by) {
-        take<std::string>(d, "when_late", [&](const std::string& v) {
+        take<std::string>(given_wishes, "when_late", [&](const std::string& v) {
             by->when_late = v == "give_up" ? deliver_by::late::give_up : deliver_by::late::notify;
         });
-        take<bool>(d, "trace", [&](bool v) { by->trace = v; });
+        take<bool>(given_wishes, "trace", [&](bool v) { by->trace = v; });
     }
-    take<long long>(d, "hold_for", [&](long long v) { w.mail.hold_for = seconds(v); });
-    take<long long>(d, "hold_until", [&](long long v) { w.mail.hold_until = std::chrono::sys_seconds(seconds(v)); });
-    take<int>(d, "priority", [&](int v) { w.mail.priority = v; });
-    take<bool>(d, "require_tls", [&](bool v) { w.mail.require_tls = v; });
-    take<std::string>(d, "submitter", [&](const std::string& v) { w.mail.submitter = submitter_of(v); });
     return w;
 }
 

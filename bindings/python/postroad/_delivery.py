@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Dict, Iterable, Optional, TypedDict, Union
+from functools import partial
+from typing import Any, Callable, Dict, Iterable, Optional, TypedDict, Union
 
 from . import _core
 from ._errors import InvalidInput
@@ -91,24 +92,35 @@ class Queued(TypedDict, total=False):
     """A second message of the same key is not queued again, where the queue is a file: AlreadyQueued is raised."""
 
 
-def _queued(options: Queued) -> Dict[str, Any]:
-    wishes: Dict[str, Any] = {}
-    if not options:
-        return wishes
-    check_names(options, Queued)
-    wishes["delay"] = seconds("delay", options.get("delay"), zero=True)
-    wishes["give_up_after"] = seconds("give_up_after", options.get("give_up_after"))
-    grade = options.get("traffic_class", 0)
+def _traffic_class(name: str, grade: object) -> int:
     if isinstance(grade, bool) or not isinstance(grade, int):
-        raise TypeError(f"traffic_class must be an int, not {type(grade).__name__}")
+        raise TypeError(f"{name} must be an int, not {type(grade).__name__}")
     if not 0 <= grade <= 255:
-        raise InvalidInput("traffic_class must be an int from 0 to 255", code="invalid_option")
-    wishes["traffic_class"] = grade
-    if options.get("idempotency_key") == "":  # nothing would keep a second message back
-        raise InvalidInput("idempotency_key is empty: leave it out if there is none", code="invalid_option")
-    for name in ("tenant", "tag", "idempotency_key"):
-        wishes[name] = octets(name, options.get(name, ""))  # type: ignore[arg-type]
-    return wishes
+        raise InvalidInput(f"{name} must be an int from 0 to 255", code="invalid_option")
+    return grade
+
+
+def _idempotency_key(name: str, key: str) -> bytes:
+    if key == "":  # nothing would keep a second message back
+        raise InvalidInput(f"{name} is empty: leave it out if there is none", code="invalid_option")
+    return octets(name, key)
+
+
+_QUEUED: Dict[str, Callable[[str, Any], Any]] = {
+    "delay": partial(seconds, zero=True),
+    "give_up_after": seconds,
+    "traffic_class": _traffic_class,
+    "tenant": octets,
+    "tag": octets,
+    "idempotency_key": _idempotency_key,
+}
+
+
+def _queued(options: Queued) -> Dict[str, Any]:
+    if not options:
+        return {}
+    check_names(options, Queued)
+    return {name: _QUEUED[name](name, value) for name, value in options.items()}
 
 
 def wishes_of(delivery: Optional[Delivery], options: Queued) -> Dict[str, Any]:
