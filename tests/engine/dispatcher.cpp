@@ -2,6 +2,8 @@
 
 #include "rig.hpp"
 
+#include <postroad/scheduling/fair.hpp>
+
 using namespace engine_test;
 using pooling::keep_alive;
 using pooling::one_shot;
@@ -861,4 +863,109 @@ TEST_CASE("an event of a connection that is gone already is nothing") {
     (void)r.did();
     r.refuse(1);
     CHECK(r.did() == "");
+}
+
+namespace {
+
+/// Answers that make no sense, until it is told to stop.
+struct odd_pool : keep_alive {
+    std::optional<pooling::decision> answer = {};
+    std::optional<connection_id> expired = {};
+    pooling::decision acquire(pooling::place h, time_point now) {
+        return answer ? *answer : keep_alive::acquire(h, now);
+    }
+    std::optional<connection_id> expire(time_point now) { return expired ? expired : keep_alive::expire(now); }
+};
+struct odd_scheduler : scheduling::fifo {
+    std::optional<job_id> answer = {};
+    std::optional<job_id> next(scheduling::host_id h, time_point now) { return answer ? answer : fifo::next(h, now); }
+};
+struct odd_turns : scheduling::fair {
+    std::optional<scheduling::host_id> answer = {};
+    std::optional<scheduling::host_id> turn(time_point now) { return answer ? answer : scheduling::fair::turn(now); }
+};
+
+}  // namespace
+
+TEST_CASE("a scheduler that gives what does not wait is asked again later, and every message goes once") {
+    for (const job_id wrong : {job_id(999), job_id(1)}) {
+        rig<keep_alive, queueing::memory, odd_scheduler> r(keep_alive{.max_connections = 1});
+        r.add_many(2);
+        r.ready(1);
+        r.scheduler.answer = wrong;
+        (void)r.did();
+        r.accept(1, 1);
+        CHECK(r.did() == "done #1 accepted x1");
+        r.scheduler.answer.reset();
+        r.pass(1s);
+        CHECK(r.did() == "give 1 #2");
+    }
+}
+
+TEST_CASE("a scheduler that sheds one message for ever keeps nobody busy") {
+    rig<keep_alive, queueing::memory, odd_scheduler> r;
+    r.add_many(2);
+    (void)r.did();
+    r.scheduler.answer = 1;
+    r.refuse(1);
+    CHECK(r.did() == "done #1 not_attempted x0 timed_out");
+}
+
+TEST_CASE("a turn of a destination that is not there is no turn") {
+    rig<keep_alive, queueing::memory, odd_turns> r;
+    r.scheduler.answer = 999;
+    (void)r.add();
+    CHECK(r.did() == "");
+    r.scheduler.answer.reset();
+    r.pass(1s);
+    CHECK(r.did() == "open 1 a.example");
+}
+
+TEST_CASE("a pool that names connections that are busy, or nobody's, is asked again later") {
+    using enum pooling::advice;
+    for (const pooling::decision wrong : {pooling::decision{reuse, 999}, {reuse, 1}, {evict, 999}}) {
+        rig<odd_pool> r;
+        (void)r.add();
+        r.ready(1);
+        CHECK(r.did() == "open 1 a.example, give 1 #1");
+        r.pool.answer = wrong;
+        (void)r.add();
+        CHECK(r.did() == "");
+        r.pool.answer.reset();
+        r.pass(1s);
+        CHECK(r.did() == "open 2 a.example");
+    }
+}
+
+TEST_CASE("a pool that lets one connection expire for ever keeps nobody busy") {
+    for (const auto wrong : {connection_id(1), connection_id(999)}) {
+        rig<odd_pool> r;
+        (void)r.add();
+        r.ready(1);
+        (void)r.did();
+        r.pool.expired = wrong;
+        r.pass(1s);
+        CHECK(r.did() == (wrong == 1 ? "quit 1" : ""));
+    }
+}
+
+TEST_CASE("a session that tells of other recipients than it was asked about leaves all in doubt") {
+    rig<> r;
+    (void)r.add("a.example", 3);
+    r.ready(1);
+    (void)r.did();
+    r.finish(1, 1, all(1, status::accepted));
+    CHECK(r.did() == "done #1 in_doubt in_doubt in_doubt x1 policy_failed");
+}
+
+TEST_CASE("a session that tells of what another has says nothing") {
+    rig<> r(keep_alive{.max_connections = 2});
+    r.add_many(2);
+    r.ready(1);
+    r.ready(2);
+    CHECK(r.did() == "open 1 a.example, give 1 #1, open 2 a.example, give 2 #2");
+    r.finish(1, 2, all(1, status::rejected));
+    CHECK(r.did() == "");
+    r.accept(2, 2);
+    CHECK(r.did() == "done #2 accepted x1");
 }

@@ -54,6 +54,8 @@ struct attempt {
 
     /// The next transaction.
     POSTROAD_DECL void begin(const envelope& e, const outcome& o, const recipient_limits& limits);
+    /// What a session says of other recipients than it was asked about says nothing: they are in doubt.
+    POSTROAD_DECL void check(smtp::finished& f, const outcome& o) const;
     /// What became of it. `limits` of the connection are lowered where the server took fewer.
     POSTROAD_DECL void end(outcome& o, smtp::finished&& f, ruling r, recipient_limits& limits);
 };

@@ -89,8 +89,7 @@ public:
         cancel_.give_up_due(now);
         in_.tick(now);
         const bool pool_due = pooling_.wakeup() <= now;
-        while (const auto id = match_.expired(now))
-            if (connection* const c = book_.connections.find(*id)) quit(*c);
+        match_.quit_expired(now);
         if (pool_due) match_.unlimit();
         while (site* const s = book_.sites.rung(now)) {
             if (book_.sites.is_stuck(*s, now)) standing_.send_back(*s, now);
@@ -145,7 +144,8 @@ public:
         book_.sites.learn(*c.at, c.server, f.lesson, now);
         const bool first_failure = breaks_connection(f.error) && !std::exchange(c.failed, true);
         site& s = *c.at;
-        if (delivery* const d = book_.deliveries.find(f.id)) {
+        if (delivery* const d = book_.deliveries.find(f.id); d && d->connection == id) {
+            d->attempt.check(f, d->what->result);
             standing_.keep_pace(c, *d, f, first_failure, now);
             const auto read = read_refusals(transport_, s.servers[c.server].at, f,
                                             [&](const std::string& text) { this->policy_failed(text, now); });
@@ -297,6 +297,10 @@ private:
         if (c.now == connection::state::quitting) return;
         book_.connections.shift(c, [&] { c.now = connection::state::quitting; });
         book_.actions.push_back(quit_connection{c.id});
+    }
+    bool waits_at(const site& s, job_id id) {
+        const delivery* const d = book_.deliveries.find(id);
+        return d && d->at == &s && !d->connection;
     }
     void give(connection& c, job_id id, time_point now) {
         auto& d = *book_.deliveries.find(id);

@@ -2,6 +2,7 @@
 // Pool and scheduler together: which site gets a connection, which connection the next delivery. No I/O and no clock.
 
 #include <postroad/core/clock.hpp>
+#include <postroad/core/error.hpp>
 #include <postroad/core/id_map.hpp>
 #include <postroad/core/ring.hpp>
 #include <postroad/core/thrown.hpp>
@@ -17,8 +18,9 @@
 
 namespace postroad::engine {
 
-/// `Owner` has open(site, server, now) -> connection&, give(connection, job id, now), quit(connection), and
-/// policy_failed(text, now) for what a policy threw.
+/// `Owner` has open(site, server, now) -> connection&, waits_at(site, job id), give(connection, job id, now),
+/// quit(connection), and policy_failed(text, now) for what a policy threw. An answer that makes no sense, such as a
+/// connection that nobody knows, is as if it had thrown.
 template <class Owner, class Pooling, class Scheduling>
 class matchmaker {
 public:
@@ -47,9 +49,13 @@ public:
             sites_.each([this](site& s) { sites_.change(s); });
         }
     }
-    /// An idle connection whose time is over; asked until there is none.
-    std::optional<connection_id> expired(time_point now) {
-        return asked(now, std::optional<connection_id>(), [&] { return pooling_.expire(now); });
+    /// Ends idle connections whose time is over; a pool says so of each once, and then that there is none.
+    void quit_expired(time_point now) {
+        for (auto left = connections_.size() + 1; left > 0; --left) {
+            const auto id = asked(now, std::optional<connection_id>(), [&] { return pooling_.expire(now); });
+            if (!id) return;
+            if (connection* const c = connections_.find(*id)) owner_.quit(*c);
+        }
     }
     /// Any job that waits for a site which nobody can connect to.
     std::optional<job_id> shed(const site& s, time_point now) {
@@ -112,7 +118,7 @@ public:
     /// A connection takes what it has room for; one that finds nothing goes back to the pool.
     void pull(connection& c, time_point now) {
         while (c.is_open() && c.room > 0 && !c.full && !c.failed && !c.at->rests(now) && takes_another(c, now)) {
-            const auto next = asked(now, std::optional<job_id>(), [&] { return scheduling_.next(c.at->place(), now); });
+            const auto next = next_for(c, now);
             if (!next) break;
             --c.room;
             connections_.shift(c, [&] { c.jobs.push_back(*next); });
@@ -205,8 +211,35 @@ private:
             return otherwise;
         }
     }
+    std::optional<job_id> next_for(const connection& c, time_point now) {
+        return asked(now, std::optional<job_id>(), [&] {
+            const auto id = scheduling_.next(c.at->place(), now);
+            if (id && !owner_.waits_at(*c.at, *id))
+                throw error(errc::policy_failed,
+                            "the scheduler gave message " + std::to_string(*id) + ", which does not wait there");
+            return id;
+        });
+    }
     pooling::decision acquire(site& s, time_point now) {
-        return asked(now, pooling::decision{pooling::advice::wait}, [&] { return pooling_.acquire(s.place(), now); });
+        return asked(now, pooling::decision{pooling::advice::wait}, [&] {
+            const auto d = pooling_.acquire(s.place(), now);
+            const bool reuses = d.what == pooling::advice::reuse;
+            if (!reuses && d.what != pooling::advice::evict) return d;
+            const connection* const c = connections_.find(d.which);
+            if (!c || (reuses && !c->is_idle()))
+                throw error(errc::policy_failed,
+                            "the pool gave connection " + std::to_string(d.which) + ", which is not idle");
+            return d;
+        });
+    }
+    site* turn(time_point now) {
+        return asked(now, static_cast<site*>(nullptr), [&]() -> site* {
+            const auto h = scheduling_.turn(now);
+            if (!h) return nullptr;
+            site* const s = sites_.find(*h);
+            if (!s) throw error(errc::policy_failed, "the scheduler gave a turn to a destination that is not there");
+            return s;
+        });
     }
 
     void find_connections(site& s, time_point now) {
@@ -239,8 +272,8 @@ private:
     // The scheduler says who gets the next connection, until it or the pool has no more.
     void take_turns(time_point now) {
         if constexpr (takes_turns) {
-            while (const auto h = asked(now, std::optional<host_id>(), [&] { return scheduling_.turn(now); })) {
-                site& s = *sites_.find(*h);
+            while (site* const next = turn(now)) {
+                site& s = *next;
                 if (s.rests(now)) {
                     sites_.ring(s, s.group->rest.until);
                     scheduling_traits::limit(scheduling_, s.place());

@@ -235,7 +235,11 @@ private:
     }
     void judge_all(site& s, time_point rests_until, time_point now) {
         std::vector<job_id> waiting;
-        while (const auto id = owner_.match_.shed(s, now)) waiting.push_back(*id);
+        while (waiting.size() < s.held) {
+            const auto id = owner_.match_.shed(s, now);
+            if (!id) break;
+            waiting.push_back(*id);
+        }
         const bool rests = s.rests(now);
         for (const auto id : waiting)
             if (delivery* const d = book_.deliveries.find(id))

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cassert>
 #include <set>
+#include <string>
 #include <string_view>
 
 namespace postroad::engine {
@@ -45,6 +46,16 @@ POSTROAD_DECL void attempt::begin(const envelope& e, const outcome& o, const rec
     auto wanted = rest.empty() ? to_ask(o) : std::move(rest);
     std::tie(asked, rest) = divide(e, std::move(wanted), limits);
     split = split || !rest.empty();
+}
+
+POSTROAD_DECL void attempt::check(smtp::finished& f, const outcome& o) const {
+    const auto n = size(o);
+    if (f.recipients.size() == n) return;
+    f.error = errc::policy_failed;
+    f.details = {.where = phase::policy,
+                 .explanation = "the session told of " + std::to_string(f.recipients.size()) +
+                                " recipients, and was asked about " + std::to_string(n)};
+    f.recipients.assign(n, {.status = status::in_doubt, .where = phase::content});
 }
 
 POSTROAD_DECL void attempt::end(outcome& o, smtp::finished&& f, ruling r, recipient_limits& limits) {
