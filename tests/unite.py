@@ -37,8 +37,9 @@ def main():
     output, *sources = map(pathlib.Path, sys.argv[1:])
     parts = [take_apart(source.resolve()) for source in sources]
     written = dict.fromkeys(line for included, _ in parts for line in included)
-    united = [f'namespace file_{n} {{\n#line 1 "{source.resolve()}"\n{text}\n}}\n'
-              for n, (source, (_, text)) in enumerate(zip(sources, parts))]
+    # By name: two files of one program may both have a `world`, and stand in different ones of these.
+    united = [f'namespace file_{source.stem} {{\n#line 1 "{source.resolve()}"\n{text}\n}}\n'
+              for source, (_, text) in zip(sources, parts)]
     output.write_text("\n".join([*written, *united]), encoding="utf-8")
 
 
