@@ -23,10 +23,10 @@ SEPARATE = "-DPOSTROAD_SEPARATE_COMPILATION"
 # Lines that are not empty and weak symbols, with the C++ library of g++ 12 and Asio 1.22. Other versions have other
 # headers.
 RECORDED = {
-    "header-only, lines": 147400,
-    "header-only, symbols": 19800,
+    "header-only, lines": 147500,
+    "header-only, symbols": 19760,
     "separate, lines": 102600,
-    "separate, symbols": 1980,
+    "separate, symbols": 1930,
 }
 MACROS = {"_GLIBCXX_RELEASE": "12", "ASIO_VERSION": "1022"}
 

@@ -1,6 +1,7 @@
 #pragma once
 // What was leased from the queue: by id, by the message that it is a part of, and when it is given up.
 
+#include <postroad/core/agenda.hpp>
 #include <postroad/core/clock.hpp>
 #include <postroad/core/id_map.hpp>
 #include <postroad/core/id_table.hpp>
@@ -105,7 +106,7 @@ public:
 private:
     id_table<std::unique_ptr<delivery>> all_;  // by pointer: they stay where they are
     id_map<std::set<job_id>> parts_;
-    std::set<std::pair<time_point, job_id>> deadlines_;
+    agenda deadlines_;
 };
 
 }  // namespace postroad::engine

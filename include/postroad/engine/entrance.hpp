@@ -1,6 +1,7 @@
 #pragma once
 // Where jobs come into the queue of a mailer, on any thread.
 
+#include <postroad/core/agenda.hpp>
 #include <postroad/core/clock.hpp>
 #include <postroad/core/error.hpp>
 #include <postroad/core/id_map.hpp>
@@ -12,7 +13,6 @@
 #include <functional>
 #include <list>
 #include <mutex>
-#include <set>
 #include <string>
 #include <utility>
 
@@ -152,7 +152,7 @@ private:
     std::mutex mutex_;  // guards the three that follow
     line parked_;
     id_map<typename line::iterator> by_id_;
-    std::set<std::pair<time_point, job_id>> deadlines_;
+    agenda deadlines_;
     std::atomic<bool> parked_any_ = false;
     std::atomic<bool> closed_ = false;
     std::mutex why_mutex_;  // guards why_

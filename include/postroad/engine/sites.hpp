@@ -2,6 +2,7 @@
 // What is known of sites and their servers: which of them may be opened, which rests after a failure and how long, what
 // it taught, and when nobody needs it any more. No I/O and no clock.
 
+#include <postroad/core/agenda.hpp>
 #include <postroad/core/algorithm.hpp>
 #include <postroad/core/clock.hpp>
 #include <postroad/core/config.hpp>
@@ -19,7 +20,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -292,8 +292,8 @@ private:
     std::map<std::string, provider, std::less<>> providers_;
     std::map<std::string, stream, std::less<>> streams_;
     postroad::ring<host_id> changed_;  // ring() is a bell here
-    std::set<std::pair<time_point, host_id>> rings_;
-    std::set<std::pair<time_point, host_id>> idle_;
+    agenda rings_;
+    agenda idle_;
     host_id last_id_ = 0;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 // Keeps connections for the next message, within hard caps: the default pool. See docs/pooling.md.
 
+#include <postroad/core/agenda.hpp>
 #include <postroad/core/id_map.hpp>
 #include <postroad/pooling/policy.hpp>
 
@@ -8,7 +9,6 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
-#include <set>
 #include <utility>
 
 namespace postroad::pooling {
@@ -145,7 +145,7 @@ struct keep_alive {
 
     std::optional<connection_id> expire(time_point now) {
         while (!limits_.empty() && limits_.begin()->first <= now) {
-            const auto h = limits_.begin()->second;
+            const auto h = static_cast<host_id>(limits_.begin()->second);
             limits_.erase(limits_.begin());
             auto& p = providers_.at(h);
             const bool grows = p.count > 0 && ++p.limit < most() && pause_after_refusal > duration::zero();
@@ -214,14 +214,14 @@ struct keep_alive {
         std::size_t limit = 1;
         time_point limited_until = time_point::min();
     };
-    id_map<entry> connections_ = {};                            ///< internal
-    id_map<site> sites_ = {};                                   ///< internal: that have connections or taught something
-    id_map<provider> providers_ = {};                           ///< internal: that have connections or a limit
-    std::set<std::pair<time_point, connection_id>> idle_ = {};  ///< internal: the one that expires first in front
-    std::set<std::pair<time_point, host_id>> limits_ = {};      ///< internal: until when
-    std::set<std::pair<time_point, connection_id>> tries_ = {};  ///< internal: being opened where it may not work
-    std::size_t silent_ = 0;                                     ///< internal: that were among these for too long
-    time_point asked_at_ = time_point::min();                    ///< internal: before opening()
+    id_map<entry> connections_ = {};           ///< internal
+    id_map<site> sites_ = {};                  ///< internal: that have connections or taught something
+    id_map<provider> providers_ = {};          ///< internal: that have connections or a limit
+    agenda idle_ = {};                         ///< internal: the one that expires first in front
+    agenda limits_ = {};                       ///< internal: until when
+    agenda tries_ = {};                        ///< internal: being opened where it may not work
+    std::size_t silent_ = 0;                   ///< internal: that were among these for too long
+    time_point asked_at_ = time_point::min();  ///< internal: before opening()
 
     /// Internal, as all that follows.
     std::size_t most() const noexcept { return per_destination > 0 ? per_destination : max_connections; }
