@@ -66,9 +66,7 @@ POSTROAD_DECL void session::after_hello() {
         return command(phase::starttls, "STARTTLS\r\n");
     }
     if (options_.server.security == security::starttls && !secured_)
-        return part(errc::tls_not_offered, phase::hello,
-                    "TLS is required and the server does not offer STARTTLS; use smtps:// if it expects TLS from "
-                    "the start");
+        return part(errc::tls_not_offered, phase::hello, "TLS is required and the server does not offer STARTTLS");
     if (observer_ && options_.server.security == security::opportunistic && !secured_ && !tls_refused_)
         note_decision(phase::hello, "the server does not offer STARTTLS: going on in the clear");
     if (!options_.credentials.empty() || options_.ask_credentials) return begin_auth();
