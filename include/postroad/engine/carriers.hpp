@@ -82,21 +82,26 @@ public:
         int rounds = 0;
         do {
             if (rounds++ > 0) now = clock::now();
-            for (auto& [question, answer] : std::exchange(located_, {}))
-                dispatcher_.located(question, std::move(answer), now);
+            if (!located_.empty())
+                for (auto& [question, answer] : std::exchange(located_, {}))
+                    dispatcher_.located(question, std::move(answer), now);
             round_.clear();
             round_.swap(touched_);
             for (auto* c : round_) {
-                c->waits = false;
-                if (!std::exchange(c->went, true)) went_.push_back(c);
+                begin(*c);
                 take_events(*c, now);
             }
             act(now);
-            // Transactions given together leave in one write. What flushing makes of it is for the next round.
-            const auto given = touched_.size();
+            // Transactions given together leave in one write. What comes of it is for the next round.
+            given_.clear();
+            given_.swap(touched_);
             for (auto* c : round_)
-                if (!c->waits && c->flush(now)) touch(*c);
-            for (std::size_t i = 0; i < given; ++i) touched_[i]->flush(now);
+                if (!c->waits && c->flush(now) && take_events(*c, now)) touch(*c);
+            for (auto* c : given_) {
+                begin(*c);
+                c->flush(now);
+                if (take_events(*c, now)) touch(*c);
+            }
         } while (!touched_.empty() && rounds < max_rounds);
         // All have written before anybody reads again: a server that wakes up finds more to do, and the first of its
         // answers may be there by then. A seventh of the CPU time, with ten connections to a server on this machine.
@@ -105,8 +110,9 @@ public:
             went_[i]->go_on();
         }
         went_.clear();
+        const bool done = touched_.empty();
         forget_gone();
-        return touched_.empty();
+        return done;
     }
 
     void carry_out(open_connection& o, time_point now) {
@@ -207,6 +213,7 @@ public:
         all_.clear();
         touched_.clear();
         round_.clear();
+        given_.clear();
         went_.clear();
         gone_.clear();
     }
@@ -222,6 +229,12 @@ private:
         mark(const mark&) = delete;
         mark& operator=(const mark&) = delete;
     };
+
+    // It takes part in this turn, and reads on at its end.
+    void begin(carrier& c) {
+        c.waits = false;
+        if (!std::exchange(c.went, true)) went_.push_back(&c);
+    }
 
     void forget_gone() {
         if (gone_.empty()) return;
@@ -251,12 +264,16 @@ private:
     }
     void watch(carrier& c) { session_traits::observe(c.session(), observer_.get(), c.id); }
 
-    void take_events(carrier& c, time_point now) {
+    // Whether there were any; the end of the connection is one.
+    bool take_events(carrier& c, time_point now) {
+        const bool was_over = c.over;
+        bool any = false;
         while (!c.over) {
             auto e = asked(c, now, [&] { return c.session().poll(); });
-            if (!e) return;
+            if (!e) break;
+            any = true;
             const auto room = asked(c, now, [&] { return std::optional(c.session().room()); });
-            if (!room) return;
+            if (!room) break;
             if (const auto* r = std::get_if<smtp::ready>(&*e)) {
                 if (const auto limits = asked(c, now, [&] { return std::optional(limits_of(c.session())); }))
                     dispatcher_.ready(c.id, *room, now, *limits, *r);
@@ -269,6 +286,7 @@ private:
                 close(c, std::get<smtp::closed>(*e), now);
             }
         }
+        return any || c.over != was_over;
     }
     // Asks a session; one that throws is at its end, and answers nothing.
     template <class F>
@@ -379,6 +397,7 @@ private:
     std::vector<std::pair<question_id, transport::located>> located_;  // answers that came
     std::vector<carrier*> touched_;
     std::vector<carrier*> round_;                 // those that touched_ held
+    std::vector<carrier*> given_;                 // those that it holds once the dispatcher has decided
     std::vector<carrier*> went_;                  // in this turn
     std::vector<std::unique_ptr<carrier>> gone_;  // until the end of the turn
     bool in_turn_ = false;
