@@ -92,16 +92,7 @@ public:
                 take_events(*c, now);
             }
             act(now);
-            // Transactions given together leave in one write. What comes of it is for the next round.
-            given_.clear();
-            given_.swap(touched_);
-            for (auto* c : round_)
-                if (!c->waits && c->flush(now) && take_events(*c, now)) touch(*c);
-            for (auto* c : given_) {
-                begin(*c);
-                c->flush(now);
-                if (take_events(*c, now)) touch(*c);
-            }
+            flush_all(now);
         } while (!touched_.empty() && rounds < max_rounds);
         // All have written before anybody reads again: a server that wakes up finds more to do, and the first of its
         // answers may be there by then. A seventh of the CPU time, with ten connections to a server on this machine.
@@ -234,6 +225,18 @@ private:
     void begin(carrier& c) {
         c.waits = false;
         if (!std::exchange(c.went, true)) went_.push_back(&c);
+    }
+    // Transactions given together leave in one write. What comes of it is for the next round.
+    void flush_all(time_point now) {
+        given_.clear();
+        given_.swap(touched_);
+        for (auto* c : round_)
+            if (!c->waits && c->flush(now) && take_events(*c, now)) touch(*c);
+        for (auto* c : given_) {
+            begin(*c);
+            c->flush(now);
+            if (take_events(*c, now)) touch(*c);
+        }
     }
 
     void forget_gone() {
