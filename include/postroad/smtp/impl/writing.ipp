@@ -2,6 +2,7 @@
 // What is written and in what order: commands, and contents in the form that the server takes.
 
 #include <postroad/core/algorithm.hpp>
+#include <postroad/message/conversion.hpp>
 #include <postroad/message/fields.hpp>
 #include <postroad/message/utf8.hpp>
 #include <postroad/smtp/session.hpp>
