@@ -50,6 +50,7 @@
 #include <postroad/message/impl/fields.ipp>
 #include <postroad/message/impl/header.ipp>
 #include <postroad/message/impl/key_derivation.ipp>
+#include <postroad/message/impl/mailbox_list.ipp>
 #include <postroad/message/impl/message.ipp>
 #include <postroad/message/impl/message_parts.ipp>
 #include <postroad/message/impl/own_field.ipp>

@@ -115,10 +115,16 @@ struct fault {
 
 /// What keeps `text` from being a domain or an address literal.
 POSTROAD_DECL fault domain_fault(std::string_view text) noexcept;
+/// What keeps it from being an address; `local_size` becomes the size of the local part.
+POSTROAD_DECL fault address_fault(std::string_view text, std::size_t& local_size) noexcept;
+/// Moves `at` behind a dot-atom or a quoted string.
+POSTROAD_DECL fault skip_local(std::string_view text, std::size_t& at) noexcept;
+POSTROAD_DECL std::string explain(const fault& f, std::string_view text);
 
 }  // namespace detail
 }  // namespace postroad
 
 #ifdef POSTROAD_HEADER_ONLY
 #include <postroad/message/impl/address.ipp>
+#include <postroad/message/impl/mailbox_list.ipp>
 #endif
