@@ -399,8 +399,8 @@ private:
     std::vector<job_id> revoked_;
     std::function<void()> wake_;
     std::int64_t held_ = 0;  // less than 0 where what others stored was settled here before it was counted
-    time_point horizon_ = time_point::min();                // up to here it was asked for what is due
-    std::optional<sqlite_file::looked_at> unchecked_ = {};  // behind this one; written by the thread
+    time_point horizon_ = time_point::min();                   // up to here it was asked for what is due
+    std::optional<sqlite_backlog::looked_at> unchecked_ = {};  // behind this one; written by the thread
     bool sends_ = false;
     bool poll_ = false;
     bool load_ = false;

@@ -2,98 +2,23 @@
 
 #include <postroad/message/fields.hpp>
 #include <postroad/queueing/failed.hpp>
-#include <postroad/queueing/impl/sqlite_journal.ipp>
-#include <postroad/queueing/impl/sqlite_schema.ipp>
+#include <postroad/queueing/impl/sqlite_backlog.ipp>
+#include <postroad/queueing/impl/sqlite_connection.ipp>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <sys/stat.h>
 
 namespace postroad::queueing::detail {
-
-/// The statements of the queue; each is compiled once.
-struct sqlite_statements {
-    explicit sqlite_statements(database& f) : file(f) {}
-
-    database& file;
-    statement begin{file, "BEGIN IMMEDIATE"};
-    statement commit{file, "COMMIT"};
-    statement data_version{file, "PRAGMA data_version"};
-    statement counters{file, "SELECT epoch, jobs, failed, place, part, entry FROM numbers"};
-    statement set_counters{file, "UPDATE numbers SET epoch = ?, jobs = ?, failed = ?, place = ?, part = ?, entry = ?"};
-    statement insert{
-        file,
-        "INSERT INTO jobs(place, state, due, class, id, submitted, deadline, submitter, part, size, facts, "
-        "tenant, tag, key, envelope, domain, sum, subject, message_id) "
-        "VALUES(?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
-    statement divide{
-        file,
-        "INSERT INTO jobs(place, state, due, class, id, submitted, deadline, submitter, part, size, facts, tenant, "
-        "tag, envelope, progress, whole, domain, sum, tried, subject, message_id) SELECT ?, 0, 0, class, ?, submitted, "
-        "deadline, submitter, part, size, facts, tenant, tag, ?, ?, ?, ?, ?, tried, subject, message_id FROM jobs "
-        "WHERE place = ? AND state < 2"};
-    statement facts{file, "SELECT facts FROM jobs WHERE place = ?"};
-    statement by_whole{file, "SELECT place FROM jobs WHERE whole = ? LIMIT 1"};
-    statement goes_on{file, "SELECT place FROM jobs WHERE whole = ? AND state <> 4 LIMIT 1"};
-    statement insert_part{file, "INSERT INTO parts(part, octets, sum) VALUES(?, ?, ?)"};
-    statement part{file, "SELECT octets, sum FROM parts WHERE part = ?"};
-    statement mark{file, "UPDATE jobs SET state = 1, tried = coalesce(tried, ?) WHERE place = ? AND state < 2"};
-    statement back{file,
-                   "UPDATE jobs SET state = ?, due = ?, deadline = ?, progress = ? WHERE place = ? AND state < 2"};
-    statement fail{file,
-                   "UPDATE jobs SET state = 4, due = NULL, submitter = 0, failed = ?, progress = ? WHERE place = ? AND "
-                   "state < 2"};
-    statement begin_anew{
-        file,
-        "UPDATE jobs SET state = 0, due = 0, submitted = ?, deadline = NULL, failed = NULL, tried = NULL, "
-        "progress = ? WHERE place = ? AND state = 4 AND cut IS NULL"};
-    statement parts_of_whole{file, "SELECT place FROM jobs WHERE whole = ?"};
-    statement lasting_of{file, "SELECT id, tenant, tag, envelope FROM jobs WHERE place = ?"};
-    statement cut{file, "UPDATE jobs SET cut = 1, size = ?, facts = ?, sum = ? WHERE place = ?"};
-    statement failed_until{file, "SELECT place FROM jobs WHERE failed <= ? ORDER BY failed LIMIT ?"};
-    statement erase_job{file, "DELETE FROM jobs WHERE place = ?"};
-    statement erase_parts{file, "DELETE FROM parts WHERE part >= ? AND part < ?"};
-    statement key_until{file, "SELECT until FROM keys WHERE key = ?"};
-    statement set_key{file, "REPLACE INTO keys VALUES(?, ?)"};
-    statement expire_keys{file, "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE until <= ? LIMIT ?)"};
-    statement tell{file, "REPLACE INTO outcomes SELECT id, submitter, ?, envelope, ? FROM jobs WHERE place = ?"};
-    statement told{file, "SELECT id, envelope, progress FROM outcomes WHERE submitter = ? LIMIT ?"};
-    statement collect{file, "DELETE FROM outcomes WHERE id = ?"};
-    statement expire_outcomes{file, "DELETE FROM outcomes WHERE id IN (SELECT id FROM outcomes WHERE at <= ? LIMIT ?)"};
-    statement any_over{file,
-                       "SELECT EXISTS(SELECT 1 FROM jobs WHERE failed <= ?) OR EXISTS(SELECT 1 FROM keys WHERE until "
-                       "<= ?) OR EXISTS(SELECT 1 FROM outcomes WHERE at <= ?)"};
-    statement next_class{file, "SELECT place FROM jobs WHERE place >= ? ORDER BY place LIMIT 1"};
-    // Two ranges of the table: by one condition, or by an index, it would go through all.
-    statement misplaced{file,
-                        "SELECT place FROM jobs NOT INDEXED WHERE place < 0 AND state < 2 UNION ALL SELECT place FROM "
-                        "jobs NOT INDEXED WHERE place >= ? AND state < 2 LIMIT 200"};
-    statement fresh{
-        file, "SELECT place, due IS NULL AND state < 2 FROM jobs WHERE place > ? AND place < ? ORDER BY place LIMIT ?"};
-    statement delayed{file,
-                      "SELECT place, due FROM jobs WHERE class = ? AND due IS NOT NULL AND state < 2 ORDER BY due"};
-    statement kept{file,
-                   "SELECT place, EXISTS(SELECT 1 FROM jobs INDEXED BY ids WHERE id = j.id AND place = j.place) AND "
-                   "EXISTS(SELECT 1 FROM jobs INDEXED BY lines WHERE state = j.state AND (due IS NOT NULL) = (j.due IS "
-                   "NOT NULL) AND submitted = j.submitted AND due IS j.due AND place = j.place) AND (j.due IS NULL OR "
-                   "EXISTS(SELECT 1 "
-                   "FROM jobs INDEXED BY delayed WHERE class = j.class AND due = j.due AND place = j.place)) FROM jobs "
-                   "AS j NOT INDEXED WHERE place > ? ORDER BY place LIMIT ?"};
-    statement there{file,
-                    "SELECT id, place, EXISTS(SELECT 1 FROM jobs AS t NOT INDEXED WHERE t.place = j.place) FROM jobs "
-                    "AS j INDEXED BY ids WHERE (id, place) > (?, ?) ORDER BY id, place LIMIT ?"};
-    statement retry{file, "UPDATE jobs SET state = 0, due = 0 WHERE place = ? AND state <> 4"};
-    statement hold{file, "UPDATE jobs SET state = 2, due = NULL WHERE place = ? AND state <> 4"};
-};
 
 /// For how long what is over stays in the file.
 struct keeping {
@@ -150,13 +75,11 @@ public:
     // These two on any thread.
     bool is_there() const { return file_identity::of(path_) == is_ && !is_emptied(); }
     std::string moved() const {
-        if (is_emptied())
-            return "the queue '" + escaped(path_, 1000) +
-                   "' was emptied while it is open: end the processes that have it open, and put a copy of it back";
         return "the queue '" + escaped(path_, 1000) +
-               "', its -wal or its -shm was moved, deleted or replaced while it is open: put it back, or end the "
-               "processes that "
-               "have it open";
+               (is_emptied()
+                    ? "' was emptied while it is open: end the processes that have it open, and put a copy back"
+                    : "', its -wal or its -shm was moved, deleted or replaced while it is open: put it back, "
+                      "or end the processes that have it open");
     }
     /// Another number than the last time: other processes wrote.
     std::int64_t version_seen() { return sql().data_version.find().value_or(0); }
@@ -215,9 +138,8 @@ public:
     /// Stores a job, or says why not; what keeps all jobs out is thrown. `submitter` wants to know its outcome.
     error_code insert(const job& j, std::int64_t submitter, spot& at) {
         expire_in_time();
-        if (!j.idempotency_key.empty()) {
-            if (sql().key_until.find(j.idempotency_key).value_or(0) > clocks.now()) return errc::already_queued;
-        }
+        if (!j.idempotency_key.empty() && sql().key_until.find(j.idempotency_key).value_or(0) > clocks.now())
+            return errc::already_queued;
         const auto known = j.mail->content.known();
         at = {.part = now_.part, .size = static_cast<std::int64_t>(known.size), .submitter = submitter};
         journal_heading heading;
@@ -320,10 +242,10 @@ public:
         expire_in_time();
     }
     void collected(job_id id) { sql().collect.run(id); }
-    /// Forgets some of what is over: keys, what failed, and outcomes that nobody collected for an hour.
     /// How long what is over stays is for who sends to say: those who only submit or look may know another time.
     void begin_sending() noexcept { sends_ = true; }
     void end_sending() noexcept { sends_ = false; }
+    /// Forgets some of what is over: keys, what failed, and outcomes that nobody collected for an hour.
     void expire() {
         static constexpr std::size_t slice = 50;
         const auto now = over();
@@ -362,85 +284,8 @@ public:
             submitter, most);
         return all;
     }
-    /// The place of the first job at or behind `place`.
-    std::optional<std::int64_t> next(std::int64_t place) { return sql().next_class.find(place); }
-    /// Some that are in no class, and may be sent as far as they know.
-    std::vector<std::int64_t> misplaced() {
-        std::vector<std::int64_t> found;
-        auto& row = sql().misplaced;
-        row.each(
-            [&] {
-                found.push_back(row.number(0));
-                return true;
-            },
-            first_place(classes));
-        return found;
-    }
-    struct walk {
-        std::vector<std::int64_t> places = {};
-        std::int64_t seen = 0;  // how far it went
-        bool more = false;      // there may be some behind that
-    };
-    /// Fresh jobs of a class behind `place`, oldest first, and not past more than a number of others at a time.
-    walk fresh(std::uint8_t of, std::int64_t place, std::size_t most) {
-        static constexpr std::int64_t farthest = 4096;
-        walk found{.seen = place};
-        std::int64_t passed = 0;
-        auto& row = sql().fresh;
-        row.each(
-            [&] {
-                found.seen = row.number(0);
-                if (row.number(1) == 1) found.places.push_back(found.seen);
-                return ++passed < farthest && found.places.size() < most;
-            },
-            place, first_place(of + 1u), farthest);
-        found.more = passed == farthest || found.places.size() == most;
-        return found;
-    }
-    /// Calls `f(place, due)` for what waits for a time, the earliest first, until it returns false.
-    template <class F>
-    void each_delayed(std::uint8_t of, F f) {
-        auto& row = sql().delayed;
-        row.each([&] { return f(row.number(0), row.number(1)); }, of);
-    }
-    /// How far somebody has looked at each job, and then at each that an index has.
-    struct looked_at {
-        static constexpr auto none = std::numeric_limits<std::int64_t>::min();
-        std::int64_t place = none;
-        std::int64_t id = none;
-        bool has_all_jobs = false;
-    };
-    /// Whether the next `most` behind `from`, which moves on, are where the indexes say, and are there at all: one that
-    /// is in no index, or in nothing else, would wait for ever. At the end `from` is empty.
-    bool well_kept(std::optional<looked_at>& from, std::size_t most) {
-        bool well = true;
-        std::size_t n = 0;
-        if (!from->has_all_jobs) {
-            auto& row = sql().kept;
-            row.each(
-                [&] {
-                    from->place = row.number(0);
-                    well = row.number(1) == 1;
-                    ++n;
-                    return well;
-                },
-                from->place, most);
-            if (n < most) from = looked_at{.has_all_jobs = true};
-            return well;
-        }
-        auto& row = sql().there;
-        row.each(
-            [&] {
-                from->id = row.number(0);
-                from->place = row.number(1);
-                well = row.number(2) == 1;
-                ++n;
-                return well;
-            },
-            from->id, from->place, most);
-        if (n < most) from.reset();
-        return well;
-    }
+    /// What waits. Not to be kept.
+    sqlite_backlog backlog() { return sqlite_backlog(sql()); }
     std::optional<filed_job> read(std::int64_t place) { return on().rows.read(place); }
     job_info info(const filed_job& f, time_point now) { return on().rows.info(f, now); }
     mail_ptr read_later(envelope e, const content::facts& facts, const spot& at) {
@@ -608,24 +453,11 @@ private:
         return from.failure();
     }
 
-    struct connection {
-        connection(const std::string& path, const calendar& clocks, const std::shared_ptr<stored_parts>& parts)
-            : file(path, SQLITE_OPEN_READWRITE),
-              is_prepared((sqlite_schema(file).prepare(), true)),
-              sql(file),
-              journal(file),
-              rows(file, clocks, parts) {}
-        database file;
-        bool is_prepared;
-        sqlite_statements sql;
-        journal_writer journal;
-        sqlite_rows rows;
-    };
-    connection& on() {
+    sqlite_connection& on() {
         if (on_) return *on_;
         if (!is_there()) refuse_moved();
         clocks.look();
-        on_ = std::make_unique<connection>(path_, clocks, parts_);
+        on_ = std::make_unique<sqlite_connection>(path_, clocks, parts_);
         (void)on_->sql.counters.find();
         has_octets_ = true;
         beside_ = files_beside::of(path_);
@@ -658,7 +490,7 @@ private:
     std::atomic<bool> has_octets_ = false;  // once it was open
     files_beside beside_;
     std::shared_ptr<stored_parts> parts_;
-    std::unique_ptr<connection> on_;
+    std::unique_ptr<sqlite_connection> on_;
     counters now_;
     counters left_;
     unsigned since_expired_ = 0;  // changes

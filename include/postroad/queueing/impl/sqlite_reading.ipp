@@ -38,12 +38,12 @@ inline void sqlite_store::load() {
 // The lanes of what is there. Only this thread adds some.
 inline void sqlite_store::discover() {
     // What is in no class would be found by nobody.
-    for (auto found = file_.misplaced(); !found.empty(); found = file_.misplaced())
+    for (auto found = file_.backlog().misplaced(); !found.empty(); found = file_.backlog().misplaced())
         transaction([&] {
             for (const auto place : found) file_.hold(place);
         });
     for (unsigned of = 0; of < classes; ++of) {
-        const auto next = file_.next(first_place(of));
+        const auto next = file_.backlog().next(first_place(of));
         if (!next || *next >= first_place(classes)) break;
         of = class_at(*next);
         const std::scoped_lock lock(mutex_);
@@ -75,7 +75,7 @@ inline bool sqlite_store::load_delayed(std::uint8_t of, sqlite_shelf::lane& l, t
     const auto until = std::max(file_.clocks.stored(horizon), std::int64_t{0});
     auto earliest = never;
     std::vector<std::int64_t> due;
-    file_.each_delayed(of, [&](std::int64_t place, std::int64_t when) {
+    file_.backlog().each_delayed(of, [&](std::int64_t place, std::int64_t when) {
         if (in_memory(place)) return true;
         if (when > until || due.size() == room) {
             earliest = file_.clocks.steady(when);
@@ -100,7 +100,7 @@ inline bool sqlite_store::load_fresh(std::uint8_t of, sqlite_shelf::lane& l) {
         if (!l.hungry()) return false;
     }
     const auto last = file_.left().place;
-    const auto found = file_.fresh(of, l.cursor, room);
+    const auto found = file_.backlog().fresh(of, l.cursor, room);
     const auto n = load_some(found.places, &l.cursor);
     const std::scoped_lock lock(mutex_);
     if (n < found.places.size()) return true;

@@ -222,7 +222,7 @@ inline void sqlite_store::check_some() {
     auto from = unchecked_;
     if (!from) return;
     try {
-        if (!file_.well_kept(from, some))
+        if (!file_.backlog().well_kept(from, some))
             throw error(errc::storage_damaged, "a job is in the file, and not where it is looked for");
     } catch (const error& e) {
         met(e);
