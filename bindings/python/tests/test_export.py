@@ -189,7 +189,7 @@ def test_a_folder_that_is_something_else_is_refused(path, folder, capsys):
     (folder / "export.json").write_text("[1]")
     assert "is not one of an export" in refused(capsys, path, "export", folder)
     assert "export needs a FOLDER" in refused(capsys, path, "export", status=64)
-    assert "a FOLDER goes with export only" in refused(capsys, path, "drop", folder, "--all", status=64)
+    assert "a FOLDER goes with export and import only" in refused(capsys, path, "drop", folder, "--all", status=64)
 
 
 def test_an_export_of_other_messages_or_of_another_process_is_refused(path, folder, capsys):
