@@ -112,6 +112,8 @@ inline constexpr std::string_view not_an_account =
 inline constexpr std::string_view check_both =
     "Check both; some providers want an app password, or a token, and lock after many tries.";
 inline constexpr std::string_view not_smtp = "The server began with SMTP, and what it says now is none.";
+inline constexpr std::string_view web_server = "This is a web server, or the page by which a network lets people in.";
+inline constexpr std::string_view mend_software = "Its software must be mended: ask who runs it.";
 inline constexpr std::string_view no_ehlo =
     "The server knows no EHLO: it has neither TLS nor logins, is no mail server (FTP begins with 220, too), or a "
     "firewall between changes SMTP.";
@@ -174,14 +176,13 @@ inline constexpr advice_row advice_table[] = {
     {{.whose = ours, .about = errc::malformed_reply, .found = "got \"* "},
      {"This is an IMAP server, for reading mail.", use_submission, source::ports}},
     {{.whose = ours, .about = errc::malformed_reply, .found = "got \"http/"},
-     {"This is a web server, or the page by which a network lets people in.", use_submission, source::ports}},
+     {web_server, use_submission, source::ports}},
     {{.whose = ours, .about = errc::malformed_reply, .found = "got \"ssh-"},
      {"This is an SSH server.", use_submission, source::ports}},
     {{.about = errc::malformed_reply, .found = "have two codes|holds a cr|holds a nul"},
-     {"The server breaks the rules of replies.", "Its software must be mended: ask who runs it.", source::replies}},
+     {"The server breaks the rules of replies.", mend_software, source::replies}},
     {{.about = errc::malformed_reply, .found = "without crlf"},
-     {"The server ends its lines with LF alone, by which messages can be smuggled.",
-      "Its software must be mended: ask who runs it.", source::lines}},
+     {"The server ends its lines with LF alone, by which messages can be smuggled.", mend_software, source::lines}},
     {{.whose = ours, .about = errc::malformed_reply, .where = phase::greeting, .first = tls_first::no},
      {"This may be no mail server.", "If it expects TLS from the first octet, use smtps://.", source::ports}},
     {{.whose = ours, .about = errc::malformed_reply, .where = phase::greeting},
@@ -372,7 +373,7 @@ inline constexpr advice_row advice_table[] = {
     {{.whose = ours, .about = errc::tls_handshake, .found = "agreed to starttls"},
      {"The server offers STARTTLS and cannot do it.", "Look at its certificate and log.", source::starttls}},
     {{.whose = ours, .about = errc::tls_handshake, .found = "in the clear, \"http/"},
-     {"This is a web server, or the page by which a network lets people in.", use_submission, source::ports}},
+     {web_server, use_submission, source::ports}},
     {{.whose = ours, .about = errc::tls_handshake, .found = "in the clear, \"* |in the clear, \"+ok"},
      {"This is a server of IMAP or POP3, for reading mail.", use_submission, source::ports}},
     {{.whose = ours, .about = errc::tls_handshake, .found = "answered in the clear"},
