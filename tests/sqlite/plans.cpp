@@ -4,11 +4,10 @@
 #include <postroad/queueing/sqlite_journal.hpp>
 
 #include <algorithm>
-#include <atomic>
-#include <limits>
 #include <map>
 #include <mutex>
 #include <string_view>
+#include <utility>
 
 using namespace sqlite_test;
 using queueing::job_filter;
@@ -27,8 +26,8 @@ public:
     /// The statements that walked through all of a table, or sorted, since the last time.
     static std::string scans() { return take(scanned); }
     static std::string sorts() { return take(sorted); }
-    /// The pages that statements looked at, since the last time.
-    static int pages() { return looked.exchange(0); }
+    /// The pages that this thread's statements looked at, since the last time.
+    static int pages() { return std::exchange(looked, 0); }
     /// The most steps that a statement with these words in it took at once; 0: there was none.
     static int most_steps(std::string_view words) {
         const std::scoped_lock lock(mutex);
@@ -73,7 +72,7 @@ private:
     static inline std::map<std::string, int> scanned;
     static inline std::map<std::string, int> sorted;
     static inline std::map<std::string, int> steps;
-    static inline std::atomic<int> looked = 0;
+    static inline thread_local int looked = 0;
 };
 
 job job_of(const char* tenant, const char* tag, const char* domain, time_point due) {
@@ -168,7 +167,7 @@ TEST_CASE("whoever begins to send looks at no job but those that are next") {
 TEST_CASE("how many messages wait, and how many failed, is known without counting them") {
     const watched all;
     const auto now = clock::now();
-    // Of so many that failed and so many that wait. The least of some: the queue's own thread looks at a few beside it.
+    // Of so many that failed and so many that wait.
     const auto pages_for = [&](std::size_t n) {
         const folder f;
         outbox box({.path = f.file()});
@@ -187,21 +186,18 @@ TEST_CASE("how many messages wait, and how many failed, is known without countin
         }
         REQUIRE(box.drained());
         add();
-        auto least = std::numeric_limits<int>::max();
-        for (int i = 0; i < 5; ++i) {
-            queueing::queue_counts counts;
-            (void)watched::pages();
-            box.queue.count(now, counts);
-            least = std::min(least, watched::pages());
-            CHECK(counts.of(job_state::failed) == n);
-            CHECK(counts.of(job_state::waiting) == n);
-        }
-        return least;
+        queueing::queue_counts counts;
+        (void)watched::pages();
+        box.queue.count(now, counts);
+        CHECK(counts.of(job_state::failed) == n);
+        CHECK(counts.of(job_state::waiting) == n);
+        return watched::pages();
     };
     const auto few = pages_for(400);
     const auto many = pages_for(4000);
     CAPTURE(few);
     CAPTURE(many);
+    CHECK(few > 0);
     CHECK(many < few + 10);
 }
 
