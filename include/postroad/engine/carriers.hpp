@@ -188,8 +188,10 @@ public:
     void carry_out(interrupt& i, time_point now) {
         with_session(i.id, now, [&](session_type& s) { s.cancel(i.job, now); });
     }
+    // It leaves at once, before another is opened: a server that counts them never sees one too many.
     void carry_out(quit_connection& q, time_point now) {
         with_session(q.id, now, [&](session_type& s) { s.quit(now); });
+        if (auto* const c = find(q.id); c && !c->over) (void)c->flush(now);
     }
 
     /// What is under way ends; what becomes of it is for the next turn.
