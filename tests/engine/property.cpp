@@ -2,7 +2,6 @@
 // the environment replays one seed.
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <queue>
@@ -11,6 +10,7 @@
 #include <stdexcept>
 
 #include "rig.hpp"
+#include "seeds.hpp"
 
 using namespace engine_test;
 
@@ -383,9 +383,7 @@ private:
 /// Runs with the seed of the environment, or with many.
 template <class Run>
 void with_seeds(Run run) {
-    const char* given = std::getenv("POSTROAD_SEED");
-    const std::uint32_t first = given ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10)) : 1;
-    for (auto seed = first; seed < first + (given ? 1 : 30); ++seed) {
+    for (const auto seed : seeds(30)) {
         std::string rule;
         try {
             run(seed);

@@ -2,7 +2,6 @@
 // POSTROAD_SEED=n in the environment replays one seed.
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <deque>
 #include <random>
 #include <set>
@@ -10,6 +9,7 @@
 #include <postroad/scheduling/fair.hpp>
 
 #include "rig.hpp"
+#include "seeds.hpp"
 
 using namespace engine_test;
 using pooling::keep_alive;
@@ -174,9 +174,7 @@ private:
 
 template <class F>
 void with_seeds(F f) {
-    const char* given = std::getenv("POSTROAD_SEED");
-    const auto first = given ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10)) : 1u;
-    for (auto seed = first; seed < first + (given ? 1 : 20); ++seed) {
+    for (const auto seed : seeds(20)) {
         INFO("POSTROAD_SEED=" << seed << " replays this");
         f(seed);
     }

@@ -5,13 +5,13 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <random>
 
 #include <postroad/queueing/sqlite.hpp>
 #include <postroad/scheduling/fair.hpp>
 
 #include "scratch_folder.hpp"
+#include "seeds.hpp"
 #include "villain.hpp"
 
 using namespace postroad_test;
@@ -193,9 +193,6 @@ void check(const plan& p, const result& r) {
 }  // namespace
 
 TEST_CASE("an opening that is tampered with costs a handful of connections, and its message ends or waits") {
-    const char* given = std::getenv("POSTROAD_SEED");
-    const auto first = given ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10)) : 1u;
-    const auto last = given ? first : first + 15;
     const scratch_folder folder;
     struct one {
         std::uint32_t seed, kind;
@@ -203,7 +200,7 @@ TEST_CASE("an opening that is tampered with costs a handful of connections, and 
         result r = {};
     };
     std::vector<one> all;
-    for (auto seed = first; seed <= last; ++seed)
+    for (const auto seed : seeds(16))
         for (std::uint32_t kind = 0; kind < kinds; ++kind) {
             std::mt19937 random(seed * kinds + kind);
             all.push_back({seed, kind, draw(random)});
