@@ -513,6 +513,35 @@ TEST_CASE("a session that is exhausted is left, and its message goes on at once,
     CHECK(r.did() == "done #2 deferred x1");
 }
 
+TEST_CASE("how many messages a session takes is learned from refusals of MAIL that give no reason, and no others") {
+    const auto refusals = [](enhanced_code reason) {
+        rig<> r(keep_alive{.max_connections = 1});
+        r.add_many(100);
+        auto enough = all(1, status::deferred, phase::mail, 450);
+        enough.front().reply.enhanced = reason;
+        std::size_t refused = 0;
+        std::map<connection_id, std::size_t> took;
+        for (int rounds = 0; r.done.size() < 100 && rounds < 1000; ++rounds) {
+            const auto did = r.did();
+            if (const auto at = did.find("quit "); at != std::string::npos) r.close(std::stoull(did.substr(at + 5)));
+            if (const auto at = did.find("open "); at != std::string::npos) r.ready(std::stoull(did.substr(at + 5)));
+            for (const auto& [id, jobs] : std::map(r.asked))
+                for (const auto& [j, n] : jobs)
+                    if (++took[id] <= 2) {
+                        r.accept(id, j);
+                    } else {
+                        ++refused;
+                        r.finish(id, j, enough);
+                    }
+        }
+        CHECK(r.done.size() == 100);
+        return refused;
+    };
+    CHECK(refusals({}) == 2);
+    CHECK(refusals({4, 4, 5}) == 2);
+    CHECK(refusals({4, 7, 1}) > 40);
+}
+
 TEST_CASE("a destination that the scheduler leaves alone is named, with the server's last words") {
     rig<keep_alive, memory, fair> r(keep_alive{.max_connections = 1});
     r.add_many(20);

@@ -81,8 +81,9 @@ public:
             c.replied = true;
             (void)fail_server(c, closed_by(f, c), ruling::outage, 1, now);
         } else if (r == ruling::again && !f.error) {
-            // Any other refusal may be about the sender.
-            if (!f.recipients.empty() && scheduling::is_busy(f.recipients.front()))
+            // Any other refusal may be about the sender. One without a reason of its own teaches when it is seen twice.
+            if (!f.recipients.empty() &&
+                (scheduling::is_busy(f.recipients.front()) || f.recipients.front().reply.enhanced.kind == 0))
                 pooling_traits::hung_up(pooling_, c.id, now, c.jobs.size());
             c.full = true;
         } else if (r == ruling::setting || (said == ruling::outage && !breaks_connection(f.error))) {

@@ -67,7 +67,8 @@ struct pooling_traits {
         else if constexpr (requires { p.found_dead(id, now); })
             p.found_dead(id, now);
     }
-    /// The server ends `id`, which was idle, or by 421 in place of the next message. `behind` as above.
+    /// The server ends `id`, which was idle, or by 421 in place of the next message, or wants no other on it. `behind`
+    /// as above.
     static void hung_up(P& p, connection_id id, time_point now, std::size_t behind) {
         if constexpr (requires { p.hung_up(id, now, behind); })
             p.hung_up(id, now, behind);
