@@ -6,15 +6,19 @@ import asyncio
 import hashlib
 import json
 import mailbox
+import os
 import re
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Set, Tuple, Union
 
+from . import _core
 from ._arguments import MOST
 from ._delivery import Delivery
 from ._errors import AlreadyQueued, Error, InvalidInput
+from ._export import BEFORE_ALL, pages_of
 from ._mailer import Mailer
 
 if TYPE_CHECKING:
@@ -24,8 +28,11 @@ _AT_ONCE = 256
 """Most messages that share a write to the disk."""
 _OCTETS_AT_ONCE = 16 << 20
 _KEYS_KEPT = 7 * 86400.0
-_UNTIL_HELD = 3600.0
-"""What is to be held waits so long before it could go, should the import end in between."""
+_YEAR = 365 * 86400.0
+_UNTIL_HELD = 30 * _YEAR
+"""What is to be held is queued for then, so that it does not go should the import end before it holds it."""
+_NOT_HELD = 29 * _YEAR
+"""What is due later is of such an import."""
 _GO_BY_THEMSELVES = ("waiting", "delayed")
 _SERVED = ("accepted",)
 _OVER = ("accepted", "rejected")
@@ -173,11 +180,14 @@ def take(queue: str, source: Path, refused: Callable[[str], None], step: Callabl
     that cannot be taken, `step` whether it could. Raises Error where nothing more can be stored; the same again takes
     what is missing."""
     taken = Taken()
+    may_not_be_held: Set[str] = set()
     with Mailer("discard://", queue=queue, submit_only=True, capacity=MOST, keys_kept=_KEYS_KEPT) as mail:
 
         def note(item: Item, result: Union[Ticket, Exception]) -> None:
             if isinstance(result, AlreadyQueued):
                 taken.known += 1
+                if item.held:
+                    may_not_be_held.add(item.options["idempotency_key"])
             elif isinstance(result, Exception):
                 if _ends(result):
                     raise result
@@ -192,7 +202,19 @@ def take(queue: str, source: Path, refused: Callable[[str], None], step: Callabl
         for some in _pages(items(source)):
             for item, result in zip(some, asyncio.run(_queued(mail, some))):
                 note(item, result)
+        if may_not_be_held:
+            _hold_rest(mail, queue, may_not_be_held)
     return taken
+
+
+def _hold_rest(mail: Mailer, queue: str, keys: Set[str]) -> None:
+    """Those of these keys that an import queued, which ended before it held them."""
+    core = _core.Queue(os.fsencode(queue))
+    late = (time.time() + _NOT_HELD) * 1e6
+    for page, _ in pages_of(core, {"state": "delayed"}, BEFORE_ALL):
+        for parts, _ in page:
+            if parts["idempotency_key"] in keys and (parts["due"] or 0) > late:
+                mail.hold(id=parts["id"])
 
 
 def _pages(all_items: Iterator[Item]) -> Iterator[List[Item]]:

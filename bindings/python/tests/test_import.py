@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import mailbox
+import signal
 import sqlite3
+import subprocess
+import sys
 from datetime import datetime, timezone
 
 import postroad
@@ -86,6 +89,38 @@ def test_what_was_held_is_held(path, other, take, tmp_path):
     assert take(other, tmp_path / "out")[1] == (2, 0, 0)
     assert postroad.Queue(other).count().by_state["held"] == 1
     assert postroad.Queue(other).count().by_state["waiting"] == 1
+
+
+def test_an_import_that_was_killed_before_it_held_what_it_took_is_finished_by_the_next(path, other, take, tmp_path):
+    """Until then nothing of it goes by itself, however late that is."""
+    submit(path, *(BODY % b"%d" % n for n in range(4)))
+    postroad.Queue(path).hold(state="waiting")
+    submit(path, BODY % b"later", delay=3600)
+    exported(path, tmp_path / "out")
+    code = f"""
+import os, signal
+from pathlib import Path
+from postroad import Mailer, _import
+hold, n = Mailer.hold, []
+def dies(*args, **which):
+    n.append(1)
+    if len(n) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return hold(*args, **which)
+Mailer.hold = dies
+_import.take({str(other)!r}, Path({str(tmp_path / "out")!r}), print, lambda done: None)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    queue = postroad.Queue(other)
+    assert queue.count().by_state == {**queue.count().by_state, "held": 1, "delayed": 4, "waiting": 0}
+    assert sorted(job.until > 20 * 365 * 86400 for job in queue.jobs(state="delayed")) == [False, True, True, True]
+    assert take(other, tmp_path / "out") == (0, (0, 5, 0), "")
+    assert queue.count().by_state == {**queue.count().by_state, "held": 4, "delayed": 1}
+    # one that somebody has released since stays so
+    released = queue.jobs(state="held")[0].id
+    queue.retry_now(id=released)
+    assert take(other, tmp_path / "out") == (0, (0, 5, 0), "")
+    assert queue.jobs(id=released)[0].state == "waiting"
 
 
 def test_what_failed_waits_for_a_decision_and_goes_to_those_who_did_not_get_it(server, path, other, take, tmp_path):
