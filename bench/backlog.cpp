@@ -154,6 +154,9 @@ void look_after(queueing::sqlite& queue, job_id n) {
     look(queue, "a domain", {.domain = "d7.example"});
     look(queue, "a tenant", {.tenant = "t10"});
     look(queue, "failed, of a domain", {.state = job_state::failed, .domain = "d7.example"});
+    look(queue, "waiting, of a tenant", {.state = job_state::waiting, .tenant = "t10"});
+    look(queue, "a tenant and its domain", {.tenant = "t7", .domain = "d7.example"});
+    look(queue, "a tenant and another's", {.tenant = "t8", .domain = "d7.example"});
     look(queue, "one", {.id = n});
     double best = 1e9;
     for (int i = 0; i < 5; ++i) {

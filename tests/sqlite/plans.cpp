@@ -201,6 +201,123 @@ TEST_CASE("how many messages wait, and how many failed, is known without countin
     CHECK(many < few + 10);
 }
 
+namespace {
+
+// Of `n` jobs beside one another: what SQL says of the number `i`.
+struct crowd {
+    const char* what = "";
+    job_filter which = {};
+    const char* tenant = "NULL";
+    const char* tag = "NULL";
+    const char* domain = "'x.example'";
+    const char* state = "0";
+    const char* due = "NULL";
+};
+void fill(outbox& box, const std::string& path, const crowd& c, int n) {
+    (void)box.add();
+    execute(path,
+            "WITH RECURSIVE k(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM k WHERE i < " + std::to_string(n) +
+                "), m(n) AS (SELECT " + std::to_string(n) +
+                ") INSERT INTO jobs(place, state, due, class, id, submitted, submitter, part, size, facts, tenant, "
+                "tag, envelope, domain) SELECT place + i, " +
+                c.state + ", " + c.due + ", 0, 5000000 + i, submitted + i, 0, part, size, facts, " + c.tenant + ", " +
+                c.tag + ", replace(envelope, 'y.example', " + c.domain + "), " + c.domain +
+                " FROM jobs, k, m WHERE jobs.id < 5000000");
+}
+
+}  // namespace
+
+TEST_CASE("what a filter with several members finds does not cost more in a longer queue") {
+    const watched all;
+    const job_filter both{.tenant = "a", .tag = "b"};
+    const crowd crowds[] = {
+        {.what = "a tag of which few have the tenant",
+         .which = both,
+         .tenant = "iif(i > n - 30, 'a', 'c')",
+         .tag = "'b'"},
+        {.what = "a tag and a tenant, many of both",
+         .which = both,
+         .tenant = "iif(i < n * 3 / 4, 'a', 'c')",
+         .tag = "iif(i > n * 3 / 4 - 30, 'b', 'd')"},
+        {.what = "none has both",
+         .which = both,
+         .tenant = "iif(i < n / 2, 'a', 'c')",
+         .tag = "iif(i < n / 2, 'd', 'b')"},
+        {.what = "a state of one domain",
+         .which = {.state = job_state::failed, .domain = "x.example"},
+         .domain = "iif(i < n * 3 / 4, 'x.example', 'z.example')",
+         .state = "iif(i > n * 3 / 4 - 30, 4, 0)"},
+        {.what = "a tenant, most of whose messages failed",
+         .which = {.tenant = "a"},
+         .tenant = "'a'",
+         .state = "iif(i > n - 30, 0, 4)"},
+        {.what = "four members",
+         .which = {.state = job_state::held, .tenant = "a", .tag = "b", .domain = "x.example"},
+         .tenant = "'a'",
+         .tag = "iif(i < n * 3 / 4, 'b', 'd')",
+         .state = "iif(i > n * 3 / 4 - 30, 2, 0)"},
+        {.what = "few of many that are due later",
+         .which = {.state = job_state::waiting, .tenant = "a"},
+         .tenant = "'a'",
+         .due = "iif(i > n - 30, 1, 4000000000000000000)"},
+        {.what = "few that are due later",
+         .which = {.state = job_state::delayed},
+         .due = "iif(i > n - 30, 4000000000000000000, 1)"},
+    };
+    for (const auto& c : crowds) {
+        CAPTURE(std::string(c.what));
+        const auto pages_for = [&](int n) {
+            const folder f;
+            outbox box({.path = f.file()});
+            fill(box, f.file(), c, n);
+            std::vector<queueing::job_info> out;
+            box.queue.list(c.which, 20, clock::now(), out);
+            (void)watched::pages();
+            std::vector<queueing::job_info> found;
+            box.queue.list(c.which, 20, clock::now(), found);
+            CHECK(found.size() == out.size());
+            CHECK(found.size() == (std::string_view(c.what) == "none has both" ? 0 : 20));
+            return watched::pages();
+        };
+        const auto few = pages_for(2000);
+        const auto many = pages_for(20'000);
+        CAPTURE(few);
+        CAPTURE(many);
+        CHECK(few > 0);
+        CHECK(many < few + 150);
+    }
+}
+
+TEST_CASE(
+    "a page of what is rare is found by what makes it rare, and of what is not is looked for some rows at a time") {
+    const watched all;
+    const folder f;
+    outbox box({.path = f.file()});
+    const int n = 30'000;
+    fill(box, f.file(), {.tenant = "iif(i > n - 30, 'rare', iif(i % 2, 'odd', 'even'))", .tag = "iif(i % 2, 'o', 'e')"},
+         n);
+    const auto now = clock::now();
+    (void)watched::pages();
+    auto page = box.queue.page({.tenant = "rare"}, 20, -1, now);
+    CHECK(page.jobs.size() == 20);
+    REQUIRE(page.next);
+    page = box.queue.page({.tenant = "rare"}, 20, *page.next, now);
+    CHECK(page.jobs.size() == 10);
+    CHECK_FALSE(page.next);
+    const auto rare = watched::pages();
+    CHECK(rare > 0);
+    CHECK(rare < 1000);
+    // Whoever wants more of them than there are goes on, and nobody waits for the whole of it.
+    std::size_t pages = 0;
+    for (std::optional<std::int64_t> after = -1; after; ++pages) {
+        page = box.queue.page({.tenant = "odd", .tag = "e"}, 20, *after, now);
+        CHECK(page.jobs.empty());
+        after = page.next;
+    }
+    CHECK(pages > 2);
+    CHECK(pages < 10);
+}
+
 TEST_CASE("whatever is asked of a journal goes by an index") {
     const watched all;
     const folder f;

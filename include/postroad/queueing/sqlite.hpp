@@ -122,7 +122,8 @@ public:
     void list(const job_filter& which, std::size_t limit, time_point now, std::vector<job_info>& out) const;
     void count(time_point now, queue_counts& counts) const;
     /// Jobs that match, with their mail, for who copies them: at most `limit`, in the order of their places in the
-    /// file, behind `after`: class by class, and those of one class as they arrived. Keeps nobody from writing: what is
+    /// file, behind `after`: class by class, and those of one class as they arrived. Some rows are looked at, so it may
+    /// be fewer, or none, before the last page. Keeps nobody from writing: what is
     /// sent meanwhile may be gone when its content is read, which fails then (content::reader::failed()).
     stored_page page(const job_filter& which, std::size_t limit, std::int64_t after, time_point now) const;
     std::size_t retry_now(const job_filter& which, time_point now);

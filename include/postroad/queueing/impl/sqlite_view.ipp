@@ -1,10 +1,9 @@
 #pragma once
 
-#include <postroad/queueing/impl/sqlite_rows.ipp>
+#include <postroad/queueing/impl/sqlite_selection.ipp>
 
 #include <algorithm>
 #include <array>
-#include <bitset>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -15,138 +14,6 @@
 #include <vector>
 
 namespace postroad::queueing::detail {
-
-using state_set = std::bitset<job_states>;
-inline constexpr std::size_t bit_of(job_state s) noexcept { return static_cast<std::size_t>(s); }
-
-/// The states that a filter means. What failed is over: only a filter that names its state, or its id, means it.
-inline state_set meant_by(const job_filter& which) {
-    state_set all;
-    if (which.state) return all.set(bit_of(*which.state));
-    all.set();
-    return which.id || which.whole ? all : all.reset(bit_of(job_state::failed));
-}
-
-/// Which rows a filter means, as SQL that goes by one of the indexes.
-class sqlite_selection {
-public:
-    sqlite_selection(database& file, const job_filter& which, state_set states, std::int64_t now)
-        : file_(file), states_(states), now_(std::to_string(now)) {
-        if (which.id) by("ids", "id = " + std::to_string(static_cast<std::int64_t>(*which.id)));
-        if (which.whole) by("wholes", "whole = " + std::to_string(static_cast<std::int64_t>(*which.whole)));
-        if (!which.tag.empty()) by("tags", "tag = ?", which.tag);
-        if (!which.tenant.empty()) by("tenants", "tenant = ?", which.tenant);
-        if (!which.domain.empty()) by("domains", "domain = ?", postroad::detail::in_lower_case(which.domain));
-    }
-
-    /// Calls `f(place)` for each, oldest first, until it returns false.
-    template <class F>
-    void each(F f) {
-        if (states_.none()) return;
-        statement found(file_, sql());
-        found.each([&] { return f(found.number(0)); }, values_);
-    }
-
-    /// The same in the order of their places, behind `after`, at most so many.
-    template <class F>
-    void each_behind(std::int64_t after, std::size_t most, F f) {
-        if (states_.none()) return;
-        std::string where;
-        for (const auto& t : terms_) (where += " AND ") += t.condition;
-        statement found(file_, "SELECT place FROM jobs NOT INDEXED WHERE place > " + std::to_string(after) + where +
-                                   " AND (" + joined(lines(), " OR ") + ") ORDER BY place LIMIT " +
-                                   std::to_string(most));
-        found.each([&] { return f(found.number(0)); }, values_);
-    }
-
-private:
-    struct term {
-        const char* index = "";
-        std::string condition = {};
-    };
-    void by(const char* index, std::string condition) { terms_.push_back({index, std::move(condition)}); }
-    void by(const char* index, std::string condition, std::string value) {
-        by(index, std::move(condition));
-        values_.all.push_back(std::move(value));
-    }
-
-    std::string sql() {
-        const auto best = best_index();
-        std::string where = "WHERE ";
-        for (const auto& t : terms_) (where += t.condition) += " AND ";
-        if (best)
-            return "SELECT place, submitted FROM jobs INDEXED BY " + std::string(*best) + ' ' + where + '(' +
-                   joined(lines(), " OR ") + ") ORDER BY submitted, place";
-        std::vector<std::string> arms;
-        const auto arm = "SELECT place, submitted FROM jobs INDEXED BY lines " + where;
-        for (const auto& line : lines()) arms.push_back(arm + line);
-        auto values = std::exchange(values_, {});
-        for (std::size_t i = 0; i < arms.size(); ++i)
-            values_.all.insert(values_.all.end(), values.all.begin(), values.all.end());
-        return joined(arms, " UNION ALL ") + " ORDER BY 2, 1";
-    }
-    // The index that finds the fewest; none: `lines`.
-    std::optional<std::string> best_index() {
-        if (terms_.empty()) return {};
-        std::optional<std::string> best;
-        std::int64_t fewest = enough;
-        if (terms_.size() == 1 && states_.count() > 1) return terms_.front().index;
-        std::size_t value = 0;
-        for (const auto& t : terms_) {
-            texts one;
-            if (t.condition.ends_with('?')) one.all.push_back(values_.all[value++]);
-            const auto n = found_by(t.index, t.condition, one);
-            if (n >= fewest && best) continue;
-            best = t.index;
-            fewest = n;
-        }
-        std::int64_t by_state = 0;
-        for (const auto& line : lines()) by_state += found_by("lines", line, {});
-        if (by_state < fewest) return {};
-        return best;
-    }
-    std::int64_t found_by(const char* index, const std::string& condition, const texts& values) {
-        statement probe(file_, "SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY " + std::string(index) + " WHERE " +
-                                   condition + " LIMIT " + std::to_string(enough) + ')');
-        return probe.find(values).value_or(0);
-    }
-
-    // The parts of the index `lines` that hold them, each in the order of age.
-    std::vector<std::string> lines() const {
-        static const std::string fresh = " AND (due IS NOT NULL) = 0";
-        static const std::string timed = " AND (due IS NOT NULL) = 1";
-        std::vector<std::string> all;
-        const auto has = [&](job_state s) { return states_.test(bit_of(s)); };
-        if (has(job_state::waiting)) {
-            all.push_back("state = 0" + fresh);
-            all.push_back("state = 0" + timed + " AND due <= " + now_);
-        }
-        if (has(job_state::delayed)) all.push_back("state = 0" + timed + " AND due > " + now_);
-        static constexpr std::array<std::pair<job_state, const char*>, 4> others = {
-            {{job_state::sending, "1"}, {job_state::held, "2"}, {job_state::in_doubt, "3"}, {job_state::failed, "4"}}};
-        for (const auto& [s, number] : others)
-            if (has(s))
-                for (const auto& half : {fresh, timed}) all.push_back("state = " + std::string(number) + half);
-        // What makes no sense is to be held.
-        if (has(job_state::held)) {
-            all.emplace_back("state < 0");
-            all.emplace_back("state > 4");
-        }
-        return all;
-    }
-    static std::string joined(const std::vector<std::string>& all, const char* between) {
-        std::string text;
-        for (const auto& one : all) (text += text.empty() ? "" : between) += one;
-        return text;
-    }
-
-    static constexpr std::int64_t enough = 2000;
-    database& file_;
-    state_set states_;
-    std::string now_;
-    std::vector<term> terms_;
-    texts values_;
-};
 
 /// Looks at the file beside the thread that writes, and keeps nobody from writing. On any thread.
 class sqlite_view {
@@ -194,20 +61,15 @@ public:
     }
     stored_page page(const job_filter& which, std::size_t limit, std::int64_t after, time_point now) {
         stored_page found;
-        std::size_t seen = 0;
         look([&](connection& c) {
             sqlite_selection of(c.file, which, meant_by(which), clocks_.stored(now));
-            of.each_behind(after, limit, [&](std::int64_t place) {
-                ++seen;
-                found.next = place;
+            found.next = of.each_behind(after, limit, [&](std::int64_t place) {
                 auto f = c.rows.read(place);
-                if (!f) return true;
+                if (!f) return;
                 auto info = c.rows.info(*f, now);
                 if (which.matches(info)) found.jobs.push_back(copied(std::move(info), *std::move(f)));
-                return true;
             });
         });
-        if (seen < limit) found.next.reset();
         return found;
     }
     /// Adds all but those at `left_out`.
