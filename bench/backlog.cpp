@@ -91,7 +91,7 @@ void copy(const std::string& path, job_id has, job_id n) {
         "DROP TABLE some; CREATE INDEX delayed ON jobs(class, due) WHERE due IS NOT NULL; CREATE INDEX ids ON "
         "jobs(id)");
     for (const auto* index : queueing::detail::sqlite_indexes) db.execute(index);
-    db.execute(("UPDATE numbers SET jobs = " + std::to_string(n) + ", place = " + std::to_string(n)).c_str());
+    db.execute(("UPDATE totals SET jobs = " + std::to_string(n) + ", place = " + std::to_string(n)).c_str());
     db.execute("PRAGMA journal_mode = WAL");
 }
 

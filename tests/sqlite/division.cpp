@@ -95,6 +95,46 @@ TEST_CASE("a process that dies at any write of a division leaves each recipient 
     CHECK(parts_seen);
 }
 
+TEST_CASE("how many jobs there are is known of divided messages too, whatever becomes of their parts") {
+    const folder f;
+    outbox box({.path = f.file(), .kept_content = queueing::kept_content::header});
+    box.start();
+    std::mt19937 random(5);
+    const auto check_known = [&] {
+        (void)box.list();  // behind what was asked for
+        CHECK(number(f.file(), "SELECT jobs + failed + more FROM totals") ==
+              number(f.file(), "SELECT count(*) FROM jobs"));
+        std::size_t counted = 0;
+        queueing::queue_counts counts;
+        box.queue.count(clock::now(), counts);
+        for (const auto n : counts.by_state) counted += n;
+        CHECK(counted == box.list().size() + box.list({.state = job_state::failed}).size());
+    };
+    for (int i = 0; i < 12; ++i) {
+        REQUIRE_FALSE(box.submit(outbox::make(mail_with("\r\n", four))));
+        const auto id = box.list().back().id;
+        divide(box, box.lease_one(), {{0}, {1, 3}, {2}});
+        check_known();
+        for (auto& j : box.lease(3)) {
+            if (const auto what = random() % 4; what == 0) {
+                accept_all(j);
+                box.queue.settle(j);
+            } else if (what == 1) {
+                box.queue.keep(std::move(j), job_state::held);
+            } else {
+                j.error = errc::timed_out;
+                box.queue.settle(j);
+            }
+            check_known();
+        }
+        if (i % 2 == 0) (void)box.queue.retry_now({.whole = id}, clock::now());
+        check_known();
+        (void)box.queue.drop({.whole = id}, clock::now());
+        check_known();
+    }
+    CHECK(number(f.file(), "SELECT more FROM totals") == 0);
+}
+
 TEST_CASE("the parts of a message come before what is fresh, share its content, and count as one") {
     const folder f;
     {

@@ -61,8 +61,8 @@ TEST_CASE("an empty file becomes a queue; one of a newer version is refused") {
     execute(f.file(), "PRAGMA user_version = 99");
     const auto e = opening(f.file());
     CHECK(e.code == errc::storage_damaged);
-    CHECK(says(e, "it was written by a newer version (schema 99, and this one knows 3)"));
-    execute(f.file(), "PRAGMA user_version = 3");
+    CHECK(says(e, "it was written by a newer version (schema 99, and this one knows 4)"));
+    execute(f.file(), "PRAGMA user_version = 4");
     CHECK(outbox({.path = f.file()}).queue.size() == 1);
 }
 

@@ -135,13 +135,13 @@ TEST_CASE("a database of another program is left as it is, with its log") {
     for (const auto* sql : {
              "CREATE TABLE t(x)",
              "PRAGMA user_version = 1",
-             "PRAGMA user_version = 3",
+             "PRAGMA user_version = 4",
              "PRAGMA user_version = -1",
              "PRAGMA application_id = 1",
-             "PRAGMA application_id = 1; PRAGMA user_version = 3",
+             "PRAGMA application_id = 1; PRAGMA user_version = 4",
              "CREATE TABLE t(x); PRAGMA application_id = 0x7fffffff",
              "PRAGMA page_size = 512; CREATE TABLE t(x)",
-             "CREATE TABLE numbers(epoch, jobs, failed, place, part, entry)",
+             "CREATE TABLE totals(epoch, jobs, failed, more, place, part, entry)",
              "CREATE TABLE rules(ignoring_case); PRAGMA user_version = 1",
              "PRAGMA journal_mode = WAL; CREATE TABLE t(x)",
          }) {
@@ -172,7 +172,7 @@ TEST_CASE("a file of ours that another version wrote, or of the other kind, is l
                "; PRAGMA user_version = " + std::to_string(version);
     };
     for (const long application : {0x706f7374l, 0x73757070l})
-        for (const int version : {4, 99, -1, 2147483647}) {
+        for (const int version : {5, 99, -1, 2147483647}) {
             CAPTURE(application);
             CAPTURE(version);
             for (const auto* table : {"", "CREATE TABLE t(x);"}) {

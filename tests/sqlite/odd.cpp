@@ -133,7 +133,7 @@ TEST_CASE("a file that became older than it was takes nothing more") {
     (void)box.add();
     (void)box.add();
     CHECK_FALSE(box.submit(outbox::make(mail_with("\r\n"))));
-    execute(f.file(), "UPDATE numbers SET place = 1");
+    execute(f.file(), "UPDATE totals SET place = 1");
     CHECK(box.submit(outbox::make(mail_with("\r\n"))) == errc::storage_damaged);
 }
 
@@ -189,7 +189,7 @@ TEST_CASE("a report that finds no room keeps nothing else from being settled") {
     REQUIRE_FALSE(box.queue.enqueue(about));
     for (const auto& j : jobs) box.queue.settle(j);
     (void)box.add();  // behind these
-    CHECK(number(f.file(), "SELECT jobs FROM numbers") == 2);
+    CHECK(number(f.file(), "SELECT jobs FROM totals") == 2);
     d.heal();
     CHECK_FALSE(stored.get_future().get());
     CHECK(box.list({.state = job_state::failed}).size() == 1);
@@ -226,7 +226,7 @@ TEST_CASE("what failed is over only when the report about it is stored, however 
     long failed = 0;
     for (int i = 0; i < 3000; ++i) {
         auto other = outbox::make(mail_with("\r\n"));
-        if (i == 2000) other.stored = [&](error_code) { failed = number(f.file(), "SELECT failed FROM numbers"); };
+        if (i == 2000) other.stored = [&](error_code) { failed = number(f.file(), "SELECT failed FROM totals"); };
         REQUIRE_FALSE(box.queue.enqueue(other));
     }
     auto about = outbox::make(mail_with("\r\n"));
@@ -308,7 +308,7 @@ TEST_CASE("whichever write fails while a journal is trimmed, all that was settle
             std::this_thread::yield();
         box.queue.stop();
         CHECK(number(f.file(), "SELECT count(*) FROM jobs") == 0);
-        CHECK(number(f.file(), "SELECT entry FROM numbers") == 120);
+        CHECK(number(f.file(), "SELECT entry FROM totals") == 120);
         CHECK(entries() <= 105);
         CHECK(is_sound(f.file()));
     }

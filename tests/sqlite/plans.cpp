@@ -2,6 +2,7 @@
 #include "sqlite/outbox.hpp"
 
 #include <postroad/queueing/sqlite_journal.hpp>
+#include <postroad/queueing/traits.hpp>
 
 #include <algorithm>
 #include <map>
@@ -167,7 +168,7 @@ TEST_CASE("whoever begins to send looks at no job but those that are next") {
 TEST_CASE("how many messages wait, and how many failed, is known without counting them") {
     const watched all;
     const auto now = clock::now();
-    // Of so many that failed and so many that wait.
+    // Of so many that failed, so many that wait, and a message in parts.
     const auto pages_for = [&](std::size_t n) {
         const folder f;
         outbox box({.path = f.file()});
@@ -185,12 +186,18 @@ TEST_CASE("how many messages wait, and how many failed, is known without countin
             box.queue.settle(j);
         }
         REQUIRE(box.drained());
+        REQUIRE_FALSE(box.submit(outbox::make(mail_with("x", {"b@y.example", "c@z.example"}))));
+        auto whole = box.lease_one();
+        std::vector<job> parts;
+        for (const std::uint32_t place : {0u, 1u}) parts.push_back(queueing::part_of(whole, {place}));
+        box.queue.divide(std::move(whole), std::move(parts));
+        for (auto& p : box.lease(2)) box.queue.release(std::move(p));
         add();
         queueing::queue_counts counts;
         (void)watched::pages();
         box.queue.count(now, counts);
         CHECK(counts.of(job_state::failed) == n);
-        CHECK(counts.of(job_state::waiting) == n);
+        CHECK(counts.of(job_state::waiting) == n + 2);
         return watched::pages();
     };
     const auto few = pages_for(400);

@@ -101,17 +101,18 @@ TEST_CASE("numbers that no queue counts to are refused by name, before and while
     for (const auto* change :
          {"place = -1", "place = 18014398509481984", "place = 9223372036854775807", "part = -1",
           "part = 1125899906842625", "part = 9223372036854775807", "entry = -1", "entry = 9223372036854775807",
-          "epoch = 9223372036854775807", "jobs = 9223372036854775807", "failed = -9223372036854775807"}) {
+          "epoch = 9223372036854775807", "jobs = 9223372036854775807", "failed = -9223372036854775807",
+          "more = 9223372036854775807"}) {
         CAPTURE(change);
         const folder f;
         std::vector<job_id> ids;
         make_three(f, ids);
         outbox open({.path = f.file()});
-        execute(f.file(), std::string("UPDATE numbers SET ") + change);
+        execute(f.file(), std::string("UPDATE totals SET ") + change);
         CHECK(open.submit(outbox::make(mail_with("\r\n"))) == errc::storage_damaged);
         const auto e = failure_of([&] { const queueing::sqlite q(f.file()); });
         CHECK(e.code == errc::storage_damaged);
-        CHECK(e.text.find("`numbers` makes no sense") != std::string::npos);
+        CHECK(e.text.find("`totals` makes no sense") != std::string::npos);
     }
 }
 
@@ -133,7 +134,7 @@ TEST_CASE("jobs of one id are held, and harm nobody") {
                 "facts, tenant, tag, key, envelope, progress, whole, domain, failed, sum, tried, subject, message_id, "
                 "cut FROM jobs WHERE id = " +
                     std::to_string(ids[1]));
-        execute(f.file(), "UPDATE numbers SET place = place + 200");
+        execute(f.file(), "UPDATE totals SET place = place + 200");
         CHECK(box.wait([&] { return box.states() == "held held held"; }));
         box.queue.settle(j);
         CHECK(box.queue.drop({}, clock::now()).size() == 3);

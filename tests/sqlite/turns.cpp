@@ -174,7 +174,7 @@ TEST_CASE("what is submitted while a sender walks past what failed waits for a p
         "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 60000) INSERT INTO jobs(place, "
         "state, class, id, submitted, submitter, part, size, facts, envelope, failed) SELECT i, 4, 0, i + 1000000, "
         "submitted, 0, 1, 0, 0, envelope, submitted FROM n, (SELECT * FROM jobs LIMIT 1);"
-        "UPDATE numbers SET place = 60000, failed = 59001");
+        "UPDATE totals SET place = 60000, failed = 59001");
     outbox box({.path = f.file()});
     box.start();
     (void)box.lease(100);

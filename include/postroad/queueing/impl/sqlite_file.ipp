@@ -39,6 +39,7 @@ public:
         std::int64_t epoch = 0;   // of its senders
         std::int64_t jobs = 0;    // messages that are not over
         std::int64_t failed = 0;  // jobs that are, and are kept
+        std::int64_t more = 0;    // jobs that are not over, beyond one for each message: parts
         std::int64_t place = 0;   // the last that was given
         std::int64_t part = 0;    // the next to be given
         std::int64_t entry = 0;   // the last of the journal
@@ -96,7 +97,8 @@ public:
             const auto found = now_;
             f();
             if (now_ != found)
-                sql().set_counters.run(now_.epoch, now_.jobs, now_.failed, now_.place, now_.part, now_.entry);
+                sql().set_counters.run(now_.epoch, now_.jobs, now_.failed, now_.more, now_.place, now_.part,
+                                       now_.entry);
             sql().commit.run();
             refuse_if_moved();
         } catch (...) {
@@ -217,6 +219,7 @@ public:
                 return false;
         }
         sql().erase_job.run(at.place);
+        now_.more += static_cast<std::int64_t>(parts.size()) - 1;
         return true;
     }
     // These say whether the job is there, and may be changed so.
@@ -233,7 +236,7 @@ public:
         if (sql().begin_anew.run(sensible(clocks.now()), written_progress(begun_anew(f.what)), f.at.place) == 0)
             return false;
         --now_.failed;
-        if (alone) ++now_.jobs;
+        ++(alone ? now_.jobs : now_.more);
         return true;
     }
     /// Keeps an outcome for the process that wants to know it.
@@ -404,7 +407,10 @@ private:
     }
     // A job is not to be sent any more. Whether all of its message is over.
     bool ends(const spot& at) {
-        if (at.whole != 0 && sql().goes_on.find(at.whole)) return false;
+        if (at.whole != 0 && sql().goes_on.find(at.whole)) {
+            --now_.more;
+            return false;
+        }
         --now_.jobs;
         return true;
     }
@@ -414,16 +420,17 @@ private:
         bool found = false;
         auto& row = sql().counters;
         row.each([&] {
-            c = {row.number(0), row.number(1), row.number(2), row.number(3), row.number(4), row.number(5)};
+            c = {row.number(0), row.number(1), row.number(2), row.number(3),
+                 row.number(4), row.number(5), row.number(6)};
             found = true;
             return false;
         });
-        if (!found) on().file.refuse(errc::storage_damaged, "its table `numbers` is empty");
+        if (!found) on().file.refuse(errc::storage_damaged, "its table `totals` is empty");
         const auto is_counted = [](std::int64_t n) { return n >= 0 && n < first_place(1); };
         const auto is_sum = [](std::int64_t n) { return n > -first_place(1) && n < first_place(1); };
         if (!is_counted(c.epoch) || !is_counted(c.place) || !is_counted(c.entry) || c.part < 0 ||
-            c.part > most_octets || !is_sum(c.jobs) || !is_sum(c.failed))
-            on().file.refuse(errc::storage_damaged, "its table `numbers` makes no sense");
+            c.part > most_octets || !is_sum(c.jobs) || !is_sum(c.failed) || !is_sum(c.more))
+            on().file.refuse(errc::storage_damaged, "its table `totals` makes no sense");
         return c;
     }
 

@@ -80,6 +80,13 @@ CREATE TABLE journal(
   keys BLOB NOT NULL);         -- what it is found by, eight octets each
 CREATE TABLE journal_keys(bucket INTEGER NOT NULL, segment INTEGER NOT NULL, piece INTEGER NOT NULL,
   found BLOB NOT NULL, PRIMARY KEY(bucket, segment, piece)) WITHOUT ROWID;
+)",
+                                                 R"(
+CREATE TABLE totals(epoch INTEGER NOT NULL, jobs INTEGER NOT NULL, failed INTEGER NOT NULL, more INTEGER NOT NULL,
+  place INTEGER NOT NULL, part INTEGER NOT NULL, entry INTEGER NOT NULL);
+INSERT INTO totals SELECT epoch, jobs, failed, (SELECT count(*) FROM jobs) - jobs - failed, place, part, entry
+  FROM numbers;
+DROP TABLE numbers;
 )"};
 inline constexpr std::array sqlite_indexes = {
     "CREATE INDEX IF NOT EXISTS keys_until ON keys(until)",
@@ -96,7 +103,7 @@ inline constexpr std::array sqlite_indexes = {
 // With the types of keys: one bit in the word PRIMARY, or INTEGER, and a table would have numbers of SQLite's for
 // places.
 inline constexpr std::array<std::pair<std::string_view, std::string_view>, 7> sqlite_tables = {{
-    {"numbers", "epoch jobs failed place part entry"},
+    {"totals", "epoch jobs failed more place part entry"},
     {"jobs",
      "place:INTEGER state due class id submitted deadline submitter part size facts tenant tag key envelope progress "
      "whole domain failed sum tried subject message_id cut"},

@@ -12,8 +12,9 @@ struct sqlite_statements {
     statement begin{file, "BEGIN IMMEDIATE"};
     statement commit{file, "COMMIT"};
     statement data_version{file, "PRAGMA data_version"};
-    statement counters{file, "SELECT epoch, jobs, failed, place, part, entry FROM numbers"};
-    statement set_counters{file, "UPDATE numbers SET epoch = ?, jobs = ?, failed = ?, place = ?, part = ?, entry = ?"};
+    statement counters{file, "SELECT epoch, jobs, failed, more, place, part, entry FROM totals"};
+    statement set_counters{
+        file, "UPDATE totals SET epoch = ?, jobs = ?, failed = ?, more = ?, place = ?, part = ?, entry = ?"};
     statement insert{
         file,
         "INSERT INTO jobs(place, state, due, class, id, submitted, deadline, submitter, part, size, facts, "

@@ -116,15 +116,12 @@ private:
             : file(path, SQLITE_OPEN_READONLY), rows(file, clocks, parts) {}
         database file;
         sqlite_rows rows;
-        // Kept with each transaction, but that a message in parts is one: of these all jobs are counted, by pages.
-        statement all{file,
-                      "SELECT iif(EXISTS(SELECT 1 FROM jobs INDEXED BY wholes WHERE whole IS NOT NULL), (SELECT "
-                      "count(*) FROM jobs), (SELECT jobs + failed FROM numbers))"};
+        statement all{file, "SELECT jobs + failed + more FROM totals"};
         statement others{
             file,
             "SELECT state, count(*) FROM jobs INDEXED BY lines WHERE state BETWEEN 1 AND 3 GROUP BY state "
             "UNION ALL SELECT -1, count(*) FROM jobs INDEXED BY lines WHERE state < 0 UNION ALL SELECT -1, "
-            "count(*) FROM jobs INDEXED BY lines WHERE state > 4 UNION ALL SELECT 4, failed FROM numbers"};
+            "count(*) FROM jobs INDEXED BY lines WHERE state > 4 UNION ALL SELECT 4, failed FROM totals"};
         statement delayed{file,
                           "SELECT count(*) FROM jobs INDEXED BY lines WHERE state = 0 AND (due IS NOT NULL) = 1 AND "
                           "due > ?"};
