@@ -110,6 +110,15 @@ TEST_CASE("a file that anybody may write to is taken only by who says so") {
     CHECK(q.size() == 0);
 }
 
+TEST_CASE("a file that has another name is not taken by either, until that is gone") {
+    const folder f;
+    { const queueing::sqlite made(f.file()); }
+    std::filesystem::create_hard_link(f.file(), f.file("other.db"));
+    for (const auto& path : {f.file(), f.file("other.db")}) CHECK(refused(path, "hard link") == errc::storage_unusable);
+    std::filesystem::remove(f.file("other.db"));
+    CHECK(queueing::sqlite(f.file()).size() == 0);
+}
+
 TEST_CASE("a log without its file is not thrown away") {
     const folder f;
     {

@@ -100,6 +100,10 @@ inline std::optional<file_refused> refusal_of(const std::string& path, writable_
     if (::stat(path.c_str(), &found) != 0) return failed(errno, "");
     if (S_ISDIR(found.st_mode)) return file_refused{errc::storage_unusable, "it is a folder: name a file in it"};
     if (!S_ISREG(found.st_mode)) return file_refused{errc::storage_unusable, "it is no file: name another"};
+    // Its log and its locks go by its name: whoever has it open by another would write over what is written here.
+    if (found.st_nlink > 1)
+        return file_refused{errc::storage_unusable,
+                            "it has another name, a hard link: remove the one that nobody uses (find . -samefile)"};
     // An empty one becomes a new one. SQLite takes one octet for none, and would write over it.
     static constexpr ::off_t smallest_page = 512;
     if (found.st_size > 0 && found.st_size < smallest_page)
