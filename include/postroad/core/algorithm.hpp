@@ -2,7 +2,7 @@
 // Questions about all elements of a range. Those of std::ranges say the same, and cost the compiler ten times as much
 // for each type of range and of function.
 
-namespace postroad {
+namespace postroad::detail {
 
 template <class Range, class Predicate>
 constexpr bool any_of(const Range& all, Predicate is) {
@@ -18,7 +18,7 @@ constexpr bool all_of(const Range& all, Predicate is) {
 }
 template <class Range, class Predicate>
 constexpr bool none_of(const Range& all, Predicate is) {
-    return !postroad::any_of(all, is);
+    return !postroad::detail::any_of(all, is);
 }
 template <class Range, class Value>
 constexpr bool contains(const Range& all, const Value& value) {
@@ -27,4 +27,4 @@ constexpr bool contains(const Range& all, const Value& value) {
     return false;
 }
 
-}  // namespace postroad
+}  // namespace postroad::detail

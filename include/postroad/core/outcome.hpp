@@ -68,10 +68,11 @@ struct [[nodiscard]] outcome {
 
     bool all_accepted() const noexcept { return all_are(status::accepted); }
     bool all_are(status s) const noexcept {
-        return !recipients.empty() && postroad::all_of(recipients, [s](const auto& r) { return r.status == s; });
+        return !recipients.empty() &&
+               postroad::detail::all_of(recipients, [s](const auto& r) { return r.status == s; });
     }
     bool any_are(status s) const noexcept {
-        return postroad::any_of(recipients, [s](const auto& r) { return r.status == s; });
+        return postroad::detail::any_of(recipients, [s](const auto& r) { return r.status == s; });
     }
     /// Throws not_accepted unless every recipient was accepted.
     void require_accepted() const;

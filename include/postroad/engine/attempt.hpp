@@ -27,7 +27,9 @@ struct recipient_limits {
 inline bool is_unsettled(const recipient_outcome& r) noexcept {
     return r.status == status::not_attempted || r.status == status::deferred;
 }
-inline bool any_unsettled(const std::vector<recipient_outcome>& all) { return postroad::any_of(all, is_unsettled); }
+inline bool any_unsettled(const std::vector<recipient_outcome>& all) {
+    return postroad::detail::any_of(all, is_unsettled);
+}
 /// Whether each is accepted or rejected.
 inline bool all_settled(const outcome& o) { return !any_unsettled(o.recipients) && !o.any_are(status::in_doubt); }
 

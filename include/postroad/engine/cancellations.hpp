@@ -27,8 +27,9 @@ public:
     /// A message, or all its parts. No effect if there is none of that id.
     void cancel(job_id id, cancel_kind kind, errc why, time_point now) {
         const auto held = book_.deliveries.of(id);
-        if (kind == cancel_kind::if_waiting &&
-            postroad::any_of(held, [this](job_id part) { return book_.deliveries.find(part)->connection.has_value(); }))
+        if (kind == cancel_kind::if_waiting && postroad::detail::any_of(held, [this](job_id part) {
+                return book_.deliveries.find(part)->connection.has_value();
+            }))
             return;
         for (const auto part : held)
             if (delivery* const d = book_.deliveries.find(part)) out_.cancel(*d, why, now);

@@ -244,7 +244,7 @@ private:
     void forget_gone() {
         if (gone_.empty()) return;
         std::erase_if(touched_, [&](const carrier* c) {
-            return postroad::any_of(gone_, [&](const auto& g) { return g.get() == c; });
+            return postroad::detail::any_of(gone_, [&](const auto& g) { return g.get() == c; });
         });
         gone_.clear();
     }

@@ -167,7 +167,7 @@ struct site {
     std::size_t live() const noexcept { return opening + open; }
     bool in_trouble() const noexcept { return since != never; }
     bool works() const noexcept {
-        return postroad::any_of(servers, [](const server& v) { return v.worked; });
+        return postroad::detail::any_of(servers, [](const server& v) { return v.worked; });
     }
     /// Its provider is left alone.
     bool rests(time_point now) const noexcept { return group->rest.until > now; }

@@ -42,8 +42,9 @@ public:
         if (!c.automatic) return;
         auto& pace = c.at->servers[c.server].pace;
         const bool others = d.behind || !c.is_idle();
-        const bool taken = postroad::any_of(f.recipients, [](const auto& r) { return r.status == status::accepted; });
-        const bool parting = postroad::any_of(f.recipients, says_goodbye);
+        const bool taken =
+            postroad::detail::any_of(f.recipients, [](const auto& r) { return r.status == status::accepted; });
+        const bool parting = postroad::detail::any_of(f.recipients, says_goodbye);
         if ((first_failure || parting) && others) pace.broke(now);
         if (taken && !f.error) pace.took(others ? d.ahead : smtp::pipelining::envelope);
     }
@@ -175,14 +176,14 @@ private:
     }
     static bool says_goodbye(const recipient_outcome& r) noexcept { return r.reply.code == 421; }
     static bool ends_connection(const smtp::finished& f) {
-        return breaks_connection(f.error) || postroad::any_of(f.recipients, says_goodbye);
+        return breaks_connection(f.error) || postroad::detail::any_of(f.recipients, says_goodbye);
     }
     // Returns as note_end() does.
     bool note_answer(connection& c, const delivery& d, const smtp::finished& f, ruling r, time_point now) {
         const bool first = !std::exchange(c.replied, true);
         const auto taken = [](const recipient_outcome& o) { return o.status == status::accepted; };
         bool hopeless = false;
-        if (ends_connection(f) && postroad::none_of(f.recipients, taken)) {
+        if (ends_connection(f) && postroad::detail::none_of(f.recipients, taken)) {
             const carried_job by{d.what->id, d.what->result.attempts};
             if (first) hopeless = book_.sites.broke(*c.at, c.server, closed_by(f, c), by, c.ready_at, now);
         } else if (first || !c.at->servers[c.server].worked) {
@@ -190,7 +191,7 @@ private:
             book_.sites.change(*c.at);
         }
         const bool broken = f.error && (r == ruling::later || r == ruling::doubt);
-        const bool busy = !f.recipients.empty() && postroad::all_of(f.recipients, scheduling::is_busy);
+        const bool busy = !f.recipients.empty() && postroad::detail::all_of(f.recipients, scheduling::is_busy);
         if (broken || busy)
             sites::put_off(*c.at, closed_by(f, c), now);
         else
@@ -202,7 +203,7 @@ private:
     // Whether each server of the site has failed what waits there.
     bool fail_server(const connection& c, const smtp::closed& why, ruling r, unsigned enough, time_point now) {
         site& s = *c.at;
-        const bool others = postroad::any_of(s.connections, [&](connection_id id) {
+        const bool others = postroad::detail::any_of(s.connections, [&](connection_id id) {
             const auto& o = book_.connections.at(id);
             return id != c.id && o.server == c.server && o.is_open() && !o.failed;
         });

@@ -113,7 +113,7 @@ private:
     // Nobody else has it any more. The error is one of the whole if all have the same.
     void tell(waiter& who) {
         const auto ec = errors_.empty() ? error_code() : errors_.front();
-        const bool same = postroad::all_of(errors_, [&](error_code each) { return each == ec; });
+        const bool same = postroad::detail::all_of(errors_, [&](error_code each) { return each == ec; });
         if (!same || !ec) result_.details = {};
         who.complete(same ? ec : error_code(), std::move(result_));
     }

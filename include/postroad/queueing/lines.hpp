@@ -99,7 +99,8 @@ public:
 
     time_point next_due() const {
         const std::scoped_lock lock(mutex_);
-        if (postroad::any_of(arrived_, [](const auto& line) { return !line.empty(); })) return time_point::min();
+        if (postroad::detail::any_of(arrived_, [](const auto& line) { return !line.empty(); }))
+            return time_point::min();
         return delayed_.empty() ? never : delayed_.begin()->first.first;
     }
 

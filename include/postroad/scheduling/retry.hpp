@@ -30,8 +30,8 @@ struct retry {
         const auto made = attempts_made(j);
         if (is_spent(j, attempts > 0 || j.lasts ? attempts : 1)) return {};
         const auto& all = j.result.recipients;
-        if (postroad::none_of(all, may_be_tried)) return {};
-        const bool grey = !is_kept_waiting(j) && postroad::any_of(all, [](const recipient_outcome& r) {
+        if (postroad::detail::none_of(all, may_be_tried)) return {};
+        const bool grey = !is_kept_waiting(j) && postroad::detail::any_of(all, [](const recipient_outcome& r) {
             return r.status == status::deferred && classify(r) == refusal::greylisted;
         });
         auto wait = grey ? std::min(greylisted, first_wait) : first_wait;

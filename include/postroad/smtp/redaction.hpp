@@ -31,7 +31,7 @@ public:
     }
 
     bool finds(std::string_view text) const noexcept {
-        return postroad::any_of(hidden_, [&](const hidden& h) {
+        return postroad::detail::any_of(hidden_, [&](const hidden& h) {
             return text.find(h.beginning()) != std::string_view::npos || text.find(h.end()) != std::string_view::npos;
         });
     }

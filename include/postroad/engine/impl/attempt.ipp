@@ -17,7 +17,7 @@ POSTROAD_DECL places to_ask(const outcome& o) {
         return doubtful ? r.status == status::in_doubt : is_unsettled(r);
     };
     places result;
-    if (postroad::all_of(o.recipients, wanted)) return result;
+    if (postroad::detail::all_of(o.recipients, wanted)) return result;
     for (std::uint32_t i = 0; i < o.recipients.size(); ++i)
         if (wanted(o.recipients[i])) result.push_back(i);
     return result;

@@ -73,7 +73,7 @@ POSTROAD_DECL std::optional<std::size_t> sites::may_open(site& s, time_point now
     auto next = never;
     const bool works = s.works();
     // After failures the first connection is on trial: the next one waits for what comes of it.
-    const bool failed = postroad::any_of(s.servers, [](const server& v) { return v.failures > 0; });
+    const bool failed = postroad::detail::any_of(s.servers, [](const server& v) { return v.failures > 0; });
     if (!works && failed && s.open > 0) return std::nullopt;
     // One that is new is alone with the first opening, unless nothing is heard from it.
     const auto is_opening = [](const server& v) { return v.is_cold() && v.opening > 0; };
@@ -121,9 +121,9 @@ POSTROAD_DECL std::size_t sites::choose(site& s, const std::vector<bool>& usable
 }
 
 POSTROAD_DECL bool sites::is_silent(const site& s, time_point now) const noexcept {
-    return s.opening > 0 && s.servers.size() > 1 && !s.works() && postroad::all_of(s.servers, [&](const server& v) {
-               return v.opening == 0 || after(v.opening_since, silence) <= now;
-           });
+    return s.opening > 0 && s.servers.size() > 1 && !s.works() &&
+           postroad::detail::all_of(
+               s.servers, [&](const server& v) { return v.opening == 0 || after(v.opening_since, silence) <= now; });
 }
 
 POSTROAD_DECL void sites::opening(site& s, std::size_t server, time_point now) {

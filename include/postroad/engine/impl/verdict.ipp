@@ -118,7 +118,7 @@ inline bool is_refusal(const recipient_outcome& r) noexcept {
 // What it was asked alone, of whomever, the server takes for out of order.
 inline bool is_lost(const smtp::finished& f) noexcept {
     return f.error == errc::out_of_sequence && f.lesson == smtp::lesson::none &&
-           postroad::all_of(f.recipients, [](const auto& r) { return r.status == status::not_attempted; });
+           postroad::detail::all_of(f.recipients, [](const auto& r) { return r.status == status::not_attempted; });
 }
 
 }  // namespace detail
@@ -153,14 +153,14 @@ POSTROAD_DECL ruling ruling_of(const smtp::closed& why) {
 POSTROAD_DECL ruling ruling_of(const smtp::finished& f, connection_past past) {
     using detail::about;
     const auto& all = f.recipients;
-    if (postroad::any_of(all, [](const auto& r) { return r.status == status::in_doubt; })) return ruling::doubt;
+    if (postroad::detail::any_of(all, [](const auto& r) { return r.status == status::in_doubt; })) return ruling::doubt;
     const auto all_at = [&](phase where) {
         return !all.empty() &&
-               postroad::all_of(all, [&](const auto& r) { return r.where == where && detail::is_refusal(r); });
+               postroad::detail::all_of(all, [&](const auto& r) { return r.where == where && detail::is_refusal(r); });
     };
     if (all_at(phase::mail)) return detail::ruling_of_mail(all.front().reply, past);
     const auto all_say = [&](auto&& what) {
-        return postroad::all_of(all, [&](const auto& r) { return what(r.reply); });
+        return postroad::detail::all_of(all, [&](const auto& r) { return what(r.reply); });
     };
     // Any command may be answered by it (RFC 3207 section 4, RFC 4954 section 6).
     if ((all_at(phase::rcpt) || all_at(phase::data)) && all_say([](const reply& r) { return r.code == 530; }))
@@ -175,7 +175,7 @@ POSTROAD_DECL ruling ruling_of(const smtp::finished& f, connection_past past) {
         case about::over:
             // That there is no verified TLS now is not for good.
             if (f.error == errc::require_tls_unsupported &&
-                postroad::any_of(all, [](const auto& r) { return r.status == status::deferred; }))
+                postroad::detail::any_of(all, [](const auto& r) { return r.status == status::deferred; }))
                 return ruling::later;
             return ruling::over;
         case about::later: return ruling::later;

@@ -31,7 +31,7 @@ inline constexpr std::size_t max_message_id = 250;
 
 POSTROAD_DECL void check_id(std::string_view name, std::string_view id) {
     check_value(name, id);
-    if (id.empty() || id.size() > max_message_id || !postroad::all_of(id, fits_in_angles))
+    if (id.empty() || id.size() > max_message_id || !postroad::detail::all_of(id, fits_in_angles))
         refuse_field(name, "expected 1 to 250 printable ASCII characters without space, < and >, got '" +
                                escaped(id, 100) + "'");
 }
@@ -41,7 +41,7 @@ POSTROAD_DECL void check_message_id(std::string_view name, std::string_view id) 
     const auto inner = id.size() > 2 ? id.substr(1, id.size() - 2) : std::string_view{};
     const auto at = inner.find('@');
     if (id.size() > max_message_id || !id.starts_with('<') || !id.ends_with('>') ||
-        !postroad::all_of(inner, fits_in_angles) || at == 0 || at >= inner.size() - 1 ||
+        !postroad::detail::all_of(inner, fits_in_angles) || at == 0 || at >= inner.size() - 1 ||
         inner.find('@', at + 1) != std::string_view::npos)
         refuse_field(name,
                      "expected <left@right> in at most 250 printable ASCII characters, got '" + escaped(id, 100) + "'");
@@ -49,7 +49,7 @@ POSTROAD_DECL void check_message_id(std::string_view name, std::string_view id) 
 
 POSTROAD_DECL bool is_field_name(std::string_view name) noexcept {
     const auto is_ftext = [](char c) { return c > ' ' && c < 0x7f && c != ':'; };
-    return !name.empty() && name.size() <= max_field_name && postroad::all_of(name, is_ftext);
+    return !name.empty() && name.size() <= max_field_name && postroad::detail::all_of(name, is_ftext);
 }
 
 POSTROAD_DECL void check_stretches(std::string_view name, std::string_view value) {
@@ -57,7 +57,7 @@ POSTROAD_DECL void check_stretches(std::string_view name, std::string_view value
 }
 
 POSTROAD_DECL bool is_token(std::string_view text) noexcept {
-    return !text.empty() && postroad::all_of(text, [](char c) {
+    return !text.empty() && postroad::detail::all_of(text, [](char c) {
         return c > ' ' && c < 0x7f && std::string_view("()<>@,;:\\\"/[]?=").find(c) == std::string_view::npos;
     });
 }

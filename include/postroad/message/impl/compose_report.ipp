@@ -186,9 +186,9 @@ POSTROAD_DECL std::optional<mail_object> compose_report(const mail_object& about
     const auto who = detail::wanted_recipients(about.envelope, recipients);
     if (who.empty()) return {};
     const auto any_is = [&](delivery_action a) {
-        return postroad::any_of(who, [a](const auto& r) { return r.action == a; });
+        return postroad::detail::any_of(who, [a](const auto& r) { return r.action == a; });
     };
-    const bool international = postroad::any_of(
+    const bool international = postroad::detail::any_of(
         who, [](const auto& r) { return !detail::is_ascii(r.final) || !detail::is_ascii(r.original); });
     const auto first = any_is(delivery_action::failed)    ? delivery_action::failed
                        : any_is(delivery_action::delayed) ? delivery_action::delayed

@@ -88,7 +88,7 @@ POSTROAD_DECL void composition::add_encoding(std::size_t first, std::size_t last
 POSTROAD_DECL void composition::add_body(std::size_t which) { items_.push_back({what::body, {}, which, which}); }
 
 POSTROAD_DECL bool composition::contains(std::string_view text) const {
-    return postroad::any_of(leaves_, [&](const leaf& l) {
+    return postroad::detail::any_of(leaves_, [&](const leaf& l) {
         const auto* octets = l.source_.in_memory();
         const std::string_view body = l.kind_ == leaf::kind::octets ? octets ? *octets : std::string_view{} : l.text_;
         return body.find(text) != std::string_view::npos ||

@@ -256,7 +256,7 @@ POSTROAD_DECL bool has_wide_part(std::string_view entity, std::string_view defau
     if (!type.is("multipart/")) return type.is("message/");
     const std::string_view child = type.value == "multipart/digest" ? "message/rfc822" : "text/plain";
     const auto found = split_multipart(e.body, type.parameter("boundary"));
-    return postroad::any_of(found.parts, [&](std::string_view part) { return is_wide(part, child); });
+    return postroad::detail::any_of(found.parts, [&](std::string_view part) { return is_wide(part, child); });
 }
 
 POSTROAD_DECL std::string header_in_ascii(std::string_view header) {

@@ -182,7 +182,7 @@ private:
             const auto is = [&](std::string_view name) { return equal_ignoring_case(f.name, name); };
             const bool is_recipient = is("Original-Recipient") || is("Final-Recipient");
             const bool begins = told && is("Original-Recipient") && at < last_final;
-            if (is_recipient && (begins || postroad::any_of(seen, is))) keep();
+            if (is_recipient && (begins || postroad::detail::any_of(seen, is))) keep();
             if (is_recipient) seen.push_back(f.name);
             any = any || is_recipient;
             told = told || (any && (is("Action") || is("Status")));
@@ -199,12 +199,12 @@ private:
 
     // What a server says to people, or in the header, where no part is for programs.
     void from_server(const std::vector<header_field>& fields) {
-        const bool by_server = postroad::any_of(fields, [](const header_field& f) {
+        const bool by_server = postroad::detail::any_of(fields, [](const header_field& f) {
             if (equal_ignoring_case(f.name, "X-Failed-Recipients")) return true;
             if (equal_ignoring_case(f.name, "Return-Path")) return trimmed(f.value) == "<>";
             if (!equal_ignoring_case(f.name, "From")) return false;
             const auto from = in_lower_case(std::string(f.value));
-            return postroad::any_of(names_of_servers, [&](auto name) { return from.find(name) != from.npos; });
+            return postroad::detail::any_of(names_of_servers, [&](auto name) { return from.find(name) != from.npos; });
         });
         if (by_server) report_.recipients = read_server_text(text_);
         if (!report_.recipients.empty()) {

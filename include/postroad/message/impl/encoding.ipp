@@ -211,7 +211,7 @@ POSTROAD_DECL bool is_foreign_word(std::string_view word) noexcept {
     const auto end = word.find('?');
     const auto charset = word.substr(0, end);
     const auto all = [](std::string_view text, std::string_view more) {
-        return !text.empty() && postroad::all_of(text, [&](char c) {
+        return !text.empty() && postroad::detail::all_of(text, [&](char c) {
             return is_alphanumeric(static_cast<unsigned char>(c)) || (c != '\0' && more.find(c) != more.npos);
         });
     };

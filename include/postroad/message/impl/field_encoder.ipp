@@ -30,7 +30,7 @@ inline octets_of_characters octets_of(std::string_view charset) noexcept {
     const auto begins = [&](std::string_view s) { return equal_ignoring_case(charset.substr(0, s.size()), s); };
     const auto is = [&](std::string_view s) { return equal_ignoring_case(charset, s); };
     // a name of a charset in an encoded word holds nothing else
-    if (!postroad::all_of(
+    if (!postroad::detail::all_of(
             charset, [](char c) { return is_alphanumeric(static_cast<unsigned char>(c)) || c == '-' || c == '_'; }))
         return unknown;
     if (is("utf-8") || is("utf8") || is("us-ascii")) return utf8;

@@ -134,7 +134,8 @@ private:
             return 0;
         const auto end = text.find('?', charset + 3);
         const auto fits = [](char c) { return c > ' ' && c < 0x7f; };
-        if (end == text.npos || text.substr(end, 2) != "?=" || !postroad::all_of(text.substr(0, end), fits)) return 0;
+        if (end == text.npos || text.substr(end, 2) != "?=" || !postroad::detail::all_of(text.substr(0, end), fits))
+            return 0;
         return end + 2;
     }
 
@@ -240,7 +241,7 @@ private:
     // Words that are partly quoted are one quoted string in SMTP, or none (RFC 5321 section 4.1.2).
     std::string local_part() const {
         const auto is_quoted = [&](const word& w) { return text_[w.at] == '"'; };
-        if (words_.size() == 1 || postroad::none_of(words_, is_quoted)) return joined();
+        if (words_.size() == 1 || postroad::detail::none_of(words_, is_quoted)) return joined();
         std::string plain;
         std::string quoted = "\"";
         for (const auto& w : words_)

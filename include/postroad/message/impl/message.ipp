@@ -60,7 +60,7 @@ inline bool is_managed(std::string_view name) noexcept {
                                                  "Bcc",        "Reply-To",     "Subject",    "Date",
                                                  "Message-ID", "MIME-Version", "Return-Path"};
     const auto is_name = [&](std::string_view n) { return equal_ignoring_case(n, name); };
-    return postroad::any_of(names, is_name) || equal_ignoring_case(name.substr(0, 8), "Content-") ||
+    return postroad::detail::any_of(names, is_name) || equal_ignoring_case(name.substr(0, 8), "Content-") ||
            equal_ignoring_case(name.substr(0, 7), "Resent-");
 }
 
@@ -68,7 +68,7 @@ inline bool is_managed(std::string_view name) noexcept {
 inline bool stands_once(std::string_view name) noexcept {
     static constexpr std::string_view names[] = {"In-Reply-To", "References", "Auto-Submitted", "Importance",
                                                  "TLS-Required"};
-    return postroad::any_of(names, [&](std::string_view n) { return equal_ignoring_case(n, name); }) ||
+    return postroad::detail::any_of(names, [&](std::string_view n) { return equal_ignoring_case(n, name); }) ||
            equal_ignoring_case(name.substr(0, 5), "List-");
 }
 
@@ -194,7 +194,7 @@ POSTROAD_DECL message& message::html(std::string_view body) & { return html(body
 
 POSTROAD_DECL void message::add_field(detail::own_field f) {
     if (detail::stands_once(f.name) &&
-        postroad::any_of(fields_, [&](const auto& x) { return detail::equal_ignoring_case(x.name, f.name); }))
+        postroad::detail::any_of(fields_, [&](const auto& x) { return detail::equal_ignoring_case(x.name, f.name); }))
         detail::refuse_field(f.name, "this field may stand only once");
     fields_.push_back(std::move(f));
 }
@@ -265,11 +265,11 @@ POSTROAD_DECL message& message::envelope_from(address reverse_path) & {
 POSTROAD_DECL bool message::international() const noexcept {
     const auto needs = [](const mailbox& m) { return !detail::is_ascii(m.address.local()); };
     for (const auto* list : {&from_, &sender_, &reply_to_, &to_, &cc_})
-        if (postroad::any_of(*list, needs)) return true;
+        if (postroad::detail::any_of(*list, needs)) return true;
     for (const auto* groups : {&from_groups_, &to_groups_, &cc_groups_, &reply_to_groups_})
         for (const auto& g : *groups)
-            if (postroad::any_of(g.members, needs)) return true;
-    return postroad::any_of(fields_, detail::needs_utf8);
+            if (postroad::detail::any_of(g.members, needs)) return true;
+    return postroad::detail::any_of(fields_, detail::needs_utf8);
 }
 
 POSTROAD_DECL std::string message::composed_header(std::chrono::system_clock::time_point now) const {

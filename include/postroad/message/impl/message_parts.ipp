@@ -52,7 +52,7 @@ inline std::string checked_ids(std::string_view name, std::string_view ids) {
              std::string_view(text).substr(start + (in_angles ? 1 : 0), end - start - (in_angles ? 1 : 0)))
             if (!is_space(c)) id += c;
         at = end + 1;
-        if (id.size() > longest || !postroad::all_of(id, fits_in_angles))
+        if (id.size() > longest || !postroad::detail::all_of(id, fits_in_angles))
             refuse_field(name,
                          "expected at most 990 printable ASCII characters in an id, got '" + escaped(id, 100) + "'");
         if (!id.empty()) result.append(result.empty() ? "<" : " <").append(id).append(">");
@@ -263,7 +263,7 @@ POSTROAD_DECL content message::composed_content(std::string header) const {
     if (c->contains(random)) return composed_content(std::move(header));
     // a message within keeps its octets where it can, for the signatures in it
     const auto is_wide = [](const attached& a) { return a.nested && detail::stays_wide(*a.nested); };
-    const bool wide = postroad::any_of(attached_, is_wide) || (body_ && body_->stays_wide());
+    const bool wide = postroad::detail::any_of(attached_, is_wide) || (body_ && body_->stays_wide());
     return c->render(wide ? transfer::eight_bit : transfer::seven_bit);
 }
 

@@ -29,7 +29,8 @@ POSTROAD_DECL address_list checked_addresses(std::string_view name, std::string_
 inline bool reads_as_mailboxes(std::string_view value) {
     if (value.find('@') == std::string_view::npos || value.find_first_of("(:;") != std::string_view::npos) return false;
     try {
-        return postroad::all_of(parse_mailboxes(value), [](const mailbox& m) { return is_ascii(m.address.local()); });
+        return postroad::detail::all_of(parse_mailboxes(value),
+                                        [](const mailbox& m) { return is_ascii(m.address.local()); });
     } catch (const error&) {
         return false;
     }
@@ -108,8 +109,9 @@ POSTROAD_DECL void check_parameters(std::string_view name, const field_parameter
 
 POSTROAD_DECL bool needs_utf8(const own_field& f) noexcept {
     const auto needs = [](const mailbox& m) { return !is_ascii(m.address.local()); };
-    return postroad::any_of(f.mailboxes, needs) ||
-           postroad::any_of(f.groups, [&](const auto& g) { return postroad::any_of(g.members, needs); });
+    return postroad::detail::any_of(f.mailboxes, needs) || postroad::detail::any_of(f.groups, [&](const auto& g) {
+               return postroad::detail::any_of(g.members, needs);
+           });
 }
 
 // Local parts are ASCII, so that domains as A-labels make the header readable for every server.

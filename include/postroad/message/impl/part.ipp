@@ -164,7 +164,7 @@ inline bool is_leaf_message(std::string_view type) noexcept {
         "message/delivery-status",        "message/disposition-notification",        "message/feedback-report",
         "message/global-delivery-status", "message/global-disposition-notification", "message/global-headers",
         "message/tracking-status"};
-    return postroad::contains(types, type);
+    return postroad::detail::contains(types, type);
 }
 
 inline void check_media_type(const std::string& type) {
@@ -200,7 +200,7 @@ inline void check_file_name(const std::string& name) {
 inline bool is_part_managed(std::string_view name) noexcept {
     static constexpr std::string_view names[] = {"Content-Type", "Content-Transfer-Encoding", "Content-Disposition",
                                                  "Content-ID",   "Content-Description",       "MIME-Version"};
-    return postroad::any_of(names, [&](std::string_view n) { return equal_ignoring_case(n, name); });
+    return postroad::detail::any_of(names, [&](std::string_view n) { return equal_ignoring_case(n, name); });
 }
 
 inline void check_own_fields(const part& p) {

@@ -57,7 +57,7 @@ inline void check_proxy(const proxy& p) {
     if (p.user.size() > proxy::max_field || password.size() > proxy::max_field)
         refuse_dialing("the proxy's user or password is longer than " + std::to_string(proxy::max_field) + " octets");
     const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
-    if (postroad::any_of(p.user, control) || postroad::any_of(password, control))
+    if (postroad::detail::any_of(p.user, control) || postroad::detail::any_of(password, control))
         refuse_dialing("the proxy's user or password holds a control character");
     if (p.kind == proxy_kind::http_connect && p.user.find(':') != std::string::npos)
         refuse_dialing("the user of an HTTP proxy cannot hold a colon");

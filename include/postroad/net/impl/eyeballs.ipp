@@ -14,7 +14,7 @@ inline bool is_allowed(std::string_view address, const dialing& how) {
     const bool six = is_ipv6(address);
     if (how.family != address_family::any && six != (how.family == address_family::ipv6)) return false;
     return how.local_addresses.empty() ||
-           postroad::any_of(how.local_addresses, [six](const auto& local) { return is_ipv6(local) == six; });
+           postroad::detail::any_of(how.local_addresses, [six](const auto& local) { return is_ipv6(local) == six; });
 }
 
 }  // namespace detail
@@ -25,7 +25,7 @@ POSTROAD_DECL eyeballs::eyeballs(const std::vector<std::string>& found, const di
     bool first_is_six = false;
     for (const auto& a : found) {
         auto& family = families[is_ipv6(a) ? 1 : 0];
-        if (!detail::is_allowed(a, how) || postroad::contains(family, a)) continue;
+        if (!detail::is_allowed(a, how) || postroad::detail::contains(family, a)) continue;
         if (families[0].empty() && families[1].empty()) first_is_six = is_ipv6(a);
         family.push_back(a);
     }

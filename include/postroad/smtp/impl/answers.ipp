@@ -38,7 +38,7 @@ inline bool is_about_order(const reply& r, phase where, pipelining ahead) {
         "pipelined after",    "synchronization error", "synchronisation error", "protocol synchronization",
         "without pipelining"};
     const auto text = postroad::detail::in_lower_case(r.text);
-    return postroad::any_of(words, [&](std::string_view w) { return text.find(w) != std::string::npos; });
+    return postroad::detail::any_of(words, [&](std::string_view w) { return text.find(w) != std::string::npos; });
 }
 
 // Neither a reply decided it, nor one said that it must be asked again.
@@ -230,7 +230,7 @@ POSTROAD_DECL void session::on_data(active& t, const expected& e, const reply& r
 }
 
 POSTROAD_DECL void session::refuse(active& t, const expected& e, const reply& r) {
-    if (detail::is_about_order(r, e.where, e.ahead) && postroad::any_of(t.results, detail::is_undecided))
+    if (detail::is_about_order(r, e.where, e.ahead) && postroad::detail::any_of(t.results, detail::is_undecided))
         return put_back(t, e, r, t.results);
     decide(t, e.where, r);
 }

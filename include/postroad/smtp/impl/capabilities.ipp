@@ -28,7 +28,7 @@ std::optional<Number> number_of(std::string_view text, std::size_t max_digits) n
 
 // RFC 4422 section 3.1: 1 to 20 of A-Z, 0-9, hyphen and underscore.
 inline bool is_mechanism_name(std::string_view name) noexcept {
-    return !name.empty() && name.size() <= 20 && postroad::all_of(name, [](char c) {
+    return !name.empty() && name.size() <= 20 && postroad::detail::all_of(name, [](char c) {
         return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
     });
 }
@@ -38,7 +38,7 @@ inline void parse_mechanisms(capabilities& c, std::string_view words) {
     for (auto word = next_word(words); !word.empty(); word = next_word(words)) {
         if (c.auth.size() == capabilities::max_mechanisms) return;
         auto name = upper(word);
-        if (is_mechanism_name(name) && !postroad::contains(c.auth, name)) c.auth.push_back(std::move(name));
+        if (is_mechanism_name(name) && !postroad::detail::contains(c.auth, name)) c.auth.push_back(std::move(name));
     }
 }
 

@@ -52,7 +52,7 @@ POSTROAD_DECL void check(const credentials& c) {
     check_fields(c);
     check_mechanisms(c);
     if (c.user.empty() && !c.password.empty()) detail::refuse_credentials("the user name", "is empty");
-    const bool secretless = postroad::any_of(c.mechanisms, [](const std::string& name) {
+    const bool secretless = postroad::detail::any_of(c.mechanisms, [](const std::string& name) {
         return detail::find_mechanism(name)->needs == detail::needs::nothing;
     });
     if (c.user.empty() && c.token.empty() && c.authorization_id.empty() && !c.mechanisms.empty() && !secretless)

@@ -177,7 +177,7 @@ POSTROAD_DECL std::optional<authenticator> session::next_exchange(error_code& ec
     auto nonce = options_.nonce;
     if (!unsuited_.empty()) {
         c.mechanisms = mechanisms_for(c);
-        std::erase_if(c.mechanisms, [&](const auto& m) { return postroad::contains(unsuited_, m); });
+        std::erase_if(c.mechanisms, [&](const auto& m) { return postroad::detail::contains(unsuited_, m); });
         if (c.mechanisms.empty()) {
             ec = errc::no_common_mechanism;
             why = "the server can do none of the mechanisms";
@@ -313,7 +313,7 @@ POSTROAD_DECL std::string session::rejected_by() const {
     const auto said = authenticator_->refusal();
     if (said == scram_refusal::password || said == scram_refusal::for_now) return text;
     if (plus) text += " (bound by " + binding_name_ + ')';
-    const auto is_unsuited = [&](std::string_view m) { return postroad::contains(unsuited_, m); };
+    const auto is_unsuited = [&](std::string_view m) { return postroad::detail::contains(unsuited_, m); };
     if (!scram && !is_unsuited(last)) return text;
     const auto other = std::ranges::find_if(capabilities_.auth, [&](const std::string& m) {
         const auto* info = detail::find_mechanism(m);

@@ -61,7 +61,7 @@ inline std::string date_time(std::chrono::sys_seconds when) {
 inline void check(const mail_options& o) {
     using std::chrono::seconds;
     static constexpr seconds too_long{1'000'000'000};
-    if (!postroad::all_of(o.envelope_id, [](char c) { return c >= ' ' && c < 127; }))
+    if (!postroad::detail::all_of(o.envelope_id, [](char c) { return c >= ' ' && c < 127; }))
         refuse_option("options.envelope_id", "expected printable ASCII (RFC 3461 section 4.4)");
     if (xtext(o.envelope_id).size() > max_envelope_id)
         refuse_option("options.envelope_id", "expected at most 100 octets, where + and = and spaces count three");
@@ -101,7 +101,7 @@ inline void check(const recipient_options& o, std::size_t i) {
 
 inline bool asks_for_reports(const envelope& e) noexcept {
     return e.options.returned != returned::unsaid || !e.options.envelope_id.empty() ||
-           postroad::any_of(e.recipient_options, [](const auto& o) { return o != recipient_options{}; });
+           postroad::detail::any_of(e.recipient_options, [](const auto& o) { return o != recipient_options{}; });
 }
 
 inline std::optional<lack> future_release_lack(const mail_options& o, const capabilities& server) {

@@ -45,7 +45,8 @@ inline std::string_view token_status(std::string_view json) noexcept {
     const auto value = json.substr(0, std::min(json.find_first_of(" \t\r\n,}\""), json.size()));
     for (const std::string_view known : {"invalid_token", "invalid_request", "insufficient_scope"})
         if (value == known) return value;
-    const bool number = value.size() == 3 && postroad::all_of(value, [](char c) { return c >= '0' && c <= '9'; });
+    const bool number =
+        value.size() == 3 && postroad::detail::all_of(value, [](char c) { return c >= '0' && c <= '9'; });
     return number ? value : std::string_view{};
 }
 
@@ -97,7 +98,7 @@ POSTROAD_DECL const detail::mechanism_info* authenticator::choose(const credenti
     bool unbound = false;
     for (const auto& name : names) {
         const auto* m = detail::find_mechanism(name);
-        if (!postroad::contains(offered, name)) continue;
+        if (!postroad::detail::contains(offered, name)) continue;
         if (m->needs_tls() && !channel.encrypted && !channel.insecure_allowed) {
             insecure = true;
         } else if (m->binds_channel && !detail::has_channel_binding(channel)) {
@@ -107,7 +108,7 @@ POSTROAD_DECL const detail::mechanism_info* authenticator::choose(const credenti
         }
     }
     ec = make_error_code(insecure ? errc::insecure_authentication : errc::no_common_mechanism);
-    const bool strange = postroad::none_of(offered, detail::find_mechanism);
+    const bool strange = postroad::detail::none_of(offered, detail::find_mechanism);
     explanation_ = (insecure ? "credentials are not sent without verified TLS; the server offers "
                              : "no mechanism in common: the server offers ") +
                    detail::joined(offered) + (strange ? ", none of which postroad has" : "") +
@@ -129,7 +130,8 @@ POSTROAD_DECL void authenticator::start_scram(std::span<const std::string> offer
     std::string flag = "n";
     if (info_->binds_channel)
         flag = "p=" + channel.binding_name;
-    else if (detail::has_channel_binding(channel) && !postroad::contains(offered, std::string(info_->name) + "-PLUS"))
+    else if (detail::has_channel_binding(channel) &&
+             !postroad::detail::contains(offered, std::string(info_->name) + "-PLUS"))
         flag = "y";  // if the server did offer -PLUS and somebody took it out of the list, it notices
     scram_.emplace(scram_options{.hash = info_->hash,
                                  .user = std::move(user),

@@ -41,7 +41,7 @@ inline constexpr characters prohibited[] = {
 template <class Table>
 constexpr bool in_order(const Table& table) {
     return std::ranges::is_sorted(table, {}, &characters::last) &&
-           postroad::all_of(table, [](const characters& c) { return c.first <= c.last; });
+           postroad::detail::all_of(table, [](const characters& c) { return c.first <= c.last; });
 }
 static_assert(in_order(other_spaces) && in_order(mapped_to_nothing) && in_order(prohibited));
 // C.1.2 and C.2.1 to C.9

@@ -18,7 +18,7 @@ inline mbedtls_md_type_t md_type(scram_hash h) noexcept {
 }
 
 inline bool is_nonce_text(std::string_view text) noexcept {
-    return postroad::all_of(text, [](char c) { return c > 0x20 && c < 0x7f && c != ','; });
+    return postroad::detail::all_of(text, [](char c) { return c > 0x20 && c < 0x7f && c != ','; });
 }
 
 // Cuts "name=value," off the front of `message`; false if something else stands there.

@@ -14,7 +14,7 @@ namespace detail {
 
 // It may not say its name in the greeting, but this it says to each message.
 inline bool said_by_exim(const std::vector<recipient_outcome>& results) {
-    return postroad::any_of(results, [](const recipient_outcome& r) {
+    return postroad::detail::any_of(results, [](const recipient_outcome& r) {
         return r.status == status::accepted && r.reply.text.find("OK id=") != std::string::npos;
     });
 }

@@ -28,7 +28,7 @@ inline void append_number(std::string& to, std::uint64_t n) {
 
 inline bool needs_smtputf8(const mail_object& mail) noexcept {
     return mail.content.eight_bit_header() || !mail.envelope.reverse_path.ascii() ||
-           !postroad::all_of(mail.envelope.recipients, [](const address& a) { return a.ascii(); });
+           !postroad::detail::all_of(mail.envelope.recipients, [](const address& a) { return a.ascii(); });
 }
 
 // Whether it can be written for a server without SMTPUTF8, with its domain as A-labels.

@@ -326,7 +326,8 @@ inline bool looks_like_a_reply(std::string_view octets) noexcept {
 
 // No record of TLS begins with text (RFC 8446 section 5.1).
 inline bool is_in_the_clear(std::string_view octets) noexcept {
-    return octets.size() >= 4 && postroad::all_of(octets.substr(0, 4), [](char c) { return c >= ' ' && c <= '~'; });
+    return octets.size() >= 4 &&
+           postroad::detail::all_of(octets.substr(0, 4), [](char c) { return c >= ' ' && c <= '~'; });
 }
 
 // What such a server said, and what that means.

@@ -94,7 +94,7 @@ POSTROAD_DECL std::vector<tlsa> usable_tlsa(const std::vector<std::string>& rdat
         if (detail::is_usable(t)) all.push_back(t);
     }
     const auto is_outdone = [&](const tlsa& t) {
-        return t.matching == 1 && postroad::any_of(all, [&](const tlsa& other) {
+        return t.matching == 1 && postroad::detail::any_of(all, [&](const tlsa& other) {
                    return other.usage == t.usage && other.selector == t.selector && other.matching == 2;
                });
     };

@@ -59,8 +59,8 @@ inline bool looks_like_number(std::string_view host) noexcept {
     const auto dot = host.rfind('.');
     const auto last = dot == std::string_view::npos ? host : host.substr(dot + 1);
     const bool hex = last.starts_with("0x");
-    return postroad::all_of(hex ? last.substr(2) : last,
-                            [hex](char c) { return hex ? hex_digit(c) >= 0 : c >= '0' && c <= '9'; });
+    return postroad::detail::all_of(hex ? last.substr(2) : last,
+                                    [hex](char c) { return hex ? hex_digit(c) >= 0 : c >= '0' && c <= '9'; });
 }
 
 inline bool is_url_host(std::string_view host) {
@@ -172,7 +172,7 @@ inline std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 inline bool is_option_name(std::string_view name) noexcept {
-    return !name.empty() && name.size() <= 32 && postroad::all_of(name, [](char c) {
+    return !name.empty() && name.size() <= 32 && postroad::detail::all_of(name, [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
     });
 }
@@ -197,8 +197,8 @@ inline url_options parse_options(std::string_view query, std::span<const std::st
         // what is no name is not quoted: it may be the rest of a password with a ? in it
         if (!is_option_name(name) || equals == std::string_view::npos)
             refuse_option("options in the URL must be name=value, with & between them and names in lower case");
-        if (!postroad::contains(known, name)) refuse_option_name(name, known);
-        if (postroad::any_of(options, [&](const auto& o) { return o.first == name; }))
+        if (!postroad::detail::contains(known, name)) refuse_option_name(name, known);
+        if (postroad::detail::any_of(options, [&](const auto& o) { return o.first == name; }))
             refuse_option("option \"" + name + "\" is given twice");
         auto value = percent_decoded(piece.substr(equals + 1));
         check_option_text(name, value);
@@ -209,7 +209,7 @@ inline url_options parse_options(std::string_view query, std::span<const std::st
 
 inline void check_url_characters(std::string_view url) {
     if (url.size() > max_url) refuse_url("the URL is longer than " + std::to_string(max_url) + " octets");
-    if (postroad::any_of(url, [](char c) { return (c >= 0 && c <= 0x20) || c == 0x7f; }))
+    if (postroad::detail::any_of(url, [](char c) { return (c >= 0 && c <= 0x20) || c == 0x7f; }))
         refuse_url("the URL holds a space or control character; write its octets as %XX");
     if (url.find('#') != std::string_view::npos) refuse_url("the URL has a fragment; write # as %23");
 }
@@ -266,7 +266,7 @@ POSTROAD_DECL void check_options(const url_options& options) {
             detail::refuse_option("option \"" + o.first + "\" must be a number from 1 to " + std::to_string(highest));
     };
     const auto one_of = [](const auto& o, std::initializer_list<std::string_view> values) {
-        if (postroad::contains(values, o.second)) return;
+        if (postroad::detail::contains(values, o.second)) return;
         std::string text;
         for (const auto v : values) text.append(text.empty() ? "" : ", ").append(v);
         detail::refuse_option("option \"" + o.first + "\" must be one of " + text);
@@ -314,7 +314,7 @@ POSTROAD_DECL std::vector<std::string> mechanism_list(std::string_view value) {
         auto name = postroad::detail::in_upper_case(std::string(value.substr(0, comma)));
         if (!postroad::smtp::is_known_mechanism(name))
             detail::refuse_option("option \"auth\": unknown mechanism \"" + escaped(name, 40) + "\"");
-        if (!postroad::contains(result, name)) result.push_back(std::move(name));
+        if (!postroad::detail::contains(result, name)) result.push_back(std::move(name));
         if (comma == std::string_view::npos) return result;
         value.remove_prefix(comma + 1);
     }
