@@ -16,6 +16,7 @@ from typing import (
     Any,
     AsyncIterable,
     AsyncIterator,
+    Callable,
     Container,
     Deque,
     Dict,
@@ -545,8 +546,18 @@ class Mailer(Operations):
             self._tls_results.save()
 
     async def aclose(self, timeout: Optional[float] = None, *, grace: Optional[float] = None) -> None:
-        """As close(), with its `timeout` and `grace`, without blocking the loop of asyncio."""
-        await asyncio.get_running_loop().run_in_executor(None, partial(self.close, timeout, grace=grace))
+        """As close(), with its `timeout` and `grace`, without blocking the loop of asyncio. Cancelled, it waits no
+        longer for what is under way."""
+        await self._in_thread(partial(self.close, timeout, grace=grace))
+
+    async def _in_thread(self, close: Callable[[], None]) -> None:
+        ended = asyncio.get_running_loop().run_in_executor(None, close)
+        try:
+            # shielded, since else one that waits for a thread of the loop would never run
+            await asyncio.shield(ended)
+        except asyncio.CancelledError:
+            self._core.abort()
+            raise
 
     def __enter__(self) -> Mailer:
         return self
@@ -566,7 +577,7 @@ class Mailer(Operations):
         self, kind: Optional[Type[BaseException]], value: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
         end = self._stop if _is_interruption(value) else self.close
-        await asyncio.get_running_loop().run_in_executor(None, end)
+        await self._in_thread(end)
 
     def _stop(self) -> None:
         """Waits for replies only."""

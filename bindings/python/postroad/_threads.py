@@ -51,9 +51,13 @@ class Worker:
             arguments = (self._ids, self._ended, f, *args)
             threading.Thread(target=_run, args=arguments, name=name, daemon=True).start()
 
+    def runs_this(self) -> bool:
+        """Whether it is the thread of who asks."""
+        return threading.get_ident() in self._ids
+
     def join(self, timeout: float) -> None:
         """Waits for its end, but not in it."""
-        if threading.get_ident() not in self._ids:
+        if not self.runs_this():
             waiting(_await_end, self._ended, timeout)
 
 

@@ -152,8 +152,9 @@ class MailHandler(logging.Handler):
             self.handleError(record)
 
     def flush(self) -> None:
-        """Sends what is held, whatever `digest` and `mails_per_hour` say, and waits until it is with the mailer."""
-        if self._process != os.getpid():
+        """Sends what is held, whatever `digest` and `mails_per_hour` say, and waits until it is with the mailer. Called
+        by `subject` it does nothing: it would wait for itself."""
+        if self._process != os.getpid() or (self._worker is not None and self._worker.runs_this()):
             return
         with self._changed:
             self._at_once = True

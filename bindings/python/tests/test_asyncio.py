@@ -83,6 +83,43 @@ def test_a_time_limit_of_asyncio_ends_the_message(make_server, message):
     asyncio.run(main())
 
 
+def test_closing_that_is_cancelled_waits_no_longer(make_server, message):
+    server = make_server(stall="content")
+
+    async def main():
+        mail = postroad.Mailer(server.url)
+        ticket = await mail.asubmit(message)
+        while not server.stalled.is_set():
+            await asyncio.sleep(0.001)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(mail.aclose(3600), 0.05)
+        with pytest.raises(postroad.Cancelled):
+            await ticket
+
+    asyncio.run(main())  # which waits for threads of the loop
+
+
+def test_a_block_whose_end_is_cancelled_waits_no_longer(make_server, message):
+    server = make_server(stall="content")
+
+    async def block(leaving):
+        async with postroad.Mailer(server.url, close_timeout=3600) as mail:
+            await mail.asubmit(message)
+            while not server.stalled.is_set():
+                await asyncio.sleep(0.001)
+            leaving.set()
+
+    async def main():
+        leaving = asyncio.Event()
+        task = asyncio.create_task(block(leaving))
+        await leaving.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
 def test_a_message_that_outlives_its_loop_harms_nobody(make_server, message):
     server = make_server(stall="content")
     mail = postroad.Mailer(server.url)

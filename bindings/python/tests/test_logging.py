@@ -148,6 +148,21 @@ def test_a_flush_that_is_interrupted_leaves_the_digest_as_it_was(logger, mail, m
     go_on.set()
 
 
+@pytest.mark.parametrize("call", ["flush", "close"])
+def test_what_makes_the_subject_does_not_wait_for_itself(mail, call):
+    def subject(records):
+        getattr(handler, call)()
+        return "made"
+
+    handler = MailHandler(mail, subject=subject, **PLACE)
+    handler.emit(logging.makeLogRecord({"msg": "one", "levelname": "ERROR"}))
+    other = threading.Thread(target=handler.close, daemon=True)
+    other.start()
+    other.join(60)
+    assert not other.is_alive()
+    assert [m.message["Subject"] for m in settled(mail)] == ["made"]
+
+
 def test_a_flush_without_a_thread_holds_up_nobody(mail, monkeypatch):
     def subject(records):
         other = threading.Thread(target=handler.emit, args=(records[0],), daemon=True)
