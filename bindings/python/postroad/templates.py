@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, NoReturn, Optional, Tuple, Union
+from urllib.parse import unquote
 
 from ._errors import InvalidInput
 from ._message import Dkim, Message
@@ -56,6 +57,8 @@ def _jinja() -> Any:
 
 
 def _shown(value: object) -> object:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError(f"{type(value).__name__} are no text: decode what the row has there")
     return "" if value is None else value
 
 
@@ -67,6 +70,28 @@ def _shielded(value: object) -> object:
         return text
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{quoted}"'
+
+
+def _without_gaps(addresses: str) -> str:
+    """A list without the elements that are empty, as of a variable that is. What is in quotes stays."""
+    elements = re.findall(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+', addresses)
+    return ", ".join(e.strip() for e in elements if e.strip())
+
+
+def _language(name: object) -> str:
+    """Of "de-AT", as of the locales "de_AT" and "de_AT.UTF-8"."""
+    return str(name or "").strip().partition(".")[0].replace("_", "-").lower()
+
+
+def _variables(row: Mapping[str, Any]) -> Dict[str, Any]:
+    """Those of a row, and `row`, for names that stand for no variable in a template."""
+    if not isinstance(row, Mapping):
+        raise TypeError(f"row must be a mapping of names to values, not {type(row).__name__}")
+    for name in row:
+        if not isinstance(name, str):
+            more = ", by which csv.DictReader means more fields than columns" if name is None else ""
+            raise InvalidInput(f"the name of a variable must be a str, not {name!r}{more}", code="invalid_row")
+    return {"row": row, **row}
 
 
 class _Images(HTMLParser):
@@ -84,7 +109,7 @@ class _Images(HTMLParser):
         if (
             tag not in ("img", "table", "td", "body")
             or not source
-            or re.match(r"[a-zA-Z][a-zA-Z0-9+.-]*:|//|/|#", source)
+            or re.match(r"(?!file:)[a-zA-Z][a-zA-Z0-9+.-]*:|//|#", source)
         ):
             return
         line, column = self.getpos()
@@ -192,22 +217,36 @@ class Template:
         self._env: Environment = jinja.Environment(
             loader=jinja.FileSystemLoader(self._folder, encoding="utf-8-sig"),
             undefined=jinja.StrictUndefined,
-            autoescape=lambda name: name is not None and name.endswith(".html"),
             keep_trailing_newline=True,
             finalize=_shown,
         )
         self._address_env = self._env.overlay(finalize=_shielded)
+        # of whatever file: what it includes and inherits need not be called .html
+        self._html_env = self._env.overlay(autoescape=True)
         self._bodies = self._compile_bodies()
         self._heads = self._compile_heads({"Subject": subject, "From": from_})
 
-    def _compile_bodies(self) -> Dict[str, Compiled]:
-        pattern = re.compile(rf"{re.escape(self.name)}(\.[A-Za-z]+(?:-[A-Za-z0-9]+)*)?\.(html|txt)")
-        names = sorted(p.name for p in self._folder.iterdir() if pattern.fullmatch(p.name))
-        if not names:
+    def _compile_bodies(self) -> Dict[str, Dict[str, Compiled]]:
+        """By kind and language."""
+        bodies = {}
+        for kind, env in (("html", self._html_env), ("txt", self._env)):
+            files = self._by_language(kind)
+            bodies[kind] = {of: self._compiled(path.name, env.get_template, path.name) for of, path in files.items()}
+        if not any(bodies.values()):
             name, _, kind = self.name.rpartition(".")
             advice = f": name it {name}, without .{kind}" if name and kind in ("html", "txt", "head") else ""
             _wrong(f"there is neither {self.name}.html nor {self.name}.txt in {self._folder}{advice}")
-        return {name: self._compiled(name, self._env.get_template, name) for name in names}
+        return bodies
+
+    def _by_language(self, kind: str) -> Dict[str, Path]:
+        pattern = re.compile(rf"{re.escape(self.name)}(?:\.([A-Za-z]+(?:[-_][A-Za-z0-9]+)*))?\.{kind}")
+        files: Dict[str, Path] = {}
+        for path in sorted(self._folder.iterdir()):
+            found = pattern.fullmatch(path.name)
+            other = files.setdefault(_language(found[1]), path) if found else path
+            if other is not path:
+                _wrong(f"{other.name} and {path.name} are of one language: leave one of them")
+        return files
 
     def _compiled(self, where: str, make: Any, source: str) -> Compiled:
         jinja = _jinja()
@@ -224,10 +263,8 @@ class Template:
         return result
 
     def _compile_heads(self, given: Mapping[str, Optional[str]]) -> Dict[str, List[_Field]]:
-        pattern = re.compile(rf"{re.escape(self.name)}(?:\.([A-Za-z]+(?:-[A-Za-z0-9]+)*))?\.head")
-        files = {(found[1] or ""): p for p in self._folder.iterdir() if (found := pattern.fullmatch(p.name))}
         heads = {}
-        for language, path in {"": None, **files}.items():
+        for language, path in {"": None, **self._by_language("head")}.items():
             fields = [] if path is None else _fields(path)
             fields = [f for f in fields if given.get(f[0].title()) is None]
             fields += [(name, value, "an argument") for name, value in given.items() if value is not None]
@@ -249,8 +286,9 @@ class Template:
 
         Raises InvalidInput: what is missing, an image that is not there, a line break in a field, an address that is
         none."""
-        language = str(row.get("language") or "")
-        head = self._head(row, language)
+        variables = _variables(row)
+        language = _language(row.get("language"))
+        head = self._head(variables, language)
         recipients = [a for n in ("to", "cc", "bcc") for a in head.addresses(n)] if head.has("to") else []
         if not head.has("to"):
             if not to:
@@ -260,7 +298,6 @@ class Template:
             recipients = [a for n in ("to", "cc", "bcc") for a in head.addresses(n)]
         if not head.has("from"):
             _wrong(f"{self.name}: no sender is known: write From into {self.name}.head, or give from_")
-        variables = dict(row)
         link = None
         if self._unsubscribe is not None:
             variables["unsubscribe_url"] = link = self._unsubscribe.link(recipients[0])
@@ -296,7 +333,7 @@ class Template:
         return message
 
     def _chosen(self, language: str, there: Any) -> Any:
-        """Of "de-AT": that, then "de", then the one without a language."""
+        """Of "de-at": that, then "de", then the one without a language."""
         while language:
             if language in there:
                 return there[language]
@@ -313,18 +350,15 @@ class Template:
             kind = "" if type(e).__name__ == "UndefinedError" else f"{type(e).__name__}: "
             _wrong(f"{place}{kind}{e}", e)
 
-    def _body(self, end: str, variables: Mapping[str, Any], language: str) -> Optional[str]:
-        there = {}
-        for name, compiled in self._bodies.items():
-            if name.endswith(f".{end}"):
-                there[name[len(self.name) : -len(end) - 1].lstrip(".")] = compiled
-        compiled = self._chosen(language, there)
+    def _body(self, kind: str, variables: Mapping[str, Any], language: str) -> Optional[str]:
+        compiled = self._chosen(language, self._bodies[kind])
         return None if compiled is None else self._rendered(compiled, variables, compiled.name or self.name)
 
-    def _head(self, row: Mapping[str, Any], language: str) -> _Head:
+    def _head(self, variables: Mapping[str, Any], language: str) -> _Head:
         head = _Head()
         for name, source, where, compiled in self._chosen(language, self._heads):
-            value = self._rendered(compiled, row, f"{where}, {name}").strip()
+            value = self._rendered(compiled, variables, f"{where}, {name}").strip()
+            value = _without_gaps(value) if name.lower() in _ADDRESSES else value
             if name.lower() == "attach":
                 if value:
                     head.attachments.append(self._attachment(where, source, value))
@@ -359,14 +393,18 @@ class Template:
         images: Dict[str, Path] = {}
         parts, end = [], 0
         for start, stop, source in _Images(page).found:
-            path = self._file(source)
-            if path is None or self._folder not in path.parents or not path.is_file():
+            path = self._image(source) or self._image(unquote(source))
+            if path is None:
                 _wrong(f"{self.name}.html: the image {source!r} is not in {self._folder}: put it there")
             content_id = hashlib.sha256(str(path).encode()).hexdigest()[:16] + path.suffix.lower()
             images[content_id] = path
             parts += [page[end:start], f'"cid:{content_id}"']
             end = stop
         return "".join([*parts, page[end:]]), images
+
+    def _image(self, name: str) -> Optional[Path]:
+        path = self._file(name)
+        return path if path is not None and self._folder in path.parents and path.is_file() else None
 
     def _octets(self, path: Path) -> bytes:
         if path not in self._images:
@@ -397,11 +435,21 @@ class _Head:
 
     def boxes(self, name: str) -> List[Any]:
         given = [value for n, value in self.values if n == name]
-        found = [b for text in given for b in ([mailbox(name, text)] if text is self.of_row else mailboxes(name, text))]
+        found = [b for text in given for b in ([mailbox(name, text)] if text is self.of_row else _listed(name, text))]
         return [(who.decode(), address.decode()) for _, who, address in found]
 
     def addresses(self, name: str) -> List[str]:
         return [address for _, address in self.boxes(name)]
+
+
+def _listed(name: str, text: str) -> List[Tuple[bytes, bytes, bytes]]:
+    try:
+        return mailboxes(name, text)
+    except InvalidInput as e:
+        if not re.search(r'"[^"]*@[^"]*"', text):
+            raise
+        advice = "a variable is one address or one name; for several write {% for one in all %}{{ one }}, {% endfor %}"
+        raise InvalidInput(f"{e}: {advice}", code=e.code, phase="prepare") from e
 
 
 def _fields(path: Path) -> List[Tuple[str, str, str]]:

@@ -102,6 +102,57 @@ def test_html_is_escaped_and_text_is_not(write):
     assert letter.html == "<p>&lt;script&gt;alert(1)&lt;/script&gt; &amp; Söhne"
 
 
+def test_html_is_escaped_whatever_file_it_comes_from(write):
+    page = "{% extends 'base.j2' %}{% block main %}{% include 'foot.txt' %}{% endblock %}"
+    files = {"base.j2": "<p>{{ name }}{% block main %}{% endblock %}", "foot.txt": "-{{ name }}"}
+    letter = Template(write(html=page, txt="{% include 'foot.txt' %}", **files)).render(
+        {"name": "<b>"}, to="b@x.example"
+    )
+    assert letter.html == "<p>&lt;b&gt;-&lt;b&gt;"
+    assert letter.text == "-<b>"
+
+
+@pytest.mark.parametrize("value", [b"Bob", bytearray(b"Bob"), memoryview(b"Bob")])
+def test_octets_are_no_text(write, value):
+    with pytest.raises(postroad.InvalidInput, match=r"hi\.txt, line 2: .* no text: decode"):
+        Template(write(txt="Dear\n{{ name }}", head="From: a@x.example")).render({"name": value}, to="b@x.example")
+
+
+def test_a_variable_may_have_any_name(write):
+    path = write(txt="{{ row['First name'] }} {{ row.name }} {{ row['last-name'] }}")
+    row = {**ROW, "First name": "Ann", "last-name": "Lee"}
+    assert Template(path).render(row, to="b@x.example").text == "Ann Bob Lee"
+    with pytest.raises(postroad.InvalidInput, match=r"line 1: .* has no attribute 'First name'"):
+        Template(path).render(ROW, to="b@x.example")
+
+
+def test_a_variable_that_is_called_row_is_that(write):
+    assert Template(write(txt="{{ row }}")).render({**ROW, "row": 7}, to="b@x.example").text == "7"
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"), [(["a"], TypeError), (None, TypeError), ({None: ["more"]}, postroad.InvalidInput)]
+)
+def test_what_is_no_row_is_said_to_be_none(write, row, kind):
+    with pytest.raises(kind, match=r"row must be a mapping|the name of a variable must be a str, not None"):
+        Template(write(txt="x")).render(row, to="b@x.example")
+
+
+def test_addresses_that_are_empty_are_left_out(write):
+    head = 'From: a@x.example\nTo: {{ a }}, {{ b }}, {{ c }},\nCc: {{ b }}, {{ b }}\nBcc: "x,, y" <{{ a }}>,,\n'
+    letter = Template(write(txt="x", head=head)).render({"a": "a@x.example", "b": "", "c": "c@x.example"})
+    assert letter.recipients == ("a@x.example", "c@x.example")
+    many = "From: a@x.example\nTo: {% for one in all %}{{ one }}, {% endfor %}\n"
+    letter = Template(write(txt="x", head=many)).render({"all": ["a@x.example", "b@x.example"]})
+    assert letter.recipients == ("a@x.example", "b@x.example")
+
+
+def test_two_addresses_in_one_variable_are_refused_with_advice(write):
+    path = write(txt="x", head="From: a@x.example\nCc: {{ cc }}\n")
+    with pytest.raises(postroad.InvalidInput, match=r"cc: .*: a variable is one address or one name; .*{% for"):
+        Template(path).render({"cc": "a@x.example, b@x.example"}, to="b@x.example")
+
+
 def test_a_letter_is_signed(write, tmp_path):
     subprocess.run(["openssl", "genrsa", "-out", tmp_path / "key.pem", "2048"], check=True, capture_output=True)
     signer = postroad.Dkim("example.com", "letters", tmp_path / "key.pem")
@@ -174,6 +225,11 @@ def test_an_image_is_found_behind_whatever_ends_a_line(write, tmp_path, end):
     assert letter.html.startswith(f'<p>{end}\n<img src="cid:')
 
 
+def test_the_name_of_an_image_may_be_encoded_as_in_a_url(write, tmp_path):
+    (tmp_path / "my logo.gif").write_bytes(b"GIF89a")
+    assert "cid:" in Template(write(html="<img src='my%20logo.gif'>", txt="x")).render(ROW, to="b@x.example").html
+
+
 def test_a_link_to_an_image_leads_nowhere_outside_of_the_folder(write, tmp_path):
     (tmp_path / "real.gif").write_bytes(b"GIF89a")
     (tmp_path / "alias.gif").symlink_to("real.gif")
@@ -184,7 +240,18 @@ def test_a_link_to_an_image_leads_nowhere_outside_of_the_folder(write, tmp_path)
         template.render({"name": "secret"}, to="b@x.example")
 
 
-@pytest.mark.parametrize(("language", "text"), [("de-AT", "Servus"), ("de", "Hallo"), ("fr", "Hello"), (None, "Hello")])
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("de-AT", "Servus"),
+        ("de_at", "Servus"),
+        ("de_AT.UTF-8", "Servus"),
+        ("de", "Hallo"),
+        (" DE-ch ", "Hallo"),
+        ("fr", "Hello"),
+        (None, "Hello"),
+    ],
+)
 def test_a_language_has_its_files(write, language, text):
     path = write(
         txt="Hello",
@@ -194,6 +261,15 @@ def test_a_language_has_its_files(write, language, text):
     letter = Template(path).render({**ROW, "language": language}, to="b@x.example")
     assert letter.text == text
     assert read(letter)["Subject"] == ("Bob de" if text != "Hello" else "Hello Bob")
+
+
+def test_a_file_of_a_language_may_be_called_as_locales_are(write, tmp_path):
+    (tmp_path / "hi.pt_BR.txt").write_text("Oi")
+    path = write(txt="Hello")
+    assert Template(path).render({**ROW, "language": "pt-BR"}, to="b@x.example").text == "Oi"
+    (tmp_path / "hi.pt-br.txt").write_text("Oi")
+    with pytest.raises(postroad.InvalidInput, match=r"hi.pt-br.txt and hi.pt_BR.txt are of one language"):
+        Template(path)
 
 
 def test_the_head_names_everything_of_a_row(write, tmp_path):
@@ -262,7 +338,9 @@ def test_an_attachment_comes_from_the_folder_that_the_template_names(write, tmp_
         Template(write(txt="x", head=head)).render({"file": file}, to="b@x.example")
 
 
-@pytest.mark.parametrize("source", ["none.png", "../../etc/hostname", "..%2fhostname", "{{ name }}"])
+@pytest.mark.parametrize(
+    "source", ["none.png", "../../etc/hostname", "..%2fhostname", "{{ name }}", "/etc/hostname", "file:///etc/hostname"]
+)
 def test_an_image_that_is_not_in_the_folder_is_named(write, source):
     with pytest.raises(postroad.InvalidInput, match="is not in"):
         Template(write(html=f"<img src='{source}'>", txt="x")).render({"name": "../x.png"}, to="b@x.example")
