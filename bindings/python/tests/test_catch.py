@@ -411,6 +411,14 @@ def test_a_file_keeps_messages(tmp_path):
         assert catch.stop() == 0
 
 
+def test_a_line_that_is_too_long_is_caught_and_said(catch):
+    for length in (998, 999, 100_000):
+        catch.send(b"Subject: long\r\n\r\n" + b"x" * length + b"\r\n")
+        texts = [c["text"] for c in catch.json(f"api/messages/{catch.latest()}")["checks"]]
+        found = [t for t in texts if t.startswith("a line has")]
+        assert found == ([f"a line has {length} octets, of 998 that SMTP allows"] if length > 998 else [])
+
+
 def test_a_message_that_is_too_large_is_refused():
     catch = Catch("--max-size", "1000")
     with pytest.raises(smtplib.SMTPException):

@@ -66,6 +66,8 @@ def _smtp(store: Store, most: int, faults: Faults) -> Any:
     from ._mail import Mail
 
     server_of = server_class(faults)
+    # what other servers may take is caught, and the page says that it is too long
+    server_of.line_length_limit = max(most, server_of.line_length_limit)
 
     class Handler:
         async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
