@@ -7,12 +7,25 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Container, Dict, Iterable, Iterator, List, Optional, Protocol, Tuple, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Container,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Protocol,
+    Tuple,
+    Union,
+)
 
 from . import _core
 from ._delivery import Queued, wishes_of
 from ._errors import AlreadyQueued, Error, InvalidInput
-from ._messages import choice, count
+from ._messages import choice, count, instance
 from ._private import write_private
 from ._receipts import Receipt, Status, receipt_of
 from ._rows import BadRow, as_row, bad_text, mappings
@@ -56,6 +69,8 @@ class Sender(Protocol):
         wishes: Dict[str, Any],
         wait: bool,
     ) -> Operation: ...
+
+    def _bound(self, limit: int) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -244,8 +259,11 @@ class Merge:
                 state = "bad" if isinstance(e, InvalidInput) else "deferred"
                 told.append(Merged(ready.row, ready.key, state, str(e)))
                 self._states[ready.key.lower()] = ("deferred", str(e))
+                if state == "deferred":  # a mailer that is closed, or whose queue cannot be written
+                    self._without_answer, self._failure = self._without_answer + 1, e
                 continue
             if state:
+                self._without_answer = 0
                 self._states[ready.key.lower()] = (state, "")
                 told.append(Merged(ready.row, ready.key, state))
         return told
@@ -339,6 +357,11 @@ def unsent(merge: Merge, preview: Optional[int], folder: Optional[Path]) -> Iter
         merge._run.close()
 
 
+def _check_rows(rows: object) -> None:
+    if isinstance(rows, (str, bytes, os.PathLike, Mapping)) or not isinstance(rows, Iterable):
+        raise TypeError(f"rows must be an iterable of mappings, not {type(rows).__name__}")
+
+
 def start(
     mailer: Optional[Sender],
     rows: Iterable[Any],
@@ -356,9 +379,17 @@ def start(
     if "idempotency_key" in options:
         raise TypeError("unexpected keyword argument 'idempotency_key': the rows have their own")
     choice("in_doubt", in_doubt, ["park", "retry"])
-    if isinstance(suppressed, (str, bytes, os.PathLike)):
+    _check_rows(rows)
+    instance("key", key, str)
+    for what, text in (("key", key), ("resume", resume), ("dry_run", dry_run)):
+        if text == "":
+            raise InvalidInput(f"{what} is empty", code="invalid_option")
+    if isinstance(suppressed, (str, bytes, os.PathLike)) or not hasattr(suppressed, "__contains__"):
         # in a str each part of it would be, and of a path nobody
         raise TypeError("suppressed must be a SuppressionList(...).of(), a set or the like, not a path or a text")
+    wishes: Queued = {"traffic_class": 1, **options}
+    wishes_of(None, wishes)  # what is wrong with them is wrong with each row
+    most = count("limit", limit, 100_000) or 1
     only_look = preview is not None or dry_run is not None
     merge = Merge(
         mailer,
@@ -369,8 +400,8 @@ def start(
         in_doubt=in_doubt,
         suppressed=suppressed,
         lasting=mailer is not None and mailer._lasting,
-        limit=count("limit", limit, 100_000) or 1,
-        wishes={"traffic_class": 1, **options},
+        limit=most if mailer is None else mailer._bound(most),
+        wishes=wishes,
     )
     if only_look:
         return unsent(merge, count("preview", preview, 1_000_000_000), None if dry_run is None else Path(dry_run))

@@ -130,7 +130,8 @@ def mappings(rows: Any) -> Iterator[Union[Row, object]]:
         return
     names = [column[0] for column in described]
     for row in rows:
-        yield dict(zip(names, row))
+        # some cursors give mappings themselves, as by psycopg's dict_row
+        yield row if isinstance(row, Mapping) else dict(zip(names, row))
 
 
 def as_row(given: object) -> Dict[str, Any]:

@@ -163,6 +163,51 @@ def test_a_cursor_is_rows(server, template):
     assert any(b"Dear ,\r\n" in m.content for m in server.messages)
 
 
+def test_a_cursor_that_gives_mappings_is_rows(server, template):
+    db = sqlite3.connect(":memory:")
+    db.row_factory = lambda cursor, row: dict(zip([column[0] for column in cursor.description], row))
+    with postroad.Mailer(server.url) as mail:
+        (found,) = mail.merge(db.execute("SELECT 'a@x.example' AS email, 'A' AS name"), template)
+    db.close()
+    assert (found.key, found.state) == ("a@x.example", "sent")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "says"),
+    [
+        ({"rows": "people.csv"}, TypeError, "rows must be an iterable of mappings, not str"),
+        ({"rows": people(1)[0]}, TypeError, "rows must be an iterable of mappings, not dict"),
+        ({"rows": None}, TypeError, "rows must be an iterable of mappings, not NoneType"),
+        ({"key": 5}, TypeError, "key must be a str"),
+        ({"key": ""}, postroad.InvalidInput, "key is empty"),
+        ({"suppressed": None}, TypeError, "suppressed must be"),
+        ({"dry_run": ""}, postroad.InvalidInput, "dry_run"),
+        ({"resume": ""}, postroad.InvalidInput, "resume"),
+        ({"delay": -1}, postroad.InvalidInput, "delay"),
+        ({"tag": 5}, TypeError, "tag"),
+    ],
+)
+def test_what_is_wrong_with_all_rows_is_raised_at_once(template, arguments, kind, says):
+    with postroad.Mailer("memory://") as mail, pytest.raises(kind, match=says):
+        mail.merge(**{"rows": people(2), "template": template, **arguments})
+
+
+def test_a_mailer_that_takes_nothing_any_more_ends_the_run(server, template):
+    mail = postroad.Mailer(server.url)
+    mail.close()
+    found = []
+    with pytest.raises(postroad.Cancelled):
+        for m in mail.merge(people(500), template, limit=4):
+            found.append(m)  # what was told before it raised
+    assert {m.state for m in found} == {"deferred"}
+    assert len(found) < 50
+
+
+def test_no_more_are_under_way_than_the_mailer_holds(server, template):
+    with postroad.Mailer(server.url, capacity=2) as mail:
+        assert {m.state for m in mail.merge(people(20), template)} == {"sent"}
+
+
 def test_a_merge_that_is_never_begun_leaves_no_file_open(server, template, tmp_path):
     # since Python 3.13 that is a ResourceWarning, and an error here
     with postroad.Mailer(server.url) as mail:
