@@ -9,8 +9,10 @@ import hashlib
 import hmac
 import html
 from typing import TYPE_CHECKING, Callable, Iterable, List, Optional, Tuple, Union
+from urllib.parse import unquote, urlsplit
 
 from ._errors import InvalidInput
+from ._message import Message
 from ._messages import check_several, instance
 from ._suppression import SuppressionList
 
@@ -55,6 +57,20 @@ class Unsubscribe:
         self._url = url
         self.list_id = list_id
         self.mailto = mailto
+        self._check()
+
+    def _check(self) -> None:
+        """What no letter could have is said here, not of each."""
+        try:
+            parts = urlsplit(self._url)
+            whole = bool(parts.hostname) and not parts.fragment
+        except ValueError:
+            whole = False
+        if not whole:
+            text = "the url must name a host, and have no fragment (#), which no browser sends"
+            raise InvalidInput(text, code="invalid_option")
+        letter = Message(from_="a@example.com", to="a@example.com", text="")
+        letter.set_list(self.list_id, one_click=self._url, unsubscribe=self.mailto)
 
     def __repr__(self) -> str:
         return f"<postroad.unsubscribe.Unsubscribe {self.list_id}>"
@@ -64,12 +80,14 @@ class Unsubscribe:
 
     def link(self, address: str) -> str:
         """The link of one recipient. It holds the address, readable for who sees the link."""
+        instance("address", address, str)
         payload = f"{self.list_id}\0{address}".encode()
         token = f"{_code(payload)}.{_code(self._signature(self._secrets[0], payload))}"
         return f"{self._url}{'&' if '?' in self._url else '?'}u={token}"
 
     def verify(self, token: str) -> Optional[str]:
         """The address that the value of `u` in a link of this list was made for; None if it was not made by us."""
+        instance("token", token, str)
         first, _, second = token.partition(".")
         try:
             payload, signature = _octets(first), _octets(second)
@@ -109,7 +127,7 @@ class Unsubscribe:
     def _answer(self, environ: WSGIEnvironment, leave: Callable[[str], object]) -> Tuple[str, str]:
         query = str(environ.get("QUERY_STRING", ""))
         token = next((part[2:] for part in query.split("&") if part.startswith("u=")), "")
-        address = self.verify(token)
+        address = self.verify(unquote(token))
         if address is None:
             text = "This link is not complete, or not ours. Copy it whole from the message."
             return "404 Not Found", _PAGE.format(title="Unknown link", text=text, form="")

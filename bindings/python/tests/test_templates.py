@@ -491,6 +491,41 @@ def test_a_secret_can_be_changed():
 
 
 @pytest.mark.parametrize(
+    ("url", "list_id", "mailto"),
+    [
+        ("https://", "l.x.example", ""),
+        ("https:///leave", "l.x.example", ""),
+        ("https://x.example/#leave", "l.x.example", ""),
+        ("https://x.example/a b", "l.x.example", ""),
+        ("https://[x.example/", "l.x.example", ""),
+        ("https://x.example/", "", ""),
+        ("https://x.example/", "News <l.x.example>", ""),
+        ("https://x.example/", "l.x.example", "leave@x.example"),
+    ],
+)
+def test_links_that_no_letter_can_have_are_refused_at_once(url, list_id, mailto):
+    with pytest.raises(postroad.InvalidInput):
+        Unsubscribe(url, SECRET, list_id, mailto)
+
+
+@pytest.mark.parametrize("address", [None, 5, b"bob@example.org"])
+def test_a_link_is_of_an_address_that_is_text(address):
+    leave = Unsubscribe("https://x.example/", SECRET, "l.x.example")
+    with pytest.raises(TypeError, match="must be a str"):
+        leave.link(address)
+    with pytest.raises(TypeError, match="must be a str"):
+        leave.verify(address)
+
+
+def test_a_link_that_was_written_with_more_escapes_is_the_same():
+    leave = Unsubscribe("https://x.example/", SECRET, "l.x.example")
+    token = leave.link("bob@example.org").partition("u=")[2]
+    taken = []
+    call(leave, taken.append, token.replace(".", "%2E"), "POST")
+    assert taken == ["bob@example.org"]
+
+
+@pytest.mark.parametrize(
     "arguments", [("http://x.example/", SECRET), ("https://x.example/", b"short"), ("https://x.example/", [])]
 )
 def test_a_link_that_would_not_do_is_refused(arguments):
