@@ -14,14 +14,14 @@ from functools import partial
 from typing import (
     TYPE_CHECKING,
     Any,
+    AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
     Callable,
     Container,
     Deque,
     Dict,
+    Generator,
     Iterable,
-    Iterator,
     Mapping,
     NoReturn,
     Optional,
@@ -411,7 +411,7 @@ class Mailer(Operations):
         recipients: Optional[Mailboxes] = None,
         delivery: Optional[Delivery] = None,
         **options: Unpack[Queued],
-    ) -> Iterator[Receipt]:
+    ) -> Generator[Receipt, None, None]:
         """Sends `messages`, at most `limit` of them at a time, and yields receipts as they come, with `index` and,
         for a message that could not be sent or is none, with `error`. `messages` is consumed as there is room, in this
         thread. With `progress` a line on standard error tells how far it is. The others (`sender`, `recipients`,
@@ -435,7 +435,7 @@ class Mailer(Operations):
         recipients: Optional[Mailboxes] = None,
         delivery: Optional[Delivery] = None,
         **options: Unpack[Queued],
-    ) -> AsyncIterator[Receipt]:
+    ) -> AsyncGenerator[Receipt, None]:
         """As send_many(), for `async for` in asyncio. `messages` is an iterable or an asynchronous one, and is consumed
         in the task that asks for receipts, or one of its own. `limit`, `sender`, `recipients`, `delivery`, `options`:
         as of send_many().
@@ -456,11 +456,11 @@ class Mailer(Operations):
         resume: Union[str, os.PathLike[str], None] = None,
         preview: Optional[int] = None,
         dry_run: Union[str, os.PathLike[str], None] = None,
-        in_doubt: str = "park",
+        in_doubt: InDoubt = "park",
         suppressed: Container[str] = (),
         limit: int = 16,
         **options: Unpack[Queued],
-    ) -> Iterator[Merged]:
+    ) -> Generator[Merged, None, None]:
         """Sends a letter for each row, and yields a Merged for each as it comes. A bad row is named and stops no other;
         an exception that `rows` itself raises comes after the outcomes of those before it.
 

@@ -13,9 +13,9 @@ from typing import (
     TYPE_CHECKING,
     AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
     Callable,
     Deque,
+    Generator,
     Iterable,
     Iterator,
     List,
@@ -70,7 +70,7 @@ def check_many(messages: object) -> None:
 
 def each_sent(
     messages: Iterator[MessageLike], limit: int, many: Many, cancel: Callable[[Many], object]
-) -> Iterator[Receipt]:
+) -> Generator[Receipt, None, None]:
     ready: Deque[Receipt] = deque()
     failure: Optional[BaseException] = None
     index = 0
@@ -132,7 +132,7 @@ async def each_sent_async(
     limit: int,
     many: Many,
     cancel: Callable[[Many], object],
-) -> AsyncIterator[Receipt]:
+) -> AsyncGenerator[Receipt, None]:
     loop = asyncio.get_running_loop()
     ready: Deque[Receipt] = deque()
     news = asyncio.Event()  # of receipts, or that `messages` is at its end
@@ -179,7 +179,7 @@ async def each_sent_async(
         await source.aclose()
 
 
-def reported(receipts: Iterator[Receipt]) -> Iterator[Receipt]:
+def reported(receipts: Iterator[Receipt]) -> Generator[Receipt, None, None]:
     """The same, with a line on standard error that tells how far it is."""
     done = missed = 0
     start = shown = time.monotonic()

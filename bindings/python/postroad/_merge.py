@@ -12,6 +12,7 @@ from typing import (
     Any,
     Container,
     Dict,
+    Generator,
     Iterable,
     Iterator,
     List,
@@ -25,6 +26,7 @@ from typing import (
 from . import _core
 from ._delivery import Queued, wishes_of
 from ._errors import AlreadyQueued, Error, InvalidInput
+from ._literals import InDoubt, words
 from ._messages import choice, count, instance
 from ._private import write_private
 from ._receipts import Receipt, Status, receipt_of
@@ -124,7 +126,7 @@ class Merge:
         *,
         key: str,
         resume: Union[str, os.PathLike[str], None],
-        in_doubt: str,
+        in_doubt: InDoubt,
         suppressed: Container[str],
         lasting: bool,
         limit: int,
@@ -202,7 +204,7 @@ class Merge:
             raise BadRow("one of its recipients is suppressed")
         return letter
 
-    def run(self) -> Iterator[Merged]:
+    def run(self) -> Generator[Merged, None, None]:
         letters = self.letters()
         try:
             while self._more or self._under_way:
@@ -333,7 +335,7 @@ def _file_name(row: int, key: str) -> str:
     return f"{row:06d}-{re.sub(r'[^A-Za-z0-9.@_+-]', '_', key)[:100]}.eml"
 
 
-def unsent(merge: Merge, preview: Optional[int], folder: Optional[Path]) -> Iterator[Merged]:
+def unsent(merge: Merge, preview: Optional[int], folder: Optional[Path]) -> Generator[Merged, None, None]:
     """The same without sending: the first ones to look at, or all of them as files."""
     shown = 0
     if folder is not None:
@@ -370,15 +372,15 @@ def start(
     resume: Union[str, os.PathLike[str], None],
     preview: Optional[int],
     dry_run: Union[str, os.PathLike[str], None],
-    in_doubt: str,
+    in_doubt: InDoubt,
     suppressed: Container[str],
     limit: int,
     options: Queued,
-) -> Iterator[Merged]:
+) -> Generator[Merged, None, None]:
     """As Mailer.merge(), which documents it; without a mailer only for what sends nothing."""
     if "idempotency_key" in options:
         raise TypeError("unexpected keyword argument 'idempotency_key': the rows have their own")
-    choice("in_doubt", in_doubt, ["park", "retry"])
+    choice("in_doubt", in_doubt, words(InDoubt))
     _check_rows(rows)
     instance("key", key, str)
     for what, text in (("key", key), ("resume", resume), ("dry_run", dry_run)):

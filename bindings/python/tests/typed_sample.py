@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import smtplib
 from datetime import datetime, timezone
 from email.headerregistry import Address
@@ -45,6 +46,19 @@ async def concurrent(message: EmailMessage) -> None:
         ticket.add_done_callback(lambda done: print(done.wait(0).attempts))
         receipt: postroad.Receipt = await ticket
         print(receipt.index)
+
+
+async def left_early(mail: postroad.Mailer, messages: List[bytes]) -> None:
+    receipts = mail.asend_many(messages)
+    async for receipt in receipts:
+        print(receipt.index)
+        break
+    await receipts.aclose()
+    with contextlib.closing(mail.send_many(messages)) as some:
+        print(next(some).index)
+    with contextlib.closing(mail.merge([{"email": "b@x.example"}], "letters/hi", in_doubt="retry")) as merged:
+        print(next(merged).state)
+    mail.merge([], "letters/hi", in_doubt="perhaps")  # type: ignore[arg-type]
 
 
 def happened(event: postroad.Event) -> None:
