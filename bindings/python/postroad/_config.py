@@ -24,6 +24,7 @@ else:
     import tomli as tomllib
 
 _COMMANDS = ("password_command", "token_command")
+_PROOFS = ("password_command", "password_file", "token_command", "keyring")
 _PATHS = ("password_file", "ca_file", "queue")
 
 
@@ -59,6 +60,9 @@ class Config:
             by_sender = (n for n, a in self.accounts.items() if sender and _matches(sender, a.senders))
             only = next(iter(self.accounts)) if len(self.accounts) == 1 else None
             name = next(by_sender, None) or self.account_by_default or only
+        if name is None and self.accounts:
+            text = f"none of the accounts {' and '.join(self.accounts)} is chosen: name one by --account, or by account"
+            raise InvalidInput(f"{text} in the configuration, or write whose senders go by which", code="invalid_url")
         if name is None:
             where = " or ".join(map(str, places()))
             text = (
@@ -143,14 +147,15 @@ def _checked_queue(path: Path, given: str) -> str:
 
 
 def _alias(path: Path, name: str, given: object) -> Tuple[str, ...]:
-    found = _texts(path, name, given)
+    found = _texts(path, f"aliases.{name}", given)
     if "" in found:
         raise wrong(path, f"the alias {name!r} leads to an empty text: give it an address")
     return found
 
 
 def _value(path: Path, key: str, value: object, like: object) -> Any:
-    if key in _COMMANDS:
+    name = key.rpartition(".")[2]
+    if name in _COMMANDS:
         if not isinstance(value, str):
             return _texts(path, key, value)
         try:
@@ -163,7 +168,7 @@ def _value(path: Path, key: str, value: object, like: object) -> Any:
         return value
     if isinstance(like, tuple):
         return _texts(path, key, value)
-    return os.path.expanduser(_text(path, key, value)) if key in _PATHS else _text(path, key, value)
+    return os.path.expanduser(_text(path, key, value)) if name in _PATHS else _text(path, key, value)
 
 
 def _checked_url(path: Path, name: str, given: str) -> str:
@@ -188,7 +193,10 @@ def _account(path: Path, name: str, given: object) -> Account:
             raise wrong(path, f"accounts.{name}: {key} is not known{_guess(key, known)}")
     if not given.get("url"):
         raise wrong(path, f'accounts.{name} has no url: write one, such as "smtp://smtp.example.com"')
-    account = Account(**{k: _value(path, f"{k}", v, known[k]) for k, v in given.items()})
+    account = Account(**{k: _value(path, f"accounts.{name}.{k}", v, known[k]) for k, v in given.items()})
+    proofs = [k for k in _PROOFS if getattr(account, k)]
+    if len(proofs) > 1:
+        raise wrong(path, f"accounts.{name} has {' and '.join(proofs)}: leave one of them")
     _checked_sender(path, f"accounts.{name}.sender", account.sender)
     return replace(account, url=_checked_url(path, name, account.url))
 
@@ -219,6 +227,8 @@ def _with(config: Config, path: Path, given: Dict[str, Any]) -> Config:
     aliases = {n.lower(): _alias(path, n, to) for n, to in given.get("aliases", {}).items()}
     texts = {k: _value(path, k, given[k], "") for k in ("sender", "domain", "queue") if k in given}
     _checked_sender(path, "sender", texts.get("sender", ""))
+    if texts.get("domain"):
+        _checked_sender(path, "domain", f"a@{texts['domain']}")
     _checked_queue(path, texts.get("queue", ""))
     return replace(
         config,

@@ -569,8 +569,15 @@ def test_a_configuration_in_another_charset_is_said_to_be_that(tmp_path, monkeyp
             "[accounts.a]\nurl = 'smtp://x'\npassword_command = \"pass show 'x\"",
             "password_command: no closing quotation: quotes work as in a shell",
         ),
-        ("[accounts.a]\nurl = 'smtp://x'\nkeyring = 'yes'", "keyring must be true or false"),
-        ("aliases.root = 7", "root must be a text"),
+        ("[accounts.a]\nurl = 'smtp://x'\nkeyring = 'yes'", "accounts.a.keyring must be true or false"),
+        ("[accounts.a]\nurl = 7", "accounts.a.url must be a text"),
+        ("[accounts.a]\nurl = 'smtp://x'\nsenders = [7]", "accounts.a.senders must be a text"),
+        (
+            "[accounts.a]\nurl = 'smtp://x'\nuser = 'b'\npassword_file = 'f'\nkeyring = true",
+            "accounts.a has password_file and keyring: leave one of them",
+        ),
+        ("domain = 'web 1'", "domain: "),
+        ("aliases.root = 7", "aliases.root must be a text"),
         ("account = 'wrok'\n[accounts.work]\nurl = 'smtp://x'", "there is no account 'wrok'; did you mean 'work'?"),
         (f"sender = {'[' * 100_000}", "it is no TOML"),
     ],
@@ -646,6 +653,12 @@ def test_an_account_that_is_not_there_is_guessed(configure, stdin, capsys):
 def test_without_a_server_it_says_where_to_write_one(stdin, capsys):
     assert main(["send", "--to", "b@x.example"]) == 64
     assert os.environ["POSTROAD_CONFIG"] in capsys.readouterr().err
+
+
+def test_of_several_accounts_none_is_chosen_by_itself(configure, stdin, capsys):
+    configure("[accounts.work]\nurl = 'smtp://x'\n[accounts.home]\nurl = 'smtp://y'\n")
+    assert main(["send", "--from", "a@x.example", "--to", "b@x.example", "--text", "x"]) == 64
+    assert "none of the accounts work and home is chosen: name one by --account" in capsys.readouterr().err
 
 
 def test_a_service_that_is_mistyped_is_guessed(stdin, capsys):
