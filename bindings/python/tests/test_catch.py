@@ -111,7 +111,7 @@ def test_what_is_sent_is_shown(catch):
     assert [(p["name"], p["picture"]) for p in detail["parts"]] == [("logo.png", True), ('a "b".pdf', False)]
     one = f"api/messages/{summary['id']}"
     _, headers, page = catch.ask(f"{one}/html")
-    assert f"/{one}/parts/0".encode() in page
+    assert b"src='parts/0'" in page
     policy = headers["Content-Security-Policy"]
     assert policy.startswith("sandbox; default-src 'none'")
     assert "http: https:" not in policy
@@ -301,7 +301,7 @@ def test_hostile_mail_is_shown_like_any_other(name):
     total, (summary,) = store.list()
     assert (total, summary["id"]) == (1, number)
     json.dumps(store.get(number)[3].detail("a@x.example", ["b@x.example"]), ensure_ascii=False).encode()
-    mail.page("/api/messages/1").encode("utf-8", "replace")
+    mail.page().encode("utf-8", "replace")
     store.close()
 
 
@@ -563,6 +563,50 @@ def test_in_a_browser_hostile_html_neither_runs_nor_loads(catch, browser):
     finally:
         canary.shutdown()
         canary.server_close()
+
+
+def test_in_a_browser_the_page_works_below_the_path_of_a_proxy(catch, browser):
+    asked = []
+
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            if not self.path.startswith("/mail/"):
+                self.send_error(404)
+                return
+            request = urllib.request.Request(catch.page + self.path[6:], headers={"Host": self.headers["Host"]})
+            with urllib.request.urlopen(request, timeout=60) as r, contextlib.suppress(OSError):
+                self.send_response(r.status)
+                for name in ("Content-Type", "Content-Security-Policy"):
+                    if r.headers[name]:
+                        self.send_header(name, r.headers[name])
+                self.end_headers()
+                while octets := r.read1(65536):
+                    self.wfile.write(octets)
+
+        def log_message(self, *_):
+            pass
+
+    m = postroad.Message(from_="a@x.example", to="b@x.example", subject="One", html="<img src='cid:logo' alt=''>")
+    m.attach(PNG, name="logo.png", content_id="logo", inline=True)
+    with postroad.Mailer(catch.mail) as mail:
+        mail.send(m).require_accepted()
+    proxy = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    proxy.daemon_threads = True
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    one = catch.latest()
+    try:
+        browser.driver.get(f"http://127.0.0.1:{proxy.server_port}/mail/#{one}")
+        browser.until(lambda: f"/mail/api/messages/{one}/parts/0" in asked)
+        assert browser.one("#subject").text == "One"
+        browser.until(lambda: "/mail/api/events" in asked)
+        catch.send(HEAD % b"Two" + b"\r\nx\r\n")
+        browser.until(lambda: len(browser.all("nav a")) == 2)
+        assert [path for path in asked if not path.startswith("/mail/") and path != "/favicon.ico"] == []
+    finally:
+        browser.driver.get("about:blank")
+        proxy.shutdown()
+        proxy.server_close()
 
 
 def test_in_a_browser_the_page_stays_usable_with_all_the_hostile_mail(catch, browser):

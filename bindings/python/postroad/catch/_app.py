@@ -169,12 +169,11 @@ class Pages:
     async def html(self, request: Request) -> Response:
         origin = f"{request.url.scheme}://{request.headers.get('host', '')}"
         policy = mail_policy(origin, request.query_params.get("remote") == "1")
-        base = f"/api/messages/{request.path_params['id']}"
 
         def make(found: Tuple[float, str, Any, Mail]) -> Response:
             headers = {**_SAFE, "Content-Security-Policy": policy}
             del headers["Cross-Origin-Resource-Policy"]
-            page = "<!doctype html><meta charset=utf-8>" + found[3].page(base)
+            page = "<!doctype html><meta charset=utf-8>" + found[3].page()
             return Response(page.encode("utf-8", "replace"), 200, headers, "text/html; charset=utf-8")
 
         return await self._mail(request, make)
@@ -204,7 +203,8 @@ class Pages:
         return await self._mail(request, make)
 
     async def events(self, request: Request) -> Response:
-        return StreamingResponse(self._stream(), 200, _SAFE, "text/event-stream")
+        # a proxy such as nginx keeps what comes until it is much, unless told
+        return StreamingResponse(self._stream(), 200, {**_SAFE, "X-Accel-Buffering": "no"}, "text/event-stream")
 
     async def _stream(self) -> AsyncIterator[str]:
         waiting: asyncio.Queue[Tuple[str, Any]] = asyncio.Queue()

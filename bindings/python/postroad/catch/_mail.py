@@ -178,15 +178,15 @@ class Mail:
         else:
             yield "good", "it can be unsubscribed by one click (RFC 8058)"
 
-    def page(self, base: str) -> str:
-        """The HTML with its own images, at `base`. What keeps it from harm is the policy it is served with; what would
+    def page(self) -> str:
+        """The HTML, its own images beside it. What keeps it from harm is the policy it is served with; what would
         only get in the way is left out."""
         html = self.html or ""
         numbers = {p.content_id: n for n, p in enumerate(self.parts) if p.content_id}
 
         def image(found: "re.Match[str]") -> str:
             n = numbers.get(found[1])
-            return found[0] if n is None else f"{base}/parts/{n}"
+            return found[0] if n is None else f"parts/{n}"
 
         html = re.sub(r"(?i)\bcid:([^\"'\s>)]{1,500})", image, html)
         # up to the next < at most: from one that is not closed to the end, for each, would take hours

@@ -13,7 +13,7 @@ function make(tag, text, attributes = {}) {
 }
 
 async function api(path, options) {
-  const r = await fetch("/api/messages" + path, options);
+  const r = await fetch("api/messages" + path, options);
   if (!r.ok) throw new Error(`${r.status}`);
   return r;
 }
@@ -65,7 +65,7 @@ list.addEventListener("scroll", () => {
 search.addEventListener("input", () => { clearTimeout(typed); typed = setTimeout(() => load(true), 150); });
 
 function listen() {
-  const events = new EventSource("/api/events");
+  const events = new EventSource("api/events");
   events.onopen = () => { $("live").className = "on"; $("live").title = "connected"; load(true); };
   events.onerror = () => { $("live").className = ""; $("live").title = "not connected: is the command still running?"; };
   events.addEventListener("caught", (e) => {
@@ -111,7 +111,7 @@ async function open() {
   const a = list.querySelector(`a[data-id="${id}"]`);
   if (a) { a.setAttribute("aria-current", "true"); a.scrollIntoView({ block: "nearest" }); }
   $("subject").textContent = m.subject || "(no subject)";
-  $("download").href = `/api/messages/${id}/source?download`;
+  $("download").href = `api/messages/${id}/source?download`;
   const who = { From: m.from, To: m.to, Cc: m.cc, Date: m.date,
     Envelope: `<${m.envelope.sender}> to ${m.envelope.recipients.join(", ")}`, Size: size(m.size) };
   $("who").replaceChildren(...Object.entries(who).filter(([, v]) => v).flatMap(([n, v]) => [make("dt", n), make("dd", v)]));
@@ -133,7 +133,7 @@ async function open() {
 function frame(remote) {
   // neither script, form, window nor origin: the policy it is served with says the same once more
   const f = make("iframe", null, { sandbox: "", referrerpolicy: "no-referrer", title: "The message",
-    src: `/api/messages/${shown.id}/html${remote ? "?remote=1" : ""}` });
+    src: `api/messages/${shown.id}/html${remote ? "?remote=1" : ""}` });
   if ($("phone").getAttribute("aria-pressed") === "true") f.className = "phone";
   $("stage").replaceChildren(f);
   $("remote").hidden = remote || !shown.remote;
@@ -155,7 +155,7 @@ function table(rows) {
 }
 
 function part(p, n) {
-  const a = make("a", p.name || `part ${n + 1}`, { href: `/api/messages/${shown.id}/parts/${n}` });
+  const a = make("a", p.name || `part ${n + 1}`, { href: `api/messages/${shown.id}/parts/${n}` });
   if (p.picture) a.target = "_blank"; else a.download = "";
   a.rel = "noopener noreferrer";
   return [`${p.type}`, a, size(p.size)];
@@ -213,7 +213,7 @@ async function release() {
   button.disabled = true;
   $("released").textContent = "Sending ...";
   try {
-    const r = await fetch(`/api/messages/${shown.id}/release`, { method: "POST", body: JSON.stringify({ recipients: to }) });
+    const r = await fetch(`api/messages/${shown.id}/release`, { method: "POST", body: JSON.stringify({ recipients: to }) });
     const answer = await r.json();
     const said = (answer.recipients || []).map((p) =>
       `${p.recipient}: ${p.status.replace("_", " ")}${p.code ? ` (${[p.code, p.enhanced, p.text].filter(Boolean).join(" ")})` : ""}`);
@@ -226,7 +226,7 @@ async function release() {
 }
 
 async function faults(options) {
-  const r = await fetch("/api/faults", options);
+  const r = await fetch("api/faults", options);
   const answer = await r.json();
   $("fault-said").textContent = answer.error || "";
   if (answer.error) return;
@@ -279,7 +279,7 @@ addEventListener("keydown", (e) => {
   else return;
   e.preventDefault();
 });
-fetch("/api/able").then((r) => r.json()).then((able) => {
+fetch("api/able").then((r) => r.json()).then((able) => {
   $("release").hidden = !able.relay;
   $("relay").textContent = able.relay || "";
 });
