@@ -41,6 +41,10 @@ class Collector(_Collector):
         if not isinstance(mailers, (Mailer, Mapping)):
             raise TypeError(f"mailers must be a Mailer or several by name, not {type(mailers).__name__}")
         self._mailers = {"default": mailers} if isinstance(mailers, Mailer) else dict(mailers)
+        for name, mailer in self._mailers.items():
+            if not isinstance(name, str) or not isinstance(mailer, Mailer):
+                text = f"{name!r} is a {type(mailer).__name__}"
+                raise TypeError(f"mailers must be a Mailer or several by name, and {text}")
 
     def describe(self) -> List[Metric]:
         """None: nobody asks the mailers before there is a reason to."""

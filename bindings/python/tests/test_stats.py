@@ -62,6 +62,13 @@ def test_prometheus_is_shown_what_mailers_did_and_hold(tmp_path):
         assert value("postroad_jobs", {"mailer": "one", "state": "waiting"}) is None
 
 
+@pytest.mark.parametrize("mailers", [5, [], {"news": 5}, {7: None}])
+def test_what_is_no_mailer_is_not_collected(mailers):
+    prometheus = pytest.importorskip("postroad.prometheus")
+    with pytest.raises(TypeError, match="mailers must be a Mailer or several by name"):
+        prometheus.Collector(mailers)
+
+
 def test_prometheus_is_shown_what_keeps_mail_waiting(make_server, tmp_path):
     prometheus_client = pytest.importorskip("prometheus_client")
     from postroad.prometheus import Collector
