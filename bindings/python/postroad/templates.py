@@ -135,16 +135,42 @@ def text_from_html(page: str) -> str:
         text = "text from HTML needs the Python package markdownify: pip install 'postroad[templates]', or write a .txt"
         raise InvalidInput(text, code="not_installed") from None
     soup = BeautifulSoup(page, "html.parser")
-    for part in soup(["head", "style", "script", "title", "img"]):
+    for part in soup(["head", "style", "script", "title"]):
         part.decompose()
+    _leave_what_is_read(soup)
     options: Dict[str, Any] = {
         "heading_style": "ATX",
         "escape_misc": False,
         "escape_asterisks": False,
         "escape_underscores": False,
+        "table_infer_header": True,
     }
     found: str = MarkdownConverter(**options).convert_soup(soup)
     return re.sub(r"\n{3,}", "\n\n", found).strip() + "\n"
+
+
+_CELLS = ["tbody", "thead", "tfoot", "tr", "td", "th"]
+_BLOCKS = ["p", "div", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "hr", "blockquote", "table"]
+
+
+def _leave_what_is_read(soup: Any) -> None:
+    """Without what is hidden, images as what stands for them, and blocks for tables that only place things."""
+    hidden = soup.find_all(style=re.compile(r"display\s*:\s*none", re.I))
+    for part in [*hidden, *soup.find_all(hidden=True)]:
+        if not part.decomposed:
+            part.decompose()
+    for image in soup("img"):
+        image.replace_with(image.get("alt") or "")
+    placing = [table for table in soup("table") if _places(table)]
+    parts = [part for table in placing for part in table(_CELLS) if part.find_parent("table") is table]
+    for part in [*placing, *parts]:
+        part.name = "div"
+
+
+def _places(table: Any) -> bool:
+    if table.get("role") in ("presentation", "none") or table.find(_BLOCKS) is not None:
+        return True
+    return all(len(row(["td", "th"])) < 2 for row in table("tr"))
 
 
 def with_inline_css(page: str) -> str:

@@ -185,6 +185,33 @@ def test_text_is_made_of_html_where_there_is_none(write):
     assert "x()" not in text
 
 
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        # tables that place things, as most HTML for mail is made of
+        (
+            "<table role=presentation><tr><td><table><tr><td><h1>News</h1><p>Dear Bob,</p></td></tr>"
+            "<tr><td><a href='https://x.example/a'>Read <b>more</b></a></td></tr></table></td></tr></table>",
+            "# News\n\nDear Bob,\n\n[Read **more**](https://x.example/a)\n",
+        ),
+        ("<table><tr><td>left</td><td><p>right</p></td></tr></table>", "left\n\nright\n"),
+        # and one that is a table, within
+        (
+            "<table><tr><td><table><tr><td>Item</td><td>Price</td></tr><tr><td>Book</td><td>5 &euro;</td></tr></table>"
+            "</td></tr></table>",
+            "| Item | Price |\n| --- | --- |\n| Book | 5 € |\n",
+        ),
+        ("<a href='https://x.example/a'><img src=b.png alt=Buy></a> <img src=c.png>", "[Buy](https://x.example/a)\n"),
+        (
+            "<div style='color:red; DISPLAY : none'>Preview<p style='display:none'>x</p></div><p hidden>x</p>Hello",
+            "Hello\n",
+        ),
+    ],
+)
+def test_the_text_of_html_is_what_a_reader_sees(page, text):
+    assert text_from_html(page) == text
+
+
 def test_a_message_of_ones_own_has_the_same_helpers():
     pytest.importorskip("markdownify")
     pytest.importorskip("css_inline")
