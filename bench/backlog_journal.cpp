@@ -15,6 +15,7 @@
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <limits>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -124,6 +125,9 @@ void compare(const std::string& file, job_id n) {
                 without, with, (with / without - 1) * 100);
 }
 
+// When entry `n` was settled.
+std::int64_t time_of(std::int64_t n) { return 1'700'000'000'000'000'000 + n * 1'000'000; }
+
 // Entries as a sender writes them, without the messages.
 void fill(const std::string& file, job_id n) {
     { const queueing::sqlite made(file); }
@@ -143,7 +147,7 @@ void fill(const std::string& file, job_id n) {
         for (int i = 0; i < 500 && id <= n; ++i, ++id) {
             auto j = some_job(id);
             answer(j);
-            const auto now = 1'700'000'000'000'000'000 + static_cast<std::int64_t>(id) * 1'000'000;
+            const auto now = time_of(static_cast<std::int64_t>(id));
             put.run(id, now, now, j.tenant, j.tag, "Your invoice " + std::to_string(id),
                     std::to_string(id) + "@example.com", queueing::written(j.mail->envelope));
             const auto added = clock::now();
@@ -189,6 +193,28 @@ void search(const std::string& file, job_id n) {
           .before = queueing::journal_time(std::chrono::seconds(1'700'000'000 + n / 2000 + 3600))});
 }
 
+// The oldest three segments, as a sender erases them beside its work: 50 entries a transaction.
+void trim(const std::string& file, job_id n) {
+    static constexpr std::int64_t some = 50;
+    const auto over = std::min(static_cast<std::int64_t>(n), 3 * queueing::detail::journal_segment);
+    queueing::detail::database db(file, SQLITE_OPEN_READWRITE);
+    db.execute("PRAGMA synchronous = OFF");  // it is part of a transaction that settles
+    queueing::detail::journal_writer in(db);
+    double all = 0;
+    double worst = 0;
+    for (std::int64_t erased = 0; erased < over; erased += some) {
+        const auto begin = clock::now();
+        db.execute("BEGIN");
+        in.erase(time_of(over), std::numeric_limits<std::int64_t>::max(), static_cast<std::int64_t>(n), some);
+        db.execute("COMMIT");
+        all += ms_since(begin);
+        worst = std::max(worst, ms_since(begin));
+    }
+    std::printf("  the oldest %lld erased, %lld at a time: %.2f ms each time, the slowest %.1f ms\n",
+                static_cast<long long>(over), static_cast<long long>(some),
+                all * static_cast<double>(some) / static_cast<double>(over), worst);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -205,6 +231,7 @@ int main(int argc, char** argv) {
     if (entries > 0) {
         fill(file, entries);
         search(file, entries);
+        trim(file, entries);
         remove_all(file);
     }
     return 0;
