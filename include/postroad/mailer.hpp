@@ -130,7 +130,8 @@ private:
 template <class... Ps>
 class mailer : public detail::five<Ps...>::base {
     static_assert((policy<Ps> && ...),
-                  "postroad: an argument is not a policy; a policy names its axis (docs/policies.md)");
+                  "postroad: an argument is not a policy; a policy names its axis, an executor and a URL come first "
+                  "(docs/policies.md)");
     template <class Axis>
     static constexpr bool single = detail::five<Ps...>::template given<Axis> <= 1;
     static_assert(single<axis::transport>, "postroad: two transport policies; a mailer takes one of each axis");
@@ -145,23 +146,23 @@ class mailer : public detail::five<Ps...>::base {
 
 public:
     explicit mailer(Ps... ps) requires(sizeof...(Ps) > 0) : base(five{{std::move(ps)...}}.make()) {}
-    explicit mailer(std::string_view url) requires(by_url)
-        : base(five{std::tuple<Ps...>{}, transport::smtp(url)}.make()) {}
-    explicit mailer(std::string_view url, Ps... ps) requires(detail::url_beside<Ps...>)
-        : base(five{{std::move(ps)...}, transport::smtp(url)}.make()) {}
+    explicit mailer(std::string_view url) requires(by_url) : base(detail::by_default<Ps...>(url).make()) {}
+    explicit mailer(std::string_view url, Ps... ps) requires(detail::all_policies<Ps...>)
+        : base(detail::behind_url(url, std::move(ps)...).make()) {}
 
     explicit mailer(asio::any_io_executor executor, Ps... ps) requires(sizeof...(Ps) > 0)
         : base(five{{std::move(ps)...}}.make(std::move(executor))) {}
     explicit mailer(asio::any_io_executor executor, std::string_view url) requires(by_url)
-        : base(five{std::tuple<Ps...>{}, transport::smtp(url)}.make(std::move(executor))) {}
-    explicit mailer(asio::any_io_executor executor, std::string_view url, Ps... ps) requires(detail::url_beside<Ps...>)
-        : base(five{{std::move(ps)...}, transport::smtp(url)}.make(std::move(executor))) {}
+        : base(detail::by_default<Ps...>(url).make(std::move(executor))) {}
+    explicit mailer(asio::any_io_executor executor, std::string_view url,
+                    Ps... ps) requires(detail::all_policies<Ps...>)
+        : base(detail::behind_url(url, std::move(ps)...).make(std::move(executor))) {}
 
     explicit mailer(asio::io_context& context, Ps... ps) requires(sizeof...(Ps) > 0)
         : mailer(net::executor_of(context), std::move(ps)...) {}
     explicit mailer(asio::io_context& context, std::string_view url) requires(by_url)
         : mailer(net::executor_of(context), url) {}
-    explicit mailer(asio::io_context& context, std::string_view url, Ps... ps) requires(detail::url_beside<Ps...>)
+    explicit mailer(asio::io_context& context, std::string_view url, Ps... ps) requires(detail::all_policies<Ps...>)
         : mailer(net::executor_of(context), url, std::move(ps)...) {}
 };
 

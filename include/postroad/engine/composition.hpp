@@ -128,10 +128,34 @@ struct five {
     }
 };
 
-// Whether a URL may stand before these.
+// Policies that are named by their types alone.
 template <class... Ps>
-inline constexpr bool url_beside = sizeof...(Ps) > 0 &&
-                                   (policy<Ps> && ...) && five<Ps...>::template given<axis::transport> == 0;
+five<Ps...> by_default(std::string_view url) {
+    constexpr bool made = (std::is_default_constructible_v<Ps> && ...);
+    static_assert(made,
+                  "postroad: a policy that is only named needs a default constructor; give it by value "
+                  "(docs/mailer.md)");
+    // When one is wrong, the one error is ours.
+    if constexpr (made)
+        return {std::tuple<Ps...>{}, transport::smtp(url)};
+    else
+        throw error(errc::contradiction, "");
+}
+
+// Policies behind a URL.
+template <class... Ps>
+five<Ps...> behind_url(std::string_view url, Ps... ps) {
+    constexpr bool alone = five<Ps...>::template given<axis::transport> == 0;
+    static_assert(alone, "postroad: a URL and a transport policy; give the URL to the policy (docs/mailer.md)");
+    if constexpr (alone)
+        return {{std::move(ps)...}, transport::smtp(url)};
+    else
+        throw error(errc::contradiction, "");
+}
+
+// Whether they may stand behind a URL.
+template <class... Ps>
+inline constexpr bool all_policies = sizeof...(Ps) > 0 && (policy<Ps> && ...);
 
 }  // namespace detail
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -26,7 +27,7 @@ template <class Q>
 concept queueing_policy = std::movable<Q> && requires(Q q, const Q c, job& j, const job& a, job&& gone, job_id id,
                                                       std::size_t n, time_point now, std::vector<job>& out) {
     // Whether a job can wait here for another attempt; otherwise the first verdict is the last.
-    { Q::keeps } -> std::convertible_to<bool>;
+    typename std::bool_constant<static_cast<bool>(Q::keeps)>;
     // Takes all that the job has, or leaves it alone and says why: errc::queue_full.
     { q.enqueue(j) } -> std::same_as<error_code>;
     // What becomes of a job that is refused with errc::queue_full.
