@@ -134,7 +134,7 @@ def text_from_html(page: str) -> str:
     except ImportError:
         text = "text from HTML needs the Python package markdownify: pip install 'postroad[templates]', or write a .txt"
         raise InvalidInput(text, code="not_installed") from None
-    soup = BeautifulSoup(page, "html.parser")
+    soup = BeautifulSoup(_as_browsers_read(page), "html.parser")
     for part in soup(["head", "style", "script", "title"]):
         part.decompose()
     _leave_what_is_read(soup)
@@ -147,6 +147,17 @@ def text_from_html(page: str) -> str:
     }
     found: str = MarkdownConverter(**options).convert_soup(soup)
     return re.sub(r"\n{3,}", "\n\n", found).strip() + "\n"
+
+
+def _as_browsers_read(page: str) -> str:
+    """With the ends of <p>, <li>, <td> and others that need none: without, each would stand within the one before. And
+    with what hides by CSS."""
+    inliner = _inliner(None)
+    try:
+        closed: str = page if inliner is None else inliner.inline(page)
+    except Exception:  # css-inline has no public base of its errors
+        return page
+    return closed
 
 
 _CELLS = ["tbody", "thead", "tfoot", "tr", "td", "th"]

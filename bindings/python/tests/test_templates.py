@@ -212,6 +212,13 @@ def test_the_text_of_html_is_what_a_reader_sees(page, text):
     assert text_from_html(page) == text
 
 
+def test_elements_that_need_no_end_have_none():
+    assert text_from_html("<ul><li>x<li>y<li>z</ul>") == "* x\n* y\n* z\n"
+    assert text_from_html("<p>a" * 1000).count("a\n") == 1000
+    assert text_from_html("<table>" + "<tr><td>a<td>b" * 1000).count("| a | b |") == 1000
+    assert text_from_html("<style>.pre{display:none}</style><p class=pre>Preview<p>Hello") == "Hello\n"
+
+
 def test_a_message_of_ones_own_has_the_same_helpers():
     pytest.importorskip("markdownify")
     pytest.importorskip("css_inline")
