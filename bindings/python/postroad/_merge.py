@@ -104,9 +104,11 @@ class _Ready:
 def _state_of(receipt: Receipt) -> Tuple[str, str]:
     missed = [r for r in receipt.recipients if r.status is not Status.ACCEPTED]
     reply = next((" ".join(str(p) for p in (r.code, r.enhanced, r.text) if p) for r in missed), "")
-    why = reply or (str(receipt.error) if receipt.error else "")
+    why = reply or next((r.why for r in missed if r.why), "") or (str(receipt.error) if receipt.error else "")
     if receipt.all_accepted:
         return "sent", ""
+    if missed and not receipt.accepted and all(r.error == "suppressed" for r in missed):
+        return "suppressed", why
     if receipt.in_doubt:
         return "in_doubt", why or "its content left and no reply came"
     if receipt.accepted or receipt.rejected:

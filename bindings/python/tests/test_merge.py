@@ -350,6 +350,18 @@ def test_who_left_gets_nothing(server, template, tmp_path):
     assert set(received(server)) == {"p0@example.org", "p2@example.org"}
 
 
+def test_whom_the_mailer_holds_back_is_suppressed_too(server, template, tmp_path):
+    left = postroad.SuppressionList(tmp_path / "left.db")
+    left.add("p1@example.org")
+    with postroad.Mailer(server.url, suppression=left) as mail:
+        found = {m.key: m for m in mail.merge(people(3), template, resume=tmp_path / "run.db")}
+        assert found["p1@example.org"].state == "suppressed"
+        assert "suppressed" in found["p1@example.org"].why
+        left.remove("p1@example.org")
+        again = states(mail.merge(people(3), template, resume=tmp_path / "run.db"))
+    assert again == {"p0@example.org": "done", "p1@example.org": "sent", "p2@example.org": "done"}
+
+
 def begun_in(queue, run, ago=0):
     """As if the process had died between the two files."""
     db = sqlite3.connect(run)
