@@ -14,6 +14,8 @@ from typing import IO, Any, Dict, Iterable, Iterator, List, Mapping, Optional, T
 from ._errors import InvalidInput
 from ._messages import holds_surrogate
 
+# lines of a header at most: behind a quote that is not closed there may be a whole file
+_WRAPPED = 50
 KINDS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 Row = Union[Mapping[str, Any], "BadRow"]
@@ -25,6 +27,15 @@ class BadRow(Exception):
 
 def _delimiter(header: str) -> str:
     return max(",;\t|", key=header.count)
+
+
+def _whole(header: str, lines: IO[str]) -> Tuple[str, int]:
+    """With the lines that a name in quotes goes on in, and how many these are."""
+    wrapped = 0
+    while header.count('"') % 2 and wrapped < _WRAPPED and (more := lines.readline()):
+        header += more
+        wrapped += 1
+    return header, wrapped
 
 
 def bad_text(values: Iterable[Any]) -> bool:
@@ -39,11 +50,13 @@ def read_csv(lines: IO[str]) -> Iterator[Row]:
     named = re.fullmatch(r"sep=(.)\s*", header)
     if named:
         header = lines.readline()
+    header, wrapped = _whole(header, lines)
     if not header.strip():
         raise InvalidInput("the first line must name the columns, and is empty", code="invalid_rows")
     delimiter = named[1] if named else _delimiter(header)
     try:
-        names = [n.strip() for n in next(csv.reader([header], delimiter=delimiter, strict=True))]
+        found = next(csv.reader(io.StringIO(header, newline=""), delimiter=delimiter, strict=True))
+        names = [re.sub(r"\s*[\r\n]\s*", " ", n.strip()) for n in found]
     except csv.Error as e:
         raise InvalidInput(f"the first line must name the columns: {e}", code="invalid_rows") from None
     if len(set(names)) < len(names) or "" in names:
@@ -53,7 +66,7 @@ def read_csv(lines: IO[str]) -> Iterator[Row]:
     # strict, lest a quote that is not closed swallows other rows unseen; what stands behind it may be text of that row,
     # and is no row of its own
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    first = 3 if named else 2  # line of the file
+    first = (3 if named else 2) + wrapped  # line of the file
     while True:
         line = reader.line_num + first
         try:

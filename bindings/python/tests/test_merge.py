@@ -526,6 +526,24 @@ def test_a_first_line_by_which_excel_names_the_delimiter_is_no_header(delimiter)
     assert list(_rows.read_csv(io.StringIO(text, newline=""))) == [{"email": "b@x.example", "name": "Bob"}]
 
 
+def test_a_name_of_a_column_may_be_wrapped_as_in_a_spreadsheet():
+    rows = list(_rows.read_csv(io.StringIO('email,"First\r\nname"\r\nb@x.example,Bob\r\nc@x.example\r\n', newline="")))
+    assert rows[0] == {"email": "b@x.example", "First name": "Bob"}
+    assert str(rows[1]) == "line 4: 1 fields where the first line names 2"
+
+
+def test_a_quote_in_the_names_that_is_not_closed_reads_no_whole_file():
+    lines = iter(['email,"name\n', *["b@x.example,Bob\n"] * 1000])
+
+    class File:
+        def readline(self):
+            return next(lines, "")
+
+    with pytest.raises(postroad.InvalidInput, match="the first line must name the columns"):
+        next(_rows.read_csv(File()))
+    assert len(list(lines)) > 900
+
+
 def test_a_bad_row_behind_that_line_has_the_number_of_its_line():
     (row,) = _rows.read_csv(io.StringIO("sep=;\nemail;name\nb@x.example\n", newline=""))
     assert str(row) == "line 3: 1 fields where the first line names 2"
