@@ -75,7 +75,11 @@ def _shielded(value: object) -> object:
 def _without_gaps(addresses: str) -> str:
     """A list without the elements that are empty, as of a variable that is. What is in quotes stays."""
     elements = re.findall(r'(?:[^",]|"(?:[^"\\]|\\.)*"?)+', addresses)
-    return ", ".join(e.strip() for e in elements if e.strip())
+    found = ""
+    for element in filter(None, (e.strip() for e in elements)):
+        within = found.endswith(":") or element.startswith(";")  # the ends of a group
+        found += element if not found else f" {element}" if within else f", {element}"
+    return found
 
 
 def _language(name: object) -> str:
@@ -109,7 +113,7 @@ class _Images(HTMLParser):
         if (
             tag not in ("img", "table", "td", "body")
             or not source
-            or re.match(r"(?!file:)[a-zA-Z][a-zA-Z0-9+.-]*:|//|#", source)
+            or re.match(r"(?!file:)[a-z][a-z0-9+.-]+:|//|#", source, re.I)
         ):
             return
         line, column = self.getpos()
@@ -339,6 +343,11 @@ class Template:
         if self._unsubscribe is not None:
             variables["unsubscribe_url"] = link = self._unsubscribe.link(recipients[0])
         page, text = self._body("html", variables, language), self._body("txt", variables, language)
+        if page is None and text is None:
+            files = f"{self.name}.txt or {self.name}.html"
+            _wrong(
+                f"{self.name}: there is nothing in the language {language!r}, and there is no {files} for those without"
+            )
         images: Dict[str, Path] = {}
         if page is not None:
             page = _styled(self._inliner, page, f"{self.name}.html")

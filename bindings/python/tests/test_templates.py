@@ -142,6 +142,8 @@ def test_addresses_that_are_empty_are_left_out(write):
     head = 'From: a@x.example\nTo: {{ a }}, {{ b }}, {{ c }},\nCc: {{ b }}, {{ b }}\nBcc: "x,, y" <{{ a }}>,,\n'
     letter = Template(write(txt="x", head=head)).render({"a": "a@x.example", "b": "", "c": "c@x.example"})
     assert letter.recipients == ("a@x.example", "c@x.example")
+    group = "From: a@x.example\nTo: Team: {{ b }}, {{ a }}, {{ b }};\n"
+    assert Template(write(txt="x", head=group)).render({"a": "a@x.example", "b": ""}).recipients == ("a@x.example",)
     many = "From: a@x.example\nTo: {% for one in all %}{{ one }}, {% endfor %}\n"
     letter = Template(write(txt="x", head=many)).render({"all": ["a@x.example", "b@x.example"]})
     assert letter.recipients == ("a@x.example", "b@x.example")
@@ -297,6 +299,14 @@ def test_a_language_has_its_files(write, language, text):
     assert read(letter)["Subject"] == ("Bob de" if text != "Hello" else "Hello Bob")
 
 
+def test_a_letter_without_a_text_in_its_language_is_none(write):
+    template = Template(write(de_txt="Hallo"))
+    assert template.render({**ROW, "language": "de"}, to="b@x.example").text == "Hallo"
+    for language in ("fr", ""):
+        with pytest.raises(postroad.InvalidInput, match=r"there is no hi\.txt or hi\.html for those without"):
+            template.render({**ROW, "language": language}, to="b@x.example")
+
+
 def test_a_file_of_a_language_may_be_called_as_locales_are(write, tmp_path):
     (tmp_path / "hi.pt_BR.txt").write_text("Oi")
     path = write(txt="Hello")
@@ -373,7 +383,16 @@ def test_an_attachment_comes_from_the_folder_that_the_template_names(write, tmp_
 
 
 @pytest.mark.parametrize(
-    "source", ["none.png", "../../etc/hostname", "..%2fhostname", "{{ name }}", "/etc/hostname", "file:///etc/hostname"]
+    "source",
+    [
+        "none.png",
+        "../../etc/hostname",
+        "..%2fhostname",
+        "{{ name }}",
+        "/etc/hostname",
+        "FILE:///etc/hostname",
+        r"C:\logo.png",
+    ],
 )
 def test_an_image_that_is_not_in_the_folder_is_named(write, source):
     with pytest.raises(postroad.InvalidInput, match="is not in"):
