@@ -297,6 +297,7 @@ TEST_CASE("the program decides about what is in doubt, if it wants to") {
 TEST_CASE("a message that was being sent when its process died is judged before it goes") {
     one_line r(judging(scheduling::retry_after{.wait = 15min, .times = 1}));
     auto j = make_job(7, mail_to("a.example", 2));
+    name_recipients(j);
     j.result.recipients[0].status = status::accepted;
     j.result.recipients[1].status = status::in_doubt;
     j.error = errc::in_doubt;

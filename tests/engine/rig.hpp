@@ -55,7 +55,6 @@ inline mail_ptr mail_to(const std::string& domain, std::size_t recipients) {
 inline job make_job(job_id id, mail_ptr mail) {
     job j;
     j.id = id;
-    for (const auto& r : mail->envelope.recipients) j.result.recipients.push_back({.address = r.str()});
     j.mail = std::move(mail);
     return j;
 }

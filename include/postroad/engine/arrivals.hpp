@@ -177,7 +177,6 @@ private:
     void admit(std::unique_ptr<job> leased, time_point now) {
         auto& j = *leased;
         if (j.submitted == time_point::min()) j.submitted = now;
-        name_recipients(j);
         j.lasts = lasts;
         // Of an earlier process, or one that waited for room when its time was over.
         if (j.deadline != never) book_.deliveries.give_up_at(j.whole != 0 ? j.whole : j.id, j.deadline);
@@ -185,11 +184,17 @@ private:
         delivery* const d = book_.deliveries.put(std::move(leased));
         if (!d) return refuse_twin(id, now);
         if (std::exchange(d->what->interrupted, false)) {
+            name_recipients(*d->what);
             ++d->what->result.attempts;
             return out_.conclude(*d, ruling::doubt, now);
         }
-        if (all_settled(d->what->result)) return out_.finish(*d, now);
+        if (has_nobody_to_ask(*d->what)) return out_.finish(*d, now);
         route(*d, now);
+    }
+    // Recipients are named from the first attempt on: until then a job that waits takes a fifth less memory.
+    static bool has_nobody_to_ask(const job& j) {
+        const bool is_fresh = j.result.recipients.empty() && j.mail && !j.mail->envelope.recipients.empty();
+        return !is_fresh && all_settled(j.result);
     }
     // Two of one id: the second has nothing that it could be told apart by.
     void refuse_twin(job_id id, time_point now) {
@@ -244,6 +249,7 @@ private:
     void divide(delivery& d, const std::vector<places>& groups) {
         d.to = nullptr;
         divided_ = true;
+        name_recipients(*d.what);
         std::vector<job> parts;
         parts.reserve(groups.size());
         for (const auto& group : groups) parts.push_back(queueing::part_of(*d.what, group));

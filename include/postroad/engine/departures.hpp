@@ -64,6 +64,7 @@ public:
     /// No server of its site can be had, or nobody says where that is.
     void judge_waiting(delivery& d, const smtp::closed& why, ruling r, time_point rests_until, time_point now) {
         auto& j = *d.what;
+        name_recipients(j);
         // One that has had a part of its recipients asked is half an attempt.
         ++(std::exchange(d.attempt, {}).split ? j.result.attempts : j.waits);
         for (auto& recipient : j.result.recipients)
@@ -95,6 +96,7 @@ public:
 
     /// It is over. The delivery is gone after this, as after all that follows.
     void finish(delivery& d, time_point now) {
+        name_recipients(*d.what);
         book_.deliveries.forget_deadline(*d.what);
         // A file has it before the message is over there: after a crash between the two the message is tried anew, and
         // the key refuses the second. Where all is lost with the process, or there is no room, the message makes it.
@@ -107,6 +109,7 @@ public:
     }
     /// Refused for good for all its recipients, without a reply.
     void reject(delivery& d, const smtp::closed& why, time_point now) {
+        name_recipients(*d.what);
         for (auto& r : d.what->result.recipients) {
             if (!is_unsettled(r)) continue;
             r.status = status::rejected;
@@ -280,6 +283,7 @@ private:
         if constexpr (lasts) queueing_.release(std::move(*taken_out(d, now)));
     }
     std::unique_ptr<job> taken_out(delivery& d, time_point now) {
+        name_recipients(*d.what);
         if (d.at) leave_site(d, now);
         if (d.to && d.to->held > 0 && --d.to->held == 0) book_.domains.rest(*d.to, now);
         return book_.deliveries.take(d);
@@ -287,6 +291,7 @@ private:
     // Whoever waits for it learns how it stands, and no more: it stays in the queue.
     void tell_waiter(job& j, error_code why) {
         if (!j.waiter) return;
+        name_recipients(j);
         auto told = std::make_unique<job>();
         told->id = j.id;
         told->result = j.result;

@@ -304,6 +304,7 @@ private:
     }
     void give(connection& c, job_id id, time_point now) {
         auto& d = *book_.deliveries.find(id);
+        name_recipients(*d.what);
         d.connection = c.id;
         ++c.given;
         d.ahead = c.ahead;

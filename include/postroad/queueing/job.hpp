@@ -56,7 +56,7 @@ enum class blame : unsigned char {
 struct job {
     job_id id = 0;  ///< given before it is queued
     mail_ptr mail = {};
-    outcome result = {};  ///< one entry for each recipient of the envelope
+    outcome result = {};  ///< from the first attempt on one entry for each recipient of the envelope
     error_code error = {};
     time_point submitted = time_point::min();  ///< unknown until it is leased for the first time
     time_point due = time_point::min();        ///< not leased before
