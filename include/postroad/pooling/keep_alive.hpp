@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <deque>
 #include <utility>
+#include <vector>
 
 namespace postroad::pooling {
 
@@ -197,9 +197,9 @@ struct keep_alive {
         bool is_silent = false;
     };
     struct site {
-        std::deque<connection_id> idle = {};  // the one used last at the back
-        std::size_t count = 0;                // connections
-        std::uint64_t opened = 0;             // ever
+        std::vector<connection_id> idle = {};  // the one used last at the back
+        std::size_t count = 0;                 // connections
+        std::uint64_t opened = 0;              // ever
         // What it taught, until `taught`.
         time_point taught = time_point::min();
         std::size_t most = 0;  // messages on a connection; 0: unknown
