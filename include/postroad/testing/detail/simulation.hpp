@@ -457,12 +457,15 @@ private:
     static wait_times spread(std::vector<duration>& all) {
         wait_times w{.accepted = all.size()};
         if (all.empty()) return w;
-        std::ranges::sort(all);
-        const auto at = [&](std::size_t percent) { return all[(all.size() - 1) * percent / 100]; };
+        const auto at = [&](std::size_t percent) {
+            const auto nth = all.begin() + static_cast<std::ptrdiff_t>((all.size() - 1) * percent / 100);
+            std::ranges::nth_element(all, nth);
+            return *nth;
+        };
         w.half = at(50);
         w.p95 = at(95);
         w.p99 = at(99);
-        w.longest = all.back();
+        w.longest = std::ranges::max(all);
         return w;
     }
 
