@@ -88,3 +88,16 @@ TEST_CASE("a ring that is polled gives all it has, then nothing") {
     for (int i = 0; i < 9; ++i) CHECK(r.poll() == i);
     CHECK_FALSE(r.poll());
 }
+
+TEST_CASE("what is consumed in a ring stays where it is meanwhile, and is gone also where that throws") {
+    ring<std::unique_ptr<int>> r;
+    for (int i = 1; i <= 3; ++i) r.push_back(std::make_unique<int>(i));
+    const auto* const place = &r.front();
+    r.consume_front([&](const auto& first) {
+        CHECK(&first == place);
+        CHECK(*first == 1);
+    });
+    CHECK_THROWS_AS(r.consume_front([](const auto&) { throw 1; }), int);
+    CHECK(r.size() == 1);
+    CHECK(*r.front() == 3);
+}

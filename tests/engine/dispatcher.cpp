@@ -102,6 +102,21 @@ TEST_CASE("jobs go out in the order they came") {
     CHECK(r.d.connections() == 1);
 }
 
+TEST_CASE("an action is over when doing it throws, and those behind it are still to be done, in their order") {
+    rig<> r;
+    r.add_many(3);
+    CHECK(r.did() == "open 1 a.example");
+    r.ready(1, 3);
+    CHECK_THROWS_AS(r.d.act([](engine::action&) { throw 1; }), int);
+    CHECK(r.d.has_actions());
+    (void)r.add("b.example");
+    const auto second = r.d.poll();
+    REQUIRE(second);
+    CHECK(std::get<engine::transmit>(*second).what.id == 2);
+    CHECK(r.did() == "give 1 #3, open 2 b.example");
+    CHECK_FALSE(r.d.has_actions());
+}
+
 TEST_CASE("an idle connection is reused") {
     rig<> r;
     (void)r.add();

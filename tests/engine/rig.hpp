@@ -100,8 +100,9 @@ struct rig {
     /// What the dispatcher has wanted since the last call.
     std::string did() {
         std::string all;
-        while (auto a = d.poll())
-            all += (all.empty() ? "" : ", ") + std::visit([this](auto& x) { return this->told(x); }, *a);
+        d.act([&](engine::action& a) {
+            all += (all.empty() ? "" : ", ") + std::visit([this](auto& x) { return this->told(x); }, a);
+        });
         return all;
     }
 

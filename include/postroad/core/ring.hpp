@@ -68,13 +68,15 @@ public:
     /// As pop_front(), and nothing if there is none.
     std::optional<T> poll() {
         if (empty()) return std::nullopt;
-        struct dropper {
-            ring& from;
-            ~dropper() { from.drop_front(); }
-        };
         // Made where it is returned: an empty one that is filled later would be set to zeros first.
         const dropper after{*this};
         return std::optional<T>(std::move(front()));
+    }
+    /// Calls `f(front())` and drops it, also if that throws. `f` adds nothing.
+    template <class F>
+    void consume_front(F&& f) {
+        const dropper after{*this};
+        f(front());
     }
     void drop_front() noexcept {
         std::destroy_at(slots_ + first_);
@@ -84,16 +86,20 @@ public:
     void clear() noexcept {
         while (!empty()) drop_front();
     }
-
-private:
-    std::size_t index(std::size_t i) const noexcept { return (first_ + i) & (capacity_ - 1); }
-
     void swap(ring& other) noexcept {
         std::swap(slots_, other.slots_);
         std::swap(capacity_, other.capacity_);
         std::swap(first_, other.first_);
         std::swap(size_, other.size_);
     }
+
+private:
+    struct dropper {
+        ring& from;
+        ~dropper() { from.drop_front(); }
+    };
+
+    std::size_t index(std::size_t i) const noexcept { return (first_ + i) & (capacity_ - 1); }
 
     static void free(T* slots, std::size_t capacity) noexcept {
         if (slots) std::allocator<T>().deallocate(slots, capacity);

@@ -258,8 +258,19 @@ public:
         });
     }
 
-    std::optional<action> poll() { return book_.actions.poll(); }
-    bool has_actions() const noexcept { return !book_.actions.empty(); }
+    /// The next thing to be done, in order.
+    std::optional<action> poll() { return doing_.empty() ? book_.actions.poll() : doing_.poll(); }
+    bool has_actions() const noexcept { return !doing_.empty() || !book_.actions.empty(); }
+    /// Calls `f(action&)` for each, and for those that come of that, in order. As with poll() one is over if that
+    /// throws; but they stay where they are.
+    template <class F>
+    void act(F&& f) {
+        for (;;) {
+            if (doing_.empty() && book_.actions.empty()) return;
+            if (doing_.empty()) doing_.swap(book_.actions);
+            doing_.consume_front(f);
+        }
+    }
     /// Nothing is held, here or in the queue; in a durable one, nothing that is due.
     bool idle(time_point now) const {
         if (!book_.deliveries.empty()) return false;
@@ -298,12 +309,11 @@ private:
         book_.connections.shift(c, [&] { c.now = connection::state::quitting; });
         book_.actions.push_back(quit_connection{c.id});
     }
-    bool waits_at(const site& s, job_id id) {
-        const delivery* const d = book_.deliveries.find(id);
-        return d && d->at == &s && !d->connection;
+    delivery* waits_at(const site& s, job_id id) {
+        delivery* const d = book_.deliveries.find(id);
+        return d && d->at == &s && !d->connection ? d : nullptr;
     }
-    void give(connection& c, job_id id, time_point now) {
-        auto& d = *book_.deliveries.find(id);
+    void give(connection& c, delivery& d, time_point now) {
         name_recipients(*d.what);
         d.connection = c.id;
         ++c.given;
@@ -313,7 +323,7 @@ private:
         d.attempt.begin(d.what->mail->envelope, d.what->result, c.limits);
         if (book_.watcher && !d.attempt.rest.empty())
             book_.decided(
-                now, c.id, id,
+                now, c.id, d.what->id,
                 "split: the server takes " + std::to_string(d.attempt.asked.size()) + " of these recipients at a time");
         // One that rested before its first message may have gone stale, as others may between two.
         if (!std::exchange(c.used, true)) c.carried = now >= after(c.ready_at, silence);
@@ -394,6 +404,7 @@ private:
     Queueing& queueing_;
     Scheduling& scheduling_;
     ledger book_{lasts};
+    ring<action> doing_;  // by act(), before those of the book
     departures<Queueing, Scheduling> out_;
     arrivals<Transport, Queueing, Scheduling> in_;
     marks<Queueing> marks_;

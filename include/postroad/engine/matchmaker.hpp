@@ -18,9 +18,9 @@
 
 namespace postroad::engine {
 
-/// `Owner` has open(site, server, now) -> connection&, waits_at(site, job id), give(connection, job id, now),
-/// quit(connection), and policy_failed(text, now) for what a policy threw. An answer that makes no sense, such as a
-/// connection that nobody knows, is as if it had thrown.
+/// `Owner` has open(site, server, now) -> connection&, waits_at(site, job id) -> delivery* (null: it does not),
+/// give(connection, delivery, now), quit(connection), and policy_failed(text, now) for what a policy threw. An answer
+/// that makes no sense, such as a connection that nobody knows, is as if it had thrown.
 template <class Owner, class Pooling, class Scheduling>
 class matchmaker {
 public:
@@ -100,8 +100,9 @@ public:
     /// Finds connections for what waits: idle ones, new ones, then room behind what is under way.
     void feed(site& s, time_point now) {
         if constexpr (takes_turns) {
-            scheduling_.unhold(s.place());
-            scheduling_traits::unlimit(scheduling_, s.place());
+            const auto at = s.place();
+            scheduling_.unhold(at);
+            scheduling_traits::unlimit(scheduling_, at);
             take_turns(now);
         } else {
             find_connections(s, now);
@@ -118,10 +119,10 @@ public:
     /// A connection takes what it has room for; one that finds nothing goes back to the pool.
     void pull(connection& c, time_point now) {
         while (c.is_open() && c.room > 0 && !c.full && !c.failed && !c.at->rests(now) && takes_another(c, now)) {
-            const auto next = next_for(c, now);
+            delivery* const next = next_for(c, now);
             if (!next) break;
             --c.room;
-            connections_.shift(c, [&] { c.jobs.push_back(*next); });
+            connections_.shift(c, [&] { c.jobs.push_back(next->what->id); });
             c.full = pooling_.carried(c.id) == pooling::fate::close;
             owner_.give(c, *next, now);
         }
@@ -211,13 +212,15 @@ private:
             return otherwise;
         }
     }
-    std::optional<job_id> next_for(const connection& c, time_point now) {
-        return asked(now, std::optional<job_id>(), [&] {
+    delivery* next_for(const connection& c, time_point now) {
+        return asked(now, static_cast<delivery*>(nullptr), [&]() -> delivery* {
             const auto id = scheduling_.next(c.at->place(), now);
-            if (id && !owner_.waits_at(*c.at, *id))
+            if (!id) return nullptr;
+            delivery* const d = owner_.waits_at(*c.at, *id);
+            if (!d)
                 throw error(errc::policy_failed,
                             "the scheduler gave message " + std::to_string(*id) + ", which does not wait there");
-            return id;
+            return d;
         });
     }
     pooling::decision acquire(site& s, time_point now) {

@@ -215,7 +215,7 @@ private:
     }
     void act(time_point now) {
         do {
-            while (auto a = dispatcher_.poll()) std::visit([&](auto& what) { this->carry_out(what, now); }, *a);
+            dispatcher_.act([&](action& a) { std::visit([&](auto& what) { this->carry_out(what, now); }, a); });
             if (entrance_.admit()) dispatcher_.wake(now);
         } while (dispatcher_.has_actions());
     }

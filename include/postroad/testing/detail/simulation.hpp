@@ -200,7 +200,8 @@ private:
 
     void act() {
         do {
-            while (auto a = dispatcher_.poll()) std::visit([this](auto& what) { this->carry_out(what); }, *a);
+            dispatcher_.act(
+                [this](engine::action& a) { std::visit([this](auto& what) { this->carry_out(what); }, a); });
         } while (is_woken());
     }
     // By a queue that stores marks.
