@@ -302,7 +302,7 @@ private:
     void found(domain& d, transport::location&& where, time_point now) {
         const auto name = where.site;
         const auto until = where.valid_until;
-        site* const at = book_.sites.place(std::move(where), now);
+        site* const at = book_.sites.place(std::move(where), now, d.at);
         if (!at)
             return not_located(
                 d,

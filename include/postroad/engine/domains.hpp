@@ -16,7 +16,6 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -72,12 +71,12 @@ public:
     POSTROAD_DECL domain& of(std::string_view name);
     domain* find(std::string_view name) {
         const auto found = all_.find(name);
-        return found == all_.end() ? nullptr : found->second.get();
+        return found == all_.end() ? nullptr : &found->second;
     }
     std::size_t size() const noexcept { return all_.size(); }
     template <class F>
     void each(F&& f) {
-        for (auto& entry : all_) f(*entry.second);
+        for (auto& entry : all_) f(entry.second);
     }
 
     static bool is_located(const domain& d, time_point now) noexcept { return d.at && d.valid_until > now; }
@@ -125,9 +124,8 @@ private:
     void list(domain& d, time_point at);
 
     bool lasts_;
-    // By pointer: they stay where they are.
-    std::unordered_map<std::string, std::unique_ptr<domain>, hash, std::equal_to<>> all_;
-    domain* last_ = nullptr;  // that of() gave out: many send to one
+    std::unordered_map<std::string, domain, hash, std::equal_to<>> all_;  // they stay where they are
+    domain* last_ = nullptr;                                              // that of() gave out: many send to one
     id_map<domain*> questions_;
     ring<std::pair<time_point, question_id>> asked_;  // when their time is over, in order
     ring<domain*> wanted_;

@@ -178,8 +178,9 @@ public:
     /// `lasts`: the queue does, so nobody waits for an answer.
     explicit sites(bool lasts) noexcept : lasts_(lasts) {}
 
-    /// The site of that name, with those servers. Null: it is known with others, and has connections to them.
-    POSTROAD_DECL site* place(transport::location&& where, time_point now);
+    /// The site of that name, with those servers. Null: it is known with others, and has connections to them. `before`:
+    /// where the last answer of the same domain said, or null; mostly it is that one, which need not be looked for.
+    POSTROAD_DECL site* place(transport::location&& where, time_point now, site* before = nullptr);
     /// What is left of a site without that server, for what that one cannot take. Null: nothing.
     POSTROAD_DECL site* without(const site& s, std::size_t server, time_point now);
     site* find(host_id id) noexcept {
@@ -281,6 +282,7 @@ private:
     duration rest_after(unsigned failures, std::uint64_t salt) const noexcept;
     static bool same_servers(const site& s, const std::vector<endpoint>& servers);
     static std::size_t choose(site& s, const std::vector<bool>& usable);
+    site* named(std::string_view name);
     site* next_idle(time_point now);
     time_point lesson_ends(const site& s) const noexcept;
     void list(site& s, time_point at);

@@ -11,9 +11,8 @@ POSTROAD_DECL domain& domains::of(std::string_view name) {
     if (last_ && last_->name == name) return *last_;
     last_ = find(name);
     if (last_) return *last_;
-    auto made = std::make_unique<domain>();
-    made->name = std::string(name);
-    last_ = all_.emplace(std::string(name), std::move(made)).first->second.get();
+    last_ = &all_[std::string(name)];
+    last_->name = name;
     return *last_;
 }
 
@@ -96,7 +95,7 @@ POSTROAD_DECL void domains::not_found(domain& d, error_code ec, std::string why,
 }
 
 POSTROAD_DECL void domains::end_rests() {
-    for (auto& entry : all_) entry.second->rests_until = time_point::min();
+    for (auto& entry : all_) entry.second.rests_until = time_point::min();
     end_row();
 }
 
@@ -132,13 +131,13 @@ POSTROAD_DECL domain* domains::next_idle(time_point now) {
 POSTROAD_DECL void domains::add_troubles(std::vector<queueing::trouble>& to, time_point now) const {
     std::optional<queueing::trouble> shared;
     for (const auto& [name, d] : all_) {
-        if (d->since == never) continue;
+        if (d.since == never) continue;
         queueing::trouble one{.name = name,
-                              .error = d->error,
-                              .why = d->why,
-                              .since = now - d->since,
-                              .next_try = d->rests_until > now ? d->rests_until - now : duration::zero(),
-                              .waiting = d->held + d->sent_back};
+                              .error = d.error,
+                              .why = d.why,
+                              .since = now - d.since,
+                              .next_try = d.rests_until > now ? d.rests_until - now : duration::zero(),
+                              .waiting = d.held + d.sent_back};
         if (failures_ < many_failures) {
             to.push_back(std::move(one));
         } else if (!shared) {

@@ -10,9 +10,14 @@
 
 namespace postroad::engine {
 
-POSTROAD_DECL site* sites::place(transport::location&& where, time_point now) {
-    if (const auto known = by_name_.find(where.site); known != by_name_.end()) {
-        auto& s = sites_.at(known->second);
+POSTROAD_DECL site* sites::named(std::string_view name) {
+    const auto known = by_name_.find(name);
+    return known == by_name_.end() ? nullptr : &sites_.at(known->second);
+}
+
+POSTROAD_DECL site* sites::place(transport::location&& where, time_point now, site* before) {
+    if (site* const known = before && before->name == where.site ? before : named(where.site)) {
+        auto& s = *known;
         if (!same_servers(s, where.servers)) {
             if (!s.connections.empty()) return nullptr;
             s.servers.clear();
