@@ -1,5 +1,5 @@
 // An argument that names no axis.
-// expect: postroad: an argument is not a policy; a policy names its axis, an executor and a URL come first (docs/policies.md)
+// expect: postroad: an argument is not a policy; a policy names its axis, an executor and a URL come first
 #include <postroad/mailer.hpp>
 #include <postroad/transport/discard.hpp>
 
