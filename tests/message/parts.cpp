@@ -300,6 +300,25 @@ TEST_CASE("sources of any size around a block give the same octets in memory and
     }
 }
 
+TEST_CASE("a source that says it gave more than there was room for gives nothing of what lies behind") {
+    const auto with = [](std::size_t size, std::size_t said) {
+        return source::generated(size,
+                                 [=]() -> source::read_function { return [=](std::span<char>) { return said; }; });
+    };
+    const auto error_of_read = static_cast<std::size_t>(-1);
+    for (const std::size_t said : {std::size_t{57 * 1024 + 1}, error_of_read}) {
+        CAPTURE(said);
+        const auto read = [said](std::span<char>) { return said; };
+        CHECK(failure_of([&] { source::drained(read); }).code == errc::invalid_message);
+        CHECK(failure_of([&] { source::generated([&]() -> source::read_function { return read; }); }).code ==
+              errc::invalid_message);
+        const auto c = simple().attach(with(100000, said), {.name = "x"}).freeze(now).content;
+        CHECK(failure_of([&] { (void)c.text(); }).code == errc::invalid_message);
+    }
+    CHECK(failure_of([] { source::drained({}); }).code == errc::invalid_message);
+    CHECK(failure_of([] { source::generated([] { return source::read_function(); }); }).code == errc::invalid_message);
+}
+
 TEST_CASE("names of files are read by old and new readers") {
     const auto named = [](const std::string& name) {
         return body_of(simple().attach(source::memory("x"), {.name = name}));

@@ -19,8 +19,8 @@ namespace postroad {
 /// Octets that can be read as often as a message is sent, always the same. Cheap to copy.
 class source {
 public:
-    /// Fills what it is given as far as it can; returns the number of octets, 0 only at the end. May block; a throw
-    /// ends the attempt without the end of the message.
+    /// Fills what it is given as far as it can; returns the number of octets, 0 only at the end. May block; a throw,
+    /// or a number beyond the room, ends the attempt without the end of the message.
     using read_function = std::function<std::size_t(std::span<char>)>;
     /// Begins to read from the start. Called once an attempt, by the thread that sends.
     using opener = std::function<read_function()>;

@@ -121,7 +121,7 @@ inline bool is_parameter_list(std::string_view text) noexcept {
         text.remove_prefix(equals + 1);
         std::size_t end = 1;
         if (text.starts_with('"')) {
-            while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
+            while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2U : 1U;
             if (end++ >= text.size()) return false;
         } else {
             end = std::min(text.find_first_of(" \t;"), text.size());

@@ -92,6 +92,18 @@ inline source::read_function open_unchanged(const std::string& path, const struc
     };
 }
 
+// Of somebody else: octets beyond the room would be of whatever lies there. What ::read() says of an error is such a
+// number, too.
+inline source::read_function bounded(source::read_function read) {
+    if (!read) throw error(errc::invalid_message, "a source of content needs a function that reads");
+    return [read = std::move(read)](std::span<char> room) {
+        const auto n = read(room);
+        if (n <= room.size()) return n;
+        throw error(errc::invalid_message, "a source of content was asked for " + std::to_string(room.size()) +
+                                               " octets and says it gave more");
+    };
+}
+
 }  // namespace detail
 
 POSTROAD_DECL source source::memory(std::string octets) {
@@ -128,13 +140,13 @@ POSTROAD_DECL source source::generated(std::uint64_t size, opener open) {
     if (!open) throw error(errc::invalid_message, "a source of content needs a function that opens it");
     state s;
     s.size = size;
-    s.open = std::move(open);
+    s.open = [open = std::move(open)] { return detail::bounded(open()); };
     return source(std::move(s));
 }
 
 POSTROAD_DECL source source::generated(opener open) {
     if (!open) throw error(errc::invalid_message, "a source of content needs a function that opens it");
-    const auto read = open();
+    const auto read = detail::bounded(open());
     std::vector<char> room(detail::piece_stream::block);
     std::uint64_t size = 0;
     while (const auto n = read(room)) size += n;
@@ -144,7 +156,8 @@ POSTROAD_DECL source source::generated(opener open) {
 POSTROAD_DECL source source::drained(const read_function& read) {
     std::string octets;
     std::vector<char> room(detail::piece_stream::block);
-    while (const auto n = read(room)) octets.append(room.data(), n);
+    const auto bounded = detail::bounded(read);
+    while (const auto n = bounded(room)) octets.append(room.data(), n);
     return memory(std::move(octets));
 }
 
