@@ -38,8 +38,6 @@ TEST_CASE("a URL may stand before policies of other axes, and any executor befor
     check(mailer{pool.get_executor(), one, transport::discard{}});
     static_assert(std::is_same_v<decltype(mailer{url, one}), mailer<pooling::keep_alive>>);
     static_assert(std::is_same_v<decltype(mailer{pool.get_executor(), url}), mailer<>>);
-    static_assert(!std::is_constructible_v<mailer<transport::smtp>, std::string, transport::smtp>);
-    static_assert(!std::is_constructible_v<mailer<transport::discard>, std::string, transport::discard>);
     pool.join();
 }
 
