@@ -33,6 +33,7 @@ struct job_rank {
     static constexpr auto highest = std::numeric_limits<std::int64_t>::max();
     std::int64_t submitted = lowest;
     std::int64_t place = lowest;
+    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy takes its zero for a pointer
     friend auto operator<=>(const job_rank&, const job_rank&) = default;
 
     /// The next one; none behind the last.
