@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <numeric>
+#include <optional>
+#include <random>
 #include <vector>
 
 #if defined(__has_feature)
@@ -12,10 +14,20 @@
 #endif
 #endif
 
+/// That of the environment.
+inline std::optional<std::uint32_t> given_seed() {
+    const char* const given = std::getenv("POSTROAD_SEED");
+    if (!given) return {};
+    return static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10));
+}
+/// Another one each time.
+inline std::uint32_t any_seed() {
+    const auto given = given_seed();
+    return given ? *given : std::random_device()();
+}
 /// `n` of them. Under a sanitizer, which makes all of it several times slower, a third as many others.
 inline std::vector<std::uint32_t> seeds(std::size_t n) {
-    if (const char* given = std::getenv("POSTROAD_SEED"))
-        return {static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10))};
+    if (const auto given = given_seed()) return {*given};
 #ifdef POSTROAD_TEST_SANITIZED
     std::vector<std::uint32_t> all((n + 2) / 3);
     std::iota(all.begin(), all.end(), 1001u);

@@ -1,9 +1,11 @@
 // Pages that a bad disk has changed: no job is lost in silence, and no message goes out that is not as it was.
+#include "seeds.hpp"
 #include "sqlite/outbox.hpp"
 
 #include <postroad/queueing/sqlite_journal.hpp>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -122,8 +124,7 @@ TEST_CASE("whichever page is damaged, no job is lost in silence, and none goes o
     const auto ids = fill(f.file());
     const auto octets = octets_of(f.file());
     REQUIRE(octets.size() > 30 * page);
-    const char* const given = std::getenv("POSTROAD_SEED");
-    const auto seed = given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device()();
+    const auto seed = any_seed();
     CAPTURE(seed);
     std::mt19937 random(seed);
     struct kind {
@@ -252,15 +253,12 @@ TEST_CASE("wherever bits of a file are wrong, nothing crashes, no job is lost in
     const folder f;
     const auto ids = fill(f.file());
     const auto octets = octets_of(f.file());
-    const auto from_environment = [](const char* name, unsigned otherwise) {
-        const char* const given = std::getenv(name);
-        return given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : otherwise;
-    };
-    const auto seed = from_environment("POSTROAD_SEED", std::random_device()());
-    const auto flips = from_environment("POSTROAD_FLIPS", 60);
+    const auto seed = any_seed();
+    const char* const given = std::getenv("POSTROAD_FLIPS");
+    const auto flips = given ? std::strtoul(given, nullptr, 10) : 60;
     CAPTURE(seed);
     std::mt19937 random(seed);
-    for (unsigned n = 0; n < flips; ++n) {
+    for (unsigned long n = 0; n < flips; ++n) {
         CAPTURE(n);
         const folder g;
         auto changed = octets;

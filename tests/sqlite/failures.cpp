@@ -1,5 +1,6 @@
 // What goes wrong with the file: named, and nothing is lost.
 #include "failure.hpp"
+#include "seeds.hpp"
 #include "sqlite/disk.hpp"
 #include "sqlite/outbox.hpp"
 
@@ -315,8 +316,7 @@ TEST_CASE("whichever write fails, what was stored is there, and what was marked 
 
 TEST_CASE("after a power cut at any time, what was stored is there, and what was marked is in doubt") {
     auto& d = disk::use();
-    const char* const given = std::getenv("POSTROAD_SEED");
-    const auto seed = given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device()();
+    const auto seed = any_seed();
     CAPTURE(seed);
     std::mt19937 random(seed);
     for (int round = 0; round < 6; ++round) {

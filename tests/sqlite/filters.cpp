@@ -1,4 +1,5 @@
 // Looking at a queue in a file: by any filter, oldest first, and in nobody's way.
+#include "seeds.hpp"
 #include "sqlite/outbox.hpp"
 
 #include <algorithm>
@@ -56,8 +57,7 @@ std::vector<job_id> copied(outbox& box, const queueing::job_filter& which, time_
 }  // namespace
 
 TEST_CASE("each filter finds what it says, oldest first, whatever index finds it") {
-    const char* const given = std::getenv("POSTROAD_SEED");
-    const auto seed = given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device()();
+    const auto seed = any_seed();
     CAPTURE(seed);
     std::mt19937 random(seed);
     const folder f;
