@@ -82,10 +82,7 @@ public:
             c.replied = true;
             (void)fail_server(c, closed_by(f, c), ruling::outage, 1, now);
         } else if (r == ruling::again && !f.error) {
-            // Any other refusal may be about the sender. One without a reason of its own teaches when it is seen twice.
-            if (!f.recipients.empty() &&
-                (scheduling::is_busy(f.recipients.front()) || f.recipients.front().reply.enhanced.kind == 0))
-                pooling_traits::hung_up(pooling_, c.id, now, c.jobs.size());
+            if (says_enough(f)) pooling_traits::hung_up(pooling_, c.id, now, c.jobs.size());
             c.full = true;
         } else if (r == ruling::setting || (said == ruling::outage && !breaks_connection(f.error))) {
             c.full = c.replied = true;
@@ -175,6 +172,13 @@ private:
         return d.may_later ? ruling::later : r;
     }
     static bool says_goodbye(const recipient_outcome& r) noexcept { return r.reply.code == 421; }
+    // That refused MAIL: the session takes no more. With another reason it may be about the sender; without one, too,
+    // and a pool learns of what it sees twice.
+    static bool says_enough(const smtp::finished& f) noexcept {
+        if (f.recipients.empty()) return false;
+        const auto& first = f.recipients.front();
+        return scheduling::is_busy(first) || first.reply.enhanced.kind == 0;
+    }
     static bool ends_connection(const smtp::finished& f) {
         return breaks_connection(f.error) || postroad::detail::any_of(f.recipients, says_goodbye);
     }
