@@ -26,7 +26,7 @@ except (ImportError, OSError, TypeError, AttributeError):  # not Linux
     _syncfs = None
 
 _PAGE = 1000
-BEFORE_ALL = -(1 << 63)
+_BEFORE_ALL = -(1 << 63)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _RECIPIENT = ("address", "status", "code", "enhanced", "text", "phase", "notify", "original_recipient")
 
@@ -98,7 +98,7 @@ class _Folder:
         """Of the last message that is there."""
         try:
             line = _last_line(self._lines)
-            return int(json.loads(line)["place"]) if line else BEFORE_ALL
+            return int(json.loads(line)["place"]) if line else _BEFORE_ALL
         except (ValueError, TypeError, KeyError):
             raise _refusal(self._path, "its messages.jsonl is not as it was written: name another folder") from None
 
@@ -175,7 +175,9 @@ def _copied(core: _core.Queue, folder: Path, parts: Dict[str, Any], content: Opt
     return line
 
 
-def pages_of(core: _core.Queue, which: Dict[str, Any], after: int) -> Iterator[Tuple[List[Any], Optional[int]]]:
+def pages_of(
+    core: _core.Queue, which: Dict[str, Any], after: int = _BEFORE_ALL
+) -> Iterator[Tuple[List[Any], Optional[int]]]:
     following: Optional[int] = after
     while following is not None:
         page, following = waiting(core.page, which, _PAGE, following)

@@ -18,7 +18,7 @@ from . import _core
 from ._arguments import MOST
 from ._delivery import Delivery
 from ._errors import AlreadyQueued, Error, InvalidInput
-from ._export import BEFORE_ALL, pages_of
+from ._export import pages_of
 from ._mailer import Mailer
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _hold_rest(mail: Mailer, queue: str, keys: Set[str]) -> None:
     """Those of these keys that an import queued, which ended before it held them."""
     core = _core.Queue(os.fsencode(queue))
     late = (time.time() + _NOT_HELD) * 1e6
-    for page, _ in pages_of(core, {"state": "delayed"}, BEFORE_ALL):
+    for page, _ in pages_of(core, {"state": "delayed"}):
         for parts, _ in page:
             if parts["idempotency_key"] in keys and (parts["due"] or 0) > late:
                 mail.hold(id=parts["id"])
